@@ -1,0 +1,41 @@
+import tseslint from 'typescript-eslint'
+
+export default tseslint.config(
+  { ignores: ['dist/', 'node_modules/', '.cache/', 'coverage/'] },
+  ...tseslint.configs.strictTypeChecked,
+  {
+    languageOptions: { parserOptions: { projectService: true } },
+    rules: {
+      // The two that a controller dies of: a rejected promise that nobody awaits, and a promise used as a value.
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': 'error',
+      '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      // `while (true)` with an exit inside is the plain form of a loop that decides in its middle.
+      '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: true }],
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+    },
+  },
+  {
+    // Only these may know the process's clock, randomness and environment; all others are handed them.
+    files: ['src/**/*.ts'],
+    ignores: ['src/lib/clock.ts', 'src/lib/random.ts', 'src/config/**', 'src/main.ts'],
+    rules: {
+      'no-restricted-properties': [
+        'error',
+        { object: 'Date', property: 'now', message: 'Take a Clock through the constructor.' },
+        { object: 'Math', property: 'random', message: 'Take a Random through the constructor.' },
+        { object: 'process', property: 'env', message: 'Read by config/ only.' },
+        { object: 'performance', property: 'now', message: 'Take a Clock through the constructor.' },
+      ],
+      'no-restricted-globals': [
+        'error',
+        { name: 'setTimeout', message: 'Take a Clock through the constructor.' },
+        { name: 'setInterval', message: 'Take a Clock through the constructor.' },
+      ],
+    },
+  },
+  { files: ['*.config.js'], ...tseslint.configs.disableTypeChecked },
+)

@@ -1,0 +1,40 @@
+/**
+ * A call to the API server that failed. It carries what decisions need and never the body, which may quote an object's
+ * data (a refused Secret's values, for one).
+ */
+export class ApiError extends Error {
+  override readonly name = 'ApiError'
+  /** HTTP status, or 0 where no answer came (refused, reset, timed out, unreadable). */
+  readonly code: number
+  /** The API server's machine-readable reason (`NotFound`, `Conflict`, …), or for code 0 the cause (`Timeout`, `ECONNREFUSED`, …). */
+  readonly reason: string
+  /** How long the server asks to wait, in ms. */
+  readonly retryAfterMs: number | undefined
+  /** Paths of the fields that were found invalid (422), without their values. */
+  readonly fields: readonly string[]
+
+  constructor(
+    call: string,
+    answer: { code: number; reason: string; retryAfterMs?: number | undefined; fields?: readonly string[] },
+  ) {
+    const fields = answer.fields ?? []
+    super(
+      `${call}: ${answer.code === 0 ? 'no answer' : `HTTP ${answer.code}`} ${answer.reason}` +
+        (fields.length > 0 ? ` (${fields.join(', ')})` : ''),
+    )
+    this.code = answer.code
+    this.reason = answer.reason
+    this.retryAfterMs = answer.retryAfterMs
+    this.fields = fields
+  }
+}
+
+export const isNotFound = (error: unknown): boolean => error instanceof ApiError && error.code === 404
+/** An object of that name is there already; a conflict on resourceVersion has the same code with reason `Conflict`. */
+export const isAlreadyExists = (error: unknown): boolean =>
+  error instanceof ApiError && error.reason === 'AlreadyExists'
+export const isConflict = (error: unknown): boolean =>
+  error instanceof ApiError && error.code === 409 && error.reason !== 'AlreadyExists'
+export const isForbidden = (error: unknown): boolean => error instanceof ApiError && error.code === 403
+/** The resourceVersion is too old to list or watch from. */
+export const isExpired = (error: unknown): boolean => error instanceof ApiError && error.code === 410
