@@ -1,0 +1,109 @@
+import { z } from 'zod'
+import { apiVersion, group, kind, plural, version } from './names.ts'
+import { longestName, specSchema, statusSchema } from './schema.ts'
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
+
+/** The CustomResourceDefinition, from the zod schemas. */
+export function customResourceDefinition(): Json {
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: `${plural}.${group}` },
+    spec: {
+      group,
+      scope: 'Namespaced',
+      names: {
+        kind,
+        listKind: `${kind}List`,
+        plural,
+        singular: kind.toLowerCase(),
+        shortNames: ['eac'],
+        categories: ['enos'],
+      },
+      versions: [
+        {
+          name: version,
+          served: true,
+          storage: true,
+          subresources: { status: {} },
+          additionalPrinterColumns: [
+            column('Ready', ".status.conditions[?(@.type=='Ready')].status"),
+            column('Reason', ".status.conditions[?(@.type=='Ready')].reason"),
+            column('Renewal', ".status.conditions[?(@.type=='RenewalHealthy')].status"),
+            // A column of type date shows <invalid> for a time to come.
+            column('Expires', '.status.expiresAt'),
+            column('Next renewal', '.status.nextRenewalAt'),
+            column('Targets', '.spec.targets[*].name', 1),
+            column('Gateway', '.spec.gateway.url', 1),
+            { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+          ],
+          schema: {
+            openAPIV3Schema: {
+              description: `${kind} keeps an EnOS access token fresh in Secrets. (${apiVersion})`,
+              type: 'object',
+              required: ['spec'],
+              properties: {
+                apiVersion: { type: 'string' },
+                kind: { type: 'string' },
+                metadata: { type: 'object' },
+                spec: structural(specSchema),
+                status: structural(statusSchema),
+              },
+              'x-kubernetes-validations': [
+                {
+                  rule: `self.metadata.name.size() <= ${longestName}`,
+                  message: `metadata.name: at most ${longestName} characters`,
+                },
+              ],
+            },
+          },
+        },
+      ],
+    },
+  }
+}
+
+function column(name: string, jsonPath: string, priority = 0): Json {
+  return { name, type: 'string', jsonPath, ...(priority === 0 ? {} : { priority }) }
+}
+
+function structural(schema: z.ZodType): Json {
+  const json = z.toJSONSchema(schema, {
+    target: 'openapi-3.0',
+    io: 'input',
+    reused: 'inline',
+    cycles: 'throw',
+    unrepresentable: 'throw',
+  })
+  return clean(json as Json)
+}
+
+/** What JSON schema may say and a structural schema of Kubernetes may not. */
+const notStructural = new Set(['$schema', 'additionalProperties', 'propertyNames', 'allOf'])
+/** Integers are bounded by the range of a double in zod, and by int64 here. */
+const boundsOfDouble = new Set([Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER])
+
+function clean(node: Json): Json {
+  if (Array.isArray(node)) return node.map(clean)
+  if (node === null || typeof node !== 'object') return node
+  const cleaned: { [key: string]: Json } = {}
+  for (const [key, value] of Object.entries(node)) {
+    if (key === 'properties') {
+      cleaned[key] = Object.fromEntries(
+        Object.entries(value as { [key: string]: Json }).map(([name, property]) => [name, clean(property)]),
+      )
+    } else if (key === 'additionalProperties' && typeof value === 'object') {
+      cleaned[key] = clean(value)
+    } else if (key === 'default') {
+      cleaned[key] = value
+    } else if (key === 'x-kubernetes-validations') {
+      cleaned[key] = (value as { rule: string }[]).filter(({ rule }) => rule !== 'true')
+      if (cleaned[key].length === 0) Reflect.deleteProperty(cleaned, key)
+    } else if (!notStructural.has(key) && !(typeof value === 'number' && boundsOfDouble.has(value))) {
+      cleaned[key] = clean(value)
+    }
+  }
+  if (cleaned['type'] === 'integer') cleaned['format'] = 'int64'
+  return cleaned
+}

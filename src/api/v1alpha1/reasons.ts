@@ -1,0 +1,98 @@
+/** What a reason means and what to do about it; the reference is generated from here. */
+interface ReasonText {
+  readonly meaning: string
+  readonly whatToDo: string
+}
+
+/** Every reason that conditions and events carry. */
+export const reasons = {
+  Synced: { meaning: 'Every target holds a valid token; the last attempt to renew it worked.', whatToDo: 'Nothing.' },
+  Renewed: { meaning: 'Renewal works again after failures.', whatToDo: 'Nothing.' },
+  WaitingForToken: {
+    meaning: 'The gateway is being asked for a token.',
+    whatToDo: 'Wait some seconds; if it stays, look at RenewalHealthy.',
+  },
+  Suspended: { meaning: '`spec.suspend` is true.', whatToDo: 'Set it to false to have the token renewed again.' },
+  TokenExpired: {
+    meaning: 'The token on the targets has expired.',
+    whatToDo: 'The message says why it was not renewed; see the reason of RenewalHealthy.',
+  },
+  SourceSecretNotFound: {
+    meaning: 'A Secret that `appKeyRef` or `appSecretRef` names is not there.',
+    whatToDo: 'Create it in the namespace of the resource, or correct the name.',
+  },
+  SourceKeyMissing: {
+    meaning: 'A source Secret lacks the key, or its value is empty or no text.',
+    whatToDo: 'Add the key to the Secret, or name the right one in `key`.',
+  },
+  SourceForbidden: {
+    meaning: 'The source Secret may not be used: the operator may not read it, or it is a service-account token.',
+    whatToDo: 'Use a Secret of type Opaque, and check the RBAC of the operator in this namespace.',
+  },
+  SourceTrimmed: {
+    meaning: 'A source value ended in newlines; they were cut off.',
+    whatToDo: 'Create the Secret without them: `kubectl create secret generic … --from-literal` or `printf %s`.',
+  },
+  AppKeyNotFound: {
+    meaning: 'The gateway does not know the appKey (1002).',
+    whatToDo: 'Check the appKey, and that the gateway is the one where the application is registered.',
+  },
+  InvalidAppSecret: {
+    meaning: 'The gateway refuses the signature (1003): the appSecret does not belong to the appKey.',
+    whatToDo: 'Correct the appSecret in the source Secret; a change is used within a second.',
+  },
+  GatewayUnreachable: {
+    meaning: 'No answer from the gateway: connection refused or reset, DNS, TLS, or timed out.',
+    whatToDo: 'Check `spec.gateway.url`, network policies and certificates. It is retried.',
+  },
+  GatewayError: {
+    meaning: 'The gateway answered with an error of its own (1005, HTTP 429 or 5xx, or a refresh that failed).',
+    whatToDo: 'Nothing, if it passes; it is retried. Otherwise ask whoever runs the gateway.',
+  },
+  GatewayRejected: {
+    meaning: 'The gateway refused the request (1001, 1004, 1202, or HTTP 4xx).',
+    whatToDo: 'Check that appKey and appSecret are whole, and that the clocks of node and gateway agree.',
+  },
+  GatewayNotAllowed: {
+    meaning: 'The operator was started with `--allowed-gateways`, and this host is not among them. Nothing was sent.',
+    whatToDo: 'Use an allowed gateway, or have the platform engineer allow this one.',
+  },
+  UnexpectedReply: {
+    meaning: 'What answered is not the token service, or not one that is known: HTML, a redirect, HTTP 404, other fields.',
+    whatToDo: 'Check host, port and base path of `spec.gateway.url`.',
+  },
+  RefreshNotSupported: {
+    meaning: 'The gateway has no refresh (HTTP 404).',
+    whatToDo: 'Nothing with `renewalMethod` Auto or Get: a new token is fetched as the old one expires.',
+  },
+  RenewBeforeClamped: {
+    meaning: '`spec.renewBefore` is more than half of the lifetime of a token; half is used.',
+    whatToDo: 'Set a smaller one, or leave it out.',
+  },
+  TargetConflict: {
+    meaning: 'A Secret of the name of a target is there already, and is not of this resource. It was not touched.',
+    whatToDo: 'Delete that Secret, or name another target.',
+  },
+  TargetMissing: {
+    meaning: 'A target with `creationPolicy: Merge` is not there.',
+    whatToDo: 'Create the Secret; its own keys are left alone.',
+  },
+  TargetWriteFailed: {
+    meaning: 'The API server refused to write a target; the message says how.',
+    whatToDo: 'Correct the field that is named; with HTTP 403 check the RBAC of the operator and quotas.',
+  },
+  TemplateError: {
+    meaning: 'A template in `spec.targets[].data` cannot be used.',
+    whatToDo: 'Correct the variable, filter or syntax that the message names.',
+  },
+  InvalidSpec: {
+    meaning: 'The resource is not valid, though the API server took it: is the CRD of another version installed?',
+    whatToDo: 'Apply the CRD of this version of the operator, then correct what the message names.',
+  },
+  NotSupported: {
+    meaning: 'The spec asks for something that this version of the operator does not do.',
+    whatToDo: 'Take it out of the spec, or use a newer version.',
+  },
+} as const satisfies Record<string, ReasonText>
+
+export type Reason = keyof typeof reasons

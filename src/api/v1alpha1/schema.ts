@@ -1,0 +1,293 @@
+import { z } from 'zod'
+import { parseDuration } from '../../lib/duration.ts'
+
+/**
+ * The one source of the resource: the CRD in crds/ is generated from it (tools/generate.ts), and the operator reads
+ * resources with it. A rule that JSON schema cannot express stands beside its CEL twin, `rule`, so that both agree.
+ */
+
+/** A CEL rule of the API server, and the same in zod. */
+function rule<T extends z.ZodType>(
+  schema: T,
+  message: string,
+  cel: string,
+  isMet: (value: z.output<T>) => boolean,
+  path?: string[],
+): T {
+  const present = (z.globalRegistry.get(schema)?.['x-kubernetes-validations'] ?? []) as object[]
+  return schema.refine(isMet, { message, ...(path === undefined ? {} : { path }) }).meta({
+    ...z.globalRegistry.get(schema),
+    'x-kubernetes-validations': [...present, { rule: cel, message }],
+  }) as T
+}
+
+const dnsLabel = '[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?'
+const dnsSubdomain = new RegExp(`^${dnsLabel}(?:\\.${dnsLabel})*$`)
+const qualifiedName = /^(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/
+
+const durationPattern = /^([0-9]+(ms|s|m|h))+$/
+const duration = z.string().max(32).regex(durationPattern, 'expected a duration like 10s, 5m or 1h30m')
+
+const secretName = z.string().min(1).max(253).regex(dnsSubdomain, 'expected the name of a Secret')
+const secretKey = z
+  .string()
+  .min(1)
+  .max(253)
+  .regex(/^[-._a-zA-Z0-9]+$/, 'expected a key of letters, digits, -, _ and .')
+
+/** Scheme, host, optional port, optional path; no userinfo, query, fragment or white space. */
+const gatewayUrl =
+  /^https?:\/\/(?:[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)*|\[[0-9a-fA-F:.]{2,45}\])(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(?:\/[-A-Za-z0-9._~%!$&'()*+,;=:@/]*)?$/
+
+const reservedDomain = /(?:^|\.)(?:kubernetes\.io|k8s\.io|enos\.io)\//
+const reservedDomainCel = "key.matches('(^|[.])(kubernetes[.]io|k8s[.]io|enos[.]io)/')"
+
+function metadataMap(what: 'label' | 'annotation', value: z.ZodString) {
+  const map = z.record(z.string().max(317), value).refine((entries) => Object.keys(entries).length <= 32, 'at most 32')
+  const named = rule(
+    map.meta({ maxProperties: 32 }),
+    `${what} keys must be valid: an optional domain and a name of at most 63 characters`,
+    `self.all(key, key.size() <= 317 && key.matches('${celPattern(qualifiedName)}'))`,
+    (entries) => Object.keys(entries).every((key) => qualifiedName.test(key)),
+  )
+  return rule(
+    named,
+    `${what} keys under kubernetes.io, k8s.io and enos.io are reserved`,
+    `self.all(key, !${reservedDomainCel})`,
+    (entries) => Object.keys(entries).every((key) => !reservedDomain.test(key)),
+  )
+}
+
+/** A pattern as a CEL string: RE2 and JavaScript agree on what is used here. */
+function celPattern(pattern: RegExp): string {
+  return pattern.source.replaceAll('\\/', '/').replaceAll('\\', '\\\\')
+}
+
+const labelValue = z
+  .string()
+  .max(63)
+  .regex(/^(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/, 'expected a label value')
+
+const templates = rule(
+  rule(
+    z
+      .record(z.string().max(253), z.string().max(16_384))
+      .refine((data) => Object.keys(data).length >= 1 && Object.keys(data).length <= 64, '1 to 64 keys')
+      .meta({ minProperties: 1, maxProperties: 64 }),
+    'keys must consist of letters, digits, -, _ and ., at most 253',
+    "self.all(key, key.size() <= 253 && key.matches('^[-._a-zA-Z0-9]+$'))",
+    (data) => Object.keys(data).every((key) => /^[-._a-zA-Z0-9]{1,253}$/.test(key)),
+  ),
+  'keys must not be . or .. or start with ..',
+  "self.all(key, key != '.' && !key.startsWith('..'))",
+  (data) => Object.keys(data).every((key) => key !== '.' && !key.startsWith('..')),
+)
+
+const target = rule(
+  z
+    .object({
+      name: secretName.describe('Name of the Secret to write, in the namespace of the resource.'),
+      type: rule(
+        z.string().min(1).max(253),
+        'types under kubernetes.io and helm.sh have a meaning that this Secret cannot have',
+        "!self.matches('(^|[.])(kubernetes[.]io|helm[.]sh)/')",
+        (type) => !/(?:^|\.)(?:kubernetes\.io|helm\.sh)\//.test(type),
+      )
+        .optional()
+        .describe('Type of the Secret. Default: Opaque. Not with creationPolicy Merge.'),
+      labels: metadataMap('label', labelValue).optional().describe('Labels of the Secret. Not with creationPolicy Merge.'),
+      annotations: metadataMap('annotation', z.string().max(16_384))
+        .optional()
+        .describe('Annotations of the Secret. Not with creationPolicy Merge.'),
+      data: templates
+        .default({ accessToken: '{{ accessToken }}', expiresAt: '{{ expiresAt }}' })
+        .describe(
+          'Keys of the Secret and their templates: Liquid outputs and filters, no tags. Variables: accessToken, appKey, appSecret, gatewayUrl, expiresAt, expiresAtUnix, issuedAt, name, namespace. Filters: base64_encode, json, url_encode, and what Liquid has.',
+        ),
+      creationPolicy: z
+        .enum(['Owner', 'Merge'])
+        .default('Owner')
+        .describe('Owner: the operator makes the Secret and owns it. Merge: it writes its keys into one that is there.'),
+      deletionPolicy: z
+        .enum(['Delete', 'Retain'])
+        .default('Delete')
+        .describe('What becomes of the Secret, or of the merged keys, with the resource.'),
+    })
+    .describe('A Secret that holds the token.'),
+  'type, labels and annotations are not for creationPolicy Merge: the Secret is somebody else’s',
+  "self.creationPolicy != 'Merge' || (!has(self.type) && !has(self.labels) && !has(self.annotations))",
+  (value) =>
+    value.creationPolicy !== 'Merge' ||
+    (value.type === undefined && value.labels === undefined && value.annotations === undefined),
+)
+
+function secretKeyRef(defaultKey: string, what: string) {
+  return z
+    .object({
+      name: secretName.describe('Name of the Secret, in the namespace of the resource.'),
+      key: secretKey.default(defaultKey).describe('Key in the Secret.'),
+    })
+    .describe(what)
+}
+
+const gateway = rule(
+  z
+    .object({
+      url: z
+        .string()
+        .max(1024)
+        .regex(gatewayUrl, 'expected http(s)://host, with optional port and base path, lower-case, without userinfo, query or fragment')
+        .describe('URL of the EnOS API gateway: https://host, with optional port and base path.'),
+      allowInsecureHTTP: z
+        .boolean()
+        .default(false)
+        .describe('Must be true for an http:// URL (EnOS Edge): appKey and token then travel in clear.'),
+      caRef: z
+        .object({
+          kind: z.enum(['Secret', 'ConfigMap']).describe('Kind of the object.'),
+          name: secretName.describe('Name of the object, in the namespace of the resource.'),
+          key: secretKey.default('ca.crt').describe('Key in the object.'),
+        })
+        .optional()
+        .describe('CA certificates (PEM) to trust for this gateway, besides those of the system.'),
+      timeout: rule(
+        duration,
+        'timeout must be between 100ms and 5m',
+        "duration(self) >= duration('100ms') && duration(self) <= duration('5m')",
+        (text) => isBetween(text, 100, 300_000),
+      )
+        .default('10s')
+        .describe('Time allowed for one call. Less where the token’s remaining life demands it.'),
+    })
+    .describe('The EnOS API gateway.'),
+  'http:// needs allowInsecureHTTP: true',
+  "self.allowInsecureHTTP || self.url.startsWith('https://')",
+  (value) => value.allowInsecureHTTP || value.url.startsWith('https://'),
+)
+
+const targets = rule(
+  z.array(target).min(1).max(16).describe('The Secrets to write the token into.').meta({
+    'x-kubernetes-list-type': 'map',
+    'x-kubernetes-list-map-keys': ['name'],
+  }),
+  'target names must be unique',
+  'true',
+  (list) => new Set(list.map(({ name }) => name)).size === list.length,
+)
+
+export const specSchema = rule(
+  z
+    .object({
+      gateway,
+      appKeyRef: secretKeyRef('appKey', 'The application’s access key.'),
+      appSecretRef: secretKeyRef('appSecret', 'The application’s secret key.'),
+      renewBefore: rule(
+        duration,
+        'renewBefore must be between 1s and 24h',
+        "duration(self) >= duration('1s') && duration(self) <= duration('24h')",
+        (text) => isBetween(text, 1000, 86_400_000),
+      )
+        .optional()
+        .describe('How long before expiry the token is renewed; at most half of its lifetime. Default: 20 % of the lifetime, or 10m where that is more (24m for a token of 2 hours).'),
+      renewalMethod: z
+        .enum(['Auto', 'Refresh', 'Get'])
+        .default('Auto')
+        .describe('Refresh: renew before expiry. Get: fetch a new token as the old one expires. Auto: Refresh where the gateway has it.'),
+      verifyEvery: rule(
+        duration,
+        'verifyEvery must be between 10s and 24h',
+        "duration(self) >= duration('10s') && duration(self) <= duration('24h')",
+        (text) => isBetween(text, 10_000, 86_400_000),
+      )
+        .optional()
+        .describe('Ask the gateway this often whether the token is still the present one.'),
+      targets,
+      propagation: z
+        .enum(['Kubelet', 'Immediate'])
+        .default('Kubelet')
+        .describe('Kubelet: running pods see the new token at the kubelet’s next sync. Immediate: pods that mount a target are touched, so that they see it at once.'),
+      restartOnRenewal: z
+        .array(
+          z.object({
+            kind: z.enum(['Deployment', 'StatefulSet', 'DaemonSet']).describe('Kind of the workload.'),
+            name: secretName.describe('Name of the workload, in the namespace of the resource.'),
+          }),
+        )
+        .max(16)
+        .optional()
+        .describe('Workloads to restart after each renewal, for they read the token from their environment.')
+        .meta({ 'x-kubernetes-list-type': 'atomic' }),
+      suspend: z
+        .boolean()
+        .default(false)
+        .describe('Stop calling the gateway and writing targets. What is there stays.'),
+    })
+    .describe('What to keep fresh.'),
+  'a target must not be one of the source Secrets',
+  'self.targets.all(target, target.name != self.appKeyRef.name && target.name != self.appSecretRef.name)',
+  (spec) => spec.targets.every(({ name }) => name !== spec.appKeyRef.name && name !== spec.appSecretRef.name),
+)
+
+const time = z.string().max(32)
+const objectVersion = {
+  name: z.string().max(253).describe('Name of the Secret.'),
+  uid: z.string().max(64).describe('Its uid.'),
+  resourceVersion: z.string().max(64).describe('Its resourceVersion.'),
+}
+
+const condition = z.object({
+  type: z.string().min(1).max(316).describe('Ready, RenewalHealthy, Reconciling or Stalled.'),
+  status: z.enum(['True', 'False', 'Unknown']).describe('True, False or Unknown.'),
+  observedGeneration: z.number().int().min(0).optional().describe('The generation of the spec that this is about.'),
+  lastTransitionTime: z.string().max(32).meta({ format: 'date-time' }).describe('When the status changed last.'),
+  reason: z.string().max(1024).describe('One word that says why.'),
+  message: z.string().max(32_768).describe('The same for people.'),
+})
+
+export const statusSchema = z
+  .object({
+    observedGeneration: z.number().int().optional().describe('The generation of the spec that this status is about.'),
+    conditions: z
+      .array(condition)
+      .max(8)
+      .default([])
+      .describe('Ready: every target holds a token that is valid now. RenewalHealthy: the last attempt to renew worked. Reconciling and Stalled: present when True.')
+      .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] }),
+    expiresAt: time.optional().describe('When the token on the targets expires (RFC 3339).'),
+    issuedAt: time.optional().describe('When that token was first received.'),
+    nextRenewalAt: time.optional().describe('When it is due for renewal.'),
+    lastRenewalAt: time.optional().describe('When a new token was last received.'),
+    lastRenewalMethod: z.enum(['get', 'refresh']).optional().describe('How it was had.'),
+    consecutiveFailures: z.number().int().min(0).optional().describe('Failed attempts since the last that worked; written at most once a minute.'),
+    tokenFingerprint: z.string().max(12).optional().describe('First 12 hex digits of the sha256 of the token.'),
+    gateway: z.string().max(1024).optional().describe('The gateway that the token came from.'),
+    sources: z.array(z.object(objectVersion)).max(2).default([]).describe('The source Secrets as they were used.').meta({ 'x-kubernetes-list-type': 'atomic' }),
+    targets: z
+      .array(
+        z.object({
+          ...objectVersion,
+          creationPolicy: z.enum(['Owner', 'Merge']).describe('As it was written.'),
+          deletionPolicy: z.enum(['Delete', 'Retain']).describe('As it was written.'),
+          keys: z.array(z.string().max(253)).max(64).describe('The keys that were written.').meta({ 'x-kubernetes-list-type': 'atomic' }),
+        }),
+      )
+      .max(32)
+      .default([])
+      .describe('The targets as they were written.')
+      .meta({ 'x-kubernetes-list-type': 'atomic' }),
+    lastHandledRenewRequest: z.string().max(1024).optional().describe('The last value of the annotation enos.io/renew-requested-at that was handled.'),
+  })
+  .describe('What the operator did and saw.')
+
+export type CredentialSpec = z.output<typeof specSchema>
+export type CredentialStatus = z.output<typeof statusSchema>
+
+/** Names longer than this are no label values, and targets carry the name as a label. */
+export const longestName = 63
+
+function isBetween(text: string, leastMs: number, mostMs: number): boolean {
+  // What is no duration is found by its pattern.
+  if (!durationPattern.test(text)) return true
+  const ms = parseDuration(text)
+  return ms >= leastMs && ms <= mostMs
+}

@@ -1,0 +1,229 @@
+import type { ObjectKey } from '../kubernetes/types.ts'
+import type { Sensitive } from '../lib/sensitive.ts'
+import { Tally } from '../lib/tally.ts'
+import type { RenewalMethod } from './attempt.ts'
+import { type HeldToken, renewalAt } from './schedule.ts'
+import type { Failure, Operation } from './token-client.ts'
+
+/** What a resource recorded of its token, in this process or an earlier one. Wall clock, ms. */
+export interface RecordedToken {
+  readonly fingerprint: string
+  readonly expiresAtWall: number
+  readonly issuedAtWall: number
+}
+
+/** A token that was read back from a target of ours after a restart, and has the fingerprint that was recorded. */
+export interface FoundToken extends RecordedToken {
+  readonly token: Sensitive
+  /** Steady. */
+  readonly expiresAt: number
+}
+
+/** A resource's stake in an application. */
+export interface Membership {
+  /** Normalised. */
+  readonly gatewayUrl: string
+  readonly appKey: Sensitive
+  readonly appSecret: Sensitive
+  readonly renewBeforeMs: number | undefined
+  readonly renewalMethod: 'Auto' | RenewalMethod
+  /** Of one call to the gateway. */
+  readonly timeoutMs: number
+  /** The token that the member's targets hold. */
+  readonly recorded: RecordedToken | undefined
+  /** A renewal that was asked for and not yet tried. */
+  readonly renewRequest: string | undefined
+}
+
+/**
+ * All that is known of one appSecret of an application. Members with the same appSecret share an identity, and only an
+ * identity whose own get answered the present token is given that token: who knows an appKey alone gets nothing.
+ */
+export interface Identity {
+  readonly appSecret: Sensitive
+  readonly members: Set<ObjectKey>
+  /** Members that ask for a renewal which was not yet tried. */
+  readonly pending: Set<ObjectKey>
+  /** Fingerprint of the token that a call with this appSecret answered last. */
+  provenFor: string | undefined
+  /** Consecutive attempts that failed. */
+  failures: number
+  failure: Failure | undefined
+  /** No attempt before this moment, steady. */
+  retryAt: number
+}
+
+export interface Member {
+  readonly membership: Membership
+  readonly identity: Identity
+  /** The last renewal request that was tried. */
+  handledRequest: string | undefined
+}
+
+export interface Due {
+  readonly identity: Identity
+  /** Steady; in the past when overdue. */
+  readonly at: number
+}
+
+/** Forced renewals of one application coalesce: one in this time. */
+const forcedIntervalMs = 10_000
+/** A get that came too early for the new token is repeated this soon: `expire` is in whole seconds. */
+const pollIntervalMs = 250
+/** However odd a gateway's answers, attempts never come closer than this. */
+const shortestIntervalMs = 1000
+
+/**
+ * The state of one application (gateway and appKey): its token, and who shares it. It says when something is due and
+ * does nothing itself.
+ */
+export class Application {
+  /** Names the application in queues and logs; says nothing of the appKey. */
+  readonly id: string
+  readonly gatewayUrl: string
+  readonly appKey: Sensitive
+  /** Whatever jitters for this application jitters by this share, in [0, 1). */
+  readonly jitterShare: number
+  readonly members = new Map<ObjectKey, Member>()
+  token: HeldToken | undefined
+  /** The largest `expire` seen, in ms. */
+  longestExpireMs = 0
+  lastRenewal: { readonly atWall: number; readonly method: Operation } | undefined
+  lastAttemptAt = Number.NEGATIVE_INFINITY
+  lastForcedAt = Number.NEGATIVE_INFINITY
+  readonly #identities: Identity[] = []
+  readonly #windows = new Tally<number | undefined>()
+  readonly #methods = new Tally<Membership['renewalMethod']>()
+  readonly #timeouts = new Tally<number>()
+
+  constructor(id: string, gatewayUrl: string, appKey: Sensitive, jitterShare: number) {
+    this.id = id
+    this.gatewayUrl = gatewayUrl
+    this.appKey = appKey
+    this.jitterShare = jitterShare
+  }
+
+  /** Adds a member, or replaces what is known of it. */
+  join(key: ObjectKey, membership: Membership): Member {
+    const before = this.members.get(key)
+    this.#forget(key)
+    const identity = this.#identityOf(membership.appSecret)
+    const member: Member = { membership, identity, handledRequest: before?.handledRequest }
+    this.members.set(key, member)
+    identity.members.add(key)
+    if (membership.renewRequest !== undefined && membership.renewRequest !== member.handledRequest) {
+      identity.pending.add(key)
+    }
+    this.#windows.add(membership.renewBeforeMs)
+    this.#methods.add(membership.renewalMethod)
+    this.#timeouts.add(membership.timeoutMs)
+    if (membership.recorded !== undefined) {
+      const { expiresAtWall, issuedAtWall } = membership.recorded
+      this.longestExpireMs = Math.max(this.longestExpireMs, expiresAtWall - issuedAtWall)
+    }
+    this.#dropUnusedIdentities()
+    return member
+  }
+
+  leave(key: ObjectKey): void {
+    this.#forget(key)
+    this.#dropUnusedIdentities()
+  }
+
+  /**
+   * Takes over a token that an earlier process got with the member's appSecret. Only members with the same appSecret
+   * are given it, so a resource cannot plant a token of its own into others.
+   */
+  takeOver({ identity }: Member, { token, expiresAt, fingerprint, expiresAtWall, issuedAtWall }: FoundToken): void {
+    if (identity.provenFor !== undefined) return
+    const lifetimeMs = this.longestExpireMs
+    this.token ??= { token, fingerprint, expiresAt, expiresAtWall, issuedAtWall, lifetimeMs }
+    if (this.token.fingerprint === fingerprint) identity.provenFor = fingerprint
+  }
+
+  /** Whether the present token may be given to this identity. */
+  isProven(identity: Identity): boolean {
+    return this.token !== undefined && identity.provenFor === this.token.fingerprint
+  }
+
+  /** Get where every member wants it; else refresh, where the gateway has it. */
+  method(hasGatewayRefresh: boolean): RenewalMethod {
+    if (this.#methods.has('Refresh')) return 'Refresh'
+    return this.#methods.has('Auto') && hasGatewayRefresh ? 'Refresh' : 'Get'
+  }
+
+  /** The time allowed for a call: the longest that any member gives. */
+  timeoutMs(): number {
+    return Math.max(...this.#timeouts.values())
+  }
+
+  /** When a token is renewed: the earliest that any member wants. Steady. */
+  renewalAt(token: Pick<HeldToken, 'expiresAt' | 'lifetimeMs'>): number {
+    let earliest = Number.POSITIVE_INFINITY
+    for (const window of this.#windows.values()) {
+      earliest = Math.min(earliest, renewalAt(token, window, this.jitterShare))
+    }
+    return earliest
+  }
+
+  /** Notes that the renewals which members of this identity ask for are being tried. */
+  handleRequests(identity: Identity): void {
+    for (const key of identity.pending) {
+      const member = this.members.get(key)
+      if (member !== undefined) member.handledRequest = member.membership.renewRequest
+    }
+    identity.pending.clear()
+  }
+
+  /** The attempt that is due next. Undefined: there is nobody to make one for. */
+  nextDue(method: RenewalMethod): Due | undefined {
+    let next: Due | undefined
+    for (const identity of this.#identities) {
+      const at = this.#dueAt(identity, method)
+      if (next === undefined || at < next.at) next = { identity, at }
+    }
+    return next
+  }
+
+  #dueAt(identity: Identity, method: RenewalMethod): number {
+    if (identity.pending.size > 0) return this.lastForcedAt + forcedIntervalMs
+    const { token } = this
+    if (token === undefined || !this.isProven(identity)) return identity.retryAt
+    const [dueAt, spacingMs] =
+      method === 'Get' ? [token.expiresAt, pollIntervalMs] : [this.renewalAt(token), shortestIntervalMs]
+    return Math.max(dueAt, identity.retryAt, this.lastAttemptAt + spacingMs)
+  }
+
+  #identityOf(appSecret: Sensitive): Identity {
+    const known = this.#identities.find((identity) => identity.appSecret.equals(appSecret))
+    if (known !== undefined) return known
+    const identity: Identity = {
+      appSecret,
+      members: new Set(),
+      pending: new Set(),
+      provenFor: undefined,
+      failures: 0,
+      failure: undefined,
+      retryAt: Number.NEGATIVE_INFINITY,
+    }
+    this.#identities.push(identity)
+    return identity
+  }
+
+  #forget(key: ObjectKey): void {
+    const member = this.members.get(key)
+    if (member === undefined) return
+    this.members.delete(key)
+    member.identity.members.delete(key)
+    member.identity.pending.delete(key)
+    this.#windows.remove(member.membership.renewBeforeMs)
+    this.#methods.remove(member.membership.renewalMethod)
+    this.#timeouts.remove(member.membership.timeoutMs)
+  }
+
+  #dropUnusedIdentities(): void {
+    for (let i = this.#identities.length - 1; i >= 0; i--) {
+      if (this.#identities[i]?.members.size === 0) this.#identities.splice(i, 1)
+    }
+  }
+}

@@ -1,0 +1,220 @@
+import type { ObjectKey } from '../kubernetes/types.ts'
+import { WorkQueue, type WorkQueueObserver } from '../kubernetes/work-queue.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Random } from '../lib/random.ts'
+import type { Sensitive } from '../lib/sensitive.ts'
+import type { Log } from '../telemetry/logger.ts'
+import { Application, type FoundToken, type Membership } from './application.ts'
+import type { RenewalMethod } from './attempt.ts'
+import { type GatewayMemory, Renewer, type RenewerOptions } from './renewer.ts'
+import { type HeldToken, isClamped, jitterShareOf } from './schedule.ts'
+import type { Failure, Operation } from './token-client.ts'
+
+/** What a member sees of its application. */
+export interface ApplicationView {
+  /** The present token, for those who proved their appSecret; it may have expired. */
+  readonly token: HeldToken | undefined
+  /** When the token is due for renewal, wall clock. */
+  readonly renewalAtWall: number | undefined
+  readonly method: RenewalMethod
+  /** The gateway answered 404 to refresh. */
+  readonly isRefreshMissing: boolean
+  /** The member's renewBefore is more than half of the lifetime. */
+  readonly isClamped: boolean
+  /** Why the last attempt failed; undefined when it did not, or there was none. */
+  readonly failure: Failure | undefined
+  /** Consecutive failed attempts. */
+  readonly failures: number
+  readonly lastRenewal: { readonly atWall: number; readonly method: Operation } | undefined
+  /** The last renewal request of the member that was tried. */
+  readonly handledRequest: string | undefined
+  readonly memberCount: number
+}
+
+export interface ApplicationsOptions extends Pick<RenewerOptions, 'client' | 'gatherHolders'> {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  /** Calls in flight per gateway. */
+  readonly gatewayMaxConcurrency: number
+  /** Members whose view changed. `isUrgent`: there is a token to write. */
+  readonly onChange: (keys: Iterable<ObjectKey>, isUrgent: boolean) => void
+  readonly onAttempt: (keys: Iterable<ObjectKey>, method: Operation, result: 'success' | 'error') => void
+  readonly queueObserver?: WorkQueueObserver
+}
+
+interface Gateway {
+  readonly url: string
+  readonly queue: WorkQueue<string>
+  readonly memory: GatewayMemory
+  readonly applications: Map<string, Application>
+}
+
+/** Without a valid token before those that have one. */
+const priorities = { noToken: 1, renewal: 0 }
+
+/**
+ * All applications, and their attempts: each gateway has a queue of its own, so that one which hangs holds up nobody
+ * else's.
+ */
+export class Applications {
+  readonly #options: ApplicationsOptions
+  readonly #renewer: Renewer
+  readonly #gateways = new Map<string, Gateway>()
+  readonly #byMember = new Map<ObjectKey, Application>()
+  readonly #byId = new Map<string, Application>()
+  #sequence = 0
+
+  constructor(options: ApplicationsOptions) {
+    this.#options = options
+    this.#renewer = new Renewer({
+      ...options,
+      onToken: (application) => {
+        options.onChange(application.members.keys(), true)
+      },
+    })
+  }
+
+  /** Makes a resource a member, or brings its membership up to date, and sees to it that what is due is done. */
+  join(key: ObjectKey, membership: Membership, found?: FoundToken): void {
+    const gateway = this.#gatewayOf(membership.gatewayUrl)
+    const application = this.#applicationOf(gateway, membership.appKey)
+    const former = this.#byMember.get(key)
+    if (former !== undefined && former !== application) this.leave(key)
+    this.#byMember.set(key, application)
+
+    const { token } = application
+    const renewalBefore = token === undefined ? undefined : application.renewalAt(token)
+    const member = application.join(key, membership)
+    if (found !== undefined) application.takeOver(member, found)
+    // A member with a wider window draws the renewal of all forward; the others' status says when it is.
+    if (token !== undefined && application.members.size > 1 && application.renewalAt(token) !== renewalBefore) {
+      this.#options.onChange(application.members.keys(), false)
+    }
+    this.#schedule(gateway, application)
+  }
+
+  leave(key: ObjectKey): void {
+    const application = this.#byMember.get(key)
+    if (application === undefined) return
+    this.#byMember.delete(key)
+    application.leave(key)
+    if (application.members.size > 0) return
+    const gateway = this.#gateways.get(application.gatewayUrl)
+    this.#byId.delete(application.id)
+    gateway?.applications.delete(application.appKey.reveal())
+    if (gateway?.applications.size === 0) {
+      this.#gateways.delete(gateway.url)
+      void gateway.queue.shutDown({ drainMs: 0 })
+    }
+  }
+
+  view(key: ObjectKey): ApplicationView | undefined {
+    const application = this.#byMember.get(key)
+    const gateway = application === undefined ? undefined : this.#gateways.get(application.gatewayUrl)
+    return application === undefined || gateway === undefined ? undefined : this.#viewOf(gateway, application, key)
+  }
+
+  isMember(key: ObjectKey): boolean {
+    return this.#byMember.has(key)
+  }
+
+  /** Hosts of the gateways in use. */
+  hosts(): string[] {
+    return [...this.#gateways.keys()].map((url) => new URL(url).host)
+  }
+
+  queues(): WorkQueue<string>[] {
+    return [...this.#gateways.values()].map((gateway) => gateway.queue)
+  }
+
+  /** Stops all attempts; those under way are given `drainMs`. */
+  async shutDown(drainMs: number): Promise<void> {
+    await Promise.all(this.queues().map((queue) => queue.shutDown({ drainMs })))
+  }
+
+  #gatewayOf(url: string): Gateway {
+    const known = this.#gateways.get(url)
+    if (known !== undefined) return known
+    const { clock, random, log, queueObserver, gatewayMaxConcurrency } = this.#options
+    const applications = new Map<string, Application>()
+    const queue = new WorkQueue<string>({
+      name: 'applications',
+      clock,
+      random,
+      ...(queueObserver === undefined ? {} : { observer: queueObserver }),
+      onError: (application, error) => {
+        log.error({ application, err: error }, 'attempt ended unexpectedly')
+      },
+    })
+    const gateway: Gateway = { url, queue, applications, memory: { refreshMissingUntil: Number.NEGATIVE_INFINITY } }
+    this.#gateways.set(url, gateway)
+    queue.run(gatewayMaxConcurrency, (id, signal) => this.#work(gateway, id, signal))
+    return gateway
+  }
+
+  #applicationOf(gateway: Gateway, appKey: Sensitive): Application {
+    const known = gateway.applications.get(appKey.reveal())
+    if (known !== undefined) return known
+    const id = `application-${++this.#sequence}`
+    const application = new Application(id, gateway.url, appKey, jitterShareOf(gateway.url, appKey))
+    gateway.applications.set(appKey.reveal(), application)
+    this.#byId.set(id, application)
+    return application
+  }
+
+  async #work(gateway: Gateway, id: string, signal: AbortSignal): Promise<void> {
+    const application = this.#byId.get(id)
+    if (application === undefined) return
+    const { clock, onAttempt, onChange } = this.#options
+    const due = application.nextDue(this.#methodOf(gateway, application))
+    if (due === undefined) return
+    if (due.at <= clock.now()) {
+      const report = await this.#renewer.attempt(application, due.identity, gateway.memory, signal)
+      if (report.failure !== undefined) onAttempt(due.identity.members, report.method, 'error')
+      else if (report.hasNewToken) onAttempt(application.members.keys(), report.method, 'success')
+      onChange(due.identity.members, false)
+    }
+    if (!signal.aborted) this.#schedule(gateway, application)
+  }
+
+  #schedule(gateway: Gateway, application: Application): void {
+    const { clock } = this.#options
+    const due = application.nextDue(this.#methodOf(gateway, application))
+    if (due === undefined) return
+    const now = clock.now()
+    const hasToken = application.token !== undefined && application.token.expiresAt > now
+    const priority = hasToken ? priorities.renewal : priorities.noToken
+    if (due.at <= now) gateway.queue.add(application.id, { priority })
+    else gateway.queue.addAfter(application.id, due.at - now, { priority })
+  }
+
+  #methodOf(gateway: Gateway, application: Application): RenewalMethod {
+    return application.method(this.#options.clock.now() >= gateway.memory.refreshMissingUntil)
+  }
+
+  #viewOf(gateway: Gateway, application: Application, key: ObjectKey): ApplicationView {
+    const member = application.members.get(key)
+    if (member === undefined) throw new Error(`${key} is no member of ${application.id}`)
+    const { identity, membership } = member
+    const method = this.#methodOf(gateway, application)
+    const token = application.isProven(identity) ? application.token : undefined
+    return {
+      token,
+      renewalAtWall: token === undefined ? undefined : wallOf(token, method === 'Get' ? token.expiresAt : application.renewalAt(token)),
+      method,
+      isRefreshMissing: this.#options.clock.now() < gateway.memory.refreshMissingUntil,
+      isClamped: token !== undefined && isClamped(token.lifetimeMs, membership.renewBeforeMs),
+      failure: identity.failure,
+      failures: identity.failures,
+      lastRenewal: token === undefined ? undefined : application.lastRenewal,
+      handledRequest: member.handledRequest,
+      memberCount: application.members.size,
+    }
+  }
+}
+
+/** A steady moment by the wall clock, in whole seconds, counted from the token's published expiry: so it never drifts. */
+function wallOf(token: HeldToken, at: number): number {
+  return Math.floor((token.expiresAtWall - (token.expiresAt - at)) / 1000) * 1000
+}

@@ -1,0 +1,233 @@
+import type { Clock } from '../lib/clock.ts'
+import type { Random } from '../lib/random.ts'
+import type { Log } from '../telemetry/logger.ts'
+import type { Application, Identity } from './application.ts'
+import { type Attempt, nextCall, type RenewalMethod } from './attempt.ts'
+import { callTimeoutMs, type HeldToken, retryDelayMs } from './schedule.ts'
+import { fingerprintOf } from './signature.ts'
+import type { CallResult, Failure, Operation, TokenClient } from './token-client.ts'
+
+/** What is remembered of a gateway across its applications. */
+export interface GatewayMemory {
+  /** The gateway answered 404 to a refresh; until this moment (steady) it is not asked again. */
+  refreshMissingUntil: number
+}
+
+export interface AttemptReport {
+  /** The last call of the attempt. */
+  readonly method: Operation
+  readonly failure: Failure | undefined
+  /** The application has another token than before, or the same with another expiry. */
+  readonly hasNewToken: boolean
+}
+
+export interface RenewerOptions {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly client: Pick<TokenClient, 'call'>
+  /**
+   * Resolves when every resource that holds this token has joined its application, so that a refresh, which may kill
+   * the old token, finds all of them. After a restart they have not: nothing was read for them yet.
+   */
+  readonly gatherHolders: (gatewayUrl: string, fingerprint: string, signal: AbortSignal) => Promise<void>
+  /** Called whenever the application's token changed, in the middle of an attempt too. */
+  readonly onToken: (application: Application) => void
+}
+
+/** A gateway may get a refresh by an upgrade: it is tried again after this time. */
+const refreshMissingMs = 60 * 60 * 1000
+/** Get, refresh, get again, refresh, get: no attempt needs more calls. */
+const callLimit = 5
+/** `expire` is in whole seconds: two answers for one token may differ by this without meaning anything. */
+const expiryToleranceMs = 2000
+
+/** Makes one attempt to renew an application's token: the calls that `nextCall` decides on, and what follows from them. */
+export class Renewer {
+  readonly #options: RenewerOptions
+
+  constructor(options: RenewerOptions) {
+    this.#options = options
+  }
+
+  async attempt(
+    application: Application,
+    identity: Identity,
+    gateway: GatewayMemory,
+    signal: AbortSignal,
+  ): Promise<AttemptReport> {
+    const { clock, gatherHolders } = this.#options
+    const { token: before, lastRenewal } = application
+    const isForced = identity.pending.size > 0
+    let attempt: Attempt = {
+      method: application.method(clock.now() >= gateway.refreshMissingUntil),
+      isForced,
+      heldFingerprint: before?.fingerprint ?? recordedFingerprint(application, identity),
+      answered: undefined,
+      answeredRenewalAt: Number.POSITIVE_INFINITY,
+      hasRefreshed: false,
+      refusedRefreshes: 0,
+    }
+    application.handleRequests(identity)
+    if (isForced) application.lastForcedAt = clock.now()
+
+    let method: Operation = 'get'
+    let failure: Failure | undefined
+    for (let calls = 0; calls < callLimit; calls++) {
+      const call = nextCall(attempt, clock.now())
+      if (call === 'none') break
+      const held = call === 'refresh' ? attempt.answered : undefined
+      if (held !== undefined) await gatherHolders(application.gatewayUrl, held.fingerprint, signal)
+      method = call
+      const result = await this.#call(application, identity, held, signal)
+      if (result.kind === 'token') {
+        const answered = this.#adopt(application, identity, result, call)
+        attempt = {
+          ...attempt,
+          answered,
+          answeredRenewalAt: application.renewalAt(answered),
+          hasRefreshed: call === 'refresh',
+        }
+        if (call === 'refresh' || clock.now() < attempt.answeredRenewalAt) failure = undefined
+      } else if (result.kind === 'getAgain') {
+        failure = result.failure
+        attempt = { ...attempt, answered: undefined, refusedRefreshes: attempt.refusedRefreshes + 1 }
+      } else if (result.kind === 'refreshMissing') {
+        gateway.refreshMissingUntil = clock.now() + refreshMissingMs
+        const fallback: RenewalMethod = application.method(false)
+        if (fallback === 'Refresh') failure = refreshRequired(application.gatewayUrl)
+        attempt = { ...attempt, method: 'Get' }
+      } else {
+        failure = result.failure
+        break
+      }
+    }
+    application.lastAttemptAt = clock.now()
+    this.#settle(application, identity, failure)
+    return { method, failure, hasNewToken: application.lastRenewal !== lastRenewal }
+  }
+
+  async #call(
+    application: Application,
+    identity: Identity,
+    refresh: HeldToken | undefined,
+    signal: AbortSignal,
+  ): Promise<CallResult> {
+    const { clock, client } = this.#options
+    const { gatewayUrl, appKey, token } = application
+    const lifeLeftMs = token === undefined ? 0 : token.expiresAt - clock.now()
+    return await client.call(
+      {
+        gatewayUrl,
+        appKey,
+        appSecret: identity.appSecret,
+        timeoutMs: callTimeoutMs(application.timeoutMs(), lifeLeftMs),
+        ...(refresh === undefined ? {} : { refresh: refresh.token }),
+      },
+      signal,
+    )
+  }
+
+  /** Makes what the gateway answered the application's token, proven for this identity. */
+  #adopt(
+    application: Application,
+    identity: Identity,
+    { token, expireMs, sentAt }: Extract<CallResult, { kind: 'token' }>,
+    operation: Operation,
+  ): HeldToken {
+    const { clock, log, onToken } = this.#options
+    const fingerprint = fingerprintOf(token)
+    const expiresAt = sentAt + expireMs
+    identity.provenFor = fingerprint
+    application.longestExpireMs =
+      operation === 'refresh' ? expireMs : Math.max(application.longestExpireMs, expireMs)
+
+    const held = application.token
+    const isSame = held?.fingerprint === fingerprint
+    if (isSame && Math.abs(held.expiresAt - expiresAt) <= expiryToleranceMs) return held
+
+    const wallOffset = clock.wall() - clock.now()
+    const recorded = isSame ? held : recordOf(application, identity, fingerprint)
+    const expiresAtWall = wholeSeconds(expiresAt + wallOffset)
+    const isAsRecorded =
+      recorded !== undefined && Math.abs(recorded.expiresAtWall - expiresAtWall) <= expiryToleranceMs
+    const adopted: HeldToken = {
+      token,
+      fingerprint,
+      expiresAt,
+      expiresAtWall: isAsRecorded ? recorded.expiresAtWall : expiresAtWall,
+      issuedAtWall: recorded?.issuedAtWall ?? wholeSeconds(clock.wall()),
+      lifetimeMs: application.longestExpireMs,
+    }
+    application.token = adopted
+    // A token that the targets hold already was found, not renewed.
+    if (!isAsRecorded) {
+      application.lastRenewal = { atWall: wholeSeconds(clock.wall()), method: operation }
+      log.info(
+        { application: application.id, method: operation, members: application.members.size, lifeMs: Math.round(expireMs) },
+        'token received',
+      )
+    }
+    onToken(application)
+    return adopted
+  }
+
+  #settle(application: Application, identity: Identity, failure: Failure | undefined): void {
+    const { clock, log, random } = this.#options
+    identity.failure = failure
+    if (failure === undefined) {
+      if (identity.failures > 0) log.info({ application: application.id, failures: identity.failures }, 'renewal recovered')
+      identity.failures = 0
+      identity.retryAt = Number.NEGATIVE_INFINITY
+      return
+    }
+    identity.failures++
+    const lifeLeftMs = application.token === undefined ? 0 : application.token.expiresAt - clock.now()
+    const delayMs = retryDelayMs(
+      identity.failures,
+      lifeLeftMs,
+      failure.class === 'userMustAct',
+      failure.retryAfterMs,
+      random(),
+    )
+    identity.retryAt = clock.now() + delayMs
+    log.warn(
+      {
+        application: application.id,
+        reason: failure.reason,
+        detail: failure.message,
+        failures: identity.failures,
+        retryInMs: Math.round(delayMs),
+      },
+      'renewal failed',
+    )
+  }
+}
+
+function wholeSeconds(ms: number): number {
+  return Math.floor(ms / 1000) * 1000
+}
+
+function recordOf(application: Application, { members }: Identity, fingerprint: string) {
+  for (const key of members) {
+    const recorded = application.members.get(key)?.membership.recorded
+    if (recorded?.fingerprint === fingerprint) return recorded
+  }
+  return undefined
+}
+
+function recordedFingerprint(application: Application, { pending }: Identity): string | undefined {
+  for (const key of pending) {
+    const recorded = application.members.get(key)?.membership.recorded
+    if (recorded !== undefined) return recorded.fingerprint
+  }
+  return undefined
+}
+
+function refreshRequired(gatewayUrl: string): Failure {
+  return {
+    class: 'userMustAct',
+    reason: 'RefreshNotSupported',
+    message: `${gatewayUrl} has no refresh (HTTP 404), and spec.renewalMethod is Refresh: set it to Auto or Get`,
+  }
+}

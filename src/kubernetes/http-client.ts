@@ -1,0 +1,252 @@
+import type { Dispatcher } from 'undici'
+import type { Clock } from '../lib/clock.ts'
+import { ApiError } from './errors.ts'
+import { readLines } from './lines.ts'
+import { abortReason, networkReason, type Transport, type TransportRequest } from './transport.ts'
+import type {
+  CallOptions,
+  KubernetesClient,
+  KubernetesObject,
+  ListOptions,
+  ObjectList,
+  ObjectRef,
+  Patch,
+  ResourceType,
+  WatchEvent,
+  WatchOptions,
+} from './types.ts'
+
+export interface HttpClientOptions {
+  readonly transport: Transport
+  readonly clock: Clock
+  /** The name under which this client's writes are recorded in managedFields. */
+  readonly fieldManager: string
+  /** A watch that brings neither event nor bookmark for so long is dead. API servers send a bookmark each minute. */
+  readonly silenceLimitMs?: number
+}
+
+const defaultTimeoutMs = 30_000
+const largestErrorBytes = 1024 * 1024
+const metadataOnlyAccept = {
+  list: 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1',
+  watch: 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1',
+}
+
+interface Call {
+  readonly verb: string
+  readonly type: ResourceType
+  readonly namespace: string | undefined
+  readonly name?: string
+  readonly subresource?: string
+}
+
+/** The API server over HTTP. Mutations are never retried here: whoever asked decides. */
+export class HttpKubernetesClient implements KubernetesClient {
+  readonly #options: HttpClientOptions
+
+  constructor(options: HttpClientOptions) {
+    this.#options = options
+  }
+
+  async get<T extends KubernetesObject>(type: ResourceType, ref: ObjectRef, options: CallOptions = {}): Promise<T> {
+    return await this.#json<T>({ verb: 'get', type, ...ref }, { method: 'GET' }, options)
+  }
+
+  async list<T extends KubernetesObject>(
+    type: ResourceType,
+    namespace: string | undefined,
+    options: ListOptions = {},
+  ): Promise<ObjectList<T>> {
+    const { limit, continue: next, resourceVersion, labelSelector, fieldSelector, metadataOnly } = options
+    const query = { limit, continue: next, resourceVersion, labelSelector, fieldSelector }
+    const headers = metadataOnly === true ? { accept: metadataOnlyAccept.list } : {}
+    return await this.#json<ObjectList<T>>({ verb: 'list', type, namespace }, { method: 'GET', query, headers }, options)
+  }
+
+  async create<T extends KubernetesObject>(
+    type: ResourceType,
+    namespace: string,
+    body: object,
+    options: CallOptions = {},
+  ): Promise<T> {
+    const query = { fieldManager: this.#options.fieldManager }
+    return await this.#json<T>({ verb: 'create', type, namespace }, { method: 'POST', query, body }, options)
+  }
+
+  async update<T extends KubernetesObject>(
+    type: ResourceType,
+    ref: ObjectRef,
+    body: object,
+    options: CallOptions = {},
+  ): Promise<T> {
+    const query = { fieldManager: this.#options.fieldManager }
+    return await this.#json<T>({ verb: 'update', type, ...ref }, { method: 'PUT', query, body }, options)
+  }
+
+  async patch<T extends KubernetesObject>(
+    type: ResourceType,
+    ref: ObjectRef,
+    patch: Patch,
+    options: CallOptions & { readonly subresource?: 'status' } = {},
+  ): Promise<T> {
+    const { subresource } = options
+    const [contentType, query] =
+      patch.type === 'merge'
+        ? ['application/merge-patch+json', { fieldManager: this.#options.fieldManager }]
+        : ['application/apply-patch+yaml', { fieldManager: patch.fieldManager, force: patch.force }]
+    const call = { verb: 'patch', type, ...ref, ...(subresource === undefined ? {} : { subresource }) }
+    const headers = { 'content-type': contentType }
+    return await this.#json<T>(call, { method: 'PATCH', query, headers, body: patch.body }, options)
+  }
+
+  async delete(
+    type: ResourceType,
+    ref: ObjectRef,
+    options: CallOptions & { readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string } } = {},
+  ): Promise<void> {
+    const { preconditions } = options
+    const body = { apiVersion: 'v1', kind: 'DeleteOptions', ...(preconditions === undefined ? {} : { preconditions }) }
+    await this.#json({ verb: 'delete', type, ...ref }, { method: 'DELETE', body }, options)
+  }
+
+  async *watch<T extends KubernetesObject>(
+    type: ResourceType,
+    namespace: string | undefined,
+    options: WatchOptions,
+  ): AsyncGenerator<WatchEvent<T>> {
+    const { clock, silenceLimitMs = 150_000, transport } = this.#options
+    const { fieldSelector, labelSelector, metadataOnly, resourceVersion, timeoutSeconds } = options
+    const call: Call = { verb: 'watch', type, namespace }
+    const path = pathOf(call, {
+      watch: true,
+      allowWatchBookmarks: true,
+      resourceVersion,
+      timeoutSeconds,
+      labelSelector,
+      fieldSelector,
+    })
+    const silence = new AbortController()
+    const onSilence = (): void => {
+      silence.abort(new DOMException('silent', 'TimeoutError'))
+    }
+    let timer = clock.setTimer(silenceLimitMs, onSilence)
+    const signal = AbortSignal.any([options.signal, silence.signal])
+    try {
+      const headers = metadataOnly === true ? { accept: metadataOnlyAccept.watch } : {}
+      const response = await transport.request({ call: nameOf(call), method: 'GET', path, headers, signal })
+      if (response.statusCode !== 200) throw await errorOf(call, response, clock)
+      for await (const line of readLines(response.body)) {
+        timer.cancel()
+        timer = clock.setTimer(silenceLimitMs, onSilence)
+        const event = parse<WatchEvent<T>>(call, line)
+        if (event.type === 'ERROR') throw statusError(call, event.object as Status)
+        yield event
+      }
+    } catch (error) {
+      if (error instanceof ApiError) throw error
+      throw new ApiError(nameOf(call), { code: 0, reason: signal.aborted ? abortReason(signal) : networkReason(error) })
+    } finally {
+      timer.cancel()
+    }
+  }
+
+  async #json<T>(
+    call: Call,
+    request: Pick<TransportRequest, 'method' | 'headers'> & { readonly query?: Query; readonly body?: object },
+    { signal, timeoutMs = defaultTimeoutMs }: CallOptions,
+  ): Promise<T> {
+    const { clock, transport } = this.#options
+    const deadline = new AbortController()
+    const timer = clock.setTimer(timeoutMs, () => {
+      deadline.abort(new DOMException('deadline', 'TimeoutError'))
+    })
+    const both = signal === undefined ? deadline.signal : AbortSignal.any([signal, deadline.signal])
+    try {
+      const response = await transport.request({
+        call: nameOf(call),
+        method: request.method,
+        path: pathOf(call, request.query ?? {}),
+        headers: request.body === undefined ? { ...request.headers } : { 'content-type': 'application/json', ...request.headers },
+        ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
+        signal: both,
+      })
+      if (response.statusCode >= 300) throw await errorOf(call, response, clock)
+      return parse<T>(call, await response.body.text())
+    } catch (error) {
+      if (error instanceof ApiError) throw error
+      throw new ApiError(nameOf(call), { code: 0, reason: both.aborted ? abortReason(both) : networkReason(error) })
+    } finally {
+      timer.cancel()
+    }
+  }
+}
+
+type Query = Readonly<Record<string, string | number | boolean | undefined>>
+
+function nameOf({ verb, type, namespace, name, subresource }: Call): string {
+  const object = [namespace, name].filter((part) => part !== undefined).join('/')
+  return [verb, type.plural + (subresource === undefined ? '' : `/${subresource}`), object].filter(Boolean).join(' ')
+}
+
+function pathOf({ type, namespace, name, subresource }: Call, query: Query): string {
+  const segments = [
+    ...(type.group === '' ? ['api'] : ['apis', type.group]),
+    type.version,
+    ...(namespace === undefined ? [] : ['namespaces', namespace]),
+    type.plural,
+    ...(name === undefined ? [] : [name]),
+    ...(subresource === undefined ? [] : [subresource]),
+  ]
+  const parameters = new URLSearchParams()
+  for (const [key, value] of Object.entries(query)) if (value !== undefined) parameters.set(key, String(value))
+  const search = parameters.toString()
+  return `/${segments.map(encodeURIComponent).join('/')}${search === '' ? '' : `?${search}`}`
+}
+
+/** The parts of metav1.Status that are safe to carry: its messages may quote an object's data. */
+interface Status {
+  readonly code?: number
+  readonly reason?: string
+  readonly details?: { readonly retryAfterSeconds?: number; readonly causes?: readonly { readonly field?: string }[] }
+}
+
+function statusError(call: Call, status: Status, code = status.code ?? 500, retryAfterMs?: number): ApiError {
+  const { causes, retryAfterSeconds } = status.details ?? {}
+  return new ApiError(nameOf(call), {
+    code,
+    reason: status.reason ?? 'Unknown',
+    retryAfterMs: retryAfterMs ?? (retryAfterSeconds === undefined ? undefined : retryAfterSeconds * 1000),
+    fields: (causes ?? []).flatMap(({ field }) => (field === undefined || field === '' ? [] : [field])),
+  })
+}
+
+async function errorOf(call: Call, response: Dispatcher.ResponseData, clock: Clock): Promise<ApiError> {
+  let text = ''
+  for await (const chunk of response.body) {
+    text += String(chunk)
+    if (text.length > largestErrorBytes) break
+  }
+  let status: Status = {}
+  try {
+    status = (JSON.parse(text) as Status | null) ?? {}
+  } catch {
+    // A proxy's page, say: the HTTP status tells what there is to tell.
+  }
+  return statusError(call, status, response.statusCode, retryAfterOf(response.headers['retry-after'], clock))
+}
+
+/** Retry-After in seconds or as a date, in ms. */
+function retryAfterOf(value: string | string[] | undefined, clock: Clock): number | undefined {
+  if (typeof value !== 'string') return undefined
+  const delayMs = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - clock.wall()
+  return Number.isFinite(delayMs) ? Math.max(0, delayMs) : undefined
+}
+
+function parse<T>(call: Call, text: string): T {
+  try {
+    return JSON.parse(text) as T
+  } catch {
+    // The parser's message quotes the text.
+    throw new ApiError(nameOf(call), { code: 0, reason: 'NotJson' })
+  }
+}

@@ -1,0 +1,126 @@
+import { Agent, type Dispatcher, ProxyAgent } from 'undici'
+import type { Clock } from '../lib/clock.ts'
+import type { Connection, Credentials } from './credentials.ts'
+import { ApiError } from './errors.ts'
+
+export interface TransportRequest {
+  /** For messages: `get secrets plant-a/enos-token`. */
+  readonly call: string
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** With query. */
+  readonly path: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string
+  readonly signal: AbortSignal
+}
+
+export interface TransportOptions {
+  readonly credentials: Credentials
+  readonly clock: Clock
+  readonly userAgent: string
+  /** Called once for each answer; `code` is the HTTP status, or `<error>` as in client-go. */
+  readonly onAnswer?: (answer: { readonly method: string; readonly code: string; readonly host: string }) => void
+}
+
+/** Calls under way on a connection whose credentials were rotated are given this long; then watches start anew. */
+const retireAfterMs = 30_000
+/** A dead connection is found by an HTTP/2 PING in this time. */
+const pingIntervalMs = 15_000
+
+/**
+ * Requests to the API server over one kept-alive pool of connections for each set of credentials: HTTP/2 where the
+ * server offers it. client-node's own makes a TLS connection for every request.
+ */
+export class Transport {
+  readonly #options: TransportOptions
+  #pool: { readonly identity: string; readonly dispatcher: Dispatcher } | undefined
+
+  constructor(options: TransportOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Sends a request, and again with fresh credentials if they were refused (401: it was not executed).
+   * @throws ApiError when no answer came; every answer is returned, whatever its status
+   */
+  async request(request: TransportRequest): Promise<Dispatcher.ResponseData> {
+    const response = await this.#send(request)
+    if (response.statusCode !== 401) return response
+    await response.body.dump()
+    this.#options.credentials.invalidate()
+    return await this.#send(request)
+  }
+
+  async close(): Promise<void> {
+    await this.#pool?.dispatcher.destroy()
+  }
+
+  async #send({ call, method, path, headers, body, signal }: TransportRequest): Promise<Dispatcher.ResponseData> {
+    const { credentials, onAnswer, userAgent } = this.#options
+    let host = ''
+    try {
+      const connection = await credentials.current()
+      const server = new URL(connection.server)
+      host = server.host
+      const response = await this.#dispatcherFor(connection).request({
+        origin: server.origin,
+        path: `${server.pathname === '/' ? '' : server.pathname}${path}`,
+        method,
+        headers: { accept: 'application/json', 'user-agent': userAgent, ...connection.headers, ...headers },
+        ...(body === undefined ? {} : { body }),
+        signal,
+        // Each call has its own deadline; a watch may be silent for long.
+        headersTimeout: 0,
+        bodyTimeout: 0,
+      })
+      onAnswer?.({ method, code: String(response.statusCode), host })
+      return response
+    } catch (error) {
+      onAnswer?.({ method, code: '<error>', host })
+      throw new ApiError(call, { code: 0, reason: signal.aborted ? abortReason(signal) : networkReason(error) })
+    }
+  }
+
+  #dispatcherFor(connection: Connection): Dispatcher {
+    if (this.#pool?.identity === connection.identity) return this.#pool.dispatcher
+    if (this.#pool !== undefined) this.#retire(this.#pool.dispatcher)
+    const dispatcher = createDispatcher(connection)
+    this.#pool = { identity: connection.identity, dispatcher }
+    return dispatcher
+  }
+
+  #retire(dispatcher: Dispatcher): void {
+    const ignore = (): void => {
+      // It is on its way out; its calls report their own errors.
+    }
+    dispatcher.close().catch(ignore)
+    this.#options.clock.setTimer(retireAfterMs, () => {
+      dispatcher.destroy().catch(ignore)
+    })
+  }
+}
+
+function createDispatcher({ proxyUrl, tls }: Connection): Dispatcher {
+  const common = {
+    allowH2: true,
+    // One HTTP/2 connection carries everything; HTTP/1.1 needs one for each call in flight, and for each watch.
+    connections: 64,
+    keepAliveTimeout: 60_000,
+    h2Options: { pingInterval: pingIntervalMs, maxConcurrentStreams: 100 },
+  }
+  if (proxyUrl !== undefined) return new ProxyAgent({ ...common, uri: proxyUrl, requestTls: tls })
+  return new Agent({ ...common, connect: { ...tls, timeout: 10_000, keepAlive: true, keepAliveInitialDelay: 30_000 } })
+}
+
+/** `Timeout` for a deadline of ours; else the caller aborted. */
+export function abortReason(signal: AbortSignal): string {
+  return signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError' ? 'Timeout' : 'Aborted'
+}
+
+/** The code of a network error, never its message: with exec credentials that is the output of a command. */
+export function networkReason(error: unknown): string {
+  for (let current = error; current instanceof Error; current = current.cause) {
+    if ('code' in current && typeof current.code === 'string') return current.code
+  }
+  return 'ConnectionFailed'
+}

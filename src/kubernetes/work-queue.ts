@@ -1,0 +1,261 @@
+import { type Backoff, backoffMs } from '../lib/backoff.ts'
+import type { Clock, Timer } from '../lib/clock.ts'
+import { Heap } from '../lib/heap.ts'
+import type { Random } from '../lib/random.ts'
+
+/** What a queue tells of itself as it works, with the meanings of client-go's workqueue metrics. */
+export interface WorkQueueObserver {
+  onAdd(queue: string): void
+  onRetry(queue: string): void
+  /** `waitedMs`: from being ready to being picked up. */
+  onStart(queue: string, waitedMs: number): void
+  onDone(queue: string, workedMs: number): void
+  /** A delayed add was picked up this long after it was due. */
+  onLate(queue: string, lateMs: number): void
+}
+
+/** What a queue is at a moment, for metrics and probes. */
+export interface WorkQueueSnapshot {
+  readonly name: string
+  /** Ready and not yet picked up. */
+  readonly depth: number
+  readonly processing: number
+  readonly delayed: number
+  /** Sum over all that is being processed. */
+  readonly unfinishedMs: number
+  readonly longestRunningMs: number
+  /** How long the oldest ready key has waited; 0 with none. */
+  readonly oldestReadyMs: number
+}
+
+export interface WorkQueueOptions<K> {
+  readonly name: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly observer?: WorkQueueObserver
+  /** Of `addRateLimited`, and of keys whose handler threw. Default: 200 ms to 5 min. */
+  readonly backoff?: Backoff
+  /** Called when a handler throws; the key is added again, rate limited. */
+  readonly onError: (key: K, error: unknown) => void
+}
+
+export interface AddOptions {
+  /** Higher goes first. Default: 0. */
+  readonly priority?: number
+}
+
+export type Handler<K> = (key: K, signal: AbortSignal) => Promise<void>
+
+interface Ready<K> {
+  readonly key: K
+  readonly priority: number
+  readonly readyAt: number
+  readonly sequence: number
+  /** When a delayed add was due. */
+  readonly dueAt: number | undefined
+}
+
+interface Delayed<K> {
+  readonly key: K
+  readonly dueAt: number
+  readonly priority: number
+}
+
+/**
+ * No key waits longer than this behind keys of a higher priority: it counts one priority more for each such time that
+ * it has waited. In the order below this is the same as being ready that much earlier, so the order never changes while
+ * keys wait, and a heap can hold them.
+ */
+const agingMs = 2000
+
+/**
+ * A queue of keys with the semantics of client-go's: a key is in it once however often it is added, is never handled
+ * twice at a time, and when added while it is handled, is handled once more afterwards. Adds may be delayed (the
+ * earliest wins) and rate limited by key.
+ *
+ * Invariants: a key is in at most one of `#ready` and `#processing`; `#dirty` holds only keys that are in
+ * `#processing`; a delayed key may be in either as well.
+ */
+export class WorkQueue<K extends string> {
+  readonly #options: WorkQueueOptions<K>
+  readonly #backoff: Backoff
+  readonly #order = new Heap<Ready<K>>((a, b) => rank(a) < rank(b) || (rank(a) === rank(b) && a.sequence < b.sequence))
+  /** The valid entry of each ready key; others in `#order` were replaced by one of a higher priority. */
+  readonly #ready = new Map<K, Ready<K>>()
+  readonly #processing = new Map<K, number>()
+  readonly #dirty = new Map<K, { priority: number; dueAt: number | undefined }>()
+  readonly #delays = new Heap<Delayed<K>>((a, b) => a.dueAt < b.dueAt)
+  readonly #delayed = new Map<K, Delayed<K>>()
+  readonly #failures = new Map<K, number>()
+  readonly #aborter = new AbortController()
+  #handler: Handler<K> | undefined
+  #concurrency = 0
+  #sequence = 0
+  #timer: { readonly dueAt: number; readonly timer: Timer } | undefined
+  #isShutDown = false
+  #onDrained: (() => void) | undefined
+
+  constructor(options: WorkQueueOptions<K>) {
+    this.#options = options
+    this.#backoff = options.backoff ?? { baseMs: 200, capMs: 5 * 60_000 }
+  }
+
+  /** Makes a key ready. One that waits already is lifted to a higher priority, never lowered. */
+  add(key: K, { priority = 0 }: AddOptions = {}): void {
+    this.#add(key, priority, undefined)
+  }
+
+  /** Makes a key ready after a delay. Of several delays the earliest wins; an `add` in between leaves it be. */
+  addAfter(key: K, delayMs: number, { priority = 0 }: AddOptions = {}): void {
+    if (this.#isShutDown) return
+    const dueAt = this.#options.clock.now() + Math.max(0, delayMs)
+    const pending = this.#delayed.get(key)
+    if (pending !== undefined && pending.dueAt <= dueAt) return
+    const delayed = { key, dueAt, priority }
+    this.#delayed.set(key, delayed)
+    this.#delays.push(delayed)
+    this.#armTimer()
+  }
+
+  /** Makes a key ready after a delay that grows with each call, until `forget`. Not sooner than `atLeastMs`. */
+  addRateLimited(key: K, { priority = 0, atLeastMs = 0 }: AddOptions & { readonly atLeastMs?: number } = {}): void {
+    const failures = (this.#failures.get(key) ?? 0) + 1
+    this.#failures.set(key, failures)
+    this.#options.observer?.onRetry(this.#options.name)
+    this.addAfter(key, Math.max(atLeastMs, backoffMs(this.#backoff, failures, this.#options.random)), { priority })
+  }
+
+  /** Takes back what `addRateLimited` counted. */
+  forget(key: K): void {
+    this.#failures.delete(key)
+  }
+
+  retries(key: K): number {
+    return this.#failures.get(key) ?? 0
+  }
+
+  /** Starts handling, up to `concurrency` keys at a time. Called once. */
+  run(concurrency: number, handler: Handler<K>): void {
+    this.#handler = handler
+    this.#concurrency = concurrency
+    this.#dispatch()
+  }
+
+  /**
+   * Takes no more keys, drops those that wait, and resolves when those being handled are done. After `drainMs` their
+   * signal aborts.
+   */
+  async shutDown({ drainMs }: { readonly drainMs: number }): Promise<void> {
+    this.#isShutDown = true
+    this.#ready.clear()
+    this.#dirty.clear()
+    this.#delayed.clear()
+    this.#timer?.timer.cancel()
+    if (this.#processing.size === 0) return
+    const abort = this.#options.clock.setTimer(drainMs, () => {
+      this.#aborter.abort(new Error('the queue is shut down'))
+    })
+    await new Promise<void>((resolve) => {
+      this.#onDrained = resolve
+    })
+    abort.cancel()
+  }
+
+  snapshot(): WorkQueueSnapshot {
+    const now = this.#options.clock.now()
+    const running = [...this.#processing.values()].map((startedAt) => now - startedAt)
+    const oldestReadyAt = [...this.#ready.values()].reduce((oldest, { readyAt }) => Math.min(oldest, readyAt), now)
+    return {
+      name: this.#options.name,
+      depth: this.#ready.size,
+      processing: this.#processing.size,
+      delayed: this.#delayed.size,
+      unfinishedMs: running.reduce((sum, ms) => sum + ms, 0),
+      longestRunningMs: Math.max(0, ...running),
+      oldestReadyMs: now - oldestReadyAt,
+    }
+  }
+
+  #add(key: K, priority: number, dueAt: number | undefined): void {
+    if (this.#isShutDown) return
+    if (this.#processing.has(key)) {
+      const dirty = this.#dirty.get(key)
+      if (dirty === undefined) this.#options.observer?.onAdd(this.#options.name)
+      this.#dirty.set(key, { priority: Math.max(priority, dirty?.priority ?? priority), dueAt: dirty?.dueAt ?? dueAt })
+      return
+    }
+    const waiting = this.#ready.get(key)
+    if (waiting !== undefined && waiting.priority >= priority) return
+    if (waiting === undefined) this.#options.observer?.onAdd(this.#options.name)
+    this.#enqueue(key, priority, waiting?.readyAt ?? this.#options.clock.now(), waiting?.dueAt ?? dueAt)
+    this.#dispatch()
+  }
+
+  #enqueue(key: K, priority: number, readyAt: number, dueAt: number | undefined): void {
+    const ready = { key, priority, readyAt, sequence: this.#sequence++, dueAt }
+    this.#ready.set(key, ready)
+    this.#order.push(ready)
+  }
+
+  #dispatch(): void {
+    while (this.#handler !== undefined && this.#processing.size < this.#concurrency) {
+      const next = this.#order.pop()
+      if (next === undefined) return
+      if (this.#ready.get(next.key) !== next) continue
+      this.#ready.delete(next.key)
+      void this.#process(next, this.#handler)
+    }
+  }
+
+  async #process({ key, readyAt, dueAt }: Ready<K>, handler: Handler<K>): Promise<void> {
+    const { clock, name, observer, onError } = this.#options
+    const startedAt = clock.now()
+    this.#processing.set(key, startedAt)
+    observer?.onStart(name, startedAt - readyAt)
+    if (dueAt !== undefined) observer?.onLate(name, startedAt - dueAt)
+    try {
+      await handler(key, this.#aborter.signal)
+    } catch (error) {
+      onError(key, error)
+      this.addRateLimited(key)
+    }
+    observer?.onDone(name, clock.now() - startedAt)
+    this.#processing.delete(key)
+    const dirty = this.#dirty.get(key)
+    if (dirty !== undefined) {
+      this.#dirty.delete(key)
+      this.#enqueue(key, dirty.priority, clock.now(), dirty.dueAt)
+    }
+    if (this.#isShutDown && this.#processing.size === 0) this.#onDrained?.()
+    this.#dispatch()
+  }
+
+  /** One timer, for the earliest delay. */
+  #armTimer(): void {
+    const next = this.#delays.peek()
+    if (next === undefined || this.#isShutDown) return
+    if (this.#timer !== undefined && this.#timer.dueAt <= next.dueAt) return
+    this.#timer?.timer.cancel()
+    const { clock } = this.#options
+    const timer = clock.setTimer(next.dueAt - clock.now(), () => {
+      this.#timer = undefined
+      this.#addDue()
+    })
+    this.#timer = { dueAt: next.dueAt, timer }
+  }
+
+  #addDue(): void {
+    const now = this.#options.clock.now()
+    for (let next = this.#delays.peek(); next !== undefined && next.dueAt <= now; next = this.#delays.peek()) {
+      this.#delays.pop()
+      if (this.#delayed.get(next.key) !== next) continue
+      this.#delayed.delete(next.key)
+      this.#add(next.key, next.priority, next.dueAt)
+    }
+    this.#armTimer()
+  }
+}
+
+function rank({ priority, readyAt }: { readonly priority: number; readonly readyAt: number }): number {
+  return readyAt - priority * agingMs
+}

@@ -1,0 +1,24 @@
+/** Counts how often each value was added: a multiset. */
+export class Tally<K> {
+  readonly #counts = new Map<K, number>()
+
+  add(value: K): void {
+    this.#counts.set(value, (this.#counts.get(value) ?? 0) + 1)
+  }
+
+  /** Takes one back; of a value that was not added, nothing. */
+  remove(value: K): void {
+    const count = this.#counts.get(value) ?? 0
+    if (count > 1) this.#counts.set(value, count - 1)
+    else this.#counts.delete(value)
+  }
+
+  has(value: K): boolean {
+    return this.#counts.has(value)
+  }
+
+  /** The distinct values. */
+  values(): Iterable<K> {
+    return this.#counts.keys()
+  }
+}

@@ -1,0 +1,41 @@
+import type { CredentialStatus } from '../api/v1alpha1/schema.ts'
+import type { FoundToken, Membership } from '../enos/application.ts'
+import type { Correction, DesiredSecret } from '../targets/desired-secret.ts'
+import type { ObjectVersion, TargetRecord } from './observed.ts'
+
+/** What a written target is to be recorded as, but for the version that the write brings. */
+export type TargetStamp = Omit<TargetRecord, keyof ObjectVersion>
+
+/**
+ * One thing to do. Secrets in it are Sensitive, so that an action can be logged and compared as it is.
+ */
+export type Action =
+  /** GET the source Secrets. */
+  | { readonly do: 'readSources' }
+  /** GET a target with its data. */
+  | { readonly do: 'readTarget'; readonly name: string }
+  | { readonly do: 'join'; readonly membership: Membership; readonly found: FoundToken | undefined }
+  | { readonly do: 'leave' }
+  | { readonly do: 'createTarget'; readonly desired: DesiredSecret; readonly stamp: TargetStamp }
+  | {
+      readonly do: 'patchTarget'
+      readonly desired: DesiredSecret
+      readonly correction: Correction
+      readonly was: ObjectVersion
+      readonly stamp: TargetStamp
+    }
+  /** Delete and create: for what no patch can change. */
+  | { readonly do: 'recreateTarget'; readonly desired: DesiredSecret; readonly was: ObjectVersion; readonly stamp: TargetStamp }
+  /** A target was read and is as it should be. */
+  | { readonly do: 'confirmTarget'; readonly was: ObjectVersion; readonly stamp: TargetStamp }
+  | { readonly do: 'deleteTarget'; readonly was: ObjectVersion }
+  /** A target that is in the record is gone, or not ours any more. */
+  | { readonly do: 'forgetTarget'; readonly name: string }
+  | { readonly do: 'patchStatus'; readonly status: CredentialStatus }
+
+export interface Plan {
+  /** In order; targets of one plan are written side by side. Empty: all is as it should be. */
+  readonly actions: readonly Action[]
+  /** When to look again, on the steady timeline. Undefined: only when something changes. */
+  readonly wakeAt: number | undefined
+}

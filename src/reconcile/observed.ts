@@ -1,0 +1,144 @@
+import type { CredentialSpec, CredentialStatus } from '../api/v1alpha1/schema.ts'
+import type { Reason } from '../api/v1alpha1/reasons.ts'
+import type { Membership, RecordedToken } from '../enos/application.ts'
+import type { ApplicationView } from '../enos/applications.ts'
+import type { ObjectKey } from '../kubernetes/types.ts'
+import type { Sensitive } from '../lib/sensitive.ts'
+import type { Secret } from '../targets/desired-secret.ts'
+import type { CompiledTemplates } from '../targets/template.ts'
+
+/**
+ * What stands in the way, classified once: `userMustAct` becomes Stalled, `waiting` and `retry` become Reconciling.
+ * `message` names the object, the field, what was seen and what was expected.
+ */
+export interface Problem {
+  readonly class: 'userMustAct' | 'waiting' | 'retry'
+  readonly reason: Reason
+  readonly message: string
+}
+
+/** One version of one object. */
+export interface ObjectVersion {
+  readonly name: string
+  readonly uid: string
+  readonly resourceVersion: string
+}
+
+/** What the watch tells of a Secret: no data. */
+export interface SecretMeta extends ObjectVersion {
+  readonly namespace: string
+  /** uid of the owner that is the controller. */
+  readonly controllerUid: string | undefined
+  readonly isDeleting: boolean
+}
+
+/** An EnosAppCredential that passed validation, without the metadata that is of no use here. */
+export interface Credential {
+  readonly key: ObjectKey
+  readonly namespace: string
+  readonly name: string
+  readonly uid: string
+  readonly resourceVersion: string
+  readonly generation: number
+  readonly isDeleting: boolean
+  /** Value of the annotation enos.io/renew-requested-at. */
+  readonly renewRequest: string | undefined
+  readonly spec: CredentialSpec
+  readonly status: CredentialStatus
+}
+
+/** The source Secrets as they were read: by these versions, with these values. */
+export interface Sources {
+  readonly versions: readonly ObjectVersion[]
+  readonly values: { readonly appKey: Sensitive; readonly appSecret: Sensitive } | Problem
+  /** `appSecretRef wind/appSecret`: fields of which trailing newlines were trimmed. */
+  readonly trimmed: readonly string[]
+}
+
+/** What was last written to a target, or found on it and confirmed. */
+export interface TargetRecord extends ObjectVersion {
+  readonly keys: readonly string[]
+  readonly token: PublishedToken
+  /** What else went into it: two records with the same inputs have the same content. */
+  readonly inputs: string
+}
+
+/** A token on a target. */
+export interface PublishedToken extends RecordedToken {
+  /** When it expires, on the steady timeline. */
+  readonly expiresAt: number
+  /** Normalised URL of the gateway that it came from. */
+  readonly gatewayUrl: string
+  /** The appKey that it belongs to; unknown for what was found after a restart. */
+  readonly appKey: Sensitive | undefined
+}
+
+/** What the operator wrote for a credential, by target; after a restart taken from the status. */
+export type CredentialRecord = ReadonlyMap<string, TargetRecord>
+
+/** All that a plan is made of. Nothing else may decide. */
+export interface Observed {
+  readonly credential: Credential
+  /** Normalised spec.gateway.url. */
+  readonly gatewayUrl: string
+  /** Compiled templates of each target, or what is wrong with them. */
+  readonly templates: ReadonlyMap<string, CompiledTemplates> | Problem
+  /** Whether the configuration allows this gateway. */
+  readonly isGatewayAllowed: boolean
+  /** The source Secrets as the watch has them now; undefined for one that is not there. */
+  readonly sourceMetas: ReadonlyMap<string, SecretMeta | undefined>
+  /** The source Secrets as they were read last. */
+  readonly sources: Sources | undefined
+  /** The Secrets under the names of targets, present and former. */
+  readonly targetMetas: ReadonlyMap<string, SecretMeta | undefined>
+  /** Targets that were read in this pass. */
+  readonly targetContents: ReadonlyMap<string, Secret>
+  /** Targets whose write failed in this pass, or for good. */
+  readonly targetProblems: ReadonlyMap<string, Problem>
+  readonly record: CredentialRecord
+  readonly membership: Membership | undefined
+  readonly application: ApplicationView | undefined
+  /** The application's other members asked for this one to join: a refresh is near. */
+  readonly isAwakened: boolean
+  /** Steady; when this process saw the resource first. */
+  readonly firstSeenAt: number
+  /** Steady; when this process last wrote the status. */
+  readonly statusWrittenAt: number
+  /** The name under which this operator writes. */
+  readonly fieldManager: string
+  /** Wall clock less steady timeline, ms. */
+  readonly wallOffset: number
+}
+
+export function isProblem(value: object): value is Problem {
+  return 'class' in value && 'reason' in value
+}
+
+export type TargetSpec = CredentialSpec['targets'][number]
+
+/**
+ * The token that the targets hold: the one that expires first, should they not all hold the same. Undefined while there
+ * is a target without one.
+ */
+export function publishedToken({ credential, record }: Observed): PublishedToken | undefined {
+  let earliest: PublishedToken | undefined
+  for (const { name } of credential.spec.targets) {
+    const token = record.get(name)?.token
+    if (token === undefined) return undefined
+    if (earliest === undefined || token.expiresAt < earliest.expiresAt) earliest = token
+  }
+  return earliest
+}
+
+/** What goes into a target's content besides the token; sources only where a template uses them. */
+export function inputsOf({ credential, templates, sourceMetas }: Observed, targetName: string): string {
+  const usesSources = !isProblem(templates) && templates.get(targetName)?.usesSources === true
+  const versions = [...sourceMetas.values()].map((meta) => `${meta?.uid ?? ''}@${meta?.resourceVersion ?? ''}`)
+  return JSON.stringify({ generation: credential.generation, ...(usesSources ? { versions } : {}) })
+}
+
+/** `status.nextRenewalAt` on the steady timeline. */
+export function steadyNextRenewalAt({ credential, wallOffset }: Observed): number | undefined {
+  const { nextRenewalAt } = credential.status
+  return nextRenewalAt === undefined ? undefined : Date.parse(nextRenewalAt) - wallOffset
+}

@@ -1,0 +1,60 @@
+import type { CredentialStatus } from '../api/v1alpha1/schema.ts'
+import { isSameStatus, nextStatus } from '../status/next-status.ts'
+import type { Plan } from './actions.ts'
+import { checks } from './checks.ts'
+import type { Observed, Problem } from './observed.ts'
+import { wakeAt } from './wake.ts'
+
+/** A first sync that takes longer than this says so in the status; a quicker one saves that write. */
+const quietFirstSyncMs = 1000
+/** A higher number of failures alone is written this often. */
+const failureCountIntervalMs = 60_000
+
+/**
+ * What to do now, given all that is known. Pure: the same observation gives the same plan, and once its actions are
+ * done and observed, the next plan is nearer to empty.
+ *
+ * The checks are asked in their order, and the first that speaks wins: it has something to do, or a reason to stop
+ * here. The status is written when nothing else is left to do.
+ */
+export function plan(observed: Observed, now: number): Plan {
+  for (const check of checks) {
+    const verdict = check(observed, now)
+    switch (verdict?.kind) {
+      case undefined:
+        continue
+      case 'do':
+        return { actions: verdict.actions, wakeAt: undefined }
+      case 'gone':
+        return { actions: [], wakeAt: undefined }
+      case 'settled':
+        return { actions: [], wakeAt: wakeAt(observed, now) }
+      case 'stop':
+        return report(observed, verdict.problem, now)
+    }
+  }
+  return report(observed, undefined, now)
+}
+
+function report(observed: Observed, problem: Problem | undefined, now: number): Plan {
+  const { status } = observed.credential
+  const next = nextStatus(observed, problem, now)
+  const wake = wakeAt(observed, now)
+  if (isSameStatus(status, next)) return { actions: [], wakeAt: wake }
+  const quietUntil = quietUntilOf(observed, problem, next)
+  if (now < quietUntil) return { actions: [], wakeAt: Math.min(wake, quietUntil) }
+  return { actions: [{ do: 'patchStatus', status: next }], wakeAt: wake }
+}
+
+/** Until when a status that is not yet worth a write is held back, steady. */
+function quietUntilOf(observed: Observed, problem: Problem | undefined, next: CredentialStatus): number {
+  const { application, credential, firstSeenAt, statusWrittenAt } = observed
+  const isUndecided = problem === undefined && application?.token === undefined && application?.failure === undefined
+  if (credential.status.conditions.length === 0 && isUndecided) return firstSeenAt + quietFirstSyncMs
+  const isCountOnly = isSameStatus(credential.status, {
+    ...next,
+    consecutiveFailures: credential.status.consecutiveFailures,
+  })
+  const isFirstFailure = (credential.status.consecutiveFailures ?? 0) === 0 || next.consecutiveFailures === 0
+  return isCountOnly && !isFirstFailure ? statusWrittenAt + failureCountIntervalMs : Number.NEGATIVE_INFINITY
+}

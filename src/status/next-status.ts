@@ -1,0 +1,93 @@
+import { isDeepStrictEqual } from 'node:util'
+import { type Condition, setCondition } from '../api/v1alpha1/conditions.ts'
+import type { CredentialStatus } from '../api/v1alpha1/schema.ts'
+import { formatTime } from '../lib/time.ts'
+import { inputsOf, type Observed, type Problem, publishedToken } from '../reconcile/observed.ts'
+import { assess } from './assess.ts'
+
+/** The status that tells what is observed. Pure; equal to the present one when there is nothing to tell. */
+export function nextStatus(observed: Observed, problem: Problem | undefined, now: number): CredentialStatus {
+  const { application, credential, record, sources } = observed
+  const { status: present } = credential
+  const token = publishedToken(observed)
+  const { ready, renewalHealthy, reconciling, stalled } = assess(observed, problem, now)
+  const nowWall = now + observed.wallOffset
+
+  let conditions: readonly Condition[] = present.conditions
+  for (const [type, verdict] of [
+    ['Ready', ready],
+    ['RenewalHealthy', renewalHealthy],
+    ['Reconciling', reconciling],
+    ['Stalled', stalled],
+  ] as const) {
+    conditions =
+      verdict === undefined
+        ? conditions.filter((condition) => condition.type !== type)
+        : setCondition(conditions, { type, ...verdict, observedGeneration: credential.generation }, nowWall)
+  }
+
+  const renewal = application?.lastRenewal
+  const handled = application?.handledRequest ?? present.lastHandledRenewRequest
+  return defined({
+    observedGeneration: credential.generation,
+    conditions: [...conditions],
+    expiresAt: token === undefined ? undefined : formatTime(token.expiresAtWall),
+    issuedAt: token === undefined ? undefined : formatTime(token.issuedAtWall),
+    nextRenewalAt: credential.spec.suspend ? undefined : nextRenewal(observed),
+    lastRenewalAt: renewal === undefined ? present.lastRenewalAt : formatTime(renewal.atWall),
+    lastRenewalMethod: renewal === undefined ? present.lastRenewalMethod : renewal.method,
+    consecutiveFailures: application === undefined ? present.consecutiveFailures : application.failures,
+    tokenFingerprint: token?.fingerprint,
+    gateway: token?.gatewayUrl,
+    // The versions that the present token was proven with.
+    sources: application?.token === undefined || sources === undefined ? present.sources : [...sources.versions],
+    targets: [...record.values()].map((target) => ({
+      name: target.name,
+      uid: target.uid,
+      // Without a version a target is looked at again after a restart: it holds another token than tokenFingerprint,
+      // or was not yet made after the present spec.
+      resourceVersion:
+        target.token.fingerprint === token?.fingerprint && target.inputs === inputsOf(observed, target.name)
+          ? target.resourceVersion
+          : '',
+      creationPolicy: 'Owner' as const,
+      deletionPolicy: 'Delete' as const,
+      keys: [...target.keys],
+    })),
+    lastHandledRenewRequest: handled,
+  })
+}
+
+export function isSameStatus(a: CredentialStatus, b: CredentialStatus): boolean {
+  return isDeepStrictEqual(sorted(a), sorted(b))
+}
+
+/** The merge patch from one status to another: what is gone becomes null. */
+export function statusPatch(present: CredentialStatus, next: CredentialStatus): Record<string, unknown> {
+  const patch: Record<string, unknown> = {}
+  for (const key of new Set([...Object.keys(present), ...Object.keys(next)]) as Set<keyof CredentialStatus>) {
+    if (!isDeepStrictEqual(present[key], next[key])) patch[key] = next[key] ?? null
+  }
+  return patch
+}
+
+function nextRenewal({ application, credential }: Observed): string | undefined {
+  if (application === undefined) return credential.status.nextRenewalAt
+  return application.renewalAtWall === undefined ? credential.status.nextRenewalAt : formatTime(application.renewalAtWall)
+}
+
+/** Drops the fields that are undefined, so that two statuses compare as the JSON that they become. */
+function defined(status: { [K in keyof CredentialStatus]: CredentialStatus[K] | undefined }): CredentialStatus {
+  return Object.fromEntries(Object.entries(status).filter(([, value]) => value !== undefined)) as CredentialStatus
+}
+
+/** Order of conditions and targets means nothing. */
+function sorted(status: CredentialStatus): unknown {
+  const byName = (a: { name: string }, b: { name: string }): number => (a.name < b.name ? -1 : 1)
+  return {
+    ...defined(status),
+    conditions: [...status.conditions].sort((a, b) => (a.type < b.type ? -1 : 1)),
+    sources: [...status.sources].sort(byName),
+    targets: [...status.targets].sort(byName),
+  }
+}

@@ -1,0 +1,147 @@
+import { Liquid, type Template } from 'liquidjs'
+import { Sensitive } from '../lib/sensitive.ts'
+
+/** What a template may use. */
+export interface TemplateValues {
+  readonly accessToken: Sensitive
+  readonly appKey: Sensitive
+  readonly appSecret: Sensitive
+  readonly gatewayUrl: string
+  readonly expiresAt: string
+  /** Seconds. */
+  readonly expiresAtUnix: number
+  readonly issuedAt: string
+  readonly name: string
+  readonly namespace: string
+}
+
+export interface CompiledTemplates {
+  /** Keys of the Secret's data. */
+  readonly keys: readonly string[]
+  /** A key that holds the token and nothing else, from which it can be read back. */
+  readonly tokenKey: string | undefined
+  /** Whether appKey or appSecret is used: then the content depends on the source Secrets. */
+  readonly usesSources: boolean
+  /** @throws TemplateRenderError, which names the key and quotes nothing */
+  render(values: TemplateValues): Record<string, Sensitive>
+}
+
+/** A template that cannot be used. `detail` names the variable or filter and where it stands. */
+export interface TemplateProblem {
+  readonly key: string
+  readonly detail: string
+}
+
+export class TemplateRenderError extends Error {
+  override readonly name = 'TemplateRenderError'
+  readonly key: string
+
+  constructor(key: string, detail: string) {
+    super(`template of key ${key}: ${detail}`)
+    this.key = key
+  }
+}
+
+/** As etcd and the API server bound a Secret: 1 MiB in all. */
+const largestOutput = 1024 * 1024
+/** Rendering is synchronous; a template of some lines takes well under a millisecond. */
+const renderLimitMs = 100
+
+const engine = new Liquid({
+  strictVariables: true,
+  strictFilters: true,
+  ownPropertyOnly: true,
+  timezoneOffset: 0,
+  parseLimit: 64 * 1024,
+  renderLimit: renderLimitMs,
+  memoryLimit: 4 * largestOutput,
+  // Nothing is read from anywhere.
+  templates: {},
+})
+for (const tag of Object.keys(engine.tags)) Reflect.deleteProperty(engine.tags, tag)
+// Chance has no place in a Secret, which would never be as it should; and expressions in strings hide their variables.
+const refusedFilters = /^(?:sample|.*_exp)$/
+for (const filter of Object.keys(engine.filters)) {
+  if (refusedFilters.test(filter)) Reflect.deleteProperty(engine.filters, filter)
+}
+
+const placeholders: TemplateValues = {
+  accessToken: new Sensitive('token'),
+  appKey: new Sensitive('key'),
+  appSecret: new Sensitive('secret'),
+  gatewayUrl: 'https://gateway.example',
+  expiresAt: '2026-01-01T02:00:00Z',
+  expiresAtUnix: 1_767_232_800,
+  issuedAt: '2026-01-01T00:00:00Z',
+  name: 'name',
+  namespace: 'namespace',
+}
+
+/** Compiles the templates of a target and tries them on placeholders, so that what is wrong is found before any call. */
+export function compileTemplates(data: Readonly<Record<string, string>>): CompiledTemplates | TemplateProblem {
+  const templates = new Map<string, Template[]>()
+  let usesSources = false
+  for (const [key, text] of Object.entries(data)) {
+    try {
+      if (/\bdate/.test(text) && /(['"])(?:now|today)\1/.test(text)) {
+        return { key, detail: 'the present time would never settle; use issuedAt or expiresAt' }
+      }
+      const parsed = engine.parse(text)
+      const variables = engine.globalVariablesSync(parsed)
+      const unknown = variables.find((variable) => !Object.hasOwn(placeholders, variable))
+      if (unknown !== undefined) return { key, detail: `unknown variable ${unknown}` }
+      usesSources ||= variables.includes('appKey') || variables.includes('appSecret')
+      templates.set(key, parsed)
+    } catch (error) {
+      return { key, detail: describe(error) }
+    }
+  }
+  const compiled: CompiledTemplates = {
+    keys: [...templates.keys()],
+    tokenKey: Object.keys(data).find((key) => /^\{\{\s*accessToken\s*\}\}$/.test(data[key] ?? '')),
+    usesSources,
+    render: (values) => render(templates, values),
+  }
+  try {
+    compiled.render(placeholders)
+  } catch (error) {
+    if (error instanceof TemplateRenderError) return { key: error.key, detail: error.message.replace(/^[^:]*: /, '') }
+    throw error
+  }
+  return compiled
+}
+
+function render(templates: ReadonlyMap<string, Template[]>, values: TemplateValues): Record<string, Sensitive> {
+  const scope = {
+    ...values,
+    accessToken: values.accessToken.reveal(),
+    appKey: values.appKey.reveal(),
+    appSecret: values.appSecret.reveal(),
+  }
+  const rendered: Record<string, Sensitive> = {}
+  let size = 0
+  for (const [key, template] of templates) {
+    let text: string
+    try {
+      text = String(engine.renderSync(template, scope))
+    } catch (error) {
+      throw new TemplateRenderError(key, describe(error))
+    }
+    size += text.length
+    if (size > largestOutput) throw new TemplateRenderError(key, `the output is larger than ${largestOutput} characters`)
+    rendered[key] = new Sensitive(text)
+  }
+  return rendered
+}
+
+/** Liquid's messages quote the template, and may quote values; only names and places are taken from them. */
+function describe(error: unknown): string {
+  const message = error instanceof Error ? error.message : ''
+  const place = /line:(\d+), col:(\d+)/.exec(message)
+  const where = place === null ? '' : ` (line ${place[1] ?? ''}, column ${place[2] ?? ''})`
+  const named = /^undefined (variable|filter): ([A-Za-z_][\w.-]{0,60})/.exec(message)
+  if (named !== null) return `unknown ${named[1] ?? ''} ${named[2] ?? ''}${where}`
+  if (/^tag /.test(message)) return `tags are not allowed, only outputs {{ … }}${where}`
+  if (/limit exceeded/.test(message)) return `it takes too much time or memory${where}`
+  return `not valid Liquid${where}`
+}
