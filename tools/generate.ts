@@ -23,7 +23,8 @@ function reasonTable(): string {
 }
 
 export const generated: Readonly<Record<string, () => string>> = {
-  'crds/enos.io_enosappcredentials.yaml': () => header + stringify(customResourceDefinition(), { lineWidth: 0, aliasDuplicateObjects: false }),
+  'crds/enos.io_enosappcredentials.yaml': () =>
+    header + stringify(customResourceDefinition(), { lineWidth: 0, aliasDuplicateObjects: false }),
   'docs/reasons.md': reasonTable,
 }
 

@@ -201,7 +201,10 @@ export class Applications {
     const token = application.isProven(identity) ? application.token : undefined
     return {
       token,
-      renewalAtWall: token === undefined ? undefined : wallOf(token, method === 'Get' ? token.expiresAt : application.renewalAt(token)),
+      renewalAtWall:
+        token === undefined
+          ? undefined
+          : wallOf(token, method === 'Get' ? token.expiresAt : application.renewalAt(token)),
       method,
       isRefreshMissing: this.#options.clock.now() < gateway.memory.refreshMissingUntil,
       isClamped: token !== undefined && isClamped(token.lifetimeMs, membership.renewBeforeMs),

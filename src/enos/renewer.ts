@@ -139,8 +139,7 @@ export class Renewer {
     const fingerprint = fingerprintOf(token)
     const expiresAt = sentAt + expireMs
     identity.provenFor = fingerprint
-    application.longestExpireMs =
-      operation === 'refresh' ? expireMs : Math.max(application.longestExpireMs, expireMs)
+    application.longestExpireMs = operation === 'refresh' ? expireMs : Math.max(application.longestExpireMs, expireMs)
 
     const held = application.token
     const isSame = held?.fingerprint === fingerprint
@@ -149,8 +148,7 @@ export class Renewer {
     const wallOffset = clock.wall() - clock.now()
     const recorded = isSame ? held : recordOf(application, identity, fingerprint)
     const expiresAtWall = wholeSeconds(expiresAt + wallOffset)
-    const isAsRecorded =
-      recorded !== undefined && Math.abs(recorded.expiresAtWall - expiresAtWall) <= expiryToleranceMs
+    const isAsRecorded = recorded !== undefined && Math.abs(recorded.expiresAtWall - expiresAtWall) <= expiryToleranceMs
     const adopted: HeldToken = {
       token,
       fingerprint,
@@ -164,7 +162,12 @@ export class Renewer {
     if (!isAsRecorded) {
       application.lastRenewal = { atWall: wholeSeconds(clock.wall()), method: operation }
       log.info(
-        { application: application.id, method: operation, members: application.members.size, lifeMs: Math.round(expireMs) },
+        {
+          application: application.id,
+          method: operation,
+          members: application.members.size,
+          lifeMs: Math.round(expireMs),
+        },
         'token received',
       )
     }
@@ -176,7 +179,8 @@ export class Renewer {
     const { clock, log, random } = this.#options
     identity.failure = failure
     if (failure === undefined) {
-      if (identity.failures > 0) log.info({ application: application.id, failures: identity.failures }, 'renewal recovered')
+      if (identity.failures > 0)
+        log.info({ application: application.id, failures: identity.failures }, 'renewal recovered')
       identity.failures = 0
       identity.retryAt = Number.NEGATIVE_INFINITY
       return

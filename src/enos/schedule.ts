@@ -69,9 +69,16 @@ export function retryDelayMs(
   retryAfterMs: number | undefined,
   random: number,
 ): number {
-  const capMs = userMustAct ? 10 * minuteMs : lifeLeftMs > 0 ? Math.min(5 * minuteMs, Math.max(1000, lifeLeftMs / 8)) : 30_000
+  const capMs = userMustAct
+    ? 10 * minuteMs
+    : lifeLeftMs > 0
+      ? Math.min(5 * minuteMs, Math.max(1000, lifeLeftMs / 8))
+      : 30_000
   const backoffMs = Math.min(capMs, 1000 * 2 ** Math.min(failures - 1, 20))
   const jitteredMs = backoffMs * (0.75 + 0.25 * random)
   // A gateway may ask for patience, but not for so much that every chance to renew is lost.
-  return Math.max(jitteredMs, Math.min(retryAfterMs ?? 0, 5 * minuteMs, lifeLeftMs > 0 ? Math.max(1000, lifeLeftMs / 4) : 5 * minuteMs))
+  return Math.max(
+    jitteredMs,
+    Math.min(retryAfterMs ?? 0, 5 * minuteMs, lifeLeftMs > 0 ? Math.max(1000, lifeLeftMs / 4) : 5 * minuteMs),
+  )
 }

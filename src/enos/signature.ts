@@ -8,9 +8,7 @@ import type { Sensitive } from '../lib/sensitive.ts'
  * @see https://support.enos-iot.com/docs/apim/en/2.4.4/token/get_access_token
  */
 export function signRequest(appKey: Sensitive, timestampMs: number, appSecret: Sensitive): string {
-  return createHash('sha256')
-    .update(`${appKey.reveal()}${timestampMs}${appSecret.reveal()}`)
-    .digest('hex')
+  return createHash('sha256').update(`${appKey.reveal()}${timestampMs}${appSecret.reveal()}`).digest('hex')
 }
 
 /** The first 12 hex digits of sha256(token): tells tokens apart where a token must not stand. */

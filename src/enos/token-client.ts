@@ -77,7 +77,11 @@ export class TokenClient {
     }
   }
 
-  async #callOnce(request: TokenRequest, deadlineAt: number, signal: AbortSignal): Promise<CallResult | 'newTimestamp'> {
+  async #callOnce(
+    request: TokenRequest,
+    deadlineAt: number,
+    signal: AbortSignal,
+  ): Promise<CallResult | 'newTimestamp'> {
     const { clock, observer } = this.#options
     const operation: Operation = request.refresh === undefined ? 'get' : 'refresh'
     const { host } = new URL(request.gatewayUrl)
@@ -99,7 +103,9 @@ export class TokenClient {
       const { reaction } = meaningOf(reply.status)
       if (reaction === 'newTimestamp') return 'newTimestamp'
       const failure = failureOf(request, reply.status, answer.retryAfterMs)
-      return reaction === 'getAgain' && operation === 'refresh' ? { kind: 'getAgain', failure } : { kind: 'failed', failure }
+      return reaction === 'getAgain' && operation === 'refresh'
+        ? { kind: 'getAgain', failure }
+        : { kind: 'failed', failure }
     }
     const isHttpSuccess = answer.status >= 200 && answer.status < 300
     if (reply?.kind === 'token' && isHttpSuccess) {
@@ -154,7 +160,10 @@ export class TokenClient {
       const body = await readBody(response.body)
       return body === undefined ? { kind: 'tooLarge', ...head } : { kind: 'answer', body, ...head }
     } catch (error) {
-      return { kind: 'noAnswer', cause: signal.aborted ? 'stopped' : aborter.signal.aborted ? 'timed out' : causeOf(error) }
+      return {
+        kind: 'noAnswer',
+        cause: signal.aborted ? 'stopped' : aborter.signal.aborted ? 'timed out' : causeOf(error),
+      }
     } finally {
       timer.cancel()
       signal.removeEventListener('abort', abort)
@@ -207,13 +216,25 @@ function httpFailure(request: TokenRequest, operation: Operation, { status, retr
   const seen = `${operation} at ${request.gatewayUrl}: HTTP ${status}`
   if (status === 404 && operation === 'refresh') return { kind: 'refreshMissing' }
   if (status >= 300 && status < 400) {
-    return failed('userMustAct', 'UnexpectedReply', `${seen}, and redirects are not followed: give the final address in spec.gateway.url`)
+    return failed(
+      'userMustAct',
+      'UnexpectedReply',
+      `${seen}, and redirects are not followed: give the final address in spec.gateway.url`,
+    )
   }
   if (status === 429 || status >= 500) return failed('retry', 'GatewayError', seen, retryAfterMs)
   if (status === 404) {
-    return failed('userMustAct', 'UnexpectedReply', `${seen}: no token service there; check host, port and base path of spec.gateway.url`)
+    return failed(
+      'userMustAct',
+      'UnexpectedReply',
+      `${seen}: no token service there; check host, port and base path of spec.gateway.url`,
+    )
   }
-  return failed('userMustAct', 'GatewayRejected', `${seen}: the request was refused before it reached the token service`)
+  return failed(
+    'userMustAct',
+    'GatewayRejected',
+    `${seen}: the request was refused before it reached the token service`,
+  )
 }
 
 /** The machine-readable code of a network or TLS error; messages are left out, they may quote what was received. */

@@ -60,7 +60,11 @@ export class HttpKubernetesClient implements KubernetesClient {
     const { limit, continue: next, resourceVersion, labelSelector, fieldSelector, metadataOnly } = options
     const query = { limit, continue: next, resourceVersion, labelSelector, fieldSelector }
     const headers = metadataOnly === true ? { accept: metadataOnlyAccept.list } : {}
-    return await this.#json<ObjectList<T>>({ verb: 'list', type, namespace }, { method: 'GET', query, headers }, options)
+    return await this.#json<ObjectList<T>>(
+      { verb: 'list', type, namespace },
+      { method: 'GET', query, headers },
+      options,
+    )
   }
 
   async create<T extends KubernetesObject>(
@@ -102,7 +106,9 @@ export class HttpKubernetesClient implements KubernetesClient {
   async delete(
     type: ResourceType,
     ref: ObjectRef,
-    options: CallOptions & { readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string } } = {},
+    options: CallOptions & {
+      readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string }
+    } = {},
   ): Promise<void> {
     const { preconditions } = options
     const body = { apiVersion: 'v1', kind: 'DeleteOptions', ...(preconditions === undefined ? {} : { preconditions }) }
@@ -166,7 +172,10 @@ export class HttpKubernetesClient implements KubernetesClient {
         call: nameOf(call),
         method: request.method,
         path: pathOf(call, request.query ?? {}),
-        headers: request.body === undefined ? { ...request.headers } : { 'content-type': 'application/json', ...request.headers },
+        headers:
+          request.body === undefined
+            ? { ...request.headers }
+            : { 'content-type': 'application/json', ...request.headers },
         ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
         signal: both,
       })

@@ -7,10 +7,13 @@ const shape = /^(?:[0-9]+(?:ms|s|m|h))+$/
  */
 export function parseDuration(text: string): number {
   if (!shape.test(text)) {
-    throw new RangeError(`not a duration: seen ${JSON.stringify(text.slice(0, 40))}, expected one like 10s, 5m or 1h30m`)
+    throw new RangeError(
+      `not a duration: seen ${JSON.stringify(text.slice(0, 40))}, expected one like 10s, 5m or 1h30m`,
+    )
   }
   let totalMs = 0
-  for (const [, count, unit] of text.matchAll(/([0-9]+)(ms|s|m|h)/g)) totalMs += Number(count) * (unitMs[unit ?? ''] ?? 0)
+  for (const [, count, unit] of text.matchAll(/([0-9]+)(ms|s|m|h)/g))
+    totalMs += Number(count) * (unitMs[unit ?? ''] ?? 0)
   return totalMs
 }
 

@@ -25,7 +25,12 @@ export type Action =
       readonly stamp: TargetStamp
     }
   /** Delete and create: for what no patch can change. */
-  | { readonly do: 'recreateTarget'; readonly desired: DesiredSecret; readonly was: ObjectVersion; readonly stamp: TargetStamp }
+  | {
+      readonly do: 'recreateTarget'
+      readonly desired: DesiredSecret
+      readonly was: ObjectVersion
+      readonly stamp: TargetStamp
+    }
   /** A target was read and is as it should be. */
   | { readonly do: 'confirmTarget'; readonly was: ObjectVersion; readonly stamp: TargetStamp }
   | { readonly do: 'deleteTarget'; readonly was: ObjectVersion }

@@ -1,6 +1,5 @@
 import type { FoundToken, Membership } from '../enos/application.ts'
 import { parseDuration } from '../lib/duration.ts'
-import { Sensitive } from '../lib/sensitive.ts'
 import { fingerprintOf } from '../enos/signature.ts'
 import { readData } from '../targets/desired-secret.ts'
 import type { Action } from './actions.ts'
@@ -72,7 +71,8 @@ function hasFormerTargets({ credential, record, targetMetas }: Observed): Verdic
     const meta = targetMetas.get(former.name)
     const isStillOurs = meta?.uid === former.uid && meta.controllerUid === credential.uid
     if (isStillOurs && !wanted.has(former.name)) actions.push({ do: 'deleteTarget', was: versionOf(meta) })
-    else if (meta?.uid !== former.uid || !wanted.has(former.name)) actions.push({ do: 'forgetTarget', name: former.name })
+    else if (meta?.uid !== former.uid || !wanted.has(former.name))
+      actions.push({ do: 'forgetTarget', name: former.name })
   }
   return actions.length === 0 ? undefined : { kind: 'do', actions }
 }

@@ -77,7 +77,8 @@ function targetAction(
     },
   }
 
-  if (meta === undefined) return { do: 'createTarget', desired: desiredOf(observed, target, templates, values, token), stamp }
+  if (meta === undefined)
+    return { do: 'createTarget', desired: desiredOf(observed, target, templates, values, token), stamp }
   // It is created again when it is gone.
   if (meta.isDeleting) return undefined
 

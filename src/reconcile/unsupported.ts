@@ -9,7 +9,9 @@ export function unsupported(spec: CredentialSpec): Problem | undefined {
     ...(spec.propagation === 'Immediate' ? ['spec.propagation: Immediate'] : []),
     ...(spec.restartOnRenewal === undefined || spec.restartOnRenewal.length === 0 ? [] : ['spec.restartOnRenewal']),
     ...(spec.targets.some((target) => target.creationPolicy === 'Merge') ? ['spec.targets: creationPolicy Merge'] : []),
-    ...(spec.targets.some((target) => target.deletionPolicy === 'Retain') ? ['spec.targets: deletionPolicy Retain'] : []),
+    ...(spec.targets.some((target) => target.deletionPolicy === 'Retain')
+      ? ['spec.targets: deletionPolicy Retain']
+      : []),
   ]
   if (found.length === 0) return undefined
   return {

@@ -72,7 +72,8 @@ function assessReady(
 function assessRenewal({ application, credential }: Observed, failure: Problem | undefined): Verdict {
   if (failure !== undefined) return verdict('False', failure.reason, failure.message)
   if (credential.spec.suspend) return verdict('Unknown', 'Suspended', 'spec.suspend is true: nothing is renewed')
-  if (application?.token === undefined) return verdict('Unknown', 'WaitingForToken', 'the gateway is being asked for a token')
+  if (application?.token === undefined)
+    return verdict('Unknown', 'WaitingForToken', 'the gateway is being asked for a token')
   if (application.isRefreshMissing && application.method === 'Get' && credential.spec.renewalMethod === 'Auto') {
     return verdict(
       'True',

@@ -73,7 +73,9 @@ export function statusPatch(present: CredentialStatus, next: CredentialStatus): 
 
 function nextRenewal({ application, credential }: Observed): string | undefined {
   if (application === undefined) return credential.status.nextRenewalAt
-  return application.renewalAtWall === undefined ? credential.status.nextRenewalAt : formatTime(application.renewalAtWall)
+  return application.renewalAtWall === undefined
+    ? credential.status.nextRenewalAt
+    : formatTime(application.renewalAtWall)
 }
 
 /** Drops the fields that are undefined, so that two statuses compare as the JSON that they become. */

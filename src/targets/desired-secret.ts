@@ -41,7 +41,12 @@ export interface Correction {
 }
 
 /** For a Secret that is as we left it. */
-export const noCorrection: Correction = { surplusData: [], surplusLabels: [], surplusAnnotations: [], owners: undefined }
+export const noCorrection: Correction = {
+  surplusData: [],
+  surplusLabels: [],
+  surplusAnnotations: [],
+  owners: undefined,
+}
 
 export type Comparison =
   | { readonly kind: 'same' }

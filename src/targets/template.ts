@@ -128,7 +128,8 @@ function render(templates: ReadonlyMap<string, Template[]>, values: TemplateValu
       throw new TemplateRenderError(key, describe(error))
     }
     size += text.length
-    if (size > largestOutput) throw new TemplateRenderError(key, `the output is larger than ${largestOutput} characters`)
+    if (size > largestOutput)
+      throw new TemplateRenderError(key, `the output is larger than ${largestOutput} characters`)
     rendered[key] = new Sensitive(text)
   }
   return rendered

@@ -1,10 +1,9 @@
-import { z } from 'zod'
+import type { z } from 'zod'
 import { longestName, specSchema, statusSchema, type CredentialSpec, type CredentialStatus } from './schema.ts'
 
 /** An EnosAppCredential as it was read, or what is wrong with it. */
 export type ParsedSpec =
-  | { readonly ok: true; readonly spec: CredentialSpec }
-  | { readonly ok: false; readonly problems: readonly string[] }
+  { readonly ok: true; readonly spec: CredentialSpec } | { readonly ok: false; readonly problems: readonly string[] }
 
 /** Reads a spec, with defaults applied. Problems name the field and what was expected; they quote no value. */
 export function parseSpec(name: string, spec: unknown): ParsedSpec {

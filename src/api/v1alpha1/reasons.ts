@@ -58,7 +58,8 @@ export const reasons = {
     whatToDo: 'Use an allowed gateway, or have the platform engineer allow this one.',
   },
   UnexpectedReply: {
-    meaning: 'What answered is not the token service, or not one that is known: HTML, a redirect, HTTP 404, other fields.',
+    meaning:
+      'What answered is not the token service, or not one that is known: HTML, a redirect, HTTP 404, other fields.',
     whatToDo: 'Check host, port and base path of `spec.gateway.url`.',
   },
   RefreshNotSupported: {

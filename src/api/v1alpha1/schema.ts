@@ -18,7 +18,7 @@ function rule<T extends z.ZodType>(
   return schema.refine(isMet, { message, ...(path === undefined ? {} : { path }) }).meta({
     ...z.globalRegistry.get(schema),
     'x-kubernetes-validations': [...present, { rule: cel, message }],
-  }) as T
+  })
 }
 
 const dnsLabel = '[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?'
@@ -95,7 +95,9 @@ const target = rule(
       )
         .optional()
         .describe('Type of the Secret. Default: Opaque. Not with creationPolicy Merge.'),
-      labels: metadataMap('label', labelValue).optional().describe('Labels of the Secret. Not with creationPolicy Merge.'),
+      labels: metadataMap('label', labelValue)
+        .optional()
+        .describe('Labels of the Secret. Not with creationPolicy Merge.'),
       annotations: metadataMap('annotation', z.string().max(16_384))
         .optional()
         .describe('Annotations of the Secret. Not with creationPolicy Merge.'),
@@ -107,7 +109,9 @@ const target = rule(
       creationPolicy: z
         .enum(['Owner', 'Merge'])
         .default('Owner')
-        .describe('Owner: the operator makes the Secret and owns it. Merge: it writes its keys into one that is there.'),
+        .describe(
+          'Owner: the operator makes the Secret and owns it. Merge: it writes its keys into one that is there.',
+        ),
       deletionPolicy: z
         .enum(['Delete', 'Retain'])
         .default('Delete')
@@ -136,7 +140,10 @@ const gateway = rule(
       url: z
         .string()
         .max(1024)
-        .regex(gatewayUrl, 'expected http(s)://host, with optional port and base path, lower-case, without userinfo, query or fragment')
+        .regex(
+          gatewayUrl,
+          'expected http(s)://host, with optional port and base path, lower-case, without userinfo, query or fragment',
+        )
         .describe('URL of the EnOS API gateway: https://host, with optional port and base path.'),
       allowInsecureHTTP: z
         .boolean()
@@ -166,10 +173,15 @@ const gateway = rule(
 )
 
 const targets = rule(
-  z.array(target).min(1).max(16).describe('The Secrets to write the token into.').meta({
-    'x-kubernetes-list-type': 'map',
-    'x-kubernetes-list-map-keys': ['name'],
-  }),
+  z
+    .array(target)
+    .min(1)
+    .max(16)
+    .describe('The Secrets to write the token into.')
+    .meta({
+      'x-kubernetes-list-type': 'map',
+      'x-kubernetes-list-map-keys': ['name'],
+    }),
   'target names must be unique',
   'true',
   (list) => new Set(list.map(({ name }) => name)).size === list.length,
@@ -188,11 +200,15 @@ export const specSchema = rule(
         (text) => isBetween(text, 1000, 86_400_000),
       )
         .optional()
-        .describe('How long before expiry the token is renewed; at most half of its lifetime. Default: 20 % of the lifetime, or 10m where that is more (24m for a token of 2 hours).'),
+        .describe(
+          'How long before expiry the token is renewed; at most half of its lifetime. Default: 20 % of the lifetime, or 10m where that is more (24m for a token of 2 hours).',
+        ),
       renewalMethod: z
         .enum(['Auto', 'Refresh', 'Get'])
         .default('Auto')
-        .describe('Refresh: renew before expiry. Get: fetch a new token as the old one expires. Auto: Refresh where the gateway has it.'),
+        .describe(
+          'Refresh: renew before expiry. Get: fetch a new token as the old one expires. Auto: Refresh where the gateway has it.',
+        ),
       verifyEvery: rule(
         duration,
         'verifyEvery must be between 10s and 24h',
@@ -205,7 +221,9 @@ export const specSchema = rule(
       propagation: z
         .enum(['Kubelet', 'Immediate'])
         .default('Kubelet')
-        .describe('Kubelet: running pods see the new token at the kubelet’s next sync. Immediate: pods that mount a target are touched, so that they see it at once.'),
+        .describe(
+          'Kubelet: running pods see the new token at the kubelet’s next sync. Immediate: pods that mount a target are touched, so that they see it at once.',
+        ),
       restartOnRenewal: z
         .array(
           z.object({
@@ -251,31 +269,51 @@ export const statusSchema = z
       .array(condition)
       .max(8)
       .default([])
-      .describe('Ready: every target holds a token that is valid now. RenewalHealthy: the last attempt to renew worked. Reconciling and Stalled: present when True.')
+      .describe(
+        'Ready: every target holds a token that is valid now. RenewalHealthy: the last attempt to renew worked. Reconciling and Stalled: present when True.',
+      )
       .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] }),
     expiresAt: time.optional().describe('When the token on the targets expires (RFC 3339).'),
     issuedAt: time.optional().describe('When that token was first received.'),
     nextRenewalAt: time.optional().describe('When it is due for renewal.'),
     lastRenewalAt: time.optional().describe('When a new token was last received.'),
     lastRenewalMethod: z.enum(['get', 'refresh']).optional().describe('How it was had.'),
-    consecutiveFailures: z.number().int().min(0).optional().describe('Failed attempts since the last that worked; written at most once a minute.'),
+    consecutiveFailures: z
+      .number()
+      .int()
+      .min(0)
+      .optional()
+      .describe('Failed attempts since the last that worked; written at most once a minute.'),
     tokenFingerprint: z.string().max(12).optional().describe('First 12 hex digits of the sha256 of the token.'),
     gateway: z.string().max(1024).optional().describe('The gateway that the token came from.'),
-    sources: z.array(z.object(objectVersion)).max(2).default([]).describe('The source Secrets as they were used.').meta({ 'x-kubernetes-list-type': 'atomic' }),
+    sources: z
+      .array(z.object(objectVersion))
+      .max(2)
+      .default([])
+      .describe('The source Secrets as they were used.')
+      .meta({ 'x-kubernetes-list-type': 'atomic' }),
     targets: z
       .array(
         z.object({
           ...objectVersion,
           creationPolicy: z.enum(['Owner', 'Merge']).describe('As it was written.'),
           deletionPolicy: z.enum(['Delete', 'Retain']).describe('As it was written.'),
-          keys: z.array(z.string().max(253)).max(64).describe('The keys that were written.').meta({ 'x-kubernetes-list-type': 'atomic' }),
+          keys: z
+            .array(z.string().max(253))
+            .max(64)
+            .describe('The keys that were written.')
+            .meta({ 'x-kubernetes-list-type': 'atomic' }),
         }),
       )
       .max(32)
       .default([])
       .describe('The targets as they were written.')
       .meta({ 'x-kubernetes-list-type': 'atomic' }),
-    lastHandledRenewRequest: z.string().max(1024).optional().describe('The last value of the annotation enos.io/renew-requested-at that was handled.'),
+    lastHandledRenewRequest: z
+      .string()
+      .max(1024)
+      .optional()
+      .describe('The last value of the annotation enos.io/renew-requested-at that was handled.'),
   })
   .describe('What the operator did and saw.')
 
