@@ -114,7 +114,7 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
       resourceVersion = page.metadata.resourceVersion ?? ''
     } while (next !== undefined)
     signal.throwIfAborted()
-    store.replace(objects, resourceVersion)
+    store.replace(objects, resourceVersion, namespace)
     this.#resourceVersion = resourceVersion
     if (this.#hasSynced) return
     this.#hasSynced = true

@@ -86,14 +86,19 @@ export class Store<S extends Stored> {
     this.#notify(key)
   }
 
-  /** Makes the store what a complete list says; objects newer than the list stay. */
-  replace(objects: Iterable<S>, listVersion: string): void {
+  /**
+   * Makes the store, or what it has of one namespace, what a complete list says; objects newer than the list stay.
+   *
+   * @param namespace that was listed; undefined: all of them
+   */
+  replace(objects: Iterable<S>, listVersion: string, namespace?: string): void {
     const listed = new Set<ObjectKey>()
     for (const object of objects) {
       listed.add(keyOf(object))
       this.upsert(object)
     }
     for (const object of [...this.#objects.values()]) {
+      if (namespace !== undefined && object.namespace !== namespace) continue
       if (!listed.has(keyOf(object)) && !isNewer(object.resourceVersion, listVersion)) this.remove(object)
     }
   }

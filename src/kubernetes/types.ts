@@ -134,6 +134,7 @@ export interface KubernetesClient {
 }
 
 export const secrets: ResourceType = { group: '', version: 'v1', kind: 'Secret', plural: 'secrets' }
+export const configMaps: ResourceType = { group: '', version: 'v1', kind: 'ConfigMap', plural: 'configmaps' }
 export const events: ResourceType = { group: 'events.k8s.io', version: 'v1', kind: 'Event', plural: 'events' }
 export const leases: ResourceType = { group: 'coordination.k8s.io', version: 'v1', kind: 'Lease', plural: 'leases' }
 export const credentials: ResourceType = {

@@ -26,7 +26,8 @@ export interface DesiredSecret {
   readonly type: string
   readonly labels: Readonly<Record<string, string>>
   readonly annotations: Readonly<Record<string, string>>
-  readonly owner: OwnerReference
+  /** Undefined for a Secret that is to outlive its credential. */
+  readonly owner: OwnerReference | undefined
   readonly data: Readonly<Record<string, Sensitive>>
 }
 
@@ -36,7 +37,7 @@ export interface Correction {
   readonly surplusData: readonly string[]
   readonly surplusLabels: readonly string[]
   readonly surplusAnnotations: readonly string[]
-  /** All owner references, where ours is missing among them. */
+  /** All owner references as they should be, where they are not. */
   readonly owners: readonly object[] | undefined
 }
 
@@ -58,21 +59,25 @@ export type Comparison =
  * Compares a Secret as it is with what it should be. All of its data is ours, so a key that somebody added is surplus;
  * of labels and annotations only those that this field manager set are.
  */
-export function compareSecret(existing: Secret, desired: DesiredSecret, fieldManager: string): Comparison {
+export function compareSecret(
+  existing: Secret,
+  desired: DesiredSecret,
+  credentialUid: string,
+  fieldManager: string,
+): Comparison {
   if ((existing.type ?? 'Opaque') !== desired.type) return { kind: 'recreate' }
   const { metadata } = existing
   const data = existing.data ?? {}
   const ours = ownedMetadata(existing, fieldManager)
-  const owners = metadata.ownerReferences ?? []
-  const isOwned = owners.some((owner) => owner.uid === desired.owner.uid && owner.controller === true)
+  const owners = ownersOf(metadata.ownerReferences ?? [], credentialUid, desired.owner)
   const correction: Correction = {
     surplusData: Object.keys(data).filter((key) => !Object.hasOwn(desired.data, key)),
     surplusLabels: ours.labels.filter((key) => !Object.hasOwn(desired.labels, key)),
     surplusAnnotations: ours.annotations.filter((key) => !Object.hasOwn(desired.annotations, key)),
-    owners: isOwned ? undefined : [...owners.filter((owner) => owner.uid !== desired.owner.uid), desired.owner],
+    owners,
   }
   const isSame =
-    isOwned &&
+    owners === undefined &&
     correction.surplusData.length === 0 &&
     correction.surplusLabels.length === 0 &&
     correction.surplusAnnotations.length === 0 &&
@@ -81,6 +86,18 @@ export function compareSecret(existing: Secret, desired: DesiredSecret, fieldMan
     contains(metadata.annotations, desired.annotations)
   if (existing.immutable === true) return { kind: 'recreate' }
   return isSame ? { kind: 'same' } : { kind: 'differs', correction }
+}
+
+/** The owner references with ours as it should be; undefined where it is. */
+function ownersOf(
+  present: NonNullable<KubernetesObject['metadata']['ownerReferences']>,
+  credentialUid: string,
+  desired: OwnerReference | undefined,
+): object[] | undefined {
+  const ours = present.find((owner) => owner.uid === credentialUid)
+  if (desired === undefined ? ours === undefined : ours?.controller === true) return undefined
+  const others = present.filter((owner) => owner !== ours)
+  return desired === undefined ? others : [...others, desired]
 }
 
 /** The body of the POST that creates a target. */
@@ -93,7 +110,7 @@ export function createBody(desired: DesiredSecret): object {
       name: desired.name,
       labels: desired.labels,
       annotations: desired.annotations,
-      ownerReferences: [desired.owner],
+      ...(desired.owner === undefined ? {} : { ownerReferences: [desired.owner] }),
     },
     type: desired.type,
     data: encodeData(desired.data),
@@ -111,12 +128,37 @@ export function patchBody(
 ): object {
   return {
     metadata: {
-      ...precondition,
+      uid: precondition.uid,
+      resourceVersion: precondition.resourceVersion,
       labels: { ...desired.labels, ...nulls(correction.surplusLabels) },
       annotations: { ...desired.annotations, ...nulls(correction.surplusAnnotations) },
       ...(correction.owners === undefined ? {} : { ownerReferences: correction.owners }),
     },
     data: { ...encodeData(desired.data), ...nulls(correction.surplusData) },
+  }
+}
+
+/**
+ * The body of the merge patch that gives a Secret of ours away, so that only its keys are ours from then on
+ * (creationPolicy went from Owner to Merge). The keys that stay keep their values.
+ */
+export function disownBody(
+  existing: Secret,
+  credentialUid: string,
+  fieldManager: string,
+  keptKeys: readonly string[],
+  precondition: { readonly uid: string; readonly resourceVersion: string },
+): object {
+  const ours = ownedMetadata(existing, fieldManager)
+  return {
+    metadata: {
+      uid: precondition.uid,
+      resourceVersion: precondition.resourceVersion,
+      labels: nulls(ours.labels),
+      annotations: nulls(ours.annotations),
+      ownerReferences: (existing.metadata.ownerReferences ?? []).filter((owner) => owner.uid !== credentialUid),
+    },
+    data: nulls(Object.keys(existing.data ?? {}).filter((key) => !keptKeys.includes(key))),
   }
 }
 
@@ -132,15 +174,15 @@ export function readData(secret: Secret, key: string): Sensitive | undefined {
   }
 }
 
-function encodeData(data: DesiredSecret['data']): Record<string, string> {
+export function encodeData(data: DesiredSecret['data']): Record<string, string> {
   return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, toBase64(value)]))
 }
 
-function toBase64(value: Sensitive): string {
+export function toBase64(value: Sensitive): string {
   return Buffer.from(value.reveal(), 'utf8').toString('base64')
 }
 
-function nulls(keys: readonly string[]): Record<string, null> {
+export function nulls(keys: readonly string[]): Record<string, null> {
   return Object.fromEntries(keys.map((key) => [key, null]))
 }
 
@@ -164,11 +206,11 @@ function ownedMetadata(secret: Secret, fieldManager: string): { labels: string[]
   return { labels, annotations }
 }
 
-function fieldsOf(fields: unknown, name: string): unknown {
+export function fieldsOf(fields: unknown, name: string): unknown {
   return typeof fields === 'object' && fields !== null ? (fields as Record<string, unknown>)[name] : undefined
 }
 
-function namesOf(fields: unknown): string[] {
+export function namesOf(fields: unknown): string[] {
   if (typeof fields !== 'object' || fields === null) return []
   return Object.keys(fields).flatMap((name) => (name.startsWith('f:') ? [name.slice(2)] : []))
 }

@@ -18,4 +18,13 @@ export const annotations = {
   renewRequestedAt: 'enos.io/renew-requested-at',
   expiresAt: 'enos.io/expires-at',
   issuedAt: 'enos.io/issued-at',
+  /** Name and uid of the credential that wrote a Secret which is to outlive it (deletionPolicy Retain). */
+  retainedCredential: 'enos.io/credential',
+  retainedCredentialUid: 'enos.io/credential-uid',
 } as const
+
+/** Keeps a credential until its keys are taken out of the Secrets that are somebody else's (creationPolicy Merge). */
+export const mergeFinalizer = 'enos.io/merge-cleanup'
+
+/** The field manager of a credential's keys in Secrets that are somebody else's; with one shared name, two would delete each other's. */
+export const mergeFieldManager = (credentialUid: string): string => `enos-credential:${credentialUid}`

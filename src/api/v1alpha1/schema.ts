@@ -248,13 +248,13 @@ export const specSchema = rule(
 
 const time = z.string().max(32)
 const objectVersion = {
-  name: z.string().max(253).describe('Name of the Secret.'),
+  name: z.string().max(253).describe('Name of the object.'),
   uid: z.string().max(64).describe('Its uid.'),
   resourceVersion: z.string().max(64).describe('Its resourceVersion.'),
 }
 
 const condition = z.object({
-  type: z.string().min(1).max(316).describe('Ready, RenewalHealthy, Reconciling or Stalled.'),
+  type: z.string().min(1).max(316).describe('Ready, RenewalHealthy, Reconciling, Stalled or Propagated.'),
   status: z.enum(['True', 'False', 'Unknown']).describe('True, False or Unknown.'),
   observedGeneration: z.number().int().min(0).optional().describe('The generation of the spec that this is about.'),
   lastTransitionTime: z.string().max(32).meta({ format: 'date-time' }).describe('When the status changed last.'),
@@ -270,7 +270,7 @@ export const statusSchema = z
       .max(8)
       .default([])
       .describe(
-        'Ready: every target holds a token that is valid now. RenewalHealthy: the last attempt to renew worked. Reconciling and Stalled: present when True.',
+        'Ready: every target holds a token that is valid now. RenewalHealthy: the last attempt to renew worked. Reconciling and Stalled: present when True. Propagated: consumers were told of the token (propagation Immediate, restartOnRenewal).',
       )
       .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] }),
     expiresAt: time.optional().describe('When the token on the targets expires (RFC 3339).'),
@@ -288,9 +288,9 @@ export const statusSchema = z
     gateway: z.string().max(1024).optional().describe('The gateway that the token came from.'),
     sources: z
       .array(z.object(objectVersion))
-      .max(2)
+      .max(3)
       .default([])
-      .describe('The source Secrets as they were used.')
+      .describe('The source Secrets, and what caRef names, as they were used.')
       .meta({ 'x-kubernetes-list-type': 'atomic' }),
     targets: z
       .array(
@@ -309,6 +309,11 @@ export const statusSchema = z
       .default([])
       .describe('The targets as they were written.')
       .meta({ 'x-kubernetes-list-type': 'atomic' }),
+    propagatedFingerprint: z
+      .string()
+      .max(12)
+      .optional()
+      .describe('The token that running consumers were told of (propagation Immediate, restartOnRenewal).'),
     lastHandledRenewRequest: z
       .string()
       .max(1024)
