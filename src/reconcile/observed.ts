@@ -1,3 +1,4 @@
+import type { ConditionStatus } from '../api/v1alpha1/conditions.ts'
 import type { CredentialSpec, CredentialStatus } from '../api/v1alpha1/schema.ts'
 import type { Reason } from '../api/v1alpha1/reasons.ts'
 import type { Membership, RecordedToken } from '../enos/application.ts'
@@ -24,11 +25,15 @@ export interface ObjectVersion {
   readonly resourceVersion: string
 }
 
-/** What the watch tells of a Secret: no data. */
-export interface SecretMeta extends ObjectVersion {
+/** What the watch tells of a Secret or a ConfigMap: no data. */
+export interface ObjectMetadata extends ObjectVersion {
   readonly namespace: string
   /** uid of the owner that is the controller. */
   readonly controllerUid: string | undefined
+  /** The controller is an EnosAppCredential. */
+  readonly isControlledByCredential: boolean
+  /** The credential that wrote a Secret which is to outlive it (deletionPolicy Retain). */
+  readonly retainedFor: { readonly name: string; readonly uid: string } | undefined
   readonly isDeleting: boolean
 }
 
@@ -43,22 +48,33 @@ export interface Credential {
   readonly isDeleting: boolean
   /** Value of the annotation enos.io/renew-requested-at. */
   readonly renewRequest: string | undefined
+  readonly finalizers: readonly string[]
   readonly spec: CredentialSpec
   readonly status: CredentialStatus
 }
 
-/** The source Secrets as they were read: by these versions, with these values. */
+export interface SourceValues {
+  readonly appKey: Sensitive
+  readonly appSecret: Sensitive
+  /** PEM, of caRef. */
+  readonly ca: string | undefined
+}
+
+/** The source Secrets, and what caRef names, as they were read: by these versions, with these values. */
 export interface Sources {
   readonly versions: readonly ObjectVersion[]
-  readonly values: { readonly appKey: Sensitive; readonly appSecret: Sensitive } | Problem
+  readonly values: SourceValues | Problem
   /** `appSecretRef wind/appSecret`: fields of which trailing newlines were trimmed. */
   readonly trimmed: readonly string[]
 }
 
 /** What was last written to a target, or found on it and confirmed. */
 export interface TargetRecord extends ObjectVersion {
+  readonly creationPolicy: TargetSpec['creationPolicy']
+  readonly deletionPolicy: TargetSpec['deletionPolicy']
   readonly keys: readonly string[]
-  readonly token: PublishedToken
+  /** Undefined for what was recorded without one: the target is then looked at again. */
+  readonly token: PublishedToken | undefined
   /** What else went into it: two records with the same inputs have the same content. */
   readonly inputs: string
 }
@@ -73,6 +89,14 @@ export interface PublishedToken extends RecordedToken {
   readonly appKey: Sensitive | undefined
 }
 
+/** How far running consumers of the targets were told of a token (propagation Immediate, restartOnRenewal). */
+export interface Publication {
+  /** Of the token that they were, or are being, told of. */
+  readonly fingerprint: string
+  /** Undefined while it is under way. */
+  readonly outcome: { readonly status: ConditionStatus; readonly reason: Reason; readonly message: string } | undefined
+}
+
 /** What the operator wrote for a credential, by target; after a restart taken from the status. */
 export type CredentialRecord = ReadonlyMap<string, TargetRecord>
 
@@ -85,12 +109,12 @@ export interface Observed {
   readonly templates: ReadonlyMap<string, CompiledTemplates> | Problem
   /** Whether the configuration allows this gateway. */
   readonly isGatewayAllowed: boolean
-  /** The source Secrets as the watch has them now; undefined for one that is not there. */
-  readonly sourceMetas: ReadonlyMap<string, SecretMeta | undefined>
-  /** The source Secrets as they were read last. */
+  /** The sources as the watch has them now, in the order of `sourceRefs`; undefined for one that is not there. */
+  readonly sourceMetas: readonly (ObjectMetadata | undefined)[]
+  /** The sources as they were read last. */
   readonly sources: Sources | undefined
   /** The Secrets under the names of targets, present and former. */
-  readonly targetMetas: ReadonlyMap<string, SecretMeta | undefined>
+  readonly targetMetas: ReadonlyMap<string, ObjectMetadata | undefined>
   /** Targets that were read in this pass. */
   readonly targetContents: ReadonlyMap<string, Secret>
   /** Targets whose write failed in this pass, or for good. */
@@ -98,6 +122,12 @@ export interface Observed {
   readonly record: CredentialRecord
   readonly membership: Membership | undefined
   readonly application: ApplicationView | undefined
+  /** Whether a credential of this uid is there, in any namespace that is watched. */
+  readonly isAlive: (uid: string) => boolean
+  /** What running consumers of the targets were told; undefined while this process told them nothing. */
+  readonly publication: Publication | undefined
+  /** Wall clock; when this process last wrote a target. */
+  readonly targetsWrittenAtWall: number | undefined
   /** The application's other members asked for this one to join: a refresh is near. */
   readonly isAwakened: boolean
   /** Steady; when this process saw the resource first. */
@@ -116,6 +146,28 @@ export function isProblem(value: object): value is Problem {
 
 export type TargetSpec = CredentialSpec['targets'][number]
 
+/** An object that the spec reads from, and the fields that name it. */
+export interface SourceRef {
+  readonly kind: 'Secret' | 'ConfigMap'
+  readonly name: string
+  readonly fields: readonly string[]
+}
+
+/** The objects that a spec reads from, each once. */
+export function sourceRefs({ appKeyRef, appSecretRef, gateway: { caRef } }: CredentialSpec): SourceRef[] {
+  const refs: SourceRef[] = []
+  const add = (kind: SourceRef['kind'], name: string, field: string): void => {
+    const at = refs.findIndex((ref) => ref.kind === kind && ref.name === name)
+    const known = refs[at]
+    if (known === undefined) refs.push({ kind, name, fields: [field] })
+    else refs[at] = { ...known, fields: [...known.fields, field] }
+  }
+  add('Secret', appKeyRef.name, 'spec.appKeyRef')
+  add('Secret', appSecretRef.name, 'spec.appSecretRef')
+  if (caRef !== undefined) add(caRef.kind, caRef.name, 'spec.gateway.caRef')
+  return refs
+}
+
 /**
  * The token that the targets hold: the one that expires first, should they not all hold the same. Undefined while there
  * is a target without one.
@@ -133,8 +185,16 @@ export function publishedToken({ credential, record }: Observed): PublishedToken
 /** What goes into a target's content besides the token; sources only where a template uses them. */
 export function inputsOf({ credential, templates, sourceMetas }: Observed, targetName: string): string {
   const usesSources = !isProblem(templates) && templates.get(targetName)?.usesSources === true
-  const versions = [...sourceMetas.values()].map((meta) => `${meta?.uid ?? ''}@${meta?.resourceVersion ?? ''}`)
-  return JSON.stringify({ generation: credential.generation, ...(usesSources ? { versions } : {}) })
+  return inputsKey(credential.generation, usesSources ? sourceMetas : undefined)
+}
+
+/** What two contents have in common that were made from the same spec and, where it matters, the same sources. */
+export function inputsKey(
+  generation: number | undefined,
+  sources: readonly (Pick<ObjectVersion, 'uid' | 'resourceVersion'> | undefined)[] | undefined,
+): string {
+  const versions = sources?.map((source) => `${source?.uid ?? ''}@${source?.resourceVersion ?? ''}`)
+  return JSON.stringify({ generation, versions })
 }
 
 /** `status.nextRenewalAt` on the steady timeline. */

@@ -1,113 +1,239 @@
-import { annotations, apiVersion, kind, labels, managedBy } from '../api/v1alpha1/names.ts'
+import { annotations, apiVersion, kind, labels, managedBy, mergeFieldManager } from '../api/v1alpha1/names.ts'
 import type { RecordedToken } from '../enos/application.ts'
 import type { HeldToken } from '../enos/schedule.ts'
+import { Sensitive } from '../lib/sensitive.ts'
 import { formatTime } from '../lib/time.ts'
-import { compareSecret, type DesiredSecret, noCorrection } from '../targets/desired-secret.ts'
-import type { CompiledTemplates } from '../targets/template.ts'
-import type { Action, TargetStamp } from './actions.ts'
+import { compareSecret, type DesiredSecret, noCorrection, type Secret } from '../targets/desired-secret.ts'
+import { compareMerged, type MergeIdentity } from '../targets/merged-keys.ts'
+import { type CompiledTemplates, TemplateRenderError } from '../targets/template.ts'
+import type { TargetAction, TargetStamp } from './actions.ts'
 import {
   inputsOf,
   isProblem,
+  type ObjectMetadata,
   type Observed,
+  type ObjectVersion,
   type Problem,
-  type SecretMeta,
-  type Sources,
+  type SourceValues,
+  type TargetRecord,
   type TargetSpec,
 } from './observed.ts'
 
-/** A Secret is ours when the credential is its controller. */
-export function isOurs({ credential }: Observed, meta: SecretMeta | undefined): boolean {
-  return meta !== undefined && meta.controllerUid === credential.uid
+/**
+ * Whether a Secret is ours: this credential controls it, or wrote it to be retained, or a credential of the same name
+ * did that is gone.
+ */
+export function isOurs({ credential, isAlive }: Observed, meta: ObjectMetadata | undefined): boolean {
+  if (meta === undefined) return false
+  if (meta.controllerUid !== undefined) return meta.controllerUid === credential.uid
+  const { retainedFor } = meta
+  if (retainedFor === undefined) return false
+  return retainedFor.uid === credential.uid || (retainedFor.name === credential.name && !isAlive(retainedFor.uid))
 }
 
-/** What stands in the way of a target, whatever token it is to hold. */
-export function targetProblem(observed: Observed, { name }: TargetSpec): Problem | undefined {
+/** Whether a target is still the Secret that was written, whoever owns it. */
+export function isStillTarget(observed: Observed, name: string): boolean {
   const meta = observed.targetMetas.get(name)
-  const written = observed.targetProblems.get(name)
-  if (written !== undefined) return written
-  if (meta === undefined || isOurs(observed, meta)) return undefined
-  const isLostOwner = meta.controllerUid === undefined && observed.record.get(name)?.uid === meta.uid
-  if (isLostOwner) return undefined
+  const recorded = observed.record.get(name)
+  if (recorded === undefined || meta?.uid !== recorded.uid) return false
+  return recorded.creationPolicy === 'Merge' || isOurs(observed, meta)
+}
+
+/** Who a credential is in the API server's books of a Secret that is somebody else's. */
+export function mergeIdentityOf({ credential, fieldManager, isAlive }: Observed): MergeIdentity {
+  const prefix = mergeFieldManager('')
   return {
-    class: 'userMustAct',
-    reason: 'TargetConflict',
-    message:
-      `spec.targets: Secret ${name} is there already and is not of this resource's making` +
-      `${meta.controllerUid === undefined ? '' : ' (it has another owner)'}; delete it, or name another target`,
+    manager: mergeFieldManager(credential.uid),
+    formerManager: fieldManager,
+    isOrphan: (manager) => manager.startsWith(prefix) && !isAlive(manager.slice(prefix.length)),
   }
 }
 
+/** What stands in the way of a target, whatever token it is to hold. */
+export function targetProblem(observed: Observed, target: TargetSpec): Problem | undefined {
+  const failed = observed.targetProblems.get(target.name)
+  if (failed !== undefined) return failed
+  return target.creationPolicy === 'Merge' ? mergeProblem(observed, target) : ownerProblem(observed, target)
+}
+
+function ownerProblem(observed: Observed, { name }: TargetSpec): Problem | undefined {
+  const meta = observed.targetMetas.get(name)
+  const recorded = observed.record.get(name)
+  if (meta === undefined || isOurs(observed, meta)) return undefined
+  const isLostOwner =
+    meta.controllerUid === undefined && recorded?.uid === meta.uid && recorded.creationPolicy === 'Owner'
+  if (isLostOwner) return undefined
+  return conflict(
+    `Secret ${name} is there already and is not of this resource's making` +
+      `${meta.controllerUid === undefined ? '' : ' (it has another owner)'}; delete it, or name another target`,
+  )
+}
+
+function mergeProblem(observed: Observed, target: TargetSpec): Problem | undefined {
+  const { name } = target
+  const meta = observed.targetMetas.get(name)
+  if (meta === undefined || meta.isDeleting) {
+    return {
+      class: 'waiting',
+      reason: 'TargetMissing',
+      message: `spec.targets: Secret ${name} (creationPolicy Merge) is not there; create it, and its keys are added`,
+    }
+  }
+  if (meta.isControlledByCredential && !isOurs(observed, meta)) {
+    return conflict(`Secret ${name} belongs to another EnosAppCredential; name another target`)
+  }
+  const content = observed.targetContents.get(name)
+  if (content === undefined) return undefined
+  if (content.immutable === true) {
+    return {
+      class: 'userMustAct',
+      reason: 'TargetWriteFailed',
+      message: `spec.targets: Secret ${name} (creationPolicy Merge) is immutable; name one that is not`,
+    }
+  }
+  const { templates } = observed
+  const keys = isProblem(templates) ? [] : (templates.get(name)?.keys ?? [])
+  const foreign = foreignKeys(observed, name, content, keys)
+  return foreign.length === 0
+    ? undefined
+    : conflict(
+        `Secret ${name} has ${foreign.join(', ')} already, set by somebody else; name other keys, or remove those`,
+      )
+}
+
+function foreignKeys(observed: Observed, name: string, content: Secret, keys: readonly string[]): readonly string[] {
+  // A Secret that was all ours so far is about to be given away.
+  if (isOurs(observed, observed.targetMetas.get(name))) return []
+  const recordedKeys = observed.record.get(name)?.keys ?? []
+  const anything = new Sensitive('')
+  const desired = Object.fromEntries(keys.map((key) => [key, anything]))
+  const comparison = compareMerged(content, desired, recordedKeys, mergeIdentityOf(observed))
+  return comparison.kind === 'conflict' ? comparison.keys : []
+}
+
+function conflict(message: string): Problem {
+  return { class: 'userMustAct', reason: 'TargetConflict', message: `spec.targets: ${message}` }
+}
+
 /** The reads and writes that bring all targets to the application's token. */
-export function targetActions(observed: Observed, now: number): Action[] {
+export function targetActions(observed: Observed, now: number): TargetAction[] {
   const { application, credential, sources, templates } = observed
   const token = application?.token
   if (token === undefined || now >= token.expiresAt || isProblem(templates)) return []
   if (sources === undefined || isProblem(sources.values)) return []
-  const actions: Action[] = []
+  const actions: TargetAction[] = []
   for (const target of credential.spec.targets) {
     const compiled = templates.get(target.name)
     if (compiled === undefined || targetProblem(observed, target) !== undefined) continue
-    const action = targetAction(observed, target, compiled, sources.values, token)
+    const action = tryTargetAction(observed, target, compiled, sources.values, token)
     if (action !== undefined) actions.push(action)
   }
   return actions
+}
+
+/** A template may fail on real values though it did not on placeholders: too long an output, say. */
+function tryTargetAction(...args: Parameters<typeof targetAction>): TargetAction | undefined {
+  try {
+    return targetAction(...args)
+  } catch (error) {
+    if (!(error instanceof TemplateRenderError)) throw error
+    const { name } = args[1]
+    const message = `spec.targets: Secret ${name}: ${error.message}`
+    return { do: 'failTarget', name, problem: { class: 'userMustAct', reason: 'TemplateError', message } }
+  }
 }
 
 function targetAction(
   observed: Observed,
   target: TargetSpec,
   templates: CompiledTemplates,
-  values: Exclude<Sources['values'], Problem>,
+  values: SourceValues,
   token: HeldToken,
-): Action | undefined {
-  const meta = observed.targetMetas.get(target.name)
-  const recorded = observed.record.get(target.name)
-  const inputs = inputsOf(observed, target.name)
-  const { fingerprint, expiresAt, expiresAtWall, issuedAtWall } = token
-  const stamp: TargetStamp = {
-    keys: templates.keys,
-    inputs,
-    token: {
-      fingerprint,
-      expiresAt,
-      expiresAtWall,
-      issuedAtWall,
-      gatewayUrl: observed.gatewayUrl,
-      appKey: values.appKey,
-    },
-  }
+): TargetAction | undefined {
+  const { name } = target
+  const meta = observed.targetMetas.get(name)
+  const recorded = observed.record.get(name)
+  const stamp = stampOf(observed, target, templates, values, token)
+  const desired = (): DesiredSecret => desiredOf(observed, target, templates, values, token)
 
-  if (meta === undefined)
-    return { do: 'createTarget', desired: desiredOf(observed, target, templates, values, token), stamp }
+  // A Secret that somebody else makes was seen to be missing before.
+  if (meta === undefined) return { do: 'createTarget', desired: desired(), stamp }
   // It is created again when it is gone.
   if (meta.isDeleting) return undefined
 
-  const content = observed.targetContents.get(target.name)
-  if (content !== undefined) {
-    const desired = desiredOf(observed, target, templates, values, token)
-    const comparison = compareSecret(content, desired, observed.fieldManager)
-    const was = { name: target.name, uid: meta.uid, resourceVersion: content.metadata.resourceVersion ?? '' }
+  const content = observed.targetContents.get(name)
+  if (content !== undefined) return correctionOf(observed, content, desired(), stamp)
+  const isAsWeLeftIt = recorded?.uid === meta.uid && recorded.resourceVersion === meta.resourceVersion
+  if (!isAsWeLeftIt || recorded.inputs !== stamp.inputs) return { do: 'readTarget', name }
+  if (isSameToken(recorded.token, token)) return undefined
+  return target.creationPolicy === 'Merge'
+    ? { do: 'applyKeys', was: recorded, data: desired().data, isForced: false, stamp }
+    : { do: 'patchTarget', desired: desired(), correction: noCorrection, was: recorded, stamp }
+}
+
+/** What makes a target that was read what it should be. */
+function correctionOf(
+  observed: Observed,
+  content: Secret,
+  desired: DesiredSecret,
+  stamp: TargetStamp,
+): TargetAction | undefined {
+  const { credential, fieldManager } = observed
+  const recorded = observed.record.get(desired.name)
+  const was = versionOf(content)
+  const settled = (): TargetAction | undefined =>
+    isRecorded(recorded, was, stamp) ? undefined : { do: 'confirmTarget', was, stamp }
+
+  if (stamp.creationPolicy === 'Owner') {
+    const comparison = compareSecret(content, desired, credential.uid, fieldManager)
     switch (comparison.kind) {
       case 'same':
-        return isRecorded(recorded, was, stamp) ? undefined : { do: 'confirmTarget', was, stamp }
+        return settled()
       case 'differs':
         return { do: 'patchTarget', desired, correction: comparison.correction, was, stamp }
       case 'recreate':
         return { do: 'recreateTarget', desired, was, stamp }
     }
   }
-  const isAsWeLeftIt = recorded?.uid === meta.uid && recorded.resourceVersion === meta.resourceVersion
-  if (!isAsWeLeftIt || recorded.inputs !== inputs) return { do: 'readTarget', name: target.name }
-  if (isSameToken(recorded.token, token)) return undefined
-  const desired = desiredOf(observed, target, templates, values, token)
-  return { do: 'patchTarget', desired, correction: noCorrection, was: recorded, stamp }
+  if (isOurs(observed, observed.targetMetas.get(desired.name))) {
+    return { do: 'disownTarget', was, keptKeys: Object.keys(desired.data), stamp: { ...stamp, inputs: '' } }
+  }
+  const comparison = compareMerged(content, desired.data, recorded?.keys ?? [], mergeIdentityOf(observed))
+  switch (comparison.kind) {
+    case 'same':
+      return settled()
+    case 'conflict':
+      return undefined
+    case 'surplus':
+      return { do: 'releaseKeys', was, keys: comparison.keys }
+    case 'differs':
+      return { do: 'applyKeys', was, data: desired.data, isForced: comparison.isForced, stamp }
+  }
 }
 
-function isRecorded(
-  recorded: (TargetStamp & { uid: string; resourceVersion: string }) | undefined,
-  was: { uid: string; resourceVersion: string },
-  stamp: TargetStamp,
-): boolean {
+/** What the target is recorded as once it holds the token. */
+function stampOf(
+  observed: Observed,
+  target: TargetSpec,
+  templates: CompiledTemplates,
+  { appKey }: SourceValues,
+  { fingerprint, expiresAt, expiresAtWall, issuedAtWall }: HeldToken,
+): TargetStamp {
+  return {
+    creationPolicy: target.creationPolicy,
+    deletionPolicy: target.deletionPolicy,
+    keys: templates.keys,
+    inputs: inputsOf(observed, target.name),
+    token: { fingerprint, expiresAt, expiresAtWall, issuedAtWall, gatewayUrl: observed.gatewayUrl, appKey },
+  }
+}
+
+/** The version of a Secret that was read. */
+export function versionOf({ metadata }: Secret): ObjectVersion {
+  return { name: metadata.name ?? '', uid: metadata.uid ?? '', resourceVersion: metadata.resourceVersion ?? '' }
+}
+
+function isRecorded(recorded: TargetRecord | undefined, was: ObjectVersion, stamp: TargetStamp): boolean {
   return (
     recorded?.uid === was.uid &&
     recorded.resourceVersion === was.resourceVersion &&
@@ -116,7 +242,8 @@ function isRecorded(
   )
 }
 
-function isSameToken(a: RecordedToken, b: RecordedToken): boolean {
+function isSameToken(a: RecordedToken | undefined, b: RecordedToken | undefined): boolean {
+  if (a === undefined || b === undefined) return false
   return a.fingerprint === b.fingerprint && a.expiresAtWall === b.expiresAtWall && a.issuedAtWall === b.issuedAtWall
 }
 
@@ -124,19 +251,25 @@ function desiredOf(
   { credential, gatewayUrl }: Observed,
   target: TargetSpec,
   templates: CompiledTemplates,
-  { appKey, appSecret }: Exclude<Sources['values'], Problem>,
+  { appKey, appSecret }: SourceValues,
   token: HeldToken,
 ): DesiredSecret {
   const { name, namespace, uid } = credential
   const expiresAt = formatTime(token.expiresAtWall)
   const issuedAt = formatTime(token.issuedAtWall)
+  const isRetained = target.deletionPolicy === 'Retain'
   return {
     namespace,
     name: target.name,
     type: target.type ?? 'Opaque',
     labels: { ...target.labels, [labels.managedBy]: managedBy, [labels.credential]: name },
-    annotations: { ...target.annotations, [annotations.expiresAt]: expiresAt, [annotations.issuedAt]: issuedAt },
-    owner: { apiVersion, kind, name, uid, controller: true, blockOwnerDeletion: false },
+    annotations: {
+      ...target.annotations,
+      [annotations.expiresAt]: expiresAt,
+      [annotations.issuedAt]: issuedAt,
+      ...(isRetained ? { [annotations.retainedCredential]: name, [annotations.retainedCredentialUid]: uid } : {}),
+    },
+    owner: isRetained ? undefined : { apiVersion, kind, name, uid, controller: true, blockOwnerDeletion: false },
     data: templates.render({
       accessToken: token.token,
       appKey,

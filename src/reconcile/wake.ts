@@ -1,4 +1,5 @@
 import { type Observed, publishedToken, steadyNextRenewalAt } from './observed.ts'
+import { firstVerificationAt } from './settled.ts'
 
 /** However quiet, every resource is looked at again after this time. */
 const resyncMs = 10 * 60_000
@@ -20,7 +21,7 @@ export function validUntil(observed: Observed): number | undefined {
 export function wakeAt(observed: Observed, now: number): number {
   const moments = [validUntil(observed)]
   const isRenewedHere = observed.membership === undefined && !observed.credential.spec.suspend
-  if (isRenewedHere) moments.push(steadyNextRenewalAt(observed))
+  if (isRenewedHere) moments.push(steadyNextRenewalAt(observed), firstVerificationAt(observed))
   return moments.reduce<number>(
     (earliest, at) => (at !== undefined && at > now && at < earliest ? at : earliest),
     now + resyncMs,

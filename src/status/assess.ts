@@ -1,6 +1,6 @@
 import type { ConditionStatus } from '../api/v1alpha1/conditions.ts'
 import type { Reason } from '../api/v1alpha1/reasons.ts'
-import { isProblem, type Observed, type Problem, publishedToken } from '../reconcile/observed.ts'
+import { isProblem, type Observed, type Problem, publishedToken, type TargetSpec } from '../reconcile/observed.ts'
 import { targetProblem } from '../reconcile/target-checks.ts'
 import { validUntil } from '../reconcile/wake.ts'
 
@@ -24,7 +24,9 @@ export function assess(observed: Observed, problem: Problem | undefined, now: nu
   const failure: Problem | undefined = problem ?? observed.application?.failure
   const targetTrouble = firstTargetProblem(observed)
   const ready = assessReady(observed, targetTrouble ?? failure, targetTrouble, now)
-  const renewalHealthy = assessRenewal(observed, failure)
+  // A token that could not be written was not renewed, as its consumers see it.
+  const writeFailure = targetTrouble?.reason === 'TargetWriteFailed' ? targetTrouble : undefined
+  const renewalHealthy = assessRenewal(observed, failure ?? writeFailure)
   const trouble = [targetTrouble, failure].find((candidate) => candidate?.class === 'userMustAct')
   const isSuspended = observed.credential.spec.suspend
   return {
@@ -47,8 +49,12 @@ function assessReady(
   const { credential } = observed
   const token = publishedToken(observed)
   const until = validUntil(observed)
-  if (targetTrouble !== undefined) return verdict('False', targetTrouble.reason, targetTrouble.message)
   const isValid = token !== undefined && until !== undefined && now < until
+  const isInPlace =
+    targetTrouble === undefined || credential.spec.targets.every((target) => isAsWritten(observed, target))
+  if (targetTrouble !== undefined && !(isValid && isInPlace)) {
+    return verdict('False', targetTrouble.reason, targetTrouble.message)
+  }
   if (isValid && !isOfAnotherApplication(observed)) {
     if (credential.spec.suspend) {
       return verdict('True', 'Suspended', 'spec.suspend is true: the token is valid and will not be renewed')
@@ -82,6 +88,13 @@ function assessRenewal({ application, credential }: Observed, failure: Problem |
     )
   }
   return verdict('True', 'Synced', 'the last attempt to get or refresh the token worked')
+}
+
+/** The target is still what was written: a write that failed took nothing away. */
+function isAsWritten({ record, targetMetas }: Observed, { name }: TargetSpec): boolean {
+  const recorded = record.get(name)
+  const meta = targetMetas.get(name)
+  return recorded?.uid === meta?.uid && recorded?.resourceVersion === meta?.resourceVersion
 }
 
 function firstTargetProblem(observed: Observed): Problem | undefined {

@@ -3,6 +3,7 @@ import { type Condition, setCondition } from '../api/v1alpha1/conditions.ts'
 import type { CredentialStatus } from '../api/v1alpha1/schema.ts'
 import { formatTime } from '../lib/time.ts'
 import { inputsOf, type Observed, type Problem, publishedToken } from '../reconcile/observed.ts'
+import { hasAudience, propagatedFingerprint } from '../reconcile/publication.ts'
 import { assess } from './assess.ts'
 
 /** The status that tells what is observed. Pure; equal to the present one when there is nothing to tell. */
@@ -26,6 +27,13 @@ export function nextStatus(observed: Observed, problem: Problem | undefined, now
         : setCondition(conditions, { type, ...verdict, observedGeneration: credential.generation }, nowWall)
   }
 
+  const outcome = observed.publication?.outcome
+  if (!hasAudience(observed)) conditions = conditions.filter(({ type }) => type !== 'Propagated')
+  else if (outcome !== undefined) {
+    const condition = { type: 'Propagated', ...outcome, observedGeneration: credential.generation }
+    conditions = setCondition(conditions, condition, nowWall)
+  }
+
   const renewal = application?.lastRenewal
   const handled = application?.handledRequest ?? present.lastHandledRenewRequest
   return defined({
@@ -47,15 +55,41 @@ export function nextStatus(observed: Observed, problem: Problem | undefined, now
       // Without a version a target is looked at again after a restart: it holds another token than tokenFingerprint,
       // or was not yet made after the present spec.
       resourceVersion:
-        target.token.fingerprint === token?.fingerprint && target.inputs === inputsOf(observed, target.name)
+        token !== undefined &&
+        target.token?.fingerprint === token.fingerprint &&
+        target.inputs === inputsOf(observed, target.name)
           ? target.resourceVersion
           : '',
-      creationPolicy: 'Owner' as const,
-      deletionPolicy: 'Delete' as const,
+      creationPolicy: target.creationPolicy,
+      deletionPolicy: target.deletionPolicy,
       keys: [...target.keys],
     })),
     lastHandledRenewRequest: handled,
+    propagatedFingerprint: propagatedFingerprint(observed),
   })
+}
+
+/** The status of a resource that cannot be read: only its conditions say anything. */
+export function invalidStatus(
+  present: CredentialStatus,
+  generation: number,
+  problems: readonly string[],
+  nowWallMs: number,
+): CredentialStatus {
+  const message = problems.join('; ')
+  const conditions = [
+    ['Ready', 'False'],
+    ['Stalled', 'True'],
+  ] as const
+  return {
+    ...present,
+    observedGeneration: generation,
+    conditions: conditions.reduce<Condition[]>(
+      (so, [type, status]) =>
+        setCondition(so, { type, status, reason: 'InvalidSpec', message, observedGeneration: generation }, nowWallMs),
+      present.conditions.filter(({ type }) => type !== 'Reconciling'),
+    ),
+  }
 }
 
 export function isSameStatus(a: CredentialStatus, b: CredentialStatus): boolean {

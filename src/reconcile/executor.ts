@@ -1,0 +1,184 @@
+import type { Applications } from '../enos/applications.ts'
+import { isConflict, isForbidden, isNotFound } from '../kubernetes/errors.ts'
+import { configMaps, credentials, type KubernetesClient, secrets } from '../kubernetes/types.ts'
+import type { Clock } from '../lib/clock.ts'
+import { type Notice, noticesOf } from '../status/events.ts'
+import { statusPatch } from '../status/next-status.ts'
+import type { Action } from './actions.ts'
+import type { Caches } from './caches.ts'
+import { type Credential, type ObjectVersion, type Problem, type SourceRef, sourceRefs } from './observed.ts'
+import { readSources, type SourceObject } from './read-sources.ts'
+import { readCredential, readMetadata, type StoredCredential } from './stored.ts'
+import type { Pass, TargetExecutor } from './target-executor.ts'
+
+/** Has running consumers of a credential's targets see its present token. */
+export interface Publisher {
+  publish(credential: Credential, fingerprint: string, writtenAtWall: number): void
+}
+
+export interface ExecutorOptions {
+  readonly client: Pick<KubernetesClient, 'get' | 'patch'>
+  readonly caches: Caches
+  readonly targets: TargetExecutor
+  readonly applications: Pick<Applications, 'join' | 'leave'>
+  readonly publisher: Publisher
+  readonly clock: Clock
+  readonly notify: (credential: StoredCredential, notice: Notice) => void
+}
+
+/** Does what was planned, and notes what came of it. Decides nothing. */
+export class Executor {
+  readonly #options: ExecutorOptions
+
+  constructor(options: ExecutorOptions) {
+    this.#options = options
+  }
+
+  /** Side by side. */
+  async executeAll(actions: readonly Action[], pass: Pass, signal: AbortSignal): Promise<void> {
+    const results = await Promise.allSettled(actions.map((action) => this.#execute(action, pass, signal)))
+    // All are waited for, so that nothing is under way when the next look is taken.
+    const failed = results.find((result) => result.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+  }
+
+  async #execute(action: Action, pass: Pass, signal: AbortSignal): Promise<void> {
+    const { applications, publisher, targets } = this.#options
+    const { credential, state } = pass
+    switch (action.do) {
+      case 'readSources':
+        await this.#readSources(pass, signal)
+        return
+      case 'join':
+        state.membership = action.membership
+        applications.join(credential.key, action.membership, action.found)
+        return
+      case 'leave':
+        state.membership = undefined
+        applications.leave(credential.key)
+        return
+      case 'publish':
+        publisher.publish(credential, action.fingerprint, action.writtenAtWall)
+        return
+      case 'setFinalizers':
+        await this.setFinalizers(credential, action.finalizers, signal)
+        return
+      case 'patchStatus': {
+        const patch = statusPatch(credential.status, action.status)
+        if (!(await this.#patch(credential, {}, patch, signal))) return
+        state.statusWrittenAt = this.#options.clock.now()
+        for (const notice of noticesOf(credential.status, action.status)) this.#options.notify(credential, notice)
+        return
+      }
+      default:
+        await targets.execute(action, pass, signal)
+    }
+  }
+
+  async #readSources(pass: Pass, signal: AbortSignal): Promise<void> {
+    const { caches } = this.#options
+    const { credential, state } = pass
+    const refs = sourceRefs(credential.spec)
+    const read = await Promise.all(
+      refs.map(async (ref) => ({ ref, object: await this.#readSource(credential.namespace, ref, signal) })),
+    )
+    const found = read.flatMap(({ object, ref }) => (object === undefined ? [] : [{ ref, object }]))
+    // One that is gone: the caches know by now, and the next look says so.
+    if (found.length < read.length) return
+    const refused = found.find(({ object }) => object === 'forbidden')
+    if (refused !== undefined) {
+      const metas = refs.map(({ kind, name }) => storeOf(caches, kind).get(`${credential.namespace}/${name}`))
+      const versions = metas.filter((meta): meta is NonNullable<typeof meta> => meta !== undefined)
+      state.sources = { versions: versions.map(versionOf), values: forbidden(refused.ref, credential), trimmed: [] }
+      return
+    }
+    const objects = found.flatMap(({ object, ref }) => (object === 'forbidden' ? [] : [{ ref, object }]))
+    const before = state.sources
+    state.sources = readSources(credential.spec, objects)
+    const { trimmed } = state.sources
+    if (trimmed.length > 0 && before?.trimmed.join() !== trimmed.join()) {
+      const note = `${trimmed.join(' and ')}: trailing newlines were cut off`
+      this.#options.notify(credential, { type: 'Warning', reason: 'SourceTrimmed', action: 'ReadSources', note })
+    }
+  }
+
+  /** @returns undefined for one that is gone */
+  async #readSource(
+    namespace: string,
+    { kind, name }: SourceRef,
+    signal: AbortSignal,
+  ): Promise<SourceObject | 'forbidden' | undefined> {
+    const { caches, client } = this.#options
+    const store = storeOf(caches, kind)
+    try {
+      const type = kind === 'Secret' ? secrets : configMaps
+      const object = await client.get<SourceObject>(type, { namespace, name }, { signal })
+      store.upsert(readMetadata(object))
+      return object
+    } catch (error) {
+      if (isForbidden(error)) return 'forbidden'
+      if (!isNotFound(error)) throw error
+      store.remove({ namespace, name })
+      return undefined
+    }
+  }
+
+  /** Writes metadata or status of the resource itself, unless it has changed. @returns whether it was written */
+  async #patch(
+    { namespace, name, uid, resourceVersion }: StoredCredential,
+    metadata: object,
+    status: object | undefined,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { caches, client } = this.#options
+    const ref = { namespace, name }
+    const body = { metadata: { ...metadata, uid, resourceVersion }, ...(status === undefined ? {} : { status }) }
+    try {
+      const options = { signal, ...(status === undefined ? {} : { subresource: 'status' as const }) }
+      caches.credentials.upsert(readCredential(await client.patch(credentials, ref, { type: 'merge', body }, options)))
+      return true
+    } catch (error) {
+      if (isNotFound(error)) caches.credentials.remove({ ...ref, uid })
+      else if (isConflict(error)) await this.#refresh(ref, signal)
+      else throw error
+      return false
+    }
+  }
+
+  /** Reads a credential anew, for somebody wrote it meanwhile. */
+  async #refresh(ref: { namespace: string; name: string }, signal: AbortSignal): Promise<void> {
+    const { caches, client } = this.#options
+    try {
+      caches.credentials.upsert(readCredential(await client.get(credentials, ref, { signal })))
+    } catch (error) {
+      if (!isNotFound(error)) throw error
+      caches.credentials.remove(ref)
+    }
+  }
+
+  async setFinalizers(credential: StoredCredential, finalizers: readonly string[], signal: AbortSignal): Promise<void> {
+    await this.#patch(credential, { finalizers }, undefined, signal)
+  }
+
+  /** Writes a status that no plan made. */
+  async report(credential: StoredCredential, status: StoredCredential['status'], signal: AbortSignal): Promise<void> {
+    if (!(await this.#patch(credential, {}, statusPatch(credential.status, status), signal))) return
+    for (const notice of noticesOf(credential.status, status)) this.#options.notify(credential, notice)
+  }
+}
+
+function storeOf({ configMaps: ofConfigMaps, secrets: ofSecrets }: Caches, kind: SourceRef['kind']) {
+  return kind === 'Secret' ? ofSecrets : ofConfigMaps
+}
+
+function versionOf({ name, uid, resourceVersion }: ObjectVersion): ObjectVersion {
+  return { name, uid, resourceVersion }
+}
+
+function forbidden({ fields, kind, name }: SourceRef, { namespace }: Credential): Problem {
+  return {
+    class: 'userMustAct',
+    reason: 'SourceForbidden',
+    message: `${fields.join(' and ')}: the operator may not read ${kind} ${name} in namespace ${namespace} (HTTP 403); check its RBAC`,
+  }
+}

@@ -1,0 +1,36 @@
+import { type Observed, publishedToken } from './observed.ts'
+import { targetProblem } from './target-checks.ts'
+import type { Verdict } from './verdict.ts'
+
+/** Whether somebody is to be told of new tokens. */
+export function hasAudience({ credential: { spec } }: Observed): boolean {
+  return spec.propagation === 'Immediate' || (spec.restartOnRenewal?.length ?? 0) > 0
+}
+
+/**
+ * The token that consumers were told of last. Recorded in the status once they were, so that a crash in between loses
+ * nothing. The first token of a resource is no renewal: nobody holds an older one.
+ */
+export function propagatedFingerprint(observed: Observed): string | undefined {
+  if (!hasAudience(observed)) return undefined
+  const { credential, publication } = observed
+  if (publication?.outcome !== undefined) return publication.fingerprint
+  return credential.status.propagatedFingerprint ?? publishedToken(observed)?.fingerprint
+}
+
+/** All targets hold a token that running consumers were not told of. */
+export function hasTokenToPublish(observed: Observed): Verdict | undefined {
+  if (!hasAudience(observed)) return undefined
+  const { credential, publication, record, targetsWrittenAtWall } = observed
+  const token = publishedToken(observed)
+  if (token === undefined || token.fingerprint === propagatedFingerprint(observed)) return undefined
+  if (token.fingerprint === publication?.fingerprint) return undefined
+  const isEverywhere = credential.spec.targets.every(
+    (target) =>
+      record.get(target.name)?.token?.fingerprint === token.fingerprint &&
+      targetProblem(observed, target) === undefined,
+  )
+  if (!isEverywhere) return undefined
+  const writtenAtWall = targetsWrittenAtWall ?? token.issuedAtWall
+  return { kind: 'do', actions: [{ do: 'publish', fingerprint: token.fingerprint, writtenAtWall }] }
+}

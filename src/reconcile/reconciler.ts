@@ -1,0 +1,264 @@
+import { mergeFinalizer } from '../api/v1alpha1/names.ts'
+import type { Applications } from '../enos/applications.ts'
+import { ApiError } from '../kubernetes/errors.ts'
+import { keyOf, type ObjectKey } from '../kubernetes/types.ts'
+import { WorkQueue, type WorkQueueObserver, type WorkQueueSnapshot } from '../kubernetes/work-queue.ts'
+import { type Clock, sleep } from '../lib/clock.ts'
+import type { Random } from '../lib/random.ts'
+import { invalidStatus, isSameStatus } from '../status/next-status.ts'
+import type { Log } from '../telemetry/logger.ts'
+import type { Action } from './actions.ts'
+import { byObject, byToken, type Caches } from './caches.ts'
+import { compileAll, type CredentialState, newState } from './credential-state.ts'
+import type { Executor } from './executor.ts'
+import { observe } from './observe.ts'
+import {
+  type Credential,
+  type Observed,
+  type Publication,
+  publishedToken,
+  type PublishedToken,
+  sourceRefs,
+} from './observed.ts'
+import { plan } from './plan.ts'
+import type { InvalidCredential } from './stored.ts'
+import type { Pass } from './target-executor.ts'
+
+export interface ReconcilerOptions {
+  readonly caches: Caches
+  readonly executor: Executor
+  readonly applications: Pick<Applications, 'isMember' | 'leave' | 'view'>
+  /** What running consumers were told. */
+  readonly publications: { publication(key: ObjectKey): Publication | undefined; forget(key: ObjectKey): void }
+  /** Resolves when ConfigMaps are watched and known; called before a resource that names one is looked at. */
+  readonly configMapsSynced: () => Promise<void>
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly isGatewayAllowed: (gatewayUrl: string) => boolean
+  readonly fieldManager: string
+  readonly queueObserver?: WorkQueueObserver
+  /** A new token is on all targets of a resource; `headroomMs` of the old one's life was left. */
+  readonly onRenewed: (headroomMs: number) => void
+  readonly onGone: (key: ObjectKey) => void
+}
+
+/** Statuses wait until all targets that can be written are. */
+const priorities = { token: 2, firstSync: 1, routine: 0, status: -1 }
+/** Far more than any plan takes; what does not settle goes back into the queue, with backoff. */
+const lookLimit = 24
+/** How long a refresh waits for all holders of the old token to be ready to write the new one. */
+const gatherLimitMs = 5000
+
+/**
+ * Looks at a credential whenever something about it changed or is due, and does what the plan says until nothing is
+ * left to do: observe, plan, execute. What kind of change it was makes no difference.
+ */
+export class Reconciler {
+  readonly #options: ReconcilerOptions
+  readonly #queue: WorkQueue<ObjectKey>
+  readonly #states = new Map<ObjectKey, CredentialState>()
+  /** Credentials that hold a token which is about to be refreshed. */
+  readonly #awakened = new Set<ObjectKey>()
+  readonly #waiters = new Map<ObjectKey, (() => void)[]>()
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options
+    const { caches, clock, log, queueObserver, random } = options
+    this.#queue = new WorkQueue<ObjectKey>({
+      name: 'credentials',
+      clock,
+      random,
+      ...(queueObserver === undefined ? {} : { observer: queueObserver }),
+      onError: (key, error) => {
+        const detail = error instanceof ApiError ? { detail: error.message } : { err: error }
+        log.warn({ credential: key, ...detail }, 'reconcile failed; it is tried again')
+      },
+    })
+    caches.credentials.subscribe((key) => {
+      const isNew = caches.credentials.get(key)?.status.tokenFingerprint === undefined
+      this.#queue.add(key, { priority: isNew ? priorities.firstSync : priorities.routine })
+    })
+    caches.secrets.subscribe((key) => {
+      this.enqueue(caches.credentials.byIndex(byObject('Secret', key)))
+    })
+    caches.configMaps.subscribe((key) => {
+      this.enqueue(caches.credentials.byIndex(byObject('ConfigMap', key)))
+    })
+  }
+
+  /** Starts working. Until then what is to be looked at gathers. */
+  run(concurrency: number): void {
+    this.#queue.run(concurrency, (key, signal) => this.#reconcile(key, signal))
+  }
+
+  /** @param isUrgent there is a token to write */
+  enqueue(keys: Iterable<ObjectKey>, isUrgent = false): void {
+    for (const key of keys) this.#queue.add(key, { priority: isUrgent ? priorities.token : priorities.routine })
+  }
+
+  /**
+   * Has all credentials whose targets hold this token join their application, if they can: it is about to be refreshed,
+   * and a gateway may kill the old one by that.
+   */
+  async gatherHolders(gatewayUrl: string, fingerprint: string, signal: AbortSignal): Promise<void> {
+    const { applications, caches, clock } = this.#options
+    const holders = [...caches.credentials.byIndex(byToken(gatewayUrl, fingerprint))]
+    const absent = holders.filter((key) => !applications.isMember(key) && !this.#awakened.has(key))
+    if (absent.length === 0) return
+    const done = absent.map(
+      (key) =>
+        new Promise<void>((resolve) => {
+          this.#waiters.set(key, [...(this.#waiters.get(key) ?? []), resolve])
+          this.#awakened.add(key)
+        }),
+    )
+    this.enqueue(absent, true)
+    const limit = new AbortController()
+    const stop = AbortSignal.any([signal, limit.signal])
+    const timeout = sleep(clock, gatherLimitMs, stop).catch(() => {
+      // All are there, or the attempt is called off.
+    })
+    await Promise.race([Promise.all(done), timeout])
+    limit.abort()
+  }
+
+  snapshot(): WorkQueueSnapshot {
+    return this.#queue.snapshot()
+  }
+
+  /** What is known of a credential besides its resource, for metrics. */
+  state(key: ObjectKey): CredentialState | undefined {
+    return this.#states.get(key)
+  }
+
+  async shutDown(drainMs: number): Promise<void> {
+    await this.#queue.shutDown({ drainMs })
+  }
+
+  async #reconcile(key: ObjectKey, signal: AbortSignal): Promise<void> {
+    const waiters = this.#waiters.get(key) ?? []
+    this.#waiters.delete(key)
+    try {
+      const credential = this.#options.caches.credentials.get(key)
+      if (credential === undefined) this.#forget(key)
+      else if (credential.spec === undefined) await this.#reportInvalid(credential, signal)
+      else await this.#settle(credential, signal)
+    } finally {
+      for (const resolve of waiters) resolve()
+    }
+  }
+
+  async #settle(first: Credential, signal: AbortSignal): Promise<void> {
+    const { caches, clock, configMapsSynced, executor } = this.#options
+    const { key } = first
+    if (sourceRefs(first.spec).some(({ kind }) => kind === 'ConfigMap')) await configMapsSynced()
+    const contents: Pass['contents'] = new Map()
+    const problems: Pass['problems'] = new Map()
+    let retryAfterMs = 0
+    let hasWritten = false
+    for (let looks = 0; looks < lookLimit; looks++) {
+      signal.throwIfAborted()
+      const credential = caches.credentials.get(key)
+      if (credential?.spec === undefined) {
+        this.#queue.add(key)
+        return
+      }
+      const pass: Pass = { credential, state: this.#stateOf(credential), contents, problems, retryAfterMs }
+      const observed = this.#observe(pass)
+      const { actions, wakeAt } = plan(observed, clock.now())
+      if (actions.length === 0) {
+        if (wakeAt !== undefined) this.#queue.addAfter(key, wakeAt - clock.now())
+        if (problems.size > 0) this.#queue.addRateLimited(key, { atLeastMs: retryAfterMs })
+        else this.#queue.forget(key)
+        return
+      }
+      if (hasWritten && problems.size === 0 && actions.every(isStatus)) {
+        this.#queue.add(key, { priority: priorities.status })
+        return
+      }
+      const before = publishedToken(observed)
+      await executor.executeAll(actions, pass, signal)
+      retryAfterMs = pass.retryAfterMs
+      hasWritten ||= actions.some(isTargetWrite)
+      this.#noteRenewal(before, publishedToken(observed), pass.state)
+    }
+    throw new Error(`${key} did not settle in ${lookLimit} looks`)
+  }
+
+  #observe(pass: Pass): Observed {
+    const { applications, caches, clock, fieldManager, isGatewayAllowed, publications } = this.#options
+    const { key } = pass.credential
+    return observe(caches, pass, {
+      application: applications.view(key),
+      publication: publications.publication(key),
+      isAwakened: this.#awakened.has(key),
+      isGatewayAllowed,
+      fieldManager,
+      wallOffset: clock.wall() - clock.now(),
+    })
+  }
+
+  #stateOf(credential: Credential): CredentialState {
+    const { clock } = this.#options
+    const known = this.#states.get(credential.key)
+    if (known?.uid !== credential.uid) {
+      if (known !== undefined) this.#forget(credential.key)
+      const state = newState(credential, clock.now(), clock.wall() - clock.now())
+      this.#states.set(credential.key, state)
+      return state
+    }
+    if (known.generation !== credential.generation) {
+      known.generation = credential.generation
+      known.templates = compileAll(credential)
+    }
+    return known
+  }
+
+  /** Measures how much of the old token's life was left when the last target had the new one. */
+  #noteRenewal(before: PublishedToken | undefined, after: PublishedToken | undefined, state: CredentialState): void {
+    if (before === undefined || after === undefined || before.fingerprint === after.fingerprint) return
+    const headroomMs = before.expiresAt - this.#options.clock.now()
+    state.expiredMs += Math.max(0, -headroomMs)
+    this.#options.onRenewed(headroomMs)
+  }
+
+  async #reportInvalid(credential: InvalidCredential, signal: AbortSignal): Promise<void> {
+    const { applications, clock, executor } = this.#options
+    applications.leave(credential.key)
+    this.#states.delete(credential.key)
+    if (credential.isDeleting) {
+      // What was merged where is not known to be so any more: better left than guessed.
+      if (credential.finalizers.includes(mergeFinalizer))
+        await executor.setFinalizers(
+          credential,
+          credential.finalizers.filter((one) => one !== mergeFinalizer),
+          signal,
+        )
+      return
+    }
+    const status = invalidStatus(credential.status, credential.generation, credential.problems, clock.wall())
+    if (!isSameStatus(credential.status, status)) await executor.report(credential, status, signal)
+  }
+
+  #forget(key: ObjectKey): void {
+    const { applications, caches, onGone, publications } = this.#options
+    applications.leave(key)
+    publications.forget(key)
+    this.#awakened.delete(key)
+    this.#queue.forget(key)
+    // Somebody else may wait for what this one held.
+    const [namespace = ''] = key.split('/')
+    for (const name of this.#states.get(key)?.record.keys() ?? []) {
+      this.enqueue(caches.credentials.byIndex(byObject('Secret', keyOf({ namespace, name }))))
+    }
+    this.#states.delete(key)
+    onGone(key)
+  }
+}
+
+const isStatus = (action: Action): boolean => action.do === 'patchStatus'
+
+function isTargetWrite({ do: what }: Action): boolean {
+  return what === 'createTarget' || what === 'patchTarget' || what === 'recreateTarget' || what === 'applyKeys'
+}

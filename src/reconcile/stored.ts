@@ -1,0 +1,50 @@
+import { annotations, apiVersion, kind } from '../api/v1alpha1/names.ts'
+import { parseSpec, parseStatus } from '../api/v1alpha1/credential.ts'
+import { keyOf, type KubernetesObject } from '../kubernetes/types.ts'
+import type { Credential, ObjectMetadata } from './observed.ts'
+
+/** An EnosAppCredential as it is kept: read once, when it comes. */
+export type StoredCredential = Credential | InvalidCredential
+
+/** One whose spec cannot be read, though the API server took it: the CRD is of another version. */
+export interface InvalidCredential extends Omit<Credential, 'spec'> {
+  readonly spec: undefined
+  readonly problems: readonly string[]
+}
+
+/** Reads an EnosAppCredential. */
+export function readCredential(object: KubernetesObject & { spec?: unknown; status?: unknown }): StoredCredential {
+  const { metadata } = object
+  const [namespace, name] = [metadata.namespace ?? '', metadata.name ?? '']
+  const parsed = parseSpec(name, object.spec)
+  const read = {
+    key: keyOf({ namespace, name }),
+    namespace,
+    name,
+    uid: metadata.uid ?? '',
+    resourceVersion: metadata.resourceVersion ?? '',
+    generation: metadata.generation ?? 0,
+    isDeleting: metadata.deletionTimestamp !== undefined,
+    renewRequest: metadata.annotations?.[annotations.renewRequestedAt],
+    finalizers: metadata.finalizers ?? [],
+    status: parseStatus(object.status),
+  }
+  return parsed.ok ? { ...read, spec: parsed.spec } : { ...read, spec: undefined, problems: parsed.problems }
+}
+
+/** What is kept of a Secret or a ConfigMap: no data, and of the annotations only our own. */
+export function readMetadata({ metadata }: KubernetesObject): ObjectMetadata {
+  const controller = metadata.ownerReferences?.find((owner) => owner.controller === true)
+  const name = metadata.annotations?.[annotations.retainedCredential]
+  const uid = metadata.annotations?.[annotations.retainedCredentialUid]
+  return {
+    namespace: metadata.namespace ?? '',
+    name: metadata.name ?? '',
+    uid: metadata.uid ?? '',
+    resourceVersion: metadata.resourceVersion ?? '',
+    controllerUid: controller?.uid,
+    isControlledByCredential: controller?.kind === kind && controller.apiVersion === apiVersion,
+    retainedFor: name === undefined || uid === undefined ? undefined : { name, uid },
+    isDeleting: metadata.deletionTimestamp !== undefined,
+  }
+}

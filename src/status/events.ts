@@ -1,0 +1,49 @@
+import type { Condition } from '../api/v1alpha1/conditions.ts'
+import type { CredentialStatus } from '../api/v1alpha1/schema.ts'
+
+/** Something that people care about, as it is told in an Event. */
+export interface Notice {
+  readonly type: 'Normal' | 'Warning'
+  readonly reason: string
+  /** What the operator was doing, as events.k8s.io wants it. */
+  readonly action: 'Sync' | 'Renew' | 'ReadSources' | 'Propagate'
+  readonly note: string
+}
+
+/** The events between two statuses: first sync, failures, recovery, conflicts. Routine renewals make none. */
+export function noticesOf(before: CredentialStatus, after: CredentialStatus): Notice[] {
+  const notices: Notice[] = []
+  const [wasReady, isReady] = [find(before, 'Ready'), find(after, 'Ready')]
+  const [wasHealthy, isHealthy] = [find(before, 'RenewalHealthy'), find(after, 'RenewalHealthy')]
+  const wasStalled = find(before, 'Stalled')
+  const isStalled = find(after, 'Stalled')
+
+  if (isReady?.status === 'True' && wasReady?.status !== 'True' && isReady.reason === 'Synced') {
+    notices.push({ type: 'Normal', reason: 'Synced', action: 'Sync', note: isReady.message })
+  } else if (isHealthy?.status === 'True' && wasHealthy?.status === 'False') {
+    notices.push({ type: 'Normal', reason: 'Renewed', action: 'Renew', note: 'renewal works again' })
+  }
+  if (isStalled !== undefined && !isSame(isStalled, wasStalled)) {
+    notices.push(warning(isStalled, 'Sync'))
+  }
+  // What stalls was said above, and a failure that goes on is no news.
+  const isNewFailure = isHealthy?.status === 'False' && !isSame(isHealthy, wasHealthy)
+  if (isNewFailure && isHealthy.reason !== isStalled?.reason) notices.push(warning(isHealthy, 'Renew'))
+  const isExpired = isReady?.reason === 'TokenExpired' && wasReady?.reason !== 'TokenExpired'
+  if (isExpired) notices.push(warning(isReady, 'Renew'))
+  const isMissing = isReady?.reason === 'TargetMissing' && wasReady?.reason !== 'TargetMissing'
+  if (isMissing) notices.push(warning(isReady, 'Sync'))
+  return notices
+}
+
+function find({ conditions }: CredentialStatus, type: string): Condition | undefined {
+  return conditions.find((condition) => condition.type === type)
+}
+
+function isSame(a: Condition, b: Condition | undefined): boolean {
+  return a.reason === b?.reason && a.status === b.status
+}
+
+function warning({ reason, message }: Condition, action: Notice['action']): Notice {
+  return { type: 'Warning', reason, action, note: message }
+}
