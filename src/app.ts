@@ -1,17 +1,18 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
-import { apiVersion, kind } from './api/v1alpha1/names.ts'
+import { apiVersion, kind, managedBy as fieldManager } from './api/v1alpha1/names.ts'
 import type { RunConfig } from './config/run-config.ts'
 import { Consumers } from './consumers/consumers.ts'
 import { isGatewayAllowed } from './enos/allowed-gateways.ts'
 import { Applications } from './enos/applications.ts'
 import { GatewayDispatchers } from './enos/gateway-dispatchers.ts'
 import { Timestamps } from './enos/timestamps.ts'
-import { TokenClient } from './enos/token-client.ts'
+import { type CallResult, TokenClient } from './enos/token-client.ts'
 import { connect } from './kubernetes/connect.ts'
 import { EventRecorder } from './kubernetes/event-recorder.ts'
 import { guardWrites } from './kubernetes/guarded-client.ts'
 import { LeaderElector } from './kubernetes/leader-election.ts'
+import type { WorkQueueSnapshot } from './kubernetes/work-queue.ts'
 import { SystemClock } from './lib/clock.ts'
 import { systemRandom } from './lib/random.ts'
 import { createCaches } from './reconcile/caches.ts'
@@ -20,16 +21,15 @@ import { Reconciler } from './reconcile/reconciler.ts'
 import { samplesOf } from './reconcile/samples.ts'
 import { TargetExecutor } from './reconcile/target-executor.ts'
 import { TargetWriter } from './targets/target-writer.ts'
-import { startHttpServer } from './telemetry/http-server.ts'
-import { createLogger } from './telemetry/logger.ts'
+import { type BindAddress, type HttpServer, type Routes, startHttpServer } from './telemetry/http-server.ts'
+import { createLogger, type Log } from './telemetry/logger.ts'
 import { Metrics } from './telemetry/metrics.ts'
+import { type ProbeSources, stuckParts } from './telemetry/probes.ts'
 import { version } from './version.ts'
 import { Watches } from './watches.ts'
 
-/** The name under which the operator's writes stand in managedFields. */
-const fieldManager = 'enos-credential-operator'
-/** What is under way at a stop is given this long; Kubernetes gives 30 s by default. */
-const drainMs = 7000
+/** At a stop, what is under way is given this long, in this order: 7 s in all, and Kubernetes gives 30 s by default. */
+const drainMs = { applications: 3000, idle: 1500, reconciler: 2000, events: 500 }
 
 /**
  * Runs the operator until the signal aborts.
@@ -40,7 +40,7 @@ export async function runOperator(config: RunConfig, signal: AbortSignal): Promi
   const clock = new SystemClock()
   const random = systemRandom
   const log = createLogger({ level: config.logLevel, format: config.logFormat })
-  const metrics = new Metrics({ version, clock })
+  const metrics = new Metrics({ version, leaseName: config.leaderElectLeaseName })
   const userAgent = `enos-credential-operator/${version}`
   const identity = `${hostname()}_${randomUUID()}`
 
@@ -49,7 +49,9 @@ export async function runOperator(config: RunConfig, signal: AbortSignal): Promi
     clock,
     userAgent,
     fieldManager,
-    onAnswer: (answer) => metrics.onApiAnswer(answer),
+    onAnswer: (answer) => {
+      metrics.onApiAnswer(answer)
+    },
   })
   const elector = config.leaderElect
     ? new LeaderElector({
@@ -60,7 +62,9 @@ export async function runOperator(config: RunConfig, signal: AbortSignal): Promi
         identity,
         namespace: config.leaderElectNamespace ?? connection.currentNamespace,
         name: config.leaderElectLeaseName,
-        onStartedLeading: () => start(),
+        onStartedLeading: () => {
+          startWorking()
+        },
       })
     : undefined
   // A replica whose lease may have run out sends nothing more, whatever it was about to.
@@ -82,14 +86,16 @@ export async function runOperator(config: RunConfig, signal: AbortSignal): Promi
     dispatchers,
     clock,
     timestamps: new Timestamps(clock),
-    observer: metrics.tokenClientObserver,
+    observer: metrics.gateways,
     userAgent,
   })
-  const applications = new Applications({
+  const applications: Applications = new Applications({
     clock,
     random,
     log,
-    client: tokenClient,
+    client: {
+      call: async (request, stop) => (isLeading() ? await tokenClient.call(request, stop) : notLeading),
+    },
     gatewayMaxConcurrency: config.gatewayMaxConcurrency,
     gatherHolders: (url, fingerprint, stop) => reconciler.gatherHolders(url, fingerprint, stop),
     onChange: (keys, isUrgent) => {
@@ -98,14 +104,14 @@ export async function runOperator(config: RunConfig, signal: AbortSignal): Promi
     onAttempt: (keys, method, result) => {
       metrics.onAttempt(keys, method, result)
     },
-    queueObserver: metrics.queueObserver,
+    queueObserver: metrics.queues,
   })
   const consumers = new Consumers({
     client,
     clock,
     random,
     log,
-    events,
+    queueObserver: metrics.queues,
     onChange: (key) => {
       reconciler.enqueue([key])
     },
@@ -117,7 +123,7 @@ export async function runOperator(config: RunConfig, signal: AbortSignal): Promi
       metrics.onTargetWrite(operation, result)
     },
   })
-  const reconciler = new Reconciler({
+  const reconciler: Reconciler = new Reconciler({
     caches,
     applications,
     publications: consumers,
@@ -125,7 +131,7 @@ export async function runOperator(config: RunConfig, signal: AbortSignal): Promi
       client,
       caches,
       applications,
-      targets: new TargetExecutor({ writer, secrets: caches.secrets, clock }),
+      targets: new TargetExecutor({ writer, secrets: caches.secrets }),
       publisher: consumers,
       clock,
       notify: ({ name, namespace, uid, resourceVersion }, notice) => {
@@ -138,7 +144,7 @@ export async function runOperator(config: RunConfig, signal: AbortSignal): Promi
     log,
     isGatewayAllowed: (url) => isGatewayAllowed(config.allowedGateways, url),
     fieldManager,
-    queueObserver: metrics.queueObserver,
+    queueObserver: metrics.queues,
     onRenewed: (headroomMs) => {
       metrics.onHeadroom(headroomMs)
     },
@@ -146,4 +152,96 @@ export async function runOperator(config: RunConfig, signal: AbortSignal): Promi
       metrics.forget(key)
     },
   })
+
+  const queues = (): WorkQueueSnapshot[] => [
+    reconciler.snapshot(),
+    ...applications.queues().map((queue) => queue.snapshot()),
+    ...consumers.queues(),
+  ]
+  metrics.connect({
+    credentials: () => samplesOf(caches, (key) => reconciler.state(key), clock),
+    gateways: () => applications.gateways(),
+    queues,
+  })
+  metrics.setLeading(elector === undefined)
+  const servers = await startServers(config, log, metrics, {
+    hasSynced: () => watches.hasSynced(),
+    quietestContactAt: () => watches.quietestContactAt,
+    queues: () => (isLeading() ? queues() : []),
+    now: () => clock.now(),
+  })
+
+  const watching = new AbortController()
+  const leading = new AbortController()
+  function startWorking(): void {
+    metrics.setLeading(true)
+    const run = (): void => {
+      if (watching.signal.aborted) return
+      log.info({ credentials: caches.credentials.size }, 'caches are complete; working')
+      reconciler.run(config.maxConcurrentReconciles)
+    }
+    void watches.synced().then(run)
+  }
+
+  log.info({ version, namespaces: config.namespaces, leaderElect: config.leaderElect }, 'starting')
+  watches.start(watching.signal)
+  const election = elector?.run(leading.signal)
+  if (elector === undefined) startWorking()
+  const isLost = await Promise.race([aborted(signal), ...(election === undefined ? [] : [election.then(() => true)])])
+
+  if (isLost) log.error('the lease was lost; stopping, so that a restart begins anew')
+  else log.info('stopping')
+  await applications.shutDown(isLost ? 0 : drainMs.applications)
+  // What the last attempts brought is still written.
+  if (!isLost && isLeading()) await reconciler.idle(drainMs.idle)
+  await Promise.all([
+    reconciler.shutDown(isLost ? 0 : drainMs.reconciler),
+    consumers.shutDown(isLost ? 0 : drainMs.reconciler),
+  ])
+  await events.flush(isLost ? 0 : drainMs.events)
+  watching.abort()
+  leading.abort()
+  await election
+  await Promise.all([watches.ended(), dispatchers.close(), ...servers.map((server) => server.close())])
+  await connection.close()
+  log.info('stopped')
+  return isLost ? 1 : 0
+}
+
+const notLeading: CallResult = {
+  kind: 'failed',
+  failure: { class: 'retry', reason: 'GatewayUnreachable', message: 'this replica does not lead; nothing was sent' },
+}
+
+async function startServers(
+  { healthProbeBindAddress, metricsBindAddress }: RunConfig,
+  log: Log,
+  metrics: Metrics,
+  probes: ProbeSources,
+): Promise<HttpServer[]> {
+  const servers: HttpServer[] = []
+  const serve = async (what: string, address: BindAddress | undefined, routes: Routes): Promise<void> => {
+    if (address === undefined) return
+    const server = await startHttpServer(address, routes)
+    servers.push(server)
+    log.info({ serves: what, host: address.host, port: server.port }, 'listening')
+  }
+  await serve('metrics', metricsBindAddress, {
+    '/metrics': async () => ({ status: 200, ...(await metrics.render()) }),
+  })
+  await serve('probes', healthProbeBindAddress, {
+    '/healthz': () => {
+      const stuck = stuckParts(probes)
+      return stuck.length === 0 ? { status: 200, body: 'ok\n' } : { status: 500, body: `${stuck.join('\n')}\n` }
+    },
+    '/readyz': () =>
+      probes.hasSynced() ? { status: 200, body: 'ok\n' } : { status: 503, body: 'caches are not complete yet\n' },
+  })
+  return servers
+}
+
+/** Resolves when the signal aborts. */
+async function aborted(signal: AbortSignal): Promise<false> {
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+  return false
 }

@@ -59,7 +59,9 @@ export class Watches {
   /** Resolves when ConfigMaps are known; they are watched from the first call on. */
   configMapsSynced(): Promise<void> {
     this.#configMapsSynced ??= Promise.all(
-      this.#watch(configMaps, this.#options.caches.configMaps, readMetadata, true).map((reflector) => reflector.synced()),
+      this.#watch(configMaps, this.#options.caches.configMaps, readMetadata, true).map((reflector) =>
+        reflector.synced(),
+      ),
     ).then(() => undefined)
     return this.#configMapsSynced
   }
@@ -74,10 +76,10 @@ export class Watches {
     await Promise.all(this.#running)
   }
 
-  #watch<T extends KubernetesObject, S extends Stored>(
+  #watch<S extends Stored>(
     type: ResourceType,
     store: Store<S>,
-    transform: (object: T) => S,
+    transform: (object: KubernetesObject) => S,
     metadataOnly = false,
   ): AnyReflector[] {
     const { client, clock, log, namespaces, random } = this.#options
@@ -85,7 +87,17 @@ export class Watches {
     if (signal === undefined) throw new Error('the watches are not started')
     const scopes = namespaces.length === 0 ? [undefined] : namespaces
     const reflectors = scopes.map((namespace) => {
-      return new Reflector<T, S>({ client, type, namespace, metadataOnly, transform, store, clock, random, log })
+      return new Reflector<KubernetesObject, S>({
+        client,
+        type,
+        namespace,
+        metadataOnly,
+        transform,
+        store,
+        clock,
+        random,
+        log,
+      })
     })
     this.#reflectors.push(...reflectors)
     this.#running.push(...reflectors.map((reflector) => reflector.run(signal)))

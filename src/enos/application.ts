@@ -29,6 +29,10 @@ export interface Membership {
   readonly renewalMethod: 'Auto' | RenewalMethod
   /** Of one call to the gateway. */
   readonly timeoutMs: number
+  /** CA certificates (PEM) to trust besides the system's. */
+  readonly ca: string | undefined
+  /** Ask the gateway this often whether the token is still the present one. */
+  readonly verifyEveryMs: number | undefined
   /** The token that the member's targets hold. */
   readonly recorded: RecordedToken | undefined
   /** A renewal that was asked for and not yet tried. */
@@ -36,11 +40,13 @@ export interface Membership {
 }
 
 /**
- * All that is known of one appSecret of an application. Members with the same appSecret share an identity, and only an
- * identity whose own get answered the present token is given that token: who knows an appKey alone gets nothing.
+ * All that is known of one appSecret of an application. Members with the same appSecret (and the same idea of whom to
+ * trust) share an identity, and only an identity whose own get answered the present token is given that token: who knows
+ * an appKey alone gets nothing.
  */
 export interface Identity {
   readonly appSecret: Sensitive
+  readonly ca: string | undefined
   readonly members: Set<ObjectKey>
   /** Members that ask for a renewal which was not yet tried. */
   readonly pending: Set<ObjectKey>
@@ -70,6 +76,8 @@ export interface Due {
 const forcedIntervalMs = 10_000
 /** A get that came too early for the new token is repeated this soon: `expire` is in whole seconds. */
 const pollIntervalMs = 250
+/** Verifications are drawn forward by jitter, but never closer than this. */
+const shortestVerifyMs = 10_000
 /** However odd a gateway's answers, attempts never come closer than this. */
 const shortestIntervalMs = 1000
 
@@ -90,11 +98,14 @@ export class Application {
   longestExpireMs = 0
   lastRenewal: { readonly atWall: number; readonly method: Operation } | undefined
   lastAttemptAt = Number.NEGATIVE_INFINITY
+  /** When the gateway last answered with the present token, steady; of a token taken over it has not yet. */
+  lastAnsweredAt = Number.NEGATIVE_INFINITY
   lastForcedAt = Number.NEGATIVE_INFINITY
   readonly #identities: Identity[] = []
   readonly #windows = new Tally<number | undefined>()
   readonly #methods = new Tally<Membership['renewalMethod']>()
   readonly #timeouts = new Tally<number>()
+  readonly #verifications = new Tally<number>()
 
   constructor(id: string, gatewayUrl: string, appKey: Sensitive, jitterShare: number) {
     this.id = id
@@ -107,7 +118,7 @@ export class Application {
   join(key: ObjectKey, membership: Membership): Member {
     const before = this.members.get(key)
     this.#forget(key)
-    const identity = this.#identityOf(membership.appSecret)
+    const identity = this.#identityOf(membership)
     const member: Member = { membership, identity, handledRequest: before?.handledRequest }
     this.members.set(key, member)
     identity.members.add(key)
@@ -117,6 +128,7 @@ export class Application {
     this.#windows.add(membership.renewBeforeMs)
     this.#methods.add(membership.renewalMethod)
     this.#timeouts.add(membership.timeoutMs)
+    if (membership.verifyEveryMs !== undefined) this.#verifications.add(membership.verifyEveryMs)
     if (membership.recorded !== undefined) {
       const { expiresAtWall, issuedAtWall } = membership.recorded
       this.longestExpireMs = Math.max(this.longestExpireMs, expiresAtWall - issuedAtWall)
@@ -191,14 +203,21 @@ export class Application {
     if (token === undefined || !this.isProven(identity)) return identity.retryAt
     const [dueAt, spacingMs] =
       method === 'Get' ? [token.expiresAt, pollIntervalMs] : [this.renewalAt(token), shortestIntervalMs]
-    return Math.max(dueAt, identity.retryAt, this.lastAttemptAt + spacingMs)
+    return Math.max(Math.min(dueAt, this.#verificationAt()), identity.retryAt, this.lastAttemptAt + spacingMs)
   }
 
-  #identityOf(appSecret: Sensitive): Identity {
-    const known = this.#identities.find((identity) => identity.appSecret.equals(appSecret))
+  /** When the gateway is to be asked whether the token is still the present one: as often as any member wants. */
+  #verificationAt(): number {
+    const everyMs = Math.min(...this.#verifications.values())
+    return this.lastAnsweredAt + Math.max(shortestVerifyMs, everyMs * (1 - 0.05 * this.jitterShare))
+  }
+
+  #identityOf({ appSecret, ca }: Membership): Identity {
+    const known = this.#identities.find((identity) => identity.appSecret.equals(appSecret) && identity.ca === ca)
     if (known !== undefined) return known
     const identity: Identity = {
       appSecret,
+      ca,
       members: new Set(),
       pending: new Set(),
       provenFor: undefined,
@@ -219,6 +238,7 @@ export class Application {
     this.#windows.remove(member.membership.renewBeforeMs)
     this.#methods.remove(member.membership.renewalMethod)
     this.#timeouts.remove(member.membership.timeoutMs)
+    if (member.membership.verifyEveryMs !== undefined) this.#verifications.remove(member.membership.verifyEveryMs)
   }
 
   #dropUnusedIdentities(): void {

@@ -6,6 +6,7 @@ import type { Sensitive } from '../lib/sensitive.ts'
 import type { Log } from '../telemetry/logger.ts'
 import { Application, type FoundToken, type Membership } from './application.ts'
 import type { RenewalMethod } from './attempt.ts'
+import { Circuit } from './circuit.ts'
 import { type GatewayMemory, Renewer, type RenewerOptions } from './renewer.ts'
 import { type HeldToken, isClamped, jitterShareOf } from './schedule.ts'
 import type { Failure, Operation } from './token-client.ts'
@@ -47,6 +48,7 @@ interface Gateway {
   readonly url: string
   readonly queue: WorkQueue<string>
   readonly memory: GatewayMemory
+  readonly circuit: Circuit
   readonly applications: Map<string, Application>
 }
 
@@ -119,9 +121,11 @@ export class Applications {
     return this.#byMember.has(key)
   }
 
-  /** Hosts of the gateways in use. */
-  hosts(): string[] {
-    return [...this.#gateways.keys()].map((url) => new URL(url).host)
+  /** The gateways in use; several may have one host. */
+  gateways(): { host: string; isCircuitOpen: boolean }[] {
+    return [...this.#gateways.values()].map(({ circuit, url }) => {
+      return { host: new URL(url).host, isCircuitOpen: circuit.isOpen }
+    })
   }
 
   queues(): WorkQueue<string>[] {
@@ -147,7 +151,8 @@ export class Applications {
         log.error({ application, err: error }, 'attempt ended unexpectedly')
       },
     })
-    const gateway: Gateway = { url, queue, applications, memory: { refreshMissingUntil: Number.NEGATIVE_INFINITY } }
+    const memory: GatewayMemory = { refreshMissingUntil: Number.NEGATIVE_INFINITY }
+    const gateway: Gateway = { url, queue, applications, memory, circuit: new Circuit() }
     this.#gateways.set(url, gateway)
     queue.run(gatewayMaxConcurrency, (id, signal) => this.#work(gateway, id, signal))
     return gateway
@@ -170,7 +175,13 @@ export class Applications {
     const due = application.nextDue(this.#methodOf(gateway, application))
     if (due === undefined) return
     if (due.at <= clock.now()) {
+      const waitMs = gateway.circuit.admit(clock.now())
+      if (waitMs > 0) {
+        gateway.queue.addAfter(id, waitMs, { priority: this.#priorityOf(application) })
+        return
+      }
       const report = await this.#renewer.attempt(application, due.identity, gateway.memory, signal)
+      gateway.circuit.report(report.failure?.reason !== 'GatewayUnreachable' || signal.aborted)
       if (report.failure !== undefined) onAttempt(due.identity.members, report.method, 'error')
       else if (report.hasNewToken) onAttempt(application.members.keys(), report.method, 'success')
       onChange(due.identity.members, false)
@@ -183,10 +194,14 @@ export class Applications {
     const due = application.nextDue(this.#methodOf(gateway, application))
     if (due === undefined) return
     const now = clock.now()
-    const hasToken = application.token !== undefined && application.token.expiresAt > now
-    const priority = hasToken ? priorities.renewal : priorities.noToken
+    const priority = this.#priorityOf(application)
     if (due.at <= now) gateway.queue.add(application.id, { priority })
     else gateway.queue.addAfter(application.id, due.at - now, { priority })
+  }
+
+  #priorityOf({ token }: Application): number {
+    const hasToken = token !== undefined && token.expiresAt > this.#options.clock.now()
+    return hasToken ? priorities.renewal : priorities.noToken
   }
 
   #methodOf(gateway: Gateway, application: Application): RenewalMethod {

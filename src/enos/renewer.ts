@@ -122,6 +122,7 @@ export class Renewer {
         appKey,
         appSecret: identity.appSecret,
         timeoutMs: callTimeoutMs(application.timeoutMs(), lifeLeftMs),
+        ...(identity.ca === undefined ? {} : { ca: identity.ca }),
         ...(refresh === undefined ? {} : { refresh: refresh.token }),
       },
       signal,
@@ -139,6 +140,7 @@ export class Renewer {
     const fingerprint = fingerprintOf(token)
     const expiresAt = sentAt + expireMs
     identity.provenFor = fingerprint
+    application.lastAnsweredAt = clock.now()
     application.longestExpireMs = operation === 'refresh' ? expireMs : Math.max(application.longestExpireMs, expireMs)
 
     const held = application.token

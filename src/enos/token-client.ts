@@ -35,6 +35,8 @@ export interface TokenRequest {
   readonly appSecret: Sensitive
   /** Deadline of the whole call, in ms. */
   readonly timeoutMs: number
+  /** CA certificates (PEM) to trust besides the system's. */
+  readonly ca?: string
   /** Present: refresh this token. Absent: get. */
   readonly refresh?: Sensitive
 }
@@ -47,7 +49,7 @@ export interface TokenClientObserver {
 }
 
 export interface TokenClientOptions {
-  readonly dispatcher: Dispatcher
+  readonly dispatchers: { for(ca: string | undefined): Dispatcher }
   readonly clock: Clock
   readonly timestamps: Timestamps
   readonly observer: TokenClientObserver
@@ -119,12 +121,12 @@ export class TokenClient {
   }
 
   async #post(
-    { gatewayUrl, appKey, appSecret, refresh }: TokenRequest,
+    { gatewayUrl, appKey, appSecret, ca, refresh }: TokenRequest,
     operation: Operation,
     deadlineAt: number,
     signal: AbortSignal,
   ): Promise<Answer> {
-    const { clock, dispatcher, timestamps, userAgent } = this.#options
+    const { clock, dispatchers, timestamps, userAgent } = this.#options
     const timestamp = timestamps.next(appKey)
     const url = new URL(gatewayUrl)
     const aborter = new AbortController()
@@ -136,7 +138,7 @@ export class TokenClient {
     if (signal.aborted) abort()
     const wallSentAt = clock.wall()
     try {
-      const response = await dispatcher.request({
+      const response = await dispatchers.for(ca).request({
         origin: url.origin,
         path: `${url.pathname.replace(/\/$/, '')}${path}${operation}`,
         method: 'POST',

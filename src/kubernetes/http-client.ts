@@ -144,7 +144,7 @@ export class HttpKubernetesClient implements KubernetesClient {
       for await (const line of readLines(response.body)) {
         timer.cancel()
         timer = clock.setTimer(silenceLimitMs, onSilence)
-        const event = parse<WatchEvent<T>>(call, line)
+        const event = parse(call, line) as WatchEvent<T>
         if (event.type === 'ERROR') throw statusError(call, event.object as Status)
         yield event
       }
@@ -180,7 +180,7 @@ export class HttpKubernetesClient implements KubernetesClient {
         signal: both,
       })
       if (response.statusCode >= 300) throw await errorOf(call, response, clock)
-      return parse<T>(call, await response.body.text())
+      return parse(call, await response.body.text()) as T
     } catch (error) {
       if (error instanceof ApiError) throw error
       throw new ApiError(nameOf(call), { code: 0, reason: both.aborted ? abortReason(both) : networkReason(error) })
@@ -251,9 +251,9 @@ function retryAfterOf(value: string | string[] | undefined, clock: Clock): numbe
   return Number.isFinite(delayMs) ? Math.max(0, delayMs) : undefined
 }
 
-function parse<T>(call: Call, text: string): T {
+function parse(call: Call, text: string): unknown {
   try {
-    return JSON.parse(text) as T
+    return JSON.parse(text)
   } catch {
     // The parser's message quotes the text.
     throw new ApiError(nameOf(call), { code: 0, reason: 'NotJson' })

@@ -67,7 +67,8 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
 
   /** Runs until the signal aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
+    const isStopped = (): boolean => signal.aborted
+    while (!isStopped()) {
       const startedAt = this.#touch()
       let retryAfterMs = 0
       try {
@@ -79,7 +80,7 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
         }
         this.#failures++
       } catch (error) {
-        if (signal.aborted) return
+        if (isStopped()) return
         const now = this.#touch()
         if (isExpired(error)) {
           this.#resourceVersion = undefined

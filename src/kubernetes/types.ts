@@ -17,6 +17,8 @@ export type ObjectMeta = Omit<V1ObjectMeta, 'creationTimestamp' | 'deletionTimes
 export interface ManagedFieldsEntry {
   readonly manager?: string
   readonly operation?: 'Apply' | 'Update'
+  /** RFC 3339, whole seconds. */
+  readonly time?: string
   readonly subresource?: string
   readonly fieldsV1?: Record<string, unknown>
 }
@@ -135,6 +137,7 @@ export interface KubernetesClient {
 
 export const secrets: ResourceType = { group: '', version: 'v1', kind: 'Secret', plural: 'secrets' }
 export const configMaps: ResourceType = { group: '', version: 'v1', kind: 'ConfigMap', plural: 'configmaps' }
+export const pods: ResourceType = { group: '', version: 'v1', kind: 'Pod', plural: 'pods' }
 export const events: ResourceType = { group: 'events.k8s.io', version: 'v1', kind: 'Event', plural: 'events' }
 export const leases: ResourceType = { group: 'coordination.k8s.io', version: 'v1', kind: 'Lease', plural: 'leases' }
 export const credentials: ResourceType = {

@@ -23,7 +23,6 @@ export interface CredentialState {
   membership: Membership | undefined
   isAwakened: boolean
   statusWrittenAt: number
-  targetsWrittenAtWall: number | undefined
   /** Time in which the targets held an expired token that has since been replaced, ms. */
   expiredMs: number
 }
@@ -40,7 +39,6 @@ export function newState(credential: Credential, now: number, wallOffset: number
     membership: undefined,
     isAwakened: false,
     statusWrittenAt: Number.NEGATIVE_INFINITY,
-    targetsWrittenAtWall: undefined,
     expiredMs: 0,
   }
 }

@@ -39,7 +39,6 @@ export function observe({ credentials, configMaps, secrets }: Caches, pass: Pass
     application: around.application,
     isAlive: (uid) => !credentials.byIndex(byUid(uid))[Symbol.iterator]().next().done,
     publication: around.publication,
-    targetsWrittenAtWall: state.targetsWrittenAtWall,
     isAwakened: around.isAwakened,
     firstSeenAt: state.firstSeenAt,
     statusWrittenAt: state.statusWrittenAt,

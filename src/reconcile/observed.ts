@@ -35,6 +35,8 @@ export interface ObjectMetadata extends ObjectVersion {
   /** The credential that wrote a Secret which is to outlive it (deletionPolicy Retain). */
   readonly retainedFor: { readonly name: string; readonly uid: string } | undefined
   readonly isDeleting: boolean
+  /** When this operator last wrote it, by the API server's clock, in whole seconds; undefined: never. */
+  readonly writtenAtWall: number | undefined
 }
 
 /** An EnosAppCredential that passed validation, without the metadata that is of no use here. */
@@ -126,8 +128,6 @@ export interface Observed {
   readonly isAlive: (uid: string) => boolean
   /** What running consumers of the targets were told; undefined while this process told them nothing. */
   readonly publication: Publication | undefined
-  /** Wall clock; when this process last wrote a target. */
-  readonly targetsWrittenAtWall: number | undefined
   /** The application's other members asked for this one to join: a refresh is near. */
   readonly isAwakened: boolean
   /** Steady; when this process saw the resource first. */

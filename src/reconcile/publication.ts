@@ -21,7 +21,7 @@ export function propagatedFingerprint(observed: Observed): string | undefined {
 /** All targets hold a token that running consumers were not told of. */
 export function hasTokenToPublish(observed: Observed): Verdict | undefined {
   if (!hasAudience(observed)) return undefined
-  const { credential, publication, record, targetsWrittenAtWall } = observed
+  const { credential, publication, record, targetMetas } = observed
   const token = publishedToken(observed)
   if (token === undefined || token.fingerprint === propagatedFingerprint(observed)) return undefined
   if (token.fingerprint === publication?.fingerprint) return undefined
@@ -31,6 +31,9 @@ export function hasTokenToPublish(observed: Observed): Verdict | undefined {
       targetProblem(observed, target) === undefined,
   )
   if (!isEverywhere) return undefined
-  const writtenAtWall = targetsWrittenAtWall ?? token.issuedAtWall
+  const writtenAtWall = Math.max(
+    token.issuedAtWall,
+    ...credential.spec.targets.map(({ name }) => targetMetas.get(name)?.writtenAtWall ?? 0),
+  )
   return { kind: 'do', actions: [{ do: 'publish', fingerprint: token.fingerprint, writtenAtWall }] }
 }

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
 import type { KubernetesObject } from '../kubernetes/types.ts'
 import { Sensitive } from '../lib/sensitive.ts'
@@ -52,7 +53,23 @@ export function readSources(
   if (!(appSecret instanceof Sensitive)) return { versions, values: appSecret, trimmed }
   if (ca === undefined) return { versions, values: { appKey, appSecret, ca: undefined }, trimmed }
   if (!(ca instanceof Sensitive)) return { versions, values: ca, trimmed }
+  if (!isPem(ca.reveal())) {
+    const message = `spec.gateway.caRef: key ${caRef?.key ?? ''} of ${caRef?.kind ?? ''} ${caRef?.name ?? ''} holds no certificates in PEM`
+    return { versions, values: problem('InvalidCA', message), trimmed }
+  }
   return { versions, values: { appKey, appSecret, ca: ca.reveal() }, trimmed }
+}
+
+/** One certificate or more, all of which can be read. */
+function isPem(text: string): boolean {
+  const certificates = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+  try {
+    for (const certificate of certificates) new X509Certificate(certificate)
+    return certificates.length > 0
+  } catch {
+    // The parser says no more than that.
+    return false
+  }
 }
 
 function textOf(kind: SourceRef['kind'], object: SourceObject, key: string): Sensitive | undefined {

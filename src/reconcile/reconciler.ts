@@ -47,6 +47,7 @@ export interface ReconcilerOptions {
 const priorities = { token: 2, firstSync: 1, routine: 0, status: -1 }
 /** Far more than any plan takes; what does not settle goes back into the queue, with backoff. */
 const lookLimit = 24
+const idlePollMs = 10
 /** How long a refresh waits for all holders of the old token to be ready to write the new one. */
 const gatherLimitMs = 5000
 
@@ -130,6 +131,17 @@ export class Reconciler {
   /** What is known of a credential besides its resource, for metrics. */
   state(key: ObjectKey): CredentialState | undefined {
     return this.#states.get(key)
+  }
+
+  /** Resolves when nothing is ready or worked on, at the latest after `limitMs`. */
+  async idle(limitMs: number): Promise<void> {
+    const { clock } = this.#options
+    const until = clock.now() + limitMs
+    while (clock.now() < until) {
+      const { depth, processing } = this.#queue.snapshot()
+      if (depth + processing === 0) return
+      await sleep(clock, idlePollMs)
+    }
   }
 
   async shutDown(drainMs: number): Promise<void> {

@@ -1,4 +1,4 @@
-import type { CredentialSample } from '../telemetry/metrics.ts'
+import type { CredentialSample } from '../telemetry/credential-metrics.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Caches } from './caches.ts'
 import type { CredentialState } from './credential-state.ts'

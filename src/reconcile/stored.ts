@@ -1,4 +1,4 @@
-import { annotations, apiVersion, kind } from '../api/v1alpha1/names.ts'
+import { annotations, apiVersion, kind, managedBy, mergeFieldManager } from '../api/v1alpha1/names.ts'
 import { parseSpec, parseStatus } from '../api/v1alpha1/credential.ts'
 import { keyOf, type KubernetesObject } from '../kubernetes/types.ts'
 import type { Credential, ObjectMetadata } from './observed.ts'
@@ -46,5 +46,15 @@ export function readMetadata({ metadata }: KubernetesObject): ObjectMetadata {
     isControlledByCredential: controller?.kind === kind && controller.apiVersion === apiVersion,
     retainedFor: name === undefined || uid === undefined ? undefined : { name, uid },
     isDeleting: metadata.deletionTimestamp !== undefined,
+    writtenAtWall: writtenAtWall(metadata),
   }
+}
+
+/** By the API server's own books (managedFields). */
+function writtenAtWall({ managedFields = [] }: KubernetesObject['metadata']): number | undefined {
+  const times = managedFields
+    .filter(({ manager = '' }) => manager === managedBy || manager.startsWith(mergeFieldManager('')))
+    .map(({ time = '' }) => Date.parse(time))
+    .filter((time) => !Number.isNaN(time))
+  return times.length === 0 ? undefined : Math.max(...times)
 }

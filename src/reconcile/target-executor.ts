@@ -1,7 +1,6 @@
 import { mergeFieldManager } from '../api/v1alpha1/names.ts'
 import { type ApiError, isForbidden } from '../kubernetes/errors.ts'
 import type { Store } from '../kubernetes/store.ts'
-import type { Clock } from '../lib/clock.ts'
 import type { Secret } from '../targets/desired-secret.ts'
 import type { TargetWriter, WriteResult } from '../targets/target-writer.ts'
 import type { TargetAction } from './actions.ts'
@@ -22,7 +21,6 @@ export interface Pass {
 export interface TargetExecutorOptions {
   readonly writer: TargetWriter
   readonly secrets: Store<ObjectMetadata>
-  readonly clock: Clock
 }
 
 type WriteAction = Extract<TargetAction, { was: unknown } | { desired: unknown }>
@@ -93,7 +91,7 @@ export class TargetExecutor {
     pass: Pass,
     signal: AbortSignal,
   ): Promise<void> {
-    const { clock, secrets } = this.#options
+    const { secrets } = this.#options
     const { contents, credential, problems, state } = pass
     const { name } = 'was' in action ? action.was : action.desired
     contents.delete(name)
@@ -103,7 +101,6 @@ export class TargetExecutor {
         secrets.upsert(meta)
         if (!('stamp' in action)) return
         state.record.set(name, { ...action.stamp, name, uid: meta.uid, resourceVersion: meta.resourceVersion })
-        state.targetsWrittenAtWall = clock.wall()
         return
       }
       case 'deleted':

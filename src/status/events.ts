@@ -33,6 +33,9 @@ export function noticesOf(before: CredentialStatus, after: CredentialStatus): No
   if (isExpired) notices.push(warning(isReady, 'Renew'))
   const isMissing = isReady?.reason === 'TargetMissing' && wasReady?.reason !== 'TargetMissing'
   if (isMissing) notices.push(warning(isReady, 'Sync'))
+  const [wasPropagated, isPropagated] = [find(before, 'Propagated'), find(after, 'Propagated')]
+  const isPropagationNews = isPropagated !== undefined && isPropagated.reason !== 'Propagated'
+  if (isPropagationNews && !isSame(isPropagated, wasPropagated)) notices.push(warning(isPropagated, 'Propagate'))
   return notices
 }
 

@@ -18,6 +18,8 @@ export const annotations = {
   renewRequestedAt: 'enos.io/renew-requested-at',
   expiresAt: 'enos.io/expires-at',
   issuedAt: 'enos.io/issued-at',
+  /** On pods that mount a target: tells their kubelet that there is something new (propagation Immediate). */
+  tokenFingerprint: 'enos.io/token-fingerprint',
   /** Name and uid of the credential that wrote a Secret which is to outlive it (deletionPolicy Retain). */
   retainedCredential: 'enos.io/credential',
   retainedCredentialUid: 'enos.io/credential-uid',

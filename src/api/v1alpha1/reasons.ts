@@ -90,9 +90,25 @@ export const reasons = {
     meaning: 'The resource is not valid, though the API server took it: is the CRD of another version installed?',
     whatToDo: 'Apply the CRD of this version of the operator, then correct what the message names.',
   },
-  NotSupported: {
-    meaning: 'The spec asks for something that this version of the operator does not do.',
-    whatToDo: 'Take it out of the spec, or use a newer version.',
+  InvalidCA: {
+    meaning: 'What `spec.gateway.caRef` names is no certificate in PEM.',
+    whatToDo: 'Put the certificates of the CAs there, each between BEGIN CERTIFICATE and END CERTIFICATE.',
+  },
+  Propagated: {
+    meaning: 'Running consumers were told of the present token (`propagation: Immediate`, `restartOnRenewal`).',
+    whatToDo: 'Nothing.',
+  },
+  ConsumersNeedRestart: {
+    meaning: 'Pods read the token from their environment or by subPath: they never see a change.',
+    whatToDo: 'Mount the Secret as a volume without subPath, or name the workload in `restartOnRenewal`.',
+  },
+  PropagationForbidden: {
+    meaning: 'The operator may not touch pods or restart workloads here: that permission is off by default.',
+    whatToDo: 'Install `deploy/components/consumers`, or use neither `propagation: Immediate` nor `restartOnRenewal`.',
+  },
+  PropagationFailed: {
+    meaning: 'The API server did not let the operator tell running consumers of the token.',
+    whatToDo: 'Nothing, if it passes; it is retried.',
   },
 } as const satisfies Record<string, ReasonText>
 

@@ -1,0 +1,112 @@
+import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns'
+import { BlockList, isIP, isIPv6 } from 'node:net'
+import { getCACertificates } from 'node:tls'
+import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent } from 'undici'
+
+/** As the environment variables of these names; undefined or empty: none. */
+export interface ProxyConfig {
+  readonly httpProxy: string | undefined
+  readonly httpsProxy: string | undefined
+  readonly noProxy: string | undefined
+}
+
+export interface GatewayDispatchersOptions {
+  readonly proxy: ProxyConfig
+}
+
+/** The sets of CA certificates in use; the one used longest ago is given up beyond this. */
+const largestNumber = 100
+const connectTimeoutMs = 10_000
+
+/**
+ * Link-local addresses are refused, in whatever way a name leads to them: clouds serve the node's own credentials there
+ * (169.254.169.254), and a URL of a tenant must not reach them.
+ */
+const linkLocal = new BlockList()
+linkLocal.addSubnet('169.254.0.0', 16, 'ipv4')
+linkLocal.addSubnet('fe80::', 10, 'ipv6')
+linkLocal.addAddress('fd00:ec2::254', 'ipv6')
+
+/** Connections to gateways: kept alive, TLS verified, with a pool of its own for each set of additional CAs. */
+export class GatewayDispatchers {
+  readonly #options: GatewayDispatchersOptions
+  readonly #byCa = new Map<string, Dispatcher>()
+
+  constructor(options: GatewayDispatchersOptions) {
+    this.#options = options
+  }
+
+  /** @param ca certificates (PEM) to trust besides the system's */
+  for(ca: string | undefined): Dispatcher {
+    const key = ca ?? ''
+    const dispatcher = this.#byCa.get(key) ?? createDispatcher(ca, this.#options.proxy)
+    // Set again, so that the map's order is that of the last use.
+    this.#byCa.delete(key)
+    this.#byCa.set(key, dispatcher)
+    const oldest = this.#byCa.size > largestNumber ? this.#byCa.entries().next().value : undefined
+    if (oldest !== undefined) {
+      this.#byCa.delete(oldest[0])
+      oldest[1].close().catch(ignoreClosing)
+    }
+    return dispatcher
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#byCa.values()].map((dispatcher) => dispatcher.destroy()))
+  }
+}
+
+function createDispatcher(ca: string | undefined, { httpProxy, httpsProxy, noProxy }: ProxyConfig): Dispatcher {
+  const tls = ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }
+  const options = { connect: guardedConnector(tls), allowH2: false }
+  if ((httpProxy ?? '') === '' && (httpsProxy ?? '') === '') return new Agent(options)
+  // Empty, not undefined: only what the configuration read from the environment counts.
+  return new EnvHttpProxyAgent({
+    ...options,
+    requestTls: tls,
+    httpProxy: httpProxy ?? '',
+    httpsProxy: httpsProxy ?? '',
+    noProxy: noProxy ?? '',
+  })
+}
+
+/** Connects, but not to a link-local address: by its name in the URL, or as DNS answers. */
+function guardedConnector(tls: { readonly ca?: string[] }): buildConnector.connector {
+  const connect = buildConnector({ ...tls, allowH2: false, timeout: connectTimeoutMs, lookup: guardedLookup })
+  return (options, callback) => {
+    const address = options.hostname.replace(/^\[|\]$/g, '')
+    if (isIP(address) > 0 && isLinkLocal(address)) callback(new LinkLocalError(), null)
+    else connect(options, callback)
+  }
+}
+
+function guardedLookup(
+  hostname: string,
+  options: LookupOptions,
+  callback: (error: NodeJS.ErrnoException | null, address: string | LookupAddress[], family?: number) => void,
+): void {
+  dnsLookup(hostname, { ...options, all: true }, (error, addresses) => {
+    const refused = error === null && addresses.some(({ address }) => isLinkLocal(address))
+    if (error !== null) callback(error, [])
+    else if (refused) callback(new LinkLocalError(), [])
+    else if (options.all === true) callback(null, addresses)
+    else callback(null, addresses[0]?.address ?? '', addresses[0]?.family)
+  })
+}
+
+function isLinkLocal(address: string): boolean {
+  return linkLocal.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
+}
+
+class LinkLocalError extends Error {
+  override readonly name = 'LinkLocalError'
+  readonly code = 'LINK_LOCAL_ADDRESS_REFUSED'
+
+  constructor() {
+    super('link-local addresses are refused')
+  }
+}
+
+function ignoreClosing(): void {
+  // Its calls report their own errors.
+}

@@ -1,0 +1,304 @@
+import { type Clock, sleep, type Timer } from '../lib/clock.ts'
+import type { Random } from '../lib/random.ts'
+import type { Log } from '../telemetry/logger.ts'
+import { ApiError, isAlreadyExists, isNotFound } from './errors.ts'
+import { events, type KubernetesClient, type ObjectRef } from './types.ts'
+
+export interface EventRecorderOptions {
+  readonly client: Pick<KubernetesClient, 'create' | 'patch'>
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  /** Who reports: `enos.io/credential-operator`. */
+  readonly reportingController: string
+  /** Which instance of it: the pod's name. */
+  readonly reportingInstance: string
+}
+
+/** What happened, and to whom. */
+export interface RecordedEvent {
+  readonly regarding: ObjectRef & {
+    readonly apiVersion: string
+    readonly kind: string
+    readonly uid: string
+    readonly resourceVersion?: string
+  }
+  readonly type: 'Normal' | 'Warning'
+  readonly reason: string
+  readonly action: string
+  /** Cut to 1,024 bytes. */
+  readonly note: string
+}
+
+/** One Event object: what was recorded of it, and what of that the API server has. */
+interface Series {
+  readonly key: string
+  readonly ref: ObjectRef
+  readonly body: object
+  count: number
+  /** Wall and steady time of the last repetition. */
+  lastObservedTime: string
+  lastAt: number
+  /** Whether the API server has it. */
+  isCreated: boolean
+  /** The count that was sent last, and when (steady). */
+  sentCount: number
+  sentAt: number
+  timer: Timer | undefined
+}
+
+/** As client-go: what is repeated within this time is one series. */
+const seriesMs = 6 * 60_000
+/** The first repetition is told at once, later ones together. */
+const patchIntervalMs = 60_000
+const rememberedKeys = 1000
+const queueLimit = 1000
+const inFlightLimit = 4
+const callOptions = { timeoutMs: 10_000 }
+const longestRetryMs = 10_000
+const largestNoteBytes = 1024
+const largestNameLength = 253
+/** As client-go's spam filter: for each object and type so many new events at once, then one in 5 minutes. */
+const burst = 25
+const refillMs = 5 * 60_000
+
+/**
+ * Tells people of what happened, in Events of events.k8s.io/v1. What is repeated becomes a series, what is too much is
+ * dropped: events are hints, and the operator's own work never waits for them.
+ */
+export class EventRecorder {
+  readonly #options: EventRecorderOptions
+  /** By least recent use, both. */
+  readonly #series = new Map<string, Series>()
+  readonly #buckets = new Map<string, { tokens: number; at: number }>()
+  readonly #queue = new Set<Series>()
+  readonly #idle = new Set<() => void>()
+  readonly #inFlight = new Set<Series>()
+  #isOverflowing = false
+  #lastMicros = 0
+
+  constructor(options: EventRecorderOptions) {
+    this.#options = options
+  }
+
+  /** Takes note of an event; it is sent in the background. Never throws. */
+  record(event: RecordedEvent): void {
+    try {
+      this.#record({ ...event, note: cut(event.note) })
+    } catch (error) {
+      this.#dropped(event.regarding, error)
+    }
+  }
+
+  /** Sends what is pending, and resolves when it is sent or dropped, at the latest after `timeoutMs`. */
+  async flush(timeoutMs: number): Promise<void> {
+    for (const series of this.#series.values()) if (series.timer !== undefined) this.#enqueue(series)
+    if (this.#inFlight.size === 0) return
+    await new Promise<void>((resolve) => {
+      const finish = (): void => {
+        timer.cancel()
+        this.#idle.delete(finish)
+        resolve()
+      }
+      const timer = this.#options.clock.setTimer(timeoutMs, finish)
+      this.#idle.add(finish)
+    })
+  }
+
+  #record(event: RecordedEvent): void {
+    const { clock } = this.#options
+    const { regarding, type, reason, action, note } = event
+    const key = JSON.stringify([regarding.uid, type, reason, action, note])
+    const now = clock.now()
+    const known = this.#series.get(key)
+    if (known !== undefined && now - known.lastAt < seriesMs) {
+      known.count++
+      known.lastAt = now
+      known.lastObservedTime = microTime(clock.wall() * 1000)
+      remember(this.#series, key, known)
+      this.#schedule(known)
+      return
+    }
+    if (known !== undefined) this.#forget(known)
+    if (!this.#takeToken(`${regarding.uid} ${type}`, now)) return
+    const series = this.#newSeries(key, event, now)
+    const evicted = remember(this.#series, key, series)
+    // Its last count is still worth telling.
+    if (evicted?.timer !== undefined) this.#enqueue(evicted)
+    this.#enqueue(series)
+  }
+
+  #newSeries(key: string, event: RecordedEvent, now: number): Series {
+    const { clock, random, reportingController, reportingInstance } = this.#options
+    const { name: object, namespace } = event.regarding
+    // No two of this process are alike; the random digits keep other processes apart.
+    this.#lastMicros = Math.max(Math.floor(clock.wall() * 1000), this.#lastMicros + 1)
+    const eventTime = microTime(this.#lastMicros)
+    const digits = Math.floor(random() * 0x10000).toString(16)
+    const suffix = `.${this.#lastMicros.toString(16)}${digits.padStart(4, '0')}`
+    const name = object.slice(0, largestNameLength - suffix.length).replace(/[.-]+$/, '') + suffix
+    return {
+      key,
+      ref: { namespace, name },
+      body: {
+        apiVersion: 'events.k8s.io/v1',
+        kind: 'Event',
+        metadata: { name, namespace },
+        eventTime,
+        reportingController,
+        reportingInstance: reportingInstance.slice(0, 128),
+        ...event,
+      },
+      count: 1,
+      lastObservedTime: eventTime,
+      lastAt: now,
+      isCreated: false,
+      sentCount: 0,
+      sentAt: now,
+      timer: undefined,
+    }
+  }
+
+  /** Sends the new count of a series when it is due: at once when somebody waits for all to be sent. */
+  #schedule(series: Series): void {
+    if (this.#isPending(series) || series.timer !== undefined || series.sentCount === series.count) return
+    const { clock } = this.#options
+    const delayMs = series.sentCount === 1 ? 0 : series.sentAt + patchIntervalMs - clock.now()
+    if (delayMs <= 0 || this.#idle.size > 0) this.#enqueue(series)
+    else series.timer = clock.setTimer(delayMs, () => this.#enqueue(series))
+  }
+
+  #enqueue(series: Series): void {
+    series.timer?.cancel()
+    series.timer = undefined
+    if (this.#isPending(series)) return
+    this.#queue.add(series)
+    if (this.#queue.size > queueLimit) this.#dropOldest()
+    this.#pump()
+  }
+
+  #dropOldest(): void {
+    const [oldest] = this.#queue
+    if (oldest === undefined) return
+    this.#queue.delete(oldest)
+    this.#forget(oldest)
+    if (this.#isOverflowing) return
+    this.#isOverflowing = true
+    this.#options.log.debug({ limit: queueLimit }, 'too many events are pending; the oldest are dropped')
+  }
+
+  #pump(): void {
+    for (const series of this.#queue) {
+      if (this.#inFlight.size >= inFlightLimit) return
+      this.#queue.delete(series)
+      this.#inFlight.add(series)
+      this.#send(series)
+        .catch((error: unknown) => {
+          this.#dropped(series.ref, error)
+          // Its next repetition tries again, unless the event itself was refused, or its namespace is going.
+          if (isTransient(error)) series.sentCount = series.count
+          else this.#forget(series)
+        })
+        .finally(() => {
+          this.#inFlight.delete(series)
+          if (this.#series.get(series.key) === series) this.#schedule(series)
+          this.#pump()
+        })
+    }
+    if (this.#inFlight.size > 0) return
+    this.#isOverflowing = false
+    for (const resolve of [...this.#idle]) resolve()
+  }
+
+  /** Creates the Event or patches its series, and tries once more where that may help. */
+  async #send(series: Series): Promise<void> {
+    const { clock, random } = this.#options
+    series.sentAt = clock.now()
+    try {
+      await this.#sendOnce(series)
+    } catch (error) {
+      if (!isTransient(error)) throw error
+      await sleep(clock, Math.min(longestRetryMs, error.retryAfterMs ?? 1000) * (1 + 0.25 * random()))
+      await this.#sendOnce(series)
+    }
+  }
+
+  async #sendOnce(series: Series): Promise<void> {
+    const { client } = this.#options
+    const { body, count, lastObservedTime, ref } = series
+    const told = count > 1 ? { series: { count, lastObservedTime } } : {}
+    if (series.isCreated) {
+      try {
+        await client.patch(events, ref, { type: 'merge', body: told }, callOptions)
+        series.sentCount = count
+        return
+      } catch (error) {
+        // The API server forgets events after an hour.
+        if (!isNotFound(error)) throw error
+      }
+    }
+    try {
+      await client.create(events, ref.namespace, { ...body, ...told }, callOptions)
+      series.sentCount = count
+    } catch (error) {
+      // The answer to our first attempt was lost; its count may have been another.
+      if (!isAlreadyExists(error)) throw error
+      series.sentCount = 1
+    }
+    series.isCreated = true
+  }
+
+  /** Its next repetition is a new event. */
+  #forget(series: Series): void {
+    series.timer?.cancel()
+    series.timer = undefined
+    if (this.#series.get(series.key) === series) this.#series.delete(series.key)
+  }
+
+  #dropped(object: ObjectRef, error: unknown): void {
+    const detail = error instanceof Error ? error.message : String(error)
+    this.#options.log.debug({ namespace: object.namespace, name: object.name, detail }, 'an event was dropped')
+  }
+
+  #takeToken(key: string, now: number): boolean {
+    const { tokens, at } = this.#buckets.get(key) ?? { tokens: burst, at: now }
+    const available = Math.min(burst, tokens + (now - at) / refillMs)
+    remember(this.#buckets, key, { tokens: available >= 1 ? available - 1 : available, at: now })
+    return available >= 1
+  }
+
+  #isPending(series: Series): boolean {
+    return this.#queue.has(series) || this.#inFlight.has(series)
+  }
+}
+
+/** Makes the entry the most recent one; returns the least recent when there are too many. */
+function remember<T>(map: Map<string, T>, key: string, value: T): T | undefined {
+  map.delete(key)
+  map.set(key, value)
+  const [oldest] = map
+  if (oldest === undefined || map.size <= rememberedKeys) return undefined
+  map.delete(oldest[0])
+  return oldest[1]
+}
+
+/** No answer, too many requests, or the server's own fault; a write that this replica may not send is none of these. */
+function isTransient(error: unknown): error is ApiError {
+  if (!(error instanceof ApiError)) return false
+  return error.code === 0 ? error.reason !== 'NotLeading' : error.code === 429 || error.code >= 500
+}
+
+/** At most 1,024 bytes of UTF-8, cut between characters. */
+function cut(note: string): string {
+  const bytes = Buffer.from(note)
+  if (bytes.length <= largestNoteBytes) return note
+  let end = largestNoteBytes - Buffer.byteLength('…')
+  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--
+  return `${bytes.subarray(0, end).toString()}…`
+}
+
+/** Microseconds since the epoch as metav1.MicroTime: `2026-01-01T00:00:00.000000Z`. */
+function microTime(epochMicros: number): string {
+  const millis = new Date(Math.floor(epochMicros / 1000)).toISOString().slice(0, -1)
+  return `${millis}${String(Math.floor(epochMicros % 1000)).padStart(3, '0')}Z`
+}

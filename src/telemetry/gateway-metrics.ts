@@ -1,0 +1,88 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import type { TokenClientObserver } from '../enos/token-client.ts'
+
+/** What is known of a gateway at a scrape. */
+export interface GatewaySample {
+  readonly host: string
+  readonly isCircuitOpen: boolean
+}
+
+/** Users name hosts: their number in labels is bounded, and the rest are `other`. */
+const largestNumberOfHosts = 100
+const other = 'other'
+
+/** Metrics of the gateways in use. A gateway that is not used any more loses its series at the next scrape. */
+export class GatewayMetrics implements TokenClientObserver {
+  readonly #hosts = new Set<string>()
+  readonly #requests: Counter<'host' | 'operation' | 'code'>
+  readonly #durations: Histogram<'host' | 'operation'>
+  readonly #skew: Gauge<'host'>
+  readonly #circuits: Gauge<'host'>
+
+  constructor(register: Registry) {
+    const registers = [register]
+    this.#requests = new Counter({
+      name: 'enos_gateway_requests_total',
+      help: 'Calls to the token service, by its status code, or http_503, unexpected, error where it gave none.',
+      labelNames: ['host', 'operation', 'code'],
+      registers,
+    })
+    this.#durations = new Histogram({
+      name: 'enos_gateway_request_duration_seconds',
+      help: 'How long calls to the token service took.',
+      labelNames: ['host', 'operation'],
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+      registers,
+    })
+    this.#skew = new Gauge({
+      name: 'enos_gateway_clock_skew_seconds',
+      help: 'How far the clock of the gateway is ahead of ours, to about a second.',
+      labelNames: ['host'],
+      registers,
+    })
+    this.#circuits = new Gauge({
+      name: 'enos_gateway_circuit_open',
+      help: '1 while a gateway that does not answer is only tried now and then.',
+      labelNames: ['host'],
+      registers,
+    })
+  }
+
+  onCall(host: string, operation: string, code: string, durationMs: number): void {
+    const label = this.#labelOf(host)
+    this.#requests.inc({ host: label, operation, code })
+    this.#durations.observe({ host: label, operation }, durationMs / 1000)
+  }
+
+  onClockSkew(host: string, skewMs: number): void {
+    this.#skew.set({ host: this.#labelOf(host) }, skewMs / 1000)
+  }
+
+  /** Drops the series of gateways that are not in use, and notes the circuits of those that are. */
+  async update(gateways: Iterable<GatewaySample>): Promise<void> {
+    const inUse = new Set<string>()
+    this.#circuits.reset()
+    for (const { host, isCircuitOpen } of gateways) {
+      inUse.add(host)
+      const label = this.#labelOf(host)
+      if (label !== other || isCircuitOpen) this.#circuits.set({ host: label }, isCircuitOpen ? 1 : 0)
+    }
+    const gone = [...this.#hosts].filter((host) => !inUse.has(host))
+    if (gone.length === 0) return
+    const [requests, durations] = [await this.#requests.get(), await this.#durations.get()]
+    for (const host of gone) {
+      for (const { labels } of requests.values) if (labels.host === host) this.#requests.remove(labels)
+      for (const { labels } of durations.values) {
+        if (labels.host === host) this.#durations.remove({ host, operation: labels.operation ?? '' })
+      }
+      this.#skew.remove({ host })
+      this.#hosts.delete(host)
+    }
+  }
+
+  #labelOf(host: string): string {
+    if (!this.#hosts.has(host) && this.#hosts.size >= largestNumberOfHosts) return other
+    this.#hosts.add(host)
+    return host
+  }
+}

@@ -1,0 +1,131 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { type ObjectKey, refOf } from '../kubernetes/types.ts'
+import type { WorkQueueSnapshot } from '../kubernetes/work-queue.ts'
+import type { WriteOperation } from '../targets/target-writer.ts'
+import { type CredentialSample, registerCredentialMetrics } from './credential-metrics.ts'
+import { GatewayMetrics, type GatewaySample } from './gateway-metrics.ts'
+import { QueueMetrics } from './queue-metrics.ts'
+
+/** What is read at each scrape. */
+export interface MetricsSources {
+  readonly credentials: () => Iterable<CredentialSample>
+  readonly gateways: () => Iterable<GatewaySample>
+  readonly queues: () => Iterable<WorkQueueSnapshot>
+}
+
+export interface MetricsOptions {
+  readonly version: string
+  readonly leaseName: string
+}
+
+const renewalMethods = ['get', 'refresh'] as const
+const results = ['success', 'error'] as const
+
+/** All metrics of the operator, under the names of docs/reference/metrics.md. */
+export class Metrics {
+  readonly register = new Registry()
+  readonly gateways = new GatewayMetrics(this.register)
+  readonly queues: QueueMetrics
+  readonly #leaseName: string
+  readonly #renewals: Counter<'namespace' | 'name' | 'method' | 'result'>
+  readonly #headroom: Histogram
+  readonly #targetWrites: Counter<'operation' | 'result'>
+  readonly #apiRequests: Counter<'code' | 'method' | 'host'>
+  readonly #leading: Gauge<'name'>
+  #sources: MetricsSources | undefined
+
+  constructor({ leaseName, version }: MetricsOptions) {
+    const registers = [this.register]
+    this.#leaseName = leaseName
+    this.#renewals = new Counter({
+      name: 'enos_credential_renewals_total',
+      help: 'Renewals of a token: new tokens received, and attempts that failed.',
+      labelNames: ['namespace', 'name', 'method', 'result'],
+      registers,
+    })
+    this.#headroom = new Histogram({
+      name: 'enos_credential_renewal_headroom_seconds',
+      help: 'Life left of the old token when the new one was on the last target; negative: it had expired.',
+      buckets: [0, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600],
+      registers,
+    })
+    const overdue = new Histogram({
+      name: 'enos_credential_renewal_overdue_seconds',
+      help: 'How late the scheduler began renewals.',
+      buckets: [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60],
+      registers,
+    })
+    this.queues = new QueueMetrics(this.register, overdue)
+    this.#targetWrites = new Counter({
+      name: 'enos_credential_target_writes_total',
+      help: 'Writes of target Secrets.',
+      labelNames: ['operation', 'result'],
+      registers,
+    })
+    this.#apiRequests = new Counter({
+      name: 'rest_client_requests_total',
+      help: 'Requests to the API server, by status code, method and host.',
+      labelNames: ['code', 'method', 'host'],
+      registers,
+    })
+    this.#leading = new Gauge({
+      name: 'leader_election_master_status',
+      help: '1 on the replica that leads.',
+      labelNames: ['name'],
+      registers,
+    })
+    new Gauge({
+      name: 'enos_build_info',
+      help: 'The version of the operator, as labels.',
+      labelNames: ['version', 'node_version'],
+      registers,
+    }).set({ version, node_version: process.version }, 1)
+    collectDefaultMetrics({ register: this.register })
+  }
+
+  /** Once everything that is read at a scrape is there. */
+  connect(sources: MetricsSources): void {
+    this.#sources = sources
+    registerCredentialMetrics(this.register, sources.credentials)
+  }
+
+  onApiAnswer({ code, host, method }: { readonly method: string; readonly code: string; readonly host: string }): void {
+    this.#apiRequests.inc({ code, method, host })
+  }
+
+  onAttempt(
+    keys: Iterable<ObjectKey>,
+    method: (typeof renewalMethods)[number],
+    result: (typeof results)[number],
+  ): void {
+    for (const key of keys) this.#renewals.inc({ ...refOf(key), method, result })
+  }
+
+  onTargetWrite(operation: WriteOperation, result: 'success' | 'error'): void {
+    this.#targetWrites.inc({ operation, result })
+  }
+
+  onHeadroom(headroomMs: number): void {
+    this.#headroom.observe(headroomMs / 1000)
+  }
+
+  setLeading(isLeading: boolean): void {
+    this.#leading.set({ name: this.#leaseName }, isLeading ? 1 : 0)
+  }
+
+  /** Drops the series of a resource that is gone. */
+  forget(key: ObjectKey): void {
+    for (const method of renewalMethods) {
+      for (const result of results) this.#renewals.remove({ ...refOf(key), method, result })
+    }
+  }
+
+  /** The exposition, in Prometheus's text format. */
+  async render(): Promise<{ readonly contentType: string; readonly body: string }> {
+    if (this.#sources !== undefined) {
+      this.queues.update(this.#sources.queues())
+      await this.gateways.update(this.#sources.gateways())
+    }
+    return { contentType: this.register.contentType, body: await this.register.metrics() }
+  }
+}
