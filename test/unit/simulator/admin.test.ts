@@ -1,0 +1,117 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { type Simulator, type SimulatorOptions, startSimulator } from '../../../simulator/server.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+import { TestClient, tokenOf } from './support.ts'
+
+const keys = { appKey: 'key-1', appSecret: 'secret-1' }
+let simulator: Simulator
+
+async function start(options: SimulatorOptions = {}): Promise<TestClient> {
+  simulator = await startSimulator({ applications: [keys], hasAdmin: true, basePath: '/enos', ...options })
+  return new TestClient(() => simulator.url, keys)
+}
+
+async function ask(method: string, name: string, body?: unknown): Promise<{ status: number; json: unknown }> {
+  const reply = await fetch(new URL(`/simulator/${name}`, simulator.url), {
+    method,
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
+  return { status: reply.status, json: await reply.json() }
+}
+
+afterEach(() => simulator.close())
+
+describe('/simulator/', () => {
+  it('is not there unless it is asked for', async () => {
+    await start({ hasAdmin: false })
+    expect((await ask('GET', 'state')).status).toBe(404)
+  })
+
+  it('lists the calls', async () => {
+    const client = await start()
+    await client.get()
+    expect((await ask('GET', 'calls')).json).toEqual({ calls: JSON.parse(JSON.stringify(simulator.calls)) as unknown })
+    expect(simulator.calls).toHaveLength(1)
+  })
+
+  it('lists the applications with their current token by fingerprint, and no secret', async () => {
+    const clock = new FakeClock()
+    const client = await start({ clock, maxSkewMs: 0, lifetimeSeconds: 30 })
+    expect((await ask('GET', 'applications')).json).toEqual({ applications: [{ appKey: 'key-1', valid: false }] })
+    const token = tokenOf(await client.get())
+    await clock.advance(10_500)
+    const { json } = await ask('GET', 'applications')
+    const fingerprint = simulator.calls[0]?.fingerprint
+    expect(json).toEqual({ applications: [{ appKey: 'key-1', fingerprint, valid: true, secondsLeft: 19.5 }] })
+    expect(JSON.stringify(json)).not.toContain(token)
+    expect(JSON.stringify(json)).not.toContain('secret-1')
+  })
+
+  it('says how the simulator is set', async () => {
+    await start({ lifetimeSeconds: 30, hasRefresh: false, edition: 'edge' })
+    simulator.setLatency(5)
+    expect((await ask('GET', 'state')).json).toEqual({
+      nowMs: expect.any(Number) as number,
+      edition: 'edge',
+      lifetimeSeconds: 30,
+      hasRefresh: false,
+      latencyMs: 5,
+      faults: [],
+      applications: 1,
+      calls: 0,
+    })
+  })
+
+  it('sets faults, and none of a list with a mistake', async () => {
+    const client = await start()
+    expect((await ask('PUT', 'faults', [{ count: 1, fault: { kind: 'status', status: 1005 } }])).status).toBe(200)
+    const wrong = await ask('PUT', 'faults', [{ fault: { kind: 'reset' } }, { fault: { kind: 'slow' } }])
+    expect(wrong).toMatchObject({ status: 400, json: { error: expect.stringContaining('1.fault.delayMs') as string } })
+    expect([(await client.get()).status, (await client.get()).status]).toEqual([1005, 0])
+  })
+
+  it('takes applications, and a new appSecret of one', async () => {
+    const client = await start({ applications: [] })
+    expect((await client.get()).status).toBe(1002)
+    expect((await ask('PUT', 'applications', { appKey: 'key-1', appSecret: 'old' })).status).toBe(200)
+    expect((await client.get()).status).toBe(1003)
+    await ask('PUT', 'applications', keys)
+    expect((await client.get()).status).toBe(0)
+  })
+
+  it('revokes, and says whether a token is valid', async () => {
+    const client = await start({ lifetimeSeconds: 30 })
+    const token = tokenOf(await client.get())
+    const before = (await ask('POST', 'is-valid', { token })).json as { valid: boolean; secondsLeft: number }
+    expect(before.valid).toBe(true)
+    expect(before.secondsLeft).toBeGreaterThan(0)
+    expect(before.secondsLeft).toBeLessThanOrEqual(30)
+    expect((await ask('POST', 'revoke', { appKey: 'key-1' })).status).toBe(200)
+    expect((await ask('POST', 'is-valid', { token })).json).toEqual({ valid: false, secondsLeft: 0 })
+    expect((await ask('POST', 'revoke', { appKey: 'nobody' })).status).toBe(404)
+  })
+
+  it('starts an outage that ends by itself', async () => {
+    await start()
+    const state = (): Promise<number> =>
+      ask('GET', 'state').then(
+        ({ status }) => status,
+        () => 0,
+      )
+    expect((await ask('PUT', 'outage', { seconds: 0.3 })).status).toBe(202)
+    await expect.poll(state, { interval: 10 }).toBe(0)
+    await expect.poll(state, { interval: 10, timeout: 5000 }).toBe(200)
+  })
+
+  it('refuses a body that is none, or has a name too many, without quoting it', async () => {
+    await start()
+    const replies = [
+      await ask('PUT', 'outage'),
+      await ask('PUT', 'outage', { seconds: 0 }),
+      await ask('PUT', 'applications', { ...keys, appSecret: 5 }),
+      await ask('POST', 'revoke', { appKey: 'key-1', extra: 'secret-1' }),
+    ]
+    expect(replies.map(({ status }) => status)).toEqual([400, 400, 400, 400])
+    expect(JSON.stringify(replies)).not.toContain('secret-1')
+  })
+})

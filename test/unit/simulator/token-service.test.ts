@@ -1,0 +1,236 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { TokenService, type TokenServiceOptions } from '../../../simulator/token-service.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+import { type Envelope, envelope, signed, tokenOf } from './support.ts'
+
+const keys = { appKey: 'key-1', appSecret: 'secret-1' }
+let clock: FakeClock
+let timestamp: number
+
+beforeEach(() => {
+  clock = new FakeClock()
+  timestamp = 0
+})
+
+function service(options: Partial<TokenServiceOptions> = {}): TokenService {
+  return new TokenService({ clock, applications: [keys], ...options })
+}
+
+/** A timestamp that was not used before. */
+function fresh(): number {
+  timestamp = Math.max(clock.wall(), timestamp + 1)
+  return timestamp
+}
+
+function get(of: TokenService, { appKey, appSecret } = keys): Envelope {
+  return envelope(of.get(signed(appKey, appSecret, fresh())))
+}
+
+function refresh(of: TokenService, token: string, { appKey, appSecret } = keys): Envelope {
+  return envelope(of.refresh(signed(appKey, appSecret, fresh(), token)))
+}
+
+describe('get', () => {
+  it('answers the first call with a new token of the full lifetime, in the envelope of the documentation', () => {
+    const gateway = service()
+    const reply = gateway.get(signed('key-1', 'secret-1', fresh()))
+    expect(reply).toEqual({
+      httpStatus: 200,
+      json: {
+        status: 0,
+        msg: 'SUCCESS',
+        business: 'apim-token-service',
+        data: { accessToken: expect.stringMatching(/^APP_PORTAL_S_[\x21-\x7e]{20,}$/) as string, expire: 7200 },
+      },
+    })
+  })
+
+  it('answers the full lifetime for a new token on a clock that runs', () => {
+    const running = new (class extends FakeClock {
+      #readings = 0
+      override now(): number {
+        return super.now() + this.#readings++
+      }
+    })()
+    const gateway = service({ clock: running, lifetimeSeconds: 30 })
+    const first = get(gateway)
+    expect([first.data?.expire, refresh(gateway, tokenOf(first)).data?.expire]).toEqual([30, 30])
+  })
+
+  it('answers the same token until it expires, with the whole seconds that are left', async () => {
+    const gateway = service({ lifetimeSeconds: 30 })
+    const token = tokenOf(get(gateway))
+    await clock.advance(10_001)
+    expect(get(gateway).data).toEqual({ accessToken: token, expire: 19 })
+    await clock.advance(19_998)
+    expect(get(gateway).data).toEqual({ accessToken: token, expire: 0 })
+  })
+
+  it('answers another token from the moment of expiry on', async () => {
+    const gateway = service({ lifetimeSeconds: 30 })
+    const token = tokenOf(get(gateway))
+    await clock.advance(30_000)
+    const next = get(gateway)
+    expect(tokenOf(next)).not.toBe(token)
+    expect(next.data?.expire).toBe(30)
+  })
+
+  it('gives each application a token of its own', () => {
+    const other = { appKey: 'key-2', appSecret: 'secret-2' }
+    const gateway = service({ applications: [keys, other] })
+    expect(tokenOf(get(gateway))).not.toBe(tokenOf(get(gateway, other)))
+  })
+
+  it('names itself edge-iam as the edge edition', () => {
+    expect(get(service({ edition: 'edge' })).business).toBe('edge-iam')
+  })
+})
+
+describe('refresh', () => {
+  it('answers another token of the full lifetime', async () => {
+    const gateway = service({ lifetimeSeconds: 30 })
+    const old = tokenOf(get(gateway))
+    await clock.advance(20_000)
+    const reply = refresh(gateway, old)
+    expect(reply.data?.expire).toBe(30)
+    expect(tokenOf(reply)).not.toBe(old)
+    expect(tokenOf(get(gateway))).toBe(tokenOf(reply))
+  })
+
+  it('leaves the old token valid until its own expiry', async () => {
+    const gateway = service({ lifetimeSeconds: 30 })
+    const old = tokenOf(get(gateway))
+    await clock.advance(20_000)
+    refresh(gateway, old)
+    await clock.advance(9_999)
+    expect(gateway.isValid(old)).toBe(true)
+    await clock.advance(1)
+    expect(gateway.isValid(old)).toBe(false)
+  })
+
+  it('ends the old token at once where it kills old ones', () => {
+    const gateway = service({ doesRefreshKillOld: true })
+    const old = tokenOf(get(gateway))
+    const next = tokenOf(refresh(gateway, old))
+    expect([gateway.isValid(old), gateway.isValid(next)]).toEqual([false, true])
+    expect(gateway.expiresAt(old)).toBeUndefined()
+  })
+
+  it('prolongs the same token where it does not change it', async () => {
+    const gateway = service({ lifetimeSeconds: 30, doesRefreshChangeToken: false, doesRefreshKillOld: true })
+    const old = tokenOf(get(gateway))
+    await clock.advance(20_000)
+    expect(refresh(gateway, old).data).toEqual({ accessToken: old, expire: 30 })
+    await clock.advance(29_999)
+    expect(gateway.isValid(old)).toBe(true)
+    await clock.advance(1)
+    expect(gateway.isValid(old)).toBe(false)
+  })
+
+  it('is HTTP 404 where there is none, without a status that could be taken for one of the token service', () => {
+    const gateway = service({ hasRefresh: false })
+    const reply = gateway.refresh(signed('key-1', 'secret-1', fresh(), tokenOf(get(gateway))))
+    expect(reply.httpStatus).toBe(404)
+    expect(reply.json).not.toHaveProperty('status')
+  })
+
+  it('refuses an expired token with 1203', async () => {
+    const gateway = service({ lifetimeSeconds: 30 })
+    const old = tokenOf(get(gateway))
+    await clock.advance(30_000)
+    expect(refresh(gateway, old).status).toBe(1203)
+  })
+
+  it('refuses an unknown token with 1203', () => {
+    expect(refresh(service(), 'APP_PORTAL_S_made-up').status).toBe(1203)
+  })
+
+  it('refuses a valid token that a refresh has replaced with 1204', () => {
+    const gateway = service()
+    const old = tokenOf(get(gateway))
+    const next = tokenOf(refresh(gateway, old))
+    expect(refresh(gateway, old).status).toBe(1204)
+    expect(gateway.currentToken('key-1')).toBe(next)
+  })
+
+  it('refuses the token of another application with 1204, and leaves it alone', () => {
+    const other = { appKey: 'key-2', appSecret: 'secret-2' }
+    const gateway = service({ applications: [keys, other], doesRefreshKillOld: true })
+    const theirs = tokenOf(get(gateway, other))
+    expect(refresh(gateway, theirs).status).toBe(1204)
+    expect(gateway.isValid(theirs)).toBe(true)
+  })
+})
+
+describe('applications', () => {
+  it('take a rotated appSecret at once and refuse the old one, while the token stays', () => {
+    const gateway = service()
+    const token = tokenOf(get(gateway))
+    gateway.setAppSecret('key-1', 'rotated')
+    expect(get(gateway).status).toBe(1003)
+    expect(tokenOf(get(gateway, { appKey: 'key-1', appSecret: 'rotated' }))).toBe(token)
+  })
+
+  it('end all their tokens when revoked, and no others', () => {
+    const other = { appKey: 'key-2', appSecret: 'secret-2' }
+    const gateway = service({ applications: [keys, other] })
+    const theirs = tokenOf(get(gateway, other))
+    const old = tokenOf(get(gateway))
+    const current = tokenOf(refresh(gateway, old))
+    gateway.revoke('key-1')
+    expect([old, current, theirs].map((token) => gateway.isValid(token))).toEqual([false, false, true])
+    expect(tokenOf(get(gateway))).not.toBe(current)
+  })
+
+  it('can be added and removed', () => {
+    const gateway = service({ applications: [] })
+    expect(get(gateway).status).toBe(1002)
+    gateway.addApplication(keys)
+    const token = tokenOf(get(gateway))
+    gateway.removeApplication('key-1')
+    expect(get(gateway).status).toBe(1002)
+    expect(gateway.isValid(token)).toBe(false)
+  })
+
+  it('are made up where any is accepted, and kept once rightly signed', () => {
+    const gateway = service({ applications: [], appSecretOf: (appKey) => `secret-of-${appKey}` })
+    expect(get(gateway, { appKey: 'any', appSecret: 'wrong' }).status).toBe(1003)
+    expect(gateway.appKeys()).toEqual([])
+    const any = { appKey: 'any', appSecret: 'secret-of-any' }
+    expect(tokenOf(get(gateway, any))).toBe(tokenOf(get(gateway, any)))
+    expect(gateway.appKeys()).toEqual(['any'])
+  })
+
+  it('must be known to be changed', () => {
+    expect(() => {
+      service().revoke('nobody')
+    }).toThrow(RangeError)
+    expect(() => {
+      service().setAppSecret('nobody', 'x')
+    }).toThrow(RangeError)
+  })
+})
+
+describe('the truth for referees', () => {
+  it('says when a token ends, also after it has', async () => {
+    const gateway = service({ lifetimeSeconds: 30 })
+    const startedAt = clock.now()
+    const token = tokenOf(get(gateway))
+    await clock.advance(60_000)
+    expect(gateway.expiresAt(token)).toBe(startedAt + 30_000)
+    expect(gateway.isValid(token)).toBe(false)
+    expect(gateway.currentToken('key-1')).toBeUndefined()
+  })
+
+  it('does not notice a wall clock that steps', () => {
+    const gateway = service({ lifetimeSeconds: 30 })
+    const token = tokenOf(get(gateway))
+    clock.stepWall(3_600_000)
+    expect(gateway.isValid(token)).toBe(true)
+  })
+
+  it('knows no token that was never issued', () => {
+    expect(service().isValid('made-up')).toBe(false)
+    expect(service().expiresAt('made-up')).toBeUndefined()
+  })
+})
