@@ -1,5 +1,6 @@
 import { type Clock, sleep, type Timer } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
+import { formatMicroTime } from '../lib/time.ts'
 import type { Log } from '../telemetry/logger.ts'
 import { ApiError, isAlreadyExists, isNotFound } from './errors.ts'
 import { events, type KubernetesClient, type ObjectRef } from './types.ts'
@@ -39,7 +40,6 @@ interface Series {
   /** Wall and steady time of the last repetition. */
   lastObservedTime: string
   lastAt: number
-  /** Whether the API server has it. */
   isCreated: boolean
   /** The count that was sent last, and when (steady). */
   sentCount: number
@@ -51,16 +51,13 @@ interface Series {
 const seriesMs = 6 * 60_000
 /** The first repetition is told at once, later ones together. */
 const patchIntervalMs = 60_000
-const rememberedKeys = 1000
-const queueLimit = 1000
+/** Of remembered series, of buckets, and of what waits to be sent. */
+const limit = 1000
 const inFlightLimit = 4
 const callOptions = { timeoutMs: 10_000 }
-const longestRetryMs = 10_000
 const largestNoteBytes = 1024
-const largestNameLength = 253
 /** As client-go's spam filter: for each object and type so many new events at once, then one in 5 minutes. */
-const burst = 25
-const refillMs = 5 * 60_000
+const bucket = { size: 25, refillMs: 5 * 60_000 }
 
 /**
  * Tells people of what happened, in Events of events.k8s.io/v1. What is repeated becomes a series, what is too much is
@@ -114,12 +111,11 @@ export class EventRecorder {
     if (known !== undefined && now - known.lastAt < seriesMs) {
       known.count++
       known.lastAt = now
-      known.lastObservedTime = microTime(clock.wall() * 1000)
+      known.lastObservedTime = formatMicroTime(clock.wall() * 1000)
       remember(this.#series, key, known)
       this.#schedule(known)
       return
     }
-    if (known !== undefined) this.#forget(known)
     if (!this.#takeToken(`${regarding.uid} ${type}`, now)) return
     const series = this.#newSeries(key, event, now)
     const evicted = remember(this.#series, key, series)
@@ -133,10 +129,10 @@ export class EventRecorder {
     const { name: object, namespace } = event.regarding
     // No two of this process are alike; the random digits keep other processes apart.
     this.#lastMicros = Math.max(Math.floor(clock.wall() * 1000), this.#lastMicros + 1)
-    const eventTime = microTime(this.#lastMicros)
+    const eventTime = formatMicroTime(this.#lastMicros)
     const digits = Math.floor(random() * 0x10000).toString(16)
     const suffix = `.${this.#lastMicros.toString(16)}${digits.padStart(4, '0')}`
-    const name = object.slice(0, largestNameLength - suffix.length).replace(/[.-]+$/, '') + suffix
+    const name = object.slice(0, 253 - suffix.length).replace(/[.-]+$/, '') + suffix
     return {
       key,
       ref: { namespace, name },
@@ -173,7 +169,7 @@ export class EventRecorder {
     series.timer = undefined
     if (this.#isPending(series)) return
     this.#queue.add(series)
-    if (this.#queue.size > queueLimit) this.#dropOldest()
+    if (this.#queue.size > limit) this.#dropOldest()
     this.#pump()
   }
 
@@ -184,7 +180,7 @@ export class EventRecorder {
     this.#forget(oldest)
     if (this.#isOverflowing) return
     this.#isOverflowing = true
-    this.#options.log.debug({ limit: queueLimit }, 'too many events are pending; the oldest are dropped')
+    this.#options.log.debug({ limit }, 'too many events are pending; the oldest are dropped')
   }
 
   #pump(): void {
@@ -218,7 +214,7 @@ export class EventRecorder {
       await this.#sendOnce(series)
     } catch (error) {
       if (!isTransient(error)) throw error
-      await sleep(clock, Math.min(longestRetryMs, error.retryAfterMs ?? 1000) * (1 + 0.25 * random()))
+      await sleep(clock, Math.min(callOptions.timeoutMs, error.retryAfterMs ?? 1000) * (1 + 0.25 * random()))
       await this.#sendOnce(series)
     }
   }
@@ -237,12 +233,12 @@ export class EventRecorder {
         if (!isNotFound(error)) throw error
       }
     }
+    series.sentCount = count
     try {
       await client.create(events, ref.namespace, { ...body, ...told }, callOptions)
-      series.sentCount = count
     } catch (error) {
-      // The answer to our first attempt was lost; its count may have been another.
       if (!isAlreadyExists(error)) throw error
+      // The answer to our first attempt was lost; its count may have been another.
       series.sentCount = 1
     }
     series.isCreated = true
@@ -261,8 +257,8 @@ export class EventRecorder {
   }
 
   #takeToken(key: string, now: number): boolean {
-    const { tokens, at } = this.#buckets.get(key) ?? { tokens: burst, at: now }
-    const available = Math.min(burst, tokens + (now - at) / refillMs)
+    const { tokens, at } = this.#buckets.get(key) ?? { tokens: bucket.size, at: now }
+    const available = Math.min(bucket.size, tokens + (now - at) / bucket.refillMs)
     remember(this.#buckets, key, { tokens: available >= 1 ? available - 1 : available, at: now })
     return available >= 1
   }
@@ -277,7 +273,7 @@ function remember<T>(map: Map<string, T>, key: string, value: T): T | undefined 
   map.delete(key)
   map.set(key, value)
   const [oldest] = map
-  if (oldest === undefined || map.size <= rememberedKeys) return undefined
+  if (oldest === undefined || map.size <= limit) return undefined
   map.delete(oldest[0])
   return oldest[1]
 }
@@ -295,10 +291,4 @@ function cut(note: string): string {
   let end = largestNoteBytes - Buffer.byteLength('…')
   while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--
   return `${bytes.subarray(0, end).toString()}…`
-}
-
-/** Microseconds since the epoch as metav1.MicroTime: `2026-01-01T00:00:00.000000Z`. */
-function microTime(epochMicros: number): string {
-  const millis = new Date(Math.floor(epochMicros / 1000)).toISOString().slice(0, -1)
-  return `${millis}${String(Math.floor(epochMicros % 1000)).padStart(3, '0')}Z`
 }

@@ -60,11 +60,10 @@ export class HttpKubernetesClient implements KubernetesClient {
     const { limit, continue: next, resourceVersion, labelSelector, fieldSelector, metadataOnly } = options
     const query = { limit, continue: next, resourceVersion, labelSelector, fieldSelector }
     const headers = metadataOnly === true ? { accept: metadataOnlyAccept.list } : {}
-    return await this.#json<ObjectList<T>>(
-      { verb: 'list', type, namespace },
-      { method: 'GET', query, headers },
-      options,
-    )
+    const call = { verb: 'list', type, namespace }
+    const list = await this.#json<Partial<ObjectList<T>>>(call, { method: 'GET', query, headers }, options)
+    // An empty list of metadata comes as `"items": null`.
+    return { metadata: list.metadata ?? {}, items: list.items ?? [] }
   }
 
   async create<T extends KubernetesObject>(

@@ -1,5 +1,6 @@
 import { type Clock, sleep } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
+import { formatMicroTime } from '../lib/time.ts'
 import type { Log } from '../telemetry/logger.ts'
 import { ApiError, isAlreadyExists, isConflict, isNotFound } from './errors.ts'
 import { type CallOptions, type KubernetesClient, type KubernetesObject, leases, type ObjectRef } from './types.ts'
@@ -174,7 +175,7 @@ export class LeaderElector {
   async #write(lease: Lease | undefined, options: CallOptions): Promise<'held'> {
     const { client, clock, identity, name, namespace } = this.#options
     const sentAt = clock.now()
-    const renewTime = microTime(clock)
+    const renewTime = formatMicroTime(clock.wall() * 1000)
     const old = lease?.spec
     const isOurs = old?.holderIdentity === identity
     const spec: LeaseSpec = {
@@ -223,7 +224,7 @@ export class LeaderElector {
       for (let attempt = 1; ; attempt++) {
         const lease = await client.get<Lease>(leases, this.#ref, { timeoutMs: this.#timeUntil(deadlineAt) })
         if (lease.spec?.holderIdentity !== identity) return
-        const now = microTime(clock)
+        const now = formatMicroTime(clock.wall() * 1000)
         const { leaseTransitions = 0 } = lease.spec
         const spec = { holderIdentity: '', leaseDurationSeconds: 1, acquireTime: now, renewTime: now, leaseTransitions }
         try {
@@ -264,9 +265,4 @@ export class LeaderElector {
     }
     return !signal.aborted
   }
-}
-
-/** The wall clock as metav1.MicroTime: `2026-01-01T00:00:00.000000Z`. */
-function microTime(clock: Clock): string {
-  return new Date(clock.wall()).toISOString().replace('Z', '000Z')
 }

@@ -15,7 +15,7 @@ export interface Clock {
   now(): number
   /** Milliseconds since the UNIX epoch, by the wall clock. */
   wall(): number
-  /** Calls `callback` once, `delayMs` from now (0 for a delay in the past), whatever its length. */
+  /** Calls `callback` once, never before `delayMs` from now (0 for a delay in the past), whatever its length. */
   setTimer(delayMs: number, callback: () => void): Timer
 }
 
@@ -37,9 +37,12 @@ export class SystemClock implements Clock {
     let handle: NodeJS.Timeout
     const dueAt = this.now() + delayMs
     const arm = (): void => {
-      const left = dueAt - this.now()
-      handle =
-        left > longestTimerMs ? setTimeout(arm, longestTimerMs) : setTimeout(callback, Math.max(0, Math.ceil(left)))
+      handle = setTimeout(wake, Math.min(Math.max(0, Math.ceil(dueAt - this.now())), longestTimerMs))
+    }
+    // A JavaScript timer may also fire up to a millisecond early; whoever is called then finds nothing due yet.
+    const wake = (): void => {
+      if (this.now() < dueAt) arm()
+      else callback()
     }
     arm()
     return {

@@ -87,6 +87,13 @@ function assessRenewal({ application, credential }: Observed, failure: Problem |
       'the gateway has no refresh (HTTP 404): a new token is fetched when the old one expires, so up to a second of expired token is inherent',
     )
   }
+  if (application.isClamped) {
+    return verdict(
+      'True',
+      'RenewBeforeClamped',
+      `spec.renewBefore ${credential.spec.renewBefore ?? ''} is more than half of the lifetime of a token: half is used`,
+    )
+  }
   return verdict('True', 'Synced', 'the last attempt to get or refresh the token worked')
 }
 

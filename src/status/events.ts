@@ -29,6 +29,8 @@ export function noticesOf(before: CredentialStatus, after: CredentialStatus): No
   // What stalls was said above, and a failure that goes on is no news.
   const isNewFailure = isHealthy?.status === 'False' && !isSame(isHealthy, wasHealthy)
   if (isNewFailure && isHealthy.reason !== isStalled?.reason) notices.push(warning(isHealthy, 'Renew'))
+  const isClamped = isHealthy?.reason === 'RenewBeforeClamped' && wasHealthy?.reason !== 'RenewBeforeClamped'
+  if (isClamped) notices.push(warning(isHealthy, 'Renew'))
   const isExpired = isReady?.reason === 'TokenExpired' && wasReady?.reason !== 'TokenExpired'
   if (isExpired) notices.push(warning(isReady, 'Renew'))
   const isMissing = isReady?.reason === 'TargetMissing' && wasReady?.reason !== 'TargetMissing'

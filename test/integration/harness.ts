@@ -1,0 +1,272 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, inject } from 'vitest'
+import type { CredentialStatus } from '../../src/api/v1alpha1/schema.ts'
+import { connect, type ApiConnection } from '../../src/kubernetes/connect.ts'
+import { isNotFound } from '../../src/kubernetes/errors.ts'
+import {
+  configMaps,
+  credentials,
+  events,
+  type KubernetesClient,
+  type KubernetesObject,
+  type ResourceType,
+  secrets,
+} from '../../src/kubernetes/types.ts'
+import { SystemClock } from '../../src/lib/clock.ts'
+import { type Simulator, type SimulatorOptions, startSimulator } from '../../simulator/server.ts'
+import type { Secret } from '../../src/targets/desired-secret.ts'
+import { type OperatorOptions, OperatorProcess } from './operator-process.ts'
+import { run } from './run.ts'
+
+export interface CredentialObject extends KubernetesObject {
+  readonly spec: Record<string, unknown>
+  readonly status?: CredentialStatus
+}
+
+export interface Keys {
+  readonly appKey: string
+  readonly appSecret: string
+}
+
+/**
+ * What every secret of these tests begins with, plain and in base64: tokens of the simulator, appKeys and appSecrets.
+ * Nothing that the operator puts out may hold one of them.
+ */
+const markers = ['APP_PORTAL_S_', 'k3y-', 's3cr3t-'].flatMap((text) => [
+  text,
+  Buffer.from(text)
+    .toString('base64')
+    .slice(0, Math.floor((text.length * 8) / 6)),
+])
+
+/** The outside world of a test file: the real API server, gateways, operators. All ends with the file. */
+export class Harness {
+  readonly #connection: ApiConnection
+  readonly #operators: OperatorProcess[] = []
+  readonly #gateways: Simulator[] = []
+  readonly #namespaces: string[] = []
+
+  constructor() {
+    this.#connection = connect({
+      kubeconfig: { flag: inject('adminKubeconfig'), environment: {} },
+      clock: new SystemClock(),
+      userAgent: 'integration-test',
+      fieldManager: 'integration-test',
+    })
+  }
+
+  /** As cluster-admin. */
+  get admin(): KubernetesClient {
+    return this.#connection.client
+  }
+
+  async namespace(): Promise<string> {
+    const name = `t-${randomBytes(4).toString('hex')}`
+    await this.kubectl(['create', 'namespace', name])
+    this.#namespaces.push(name)
+    return name
+  }
+
+  /** Runs kubectl as cluster-admin. @returns what it printed */
+  async kubectl(args: readonly string[], input?: string): Promise<string> {
+    return await run(`${inject('assets')}/kubectl`, ['--kubeconfig', inject('adminKubeconfig'), ...args], input)
+  }
+
+  async gateway(options: SimulatorOptions = {}): Promise<Simulator> {
+    const gateway = await startSimulator(options)
+    this.#gateways.push(gateway)
+    return gateway
+  }
+
+  async operator(options: OperatorOptions = {}): Promise<OperatorProcess> {
+    const operator = await OperatorProcess.start({ kubeconfig: inject('operatorKubeconfig'), ...options })
+    this.#operators.push(operator)
+    return operator
+  }
+
+  /** An application that no other test uses. */
+  keys(): Keys {
+    const id = randomBytes(6).toString('hex')
+    return { appKey: `k3y-${id}`, appSecret: `s3cr3t-${id}` }
+  }
+
+  async createSecret(
+    namespace: string,
+    name: string,
+    stringData: Record<string, string>,
+    rest: object = {},
+  ): Promise<Secret> {
+    return await this.admin.create<Secret>(secrets, namespace, { metadata: { name }, stringData, ...rest })
+  }
+
+  async getSecret(namespace: string, name: string): Promise<Secret | undefined> {
+    return await this.#find<Secret>(secrets, namespace, name)
+  }
+
+  /** The texts in a Secret's data. */
+  async data(namespace: string, name: string): Promise<Record<string, string> | undefined> {
+    const secret = await this.getSecret(namespace, name)
+    if (secret === undefined) return undefined
+    return Object.fromEntries(
+      Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]),
+    )
+  }
+
+  async patchSecret(namespace: string, name: string, body: object): Promise<void> {
+    await this.admin.patch(secrets, { namespace, name }, { type: 'merge', body })
+  }
+
+  async deleteSecret(namespace: string, name: string): Promise<void> {
+    await this.admin.delete(secrets, { namespace, name })
+  }
+
+  async createConfigMap(namespace: string, name: string, data: Record<string, string>): Promise<void> {
+    await this.admin.create(configMaps, namespace, { metadata: { name }, data })
+  }
+
+  /** A resource with its source Secret `<name>-app`, and one target `<name>-token` unless `spec` has others. */
+  async createCredential(
+    namespace: string,
+    name: string,
+    gateway: Pick<Simulator, 'url'>,
+    keys: Keys,
+    spec: Record<string, unknown> = {},
+  ): Promise<void> {
+    if ((await this.getSecret(namespace, `${name}-app`)) === undefined) {
+      await this.createSecret(namespace, `${name}-app`, { ...keys })
+    }
+    await this.admin.create(credentials, namespace, {
+      apiVersion: 'enos.io/v1alpha1',
+      kind: 'EnosAppCredential',
+      metadata: { name },
+      spec: {
+        gateway: { url: gateway.url, allowInsecureHTTP: true },
+        appKeyRef: { name: `${name}-app` },
+        appSecretRef: { name: `${name}-app` },
+        targets: [{ name: `${name}-token` }],
+        ...spec,
+      },
+    })
+  }
+
+  async getCredential(namespace: string, name: string): Promise<CredentialObject> {
+    return await this.admin.get<CredentialObject>(credentials, { namespace, name })
+  }
+
+  async patchCredential(namespace: string, name: string, body: object): Promise<void> {
+    await this.admin.patch(credentials, { namespace, name }, { type: 'merge', body })
+  }
+
+  async deleteCredential(namespace: string, name: string): Promise<void> {
+    await this.admin.delete(credentials, { namespace, name })
+  }
+
+  /** A condition as `status/reason`, or `none`. */
+  async condition(namespace: string, name: string, type: string): Promise<string> {
+    const { status } = await this.getCredential(namespace, name)
+    const condition = status?.conditions.find((one) => one.type === type)
+    return condition === undefined ? 'none' : `${condition.status}/${condition.reason}`
+  }
+
+  async message(namespace: string, name: string, type: string): Promise<string> {
+    const { status } = await this.getCredential(namespace, name)
+    return status?.conditions.find((one) => one.type === type)?.message ?? ''
+  }
+
+  /** Waits until a condition is as expected. */
+  async expectCondition(
+    namespace: string,
+    name: string,
+    type: string,
+    expected: string,
+    withinMs = 10_000,
+  ): Promise<void> {
+    await eventually(async () => expect(await this.condition(namespace, name, type)).toBe(expected), withinMs)
+  }
+
+  async expectReady(namespace: string, name: string, withinMs = 10_000): Promise<void> {
+    await this.expectCondition(namespace, name, 'Ready', 'True/Synced', withinMs)
+  }
+
+  /** Reasons of the events about a resource. */
+  async eventReasons(namespace: string, name: string): Promise<string[]> {
+    const { items } = await this.admin.list<KubernetesObject & { regarding?: { name?: string }; reason?: string }>(
+      events,
+      namespace,
+    )
+    return items.filter(({ regarding }) => regarding?.name === name).map(({ reason }) => reason ?? '')
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#operators.map((operator) => operator.end()))
+    const everything = await this.#everythingPutOut()
+    await Promise.all(this.#gateways.map((gateway) => gateway.close()))
+    for (const namespace of this.#namespaces) await this.kubectl(['delete', 'namespace', namespace, '--wait=false'])
+    await this.#connection.close()
+    for (const [where, text] of everything) {
+      const found = markers.filter((marker) => text.includes(marker))
+      expect(found, `secrets in ${where}`).toEqual([])
+    }
+  }
+
+  /** Logs and metrics of all operators; events, and resources with their status. */
+  async #everythingPutOut(): Promise<Map<string, string>> {
+    const everything = new Map<string, string>()
+    for (const [at, operator] of this.#operators.entries()) {
+      everything.set(`the log of operator ${at}`, operator.output)
+      everything.set(`the metrics of operator ${at}`, operator.lastMetrics)
+    }
+    for (const namespace of this.#namespaces) {
+      everything.set(`the events of ${namespace}`, JSON.stringify(await this.admin.list(events, namespace)))
+      everything.set(`the resources of ${namespace}`, JSON.stringify(await this.admin.list(credentials, namespace)))
+      const { items } = await this.admin.list<Secret>(secrets, namespace)
+      const withoutData = items.map(({ metadata }) => metadata)
+      everything.set(`the metadata of Secrets in ${namespace}`, JSON.stringify(withoutData))
+      // The scan must be able to find what it looks for.
+      const tokens = items.filter((secret) => secret.metadata.labels?.['enos.io/credential'] !== undefined)
+      for (const token of tokens)
+        expect(markers.some((marker) => JSON.stringify(token.data).includes(marker))).toBe(true)
+    }
+    return everything
+  }
+
+  async #find<T extends KubernetesObject>(type: ResourceType, namespace: string, name: string): Promise<T | undefined> {
+    try {
+      return await this.admin.get<T>(type, { namespace, name })
+    } catch (error) {
+      if (isNotFound(error)) return undefined
+      throw error
+    }
+  }
+}
+
+/** A harness for the tests of a file; at its end all output is scanned for secrets. */
+export function useHarness(): () => Harness {
+  let harness: Harness | undefined
+  beforeAll(() => {
+    harness = new Harness()
+  })
+  afterAll(async () => {
+    await harness?.stop()
+  })
+  return () => {
+    if (harness === undefined) throw new Error('only inside of tests')
+    return harness
+  }
+}
+
+/** Tries until it works, or throws what it threw last. */
+export async function eventually<T>(attempt: () => Promise<T> | T, withinMs = 10_000, everyMs = 25): Promise<T> {
+  const until = performance.now() + withinMs
+  while (true) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (performance.now() > until) throw error
+      await delay(everyMs)
+    }
+  }
+}
+
+export { delay }

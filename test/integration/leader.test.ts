@@ -1,0 +1,86 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { type KubernetesObject, leases } from '../../src/kubernetes/types.ts'
+import type { Simulator } from '../../simulator/server.ts'
+import { delay, eventually, useHarness } from './harness.ts'
+import type { OperatorProcess } from './operator-process.ts'
+
+const harness = useHarness()
+let gateway: Simulator
+let namespace: string
+
+interface Lease extends KubernetesObject {
+  readonly spec: {
+    readonly holderIdentity?: string
+    readonly leaseDurationSeconds?: number
+    readonly renewTime?: string
+  }
+}
+
+beforeAll(async () => {
+  gateway = await harness().gateway({ lifetimeSeconds: 7200 })
+  namespace = await harness().namespace()
+})
+
+/** The Lease is that of the manifests: its name and namespace are what the shipped Role allows. */
+async function replica(): Promise<OperatorProcess> {
+  return await harness().operator({ args: ['--leader-elect-namespace', 'enos-system', '--namespace', namespace] })
+}
+
+async function lease(): Promise<Lease> {
+  return await harness().admin.get<Lease>(leases, { namespace: 'enos-system', name: 'enos-credential-operator' })
+}
+
+async function createCredential(name: string): Promise<void> {
+  const keys = harness().keys()
+  gateway.service.addApplication(keys)
+  await harness().createCredential(namespace, name, gateway, keys)
+}
+
+const isWorking = (operator: OperatorProcess): boolean => operator.output.includes('caches are complete; working')
+
+describe('of two replicas', () => {
+  it('one works, by a Lease in client-go’s form; the other stands by, ready', async () => {
+    const first = await (await replica()).working()
+    const second = await replica()
+    await createCredential('one')
+    await harness().expectReady(namespace, 'one')
+    await eventually(async () => expect(await second.probe('/readyz')).toBe(200))
+    expect(await second.probe('/healthz')).toBe(200)
+    expect(isWorking(second)).toBe(false)
+    expect(await first.metric('leader_election_master_status')).toBe(1)
+    expect(await second.metric('leader_election_master_status')).toBe(0)
+    const { spec } = await lease()
+    expect(spec).toMatchObject({ leaseDurationSeconds: 15, renewTime: expect.stringMatching(/\.\d{6}Z$/) as string })
+
+    // A stop releases the lease: the other begins within its retry period, not after the lease has run out.
+    const begun = performance.now()
+    expect(await first.end()).toBe(0)
+    await second.working()
+    expect(performance.now() - begun).toBeLessThan(8000)
+    expect((await lease()).spec.holderIdentity).not.toBe(spec.holderIdentity)
+    await createCredential('two')
+    await harness().expectReady(namespace, 'two')
+    expect(await second.end()).toBe(0)
+  })
+
+  it('one that was paused past its lease sends nothing more when it goes on, and ends', async () => {
+    const first = await (await replica()).working()
+    const second = await replica()
+    await createCredential('before')
+    await harness().expectReady(namespace, 'before')
+    first.signal('SIGSTOP')
+    await createCredential('while-paused')
+    await second.working(40_000)
+    await harness().expectReady(namespace, 'while-paused')
+    gateway.clearCalls()
+    first.signal('SIGCONT')
+    // It finds that its lease has run out: exit code 1, so that it is started anew.
+    expect(await first.exited()).toBe(1)
+    await delay(500)
+    expect(gateway.calls).toEqual([])
+    expect(first.output).not.toContain('while-paused')
+    await createCredential('after')
+    await harness().expectReady(namespace, 'after')
+    expect(await second.end()).toBe(0)
+  }, 90_000)
+})

@@ -1,0 +1,130 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { eventually } from './harness.ts'
+
+export interface OperatorOptions {
+  readonly kubeconfig?: string
+  /** Default: --no-leader-elect. */
+  readonly args?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+}
+
+interface LogLine {
+  readonly msg?: string
+  readonly serves?: string
+  readonly port?: number
+  readonly [field: string]: unknown
+}
+
+/** The operator as it is shipped, in a process of its own. */
+export class OperatorProcess {
+  readonly #child: ChildProcess
+  #output = ''
+  #metrics = ''
+  #exit: Promise<number | null>
+
+  private constructor(child: ChildProcess) {
+    this.#child = child
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => (this.#output += text))
+    }
+    this.#exit = new Promise((resolve) => child.once('close', resolve))
+  }
+
+  /** Resolves when it serves metrics and probes. */
+  static async start({
+    args = ['--no-leader-elect'],
+    env = {},
+    kubeconfig = '',
+  }: OperatorOptions): Promise<OperatorProcess> {
+    const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+    const addresses = ['--metrics-bind-address', '127.0.0.1:0', '--health-probe-bind-address', '127.0.0.1:0']
+    const child = spawn(process.execPath, [main, 'run', '--log-level', 'debug', ...addresses, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, KUBECONFIG: kubeconfig, ...env },
+    })
+    const operator = new OperatorProcess(child)
+    await eventually(() => operator.#port('probes'))
+    return operator
+  }
+
+  /** All that it printed. */
+  get output(): string {
+    return this.#output
+  }
+
+  /** The last scrape. */
+  get lastMetrics(): string {
+    return this.#metrics
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
+  log(): LogLine[] {
+    return this.#output
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line) as LogLine)
+  }
+
+  /** Waits until it works: it leads, and its caches are complete. */
+  async working(withinMs = 30_000): Promise<this> {
+    await eventually(() => {
+      if (!this.log().some(({ msg }) => msg === 'caches are complete; working'))
+        throw new Error(`not working: ${this.#output}`)
+    }, withinMs)
+    return this
+  }
+
+  async metrics(): Promise<string> {
+    const response = await fetch(`http://127.0.0.1:${this.#port('metrics')}/metrics`)
+    this.#metrics = await response.text()
+    return this.#metrics
+  }
+
+  /** The sum of the series of a metric that have these labels. */
+  async metric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
+    let sum = 0
+    for (const line of (await this.metrics()).split('\n')) {
+      const match = /^([a-zA-Z_:]+)(?:\{(.*)\})? (\S+)$/.exec(line)
+      if (match?.[1] !== name) continue
+      const present = match[2] ?? ''
+      if (Object.entries(labels).every(([key, value]) => present.includes(`${key}="${value}"`))) sum += Number(match[3])
+    }
+    return sum
+  }
+
+  /** @returns the HTTP status */
+  async probe(path: '/healthz' | '/readyz'): Promise<number> {
+    return (await fetch(`http://127.0.0.1:${this.#port('probes')}${path}`)).status
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name)
+  }
+
+  /** Resolves with the exit code, or null when a signal ended it. */
+  async exited(): Promise<number | null> {
+    return await this.#exit
+  }
+
+  /** SIGTERM. @returns the exit code */
+  async end(): Promise<number | null> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      await this.metrics().catch(() => {
+        // It is on its way out already.
+      })
+      this.#child.kill('SIGCONT')
+      this.#child.kill('SIGTERM')
+    }
+    return await this.#exit
+  }
+
+  #port(serves: string): number {
+    const line = this.log().find((one) => one.serves === serves)
+    if (line?.port === undefined) throw new Error(`the operator serves no ${serves}: ${this.#output}`)
+    return line.port
+  }
+}

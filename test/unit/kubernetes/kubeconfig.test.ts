@@ -1,0 +1,215 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { currentNamespace, KubeconfigError, loadKubeconfig } from '../../../src/kubernetes/kubeconfig.ts'
+
+let directory: string
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'kubeconfig-'))
+})
+afterEach(() => {
+  rmSync(directory, { recursive: true })
+})
+
+function write(path: string, content: string): string {
+  const file = join(directory, path)
+  mkdirSync(join(file, '..'), { recursive: true })
+  writeFileSync(file, content)
+  return file
+}
+
+/** A kubeconfig in which everything has the same name. */
+function kubeconfigOf(name: string, { namespace = '', isCurrent = true, port = 6443 } = {}): string {
+  return [
+    'apiVersion: v1',
+    'kind: Config',
+    `clusters: [{ name: ${name}, cluster: { server: 'https://${name}:${port}', certificate-authority: ca.crt } }]`,
+    `users: [{ name: ${name}, user: { token: token-of-${name} } }]`,
+    `contexts: [{ name: ${name}, context: { cluster: ${name}, user: ${name}, namespace: '${namespace}' } }]`,
+    ...(isCurrent ? [`current-context: ${name}`] : []),
+  ].join('\n')
+}
+
+function inPod(): { environment: { KUBERNETES_SERVICE_HOST: string }; serviceAccountDirectory: string } {
+  write('sa/token', 'pod-token')
+  write('sa/namespace', 'enos-system\n')
+  return { environment: { KUBERNETES_SERVICE_HOST: '10.0.0.1' }, serviceAccountDirectory: join(directory, 'sa') }
+}
+
+function failureOf(load: () => unknown): KubeconfigError {
+  try {
+    load()
+  } catch (error) {
+    if (error instanceof KubeconfigError) return error
+    throw error
+  }
+  throw new Error('it was loaded')
+}
+
+describe('where the kubeconfig comes from', () => {
+  it('is the flag before all else', () => {
+    const flag = write('flag', kubeconfigOf('flag'))
+    const KUBECONFIG = write('variable', kubeconfigOf('variable'))
+    const { environment, serviceAccountDirectory } = inPod()
+    const load = loadKubeconfig({ flag, environment: { ...environment, KUBECONFIG }, serviceAccountDirectory })
+    expect(load().getCurrentCluster()?.server).toBe('https://flag:6443')
+  })
+
+  it('is KUBECONFIG before the pod', () => {
+    const KUBECONFIG = write('variable', kubeconfigOf('variable'))
+    const { environment, serviceAccountDirectory } = inPod()
+    const load = loadKubeconfig({ flag: '', environment: { ...environment, KUBECONFIG }, serviceAccountDirectory })
+    expect(load().getCurrentCluster()?.server).toBe('https://variable:6443')
+  })
+
+  it('is the pod before the home directory', () => {
+    write('home/.kube/config', kubeconfigOf('home'))
+    const { environment, serviceAccountDirectory } = inPod()
+    const HOME = join(directory, 'home')
+    const load = loadKubeconfig({ flag: undefined, environment: { ...environment, HOME }, serviceAccountDirectory })
+    expect(load().getCurrentCluster()?.server).toBe('https://10.0.0.1:443')
+  })
+
+  it('is the home directory in a pod that mounts no token', () => {
+    write('home/.kube/config', kubeconfigOf('home'))
+    const environment = { HOME: join(directory, 'home'), KUBERNETES_SERVICE_HOST: '10.0.0.1' }
+    const load = loadKubeconfig({ flag: undefined, environment, serviceAccountDirectory: join(directory, 'none') })
+    expect(load().getCurrentCluster()?.server).toBe('https://home:6443')
+  })
+
+  it('stays the same source when another appears later', () => {
+    const { environment, serviceAccountDirectory } = inPod()
+    write('home/.kube/config', kubeconfigOf('home'))
+    const HOME = join(directory, 'home')
+    const load = loadKubeconfig({ flag: undefined, environment: { ...environment, HOME }, serviceAccountDirectory })
+    rmSync(join(serviceAccountDirectory, 'token'))
+    expect(load().getCurrentCluster()?.server).toBe('https://10.0.0.1:443')
+  })
+
+  it('is told how to be given when there is none', () => {
+    const load = loadKubeconfig({ flag: undefined, environment: { HOME: directory } })
+    expect(failureOf(load).message).toBe(
+      `no kubeconfig: ${join(directory, '.kube/config')} does not exist; name one by --kubeconfig or KUBECONFIG, ` +
+        'or run in a pod that mounts its service account token',
+    )
+  })
+})
+
+it('reads the file anew each time', () => {
+  const flag = write('config', kubeconfigOf('old'))
+  const load = loadKubeconfig({ flag, environment: {} })
+  expect(load().getCurrentUser()?.token).toBe('token-of-old')
+  write('config', kubeconfigOf('new'))
+  expect(load().getCurrentUser()?.token).toBe('token-of-new')
+})
+
+it('takes relative paths from where the file is', () => {
+  const flag = write('sub/config', kubeconfigOf('a'))
+  const load = loadKubeconfig({ flag, environment: {} })
+  expect(load().getCurrentCluster()?.caFile).toBe(join(directory, 'sub/ca.crt'))
+})
+
+describe('several files in KUBECONFIG', () => {
+  const load = (...files: string[]) =>
+    loadKubeconfig({ flag: undefined, environment: { KUBECONFIG: files.join(':') } })()
+
+  it('are merged, and the first current context stands', () => {
+    const a = write('a', kubeconfigOf('a', { isCurrent: false }))
+    const b = write('b', kubeconfigOf('b'))
+    const c = write('c', kubeconfigOf('c'))
+    const config = load(a, b, c)
+    expect(config.getCurrentContext()).toBe('b')
+    expect(config.getClusters().map(({ name }) => name)).toEqual(['a', 'b', 'c'])
+    expect(config.getUser('c')?.token).toBe('token-of-c')
+  })
+
+  it('may name the same thing, and the first stands', () => {
+    const first = write('first', kubeconfigOf('a', { port: 1 }))
+    const second = write('second', kubeconfigOf('a', { port: 2 }))
+    expect(load(first, second).getCurrentCluster()?.server).toBe('https://a:1')
+  })
+
+  it('may be missing, but not all of them', () => {
+    const a = write('a', kubeconfigOf('a'))
+    const [none, never] = [join(directory, 'none'), join(directory, 'never')]
+    expect(load(none, '', a).getCurrentContext()).toBe('a')
+    expect(failureOf(() => load(none, never)).message).toBe(
+      `${none} (from KUBECONFIG) does not exist; name a file that this user may read`,
+    )
+  })
+})
+
+describe('in a pod', () => {
+  it('uses the service account’s files, and IPv6 in brackets', () => {
+    const { serviceAccountDirectory } = inPod()
+    const environment = { KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '6443' }
+    const config = loadKubeconfig({ flag: undefined, environment, serviceAccountDirectory })()
+    expect(config.getCurrentCluster()).toMatchObject({
+      server: 'https://[fd00::1]:6443',
+      caFile: join(serviceAccountDirectory, 'ca.crt'),
+      skipTLSVerify: false,
+    })
+  })
+
+  it('sends the token that the file holds', async () => {
+    const pod = inPod()
+    write('sa/ca.crt', 'a certificate')
+    const config = loadKubeconfig({ flag: undefined, ...pod })()
+    const options = { headers: {} }
+    await config.applyToHTTPSOptions(options)
+    expect(options.headers).toEqual({ Authorization: 'Bearer pod-token' })
+  })
+})
+
+describe('the current namespace', () => {
+  it('is the pod’s own', () => {
+    expect(currentNamespace(loadKubeconfig({ flag: undefined, ...inPod() })())).toBe('enos-system')
+  })
+
+  it('is the context’s, else default', () => {
+    const named = write('named', kubeconfigOf('a', { namespace: 'plant-a' }))
+    const unnamed = write('unnamed', kubeconfigOf('a'))
+    expect(currentNamespace(loadKubeconfig({ flag: named, environment: {} })())).toBe('plant-a')
+    expect(currentNamespace(loadKubeconfig({ flag: unnamed, environment: {} })())).toBe('default')
+  })
+})
+
+describe('an unusable kubeconfig', () => {
+  const secret = 'hunter2-token'
+  const cluster = 'clusters: [{ name: a, cluster: { server: https://a } }]'
+  const user = `users: [{ name: a, user: { token: ${secret} } }]`
+  it.each([
+    ['is empty', '', 'is not a valid kubeconfig'],
+    ['is not YAML', `users: [{ token: "${secret}`, 'is not a valid kubeconfig'],
+    ['is text', secret, 'has no current context'],
+    ['lacks a server', `clusters: [{ name: ${secret}, cluster: {} }]`, 'clusters[0].cluster.server is missing'],
+    ['has no current context', `${cluster}\n${user}`, 'kubectl config use-context'],
+    ['names no context', `${cluster}\n${user}\ncurrent-context: ${secret}`, 'no context of the name'],
+    [
+      'names no cluster',
+      `${user}\ncontexts: [{ name: a, context: { cluster: ${secret}, user: a } }]\ncurrent-context: a`,
+      'lacks the cluster',
+    ],
+    [
+      'names no user',
+      `${cluster}\ncontexts: [{ name: a, context: { cluster: a, user: ${secret} } }]\ncurrent-context: a`,
+      'lacks the user',
+    ],
+  ])('that %s is named, with what to do and nothing of its content', (_what, content, expected) => {
+    const flag = write('config', content)
+    const error = failureOf(loadKubeconfig({ flag, environment: {} }))
+    expect(error.message).toContain(`${flag} (from --kubeconfig)`)
+    expect(error.message).toContain(expected)
+    expect(`${error.message} ${error.stack ?? ''} ${JSON.stringify(error)}`).not.toContain(secret)
+    expect(error.cause).toBeUndefined()
+  })
+
+  it('that is a directory is named with the reason', () => {
+    const error = failureOf(loadKubeconfig({ flag: directory, environment: {} }))
+    expect(error.message).toBe(
+      `${directory} (from --kubeconfig) cannot be read (EISDIR); name a file that this user may read`,
+    )
+  })
+})

@@ -1,0 +1,84 @@
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import { WorkQueue } from '../../../src/kubernetes/work-queue.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+
+const keys = ['a', 'b', 'c', 'd'] as const
+type Key = (typeof keys)[number]
+
+const key = fc.constantFrom(...keys)
+const priority = fc.integer({ min: -2, max: 2 })
+const step = fc.oneof(
+  fc.record({ do: fc.constant('add' as const), key, priority }),
+  fc.record({ do: fc.constant('addAfter' as const), key, priority, delayMs: fc.nat(500) }),
+  fc.record({ do: fc.constant('addRateLimited' as const), key, priority }),
+  fc.record({ do: fc.constant('forget' as const), key }),
+  fc.record({ do: fc.constant('advance' as const), ms: fc.nat(400) }),
+)
+/** How each handling goes, one after another: how long it takes, and whether it throws. */
+const handling = fc.record({ ms: fc.nat(300), isFailure: fc.boolean() })
+
+/** Longer than any delay and backoff in here. */
+const longMs = 60_000
+
+it('never handles a key twice at a time, uses no more workers than it has, and loses no add', async () => {
+  const script = {
+    workers: fc.integer({ min: 1, max: 3 }),
+    steps: fc.array(step, { maxLength: 25 }),
+    handlings: fc.array(handling, { maxLength: 15 }),
+  }
+  await fc.assert(
+    fc.asyncProperty(fc.record(script), async ({ workers, steps, handlings }) => {
+      const clock = new FakeClock()
+      const queue = new WorkQueue<Key>({
+        name: 'test',
+        clock,
+        random: () => 0.5,
+        backoff: { baseMs: 10, capMs: 1000 },
+        onError: () => undefined,
+      })
+      const running = new Set<Key>()
+      const problems: string[] = []
+      /** Counts what happens, so that what came first can be told even in one millisecond. */
+      let happened = 0
+      /** When, by that count, a key must have been started after: its last add that is due. */
+      const owed = new Map<Key, number>()
+      const startedLast = new Map<Key, number>()
+
+      queue.run(workers, async (started) => {
+        if (running.has(started)) problems.push(`${started} was handled twice at a time`)
+        running.add(started)
+        if (running.size > workers) problems.push(`${running.size} at a time`)
+        startedLast.set(started, ++happened)
+        const { ms, isFailure } = handlings.shift() ?? { ms: 1, isFailure: false }
+        await new Promise<void>((resolve) => clock.setTimer(ms, resolve))
+        running.delete(started)
+        if (isFailure) {
+          // The queue owes it a retry.
+          owed.set(started, ++happened)
+          throw new Error('as the script has it')
+        }
+      })
+
+      for (const next of steps) {
+        if (next.do === 'advance') await clock.advance(next.ms)
+        else if (next.do === 'forget') queue.forget(next.key)
+        else {
+          owed.set(next.key, ++happened)
+          if (next.do === 'add') queue.add(next.key, next)
+          else if (next.do === 'addAfter') queue.addAfter(next.key, next.delayMs, next)
+          else queue.addRateLimited(next.key, next)
+        }
+      }
+      await clock.advance(longMs)
+
+      for (const [owedKey, since] of owed) {
+        if ((startedLast.get(owedKey) ?? 0) < since) problems.push(`an add of ${owedKey} was lost`)
+      }
+      expect(problems).toEqual([])
+      expect(queue.snapshot()).toMatchObject({ depth: 0, processing: 0, delayed: 0 })
+      expect(clock.pendingTimers).toBe(0)
+    }),
+    { numRuns: 60 },
+  )
+})

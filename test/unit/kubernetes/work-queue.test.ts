@@ -1,0 +1,436 @@
+import { describe, expect, it, vi } from 'vitest'
+import { WorkQueue, type WorkQueueOptions } from '../../../src/kubernetes/work-queue.ts'
+import { FakeClock, settle } from '../../support/fake-clock.ts'
+
+const second = 1000
+
+/** A queue whose handler starts a job that the test ends. */
+function setUp(options: Partial<WorkQueueOptions<string>> = {}) {
+  const clock = new FakeClock()
+  const onError = vi.fn()
+  const queue = new WorkQueue<string>({ name: 'test', clock, random: () => 0, onError, ...options })
+  const started: string[] = []
+  const jobs = new Map<string, { end: () => void; fail: (error: Error) => void; signal: AbortSignal }>()
+  const handler = (key: string, signal: AbortSignal): Promise<void> => {
+    started.push(key)
+    return new Promise((resolve, reject) => jobs.set(key, { end: resolve, fail: reject, signal }))
+  }
+  const job = (key: string) => {
+    const found = jobs.get(key)
+    if (found === undefined) throw new Error(`${key} was never started`)
+    return found
+  }
+  const end = async (key: string): Promise<void> => {
+    job(key).end()
+    await settle()
+  }
+  const fail = async (key: string, error: Error): Promise<void> => {
+    job(key).fail(error)
+    await settle()
+  }
+  return { clock, queue, onError, started, job, end, fail, handler }
+}
+
+describe('what is added', () => {
+  it('is handled once, however often it was added before', () => {
+    const { queue, started, handler } = setUp()
+    queue.add('a')
+    queue.add('a')
+    queue.add('b')
+    queue.add('a')
+    expect(queue.snapshot().depth).toBe(2)
+    queue.run(8, handler)
+    expect(started).toEqual(['a', 'b'])
+  })
+
+  it('is handled once more when it was added while it was handled', async () => {
+    const { queue, started, end, handler } = setUp()
+    queue.run(8, handler)
+    queue.add('a')
+    queue.add('a')
+    queue.add('a')
+    await settle()
+    expect(started).toEqual(['a'])
+    await end('a')
+    expect(started).toEqual(['a', 'a'])
+    await end('a')
+    expect(started).toEqual(['a', 'a'])
+    expect(queue.snapshot()).toMatchObject({ depth: 0, processing: 0 })
+  })
+
+  it('is handled in the order in which it came', async () => {
+    const { queue, started, end, handler } = setUp()
+    for (const key of ['a', 'b', 'c']) queue.add(key)
+    queue.run(1, handler)
+    await end('a')
+    await end('b')
+    expect(started).toEqual(['a', 'b', 'c'])
+  })
+
+  it('goes behind what waits already when it was added while it was handled', async () => {
+    const { clock, queue, started, end, handler } = setUp()
+    for (const key of ['a', 'b']) queue.add(key)
+    queue.run(1, handler)
+    queue.add('a')
+    await clock.advance(10)
+    await end('a')
+    await end('b')
+    expect(started).toEqual(['a', 'b', 'a'])
+  })
+
+  it('is handled by so many workers at a time and no more', async () => {
+    const { queue, started, end, handler } = setUp()
+    for (const key of ['a', 'b', 'c', 'd']) queue.add(key)
+    queue.run(2, handler)
+    expect(started).toEqual(['a', 'b'])
+    expect(queue.snapshot()).toMatchObject({ processing: 2, depth: 2 })
+    await end('b')
+    expect(started).toEqual(['a', 'b', 'c'])
+  })
+
+  it('may be added by a handler, of its own key or another', async () => {
+    const { queue } = setUp()
+    const seen: string[] = []
+    queue.run(2, async (key) => {
+      seen.push(key)
+      if (seen.length === 1) {
+        queue.add('b')
+        queue.add('a')
+      }
+      await settle()
+    })
+    queue.add('a')
+    await settle()
+    await settle()
+    await settle()
+    expect(seen.toSorted()).toEqual(['a', 'a', 'b'])
+  })
+})
+
+describe('a delayed add', () => {
+  it('is ready when its time has come, and not before', async () => {
+    const { clock, queue, started, handler } = setUp()
+    queue.run(8, handler)
+    queue.addAfter('a', 5 * second)
+    expect(queue.snapshot()).toMatchObject({ depth: 0, delayed: 1 })
+    await clock.advance(4999)
+    expect(started).toEqual([])
+    await clock.advance(1)
+    expect(started).toEqual(['a'])
+    expect(queue.snapshot().delayed).toBe(0)
+    expect(clock.pendingTimers).toBe(0)
+  })
+
+  it.each([
+    ['first', [1, 5]],
+    ['last', [5, 1]],
+    ['in the middle', [5, 1, 3]],
+  ])('wins over later ones of its key when it was added %s', async (_when, delays) => {
+    const { clock, queue, started, end, handler } = setUp()
+    queue.run(8, handler)
+    for (const seconds of delays) queue.addAfter('a', seconds * second)
+    await clock.advance(second)
+    expect(started).toEqual(['a'])
+    await end('a')
+    await clock.advance(60 * second)
+    expect(started).toEqual(['a'])
+  })
+
+  it('stays when its key is added at once in between', async () => {
+    const { clock, queue, started, end, handler } = setUp()
+    queue.run(8, handler)
+    queue.addAfter('a', 5 * second)
+    queue.add('a')
+    await settle()
+    await end('a')
+    expect(started).toEqual(['a'])
+    await clock.advance(5 * second)
+    expect(started).toEqual(['a', 'a'])
+  })
+
+  it('that is due while its key is handled leads to once more', async () => {
+    const { clock, queue, started, end, handler } = setUp()
+    queue.run(8, handler)
+    queue.add('a')
+    queue.addAfter('a', second)
+    await clock.advance(second)
+    expect(started).toEqual(['a'])
+    await end('a')
+    expect(started).toEqual(['a', 'a'])
+  })
+
+  it.each([0, -5])('of %d ms is ready at once', async (delayMs) => {
+    const { clock, queue, started, handler } = setUp()
+    queue.run(8, handler)
+    queue.addAfter('a', delayMs)
+    await clock.advance(0)
+    expect(started).toEqual(['a'])
+  })
+
+  it('leads to the order of what is due, over many keys, with one timer', async () => {
+    const { clock, queue, started, handler } = setUp()
+    queue.run(100, handler)
+    const delays = [7, 3, 9, 1, 5, 8, 2, 6, 4]
+    for (const seconds of delays) queue.addAfter(`after-${seconds}`, seconds * second)
+    expect(clock.pendingTimers).toBe(1)
+    await clock.advance(9 * second)
+    expect(started).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9].map((seconds) => `after-${seconds}`))
+  })
+})
+
+describe('a rate limited add', () => {
+  it('waits twice as long each time, up to the cap, until it is forgotten', async () => {
+    const { clock, queue, started, end, handler } = setUp({ backoff: { baseMs: 100, capMs: 400 } })
+    queue.run(8, handler)
+    for (const [times, delayMs] of [100, 200, 400, 400].entries()) {
+      queue.addRateLimited('a')
+      expect(queue.retries('a')).toBe(times + 1)
+      await clock.advance(delayMs - 1)
+      expect(started).toHaveLength(times)
+      await clock.advance(1)
+      expect(started).toHaveLength(times + 1)
+      await end('a')
+    }
+    queue.forget('a')
+    expect(queue.retries('a')).toBe(0)
+    queue.addRateLimited('a')
+    await clock.advance(100)
+    expect(started).toHaveLength(5)
+  })
+
+  it('counts each key by itself', () => {
+    const { queue } = setUp()
+    queue.addRateLimited('a')
+    queue.addRateLimited('a')
+    queue.addRateLimited('b')
+    expect([queue.retries('a'), queue.retries('b'), queue.retries('c')]).toEqual([2, 1, 0])
+  })
+
+  it('waits no less than is asked', async () => {
+    const { clock, queue, started, handler } = setUp()
+    queue.run(8, handler)
+    queue.addRateLimited('a', { atLeastMs: 30 * second })
+    await clock.advance(30 * second - 1)
+    expect(started).toEqual([])
+    await clock.advance(1)
+    expect(started).toEqual(['a'])
+  })
+})
+
+describe('a priority', () => {
+  it('puts a key before those of lower ones', async () => {
+    const { queue, started, end, handler } = setUp()
+    queue.add('low', { priority: -1 })
+    queue.add('plain')
+    queue.add('high', { priority: 1 })
+    queue.run(1, handler)
+    await end('high')
+    await end('plain')
+    expect(started).toEqual(['high', 'plain', 'low'])
+  })
+
+  it('lifts a key that waits, and never lowers one', async () => {
+    const { queue, started, end, handler } = setUp()
+    queue.add('first')
+    queue.add('lifted')
+    queue.add('lifted', { priority: 2 })
+    queue.add('kept', { priority: 1 })
+    queue.add('kept')
+    expect(queue.snapshot().depth).toBe(3)
+    queue.run(1, handler)
+    await end('lifted')
+    await end('kept')
+    await end('first')
+    expect(started).toEqual(['lifted', 'kept', 'first'])
+  })
+
+  it('of what is added while its key is handled counts for the time after', async () => {
+    const { queue, started, end, handler } = setUp()
+    queue.add('a')
+    queue.run(1, handler)
+    queue.add('b')
+    queue.add('a', { priority: 3 })
+    queue.add('a')
+    await end('a')
+    expect(started).toEqual(['a', 'a'])
+  })
+
+  it('of a delayed add counts when it is due', async () => {
+    const { clock, queue, started, end, handler } = setUp()
+    queue.add('busy')
+    queue.run(1, handler)
+    queue.addAfter('late', second, { priority: 1 })
+    await clock.advance(second)
+    queue.add('plain')
+    await end('busy')
+    expect(started).toEqual(['busy', 'late'])
+  })
+
+  it('does not starve what has waited: each 2 s count for one', async () => {
+    const { clock, queue, started, end, handler } = setUp()
+    queue.add('old')
+    await clock.advance(2 * second + 1)
+    queue.add('new', { priority: 1 })
+    queue.add('urgent', { priority: 2 })
+    queue.run(1, handler)
+    await end('urgent')
+    await end('old')
+    expect(started).toEqual(['urgent', 'old', 'new'])
+  })
+})
+
+describe('a handler that throws', () => {
+  it('is told of, and its key handled again, later each time', async () => {
+    const { clock, queue, onError, started, fail, handler } = setUp()
+    queue.run(8, handler)
+    queue.add('a')
+    const error = new Error('boom')
+    await fail('a', error)
+    expect(onError).toHaveBeenCalledExactlyOnceWith('a', error)
+    expect(queue.snapshot()).toMatchObject({ processing: 0, delayed: 1 })
+    await clock.advance(199)
+    expect(started).toEqual(['a'])
+    await clock.advance(1)
+    expect(started).toEqual(['a', 'a'])
+    await fail('a', error)
+    expect(queue.retries('a')).toBe(2)
+    await clock.advance(400)
+    expect(started).toEqual(['a', 'a', 'a'])
+  })
+
+  it('leaves its worker to the other keys', async () => {
+    const { queue, started, fail, handler } = setUp()
+    queue.run(1, handler)
+    queue.add('a')
+    queue.add('b')
+    await fail('a', new Error('boom'))
+    expect(started).toEqual(['a', 'b'])
+  })
+
+  it('may throw before its first await', async () => {
+    const { clock, queue, onError } = setUp()
+    const handler = vi.fn<() => Promise<void>>().mockImplementationOnce(() => {
+      throw new Error('boom')
+    })
+    handler.mockResolvedValue()
+    queue.run(1, handler)
+    queue.add('a')
+    await clock.advance(200)
+    expect(onError).toHaveBeenCalledOnce()
+    expect(handler).toHaveBeenCalledTimes(2)
+  })
+})
+
+describe('shutDown', () => {
+  it('takes nothing more, drops what waits, and resolves when what is handled is done', async () => {
+    const { clock, queue, started, job, end, handler } = setUp()
+    queue.run(1, handler)
+    queue.add('a')
+    queue.add('a')
+    queue.add('b')
+    queue.addAfter('c', second)
+    const done = vi.fn()
+    void queue.shutDown({ drainMs: 5 * second }).then(done)
+    queue.add('d')
+    queue.addAfter('e', 1)
+    queue.addRateLimited('f')
+    expect(queue.snapshot()).toMatchObject({ depth: 0, delayed: 0, processing: 1 })
+    await clock.advance(4 * second)
+    expect(done).not.toHaveBeenCalled()
+    expect(job('a').signal.aborted).toBe(false)
+    await end('a')
+    expect(done).toHaveBeenCalledOnce()
+    await clock.advance(600 * second)
+    expect(started).toEqual(['a'])
+    expect(clock.pendingTimers).toBe(0)
+  })
+
+  it('aborts the signal of what is still handled after its time, and waits for it', async () => {
+    const { clock, queue, onError, started, job, fail, handler } = setUp()
+    queue.run(2, handler)
+    queue.add('a')
+    queue.add('b')
+    const done = vi.fn()
+    void queue.shutDown({ drainMs: 5 * second }).then(done)
+    await clock.advance(5 * second)
+    expect(job('a').signal.aborted).toBe(true)
+    expect(job('b').signal.aborted).toBe(true)
+    expect(done).not.toHaveBeenCalled()
+    await fail('a', new Error('aborted'))
+    expect(done).not.toHaveBeenCalled()
+    await fail('b', new Error('aborted'))
+    expect(done).toHaveBeenCalledOnce()
+    expect(onError).toHaveBeenCalledTimes(2)
+    await clock.advance(600 * second)
+    expect(started).toEqual(['a', 'b'])
+  })
+
+  it('is done at once with nothing to drain', async () => {
+    const { clock, queue, handler } = setUp()
+    queue.run(1, handler)
+    queue.addAfter('a', second)
+    await queue.shutDown({ drainMs: second })
+    expect(clock.pendingTimers).toBe(0)
+  })
+})
+
+describe('what a queue tells', () => {
+  const observer = () => ({ onAdd: vi.fn(), onRetry: vi.fn(), onStart: vi.fn(), onDone: vi.fn(), onLate: vi.fn() })
+
+  it('counts as added what makes a key ready, once', () => {
+    const told = observer()
+    const { queue, handler } = setUp({ observer: told })
+    queue.run(1, handler)
+    queue.add('a')
+    queue.add('a')
+    queue.add('a')
+    queue.add('b')
+    queue.add('b', { priority: 1 })
+    // a, once more a while it is handled, and b.
+    expect(told.onAdd).toHaveBeenCalledTimes(3)
+  })
+
+  it('is how long a key waited and was worked on', async () => {
+    const told = observer()
+    const { clock, queue, end, handler } = setUp({ observer: told })
+    queue.add('a')
+    await clock.advance(300)
+    queue.run(1, handler)
+    await clock.advance(700)
+    await end('a')
+    expect(told.onStart).toHaveBeenCalledExactlyOnceWith('test', 300)
+    expect(told.onDone).toHaveBeenCalledExactlyOnceWith('test', 700)
+    expect(told.onLate).not.toHaveBeenCalled()
+  })
+
+  it('is how late a delayed add was picked up', async () => {
+    const told = observer()
+    const { clock, queue, end, handler } = setUp({ observer: told })
+    queue.run(1, handler)
+    queue.add('busy')
+    queue.addAfter('a', second)
+    await clock.advance(1500)
+    await end('busy')
+    expect(told.onLate).toHaveBeenCalledExactlyOnceWith('test', 500)
+  })
+
+  it('is, in a snapshot, who waits and who is worked on, and how long', async () => {
+    const { clock, queue, handler } = setUp()
+    queue.run(2, handler)
+    queue.add('a')
+    await clock.advance(second)
+    queue.add('b')
+    queue.add('c')
+    queue.addAfter('d', 60 * second)
+    await clock.advance(second)
+    expect(queue.snapshot()).toEqual({
+      name: 'test',
+      depth: 1,
+      processing: 2,
+      delayed: 1,
+      unfinishedMs: 3 * second,
+      longestRunningMs: 2 * second,
+      oldestReadyMs: second,
+    })
+  })
+})
