@@ -202,7 +202,7 @@ export class Harness {
     await Promise.all(this.#operators.map((operator) => operator.end()))
     const everything = await this.#everythingPutOut()
     await Promise.all(this.#gateways.map((gateway) => gateway.close()))
-    for (const namespace of this.#namespaces) await this.kubectl(['delete', 'namespace', namespace, '--wait=false'])
+    for (const namespace of this.#namespaces) await this.kubectl(['delete', 'namespace', namespace, '--wait=false', '--ignore-not-found'])
     await this.#connection.close()
     for (const [where, text] of everything) {
       const found = markers.filter((marker) => text.includes(marker))

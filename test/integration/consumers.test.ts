@@ -1,0 +1,222 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { workloadTypes, type Workload } from '../../src/consumers/workloads.ts'
+import { type KubernetesObject, pods } from '../../src/kubernetes/types.ts'
+import type { Simulator } from '../../simulator/server.ts'
+import { delay, eventually, type Keys, useHarness } from './harness.ts'
+import type { OperatorProcess } from './operator-process.ts'
+
+const harness = useHarness()
+let operator: OperatorProcess
+let gateway: Simulator
+let namespace: string
+
+const told = 'enos.io/token-fingerprint'
+const restarted = 'kubectl.kubernetes.io/restartedAt'
+
+beforeAll(async () => {
+  gateway = await harness().gateway({ lifetimeSeconds: 7200 })
+  namespace = await harness().namespace()
+  operator = await (await harness().operator()).working()
+})
+
+afterAll(async () => {
+  await harness().kubectl(['delete', 'clusterrolebinding,clusterrole', '-l', 'test=consumers', '--ignore-not-found'])
+})
+
+/** Adds the permissions of deploy/components/consumers, as an overlay of a user would. */
+async function allowConsumers(): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), 'overlay-'))
+  try {
+    const deploy = relative(directory, fileURLToPath(new URL('../../deploy', import.meta.url)))
+    const overlay = {
+      apiVersion: 'kustomize.config.k8s.io/v1beta1',
+      kind: 'Kustomization',
+      resources: [deploy],
+      components: [join(deploy, 'components/consumers')],
+      labels: [{ pairs: { test: 'consumers' } }],
+    }
+    await writeFile(join(directory, 'kustomization.yaml'), JSON.stringify(overlay))
+    const all = await harness().kubectl(['kustomize', directory])
+    const roles = all.split(/^---$/m).filter((one) => /kind: ClusterRole/.test(one) && /propagation|restart/.test(one))
+    await harness().kubectl(['apply', '-f', '-'], roles.join('---\n'))
+  } finally {
+    await rm(directory, { recursive: true })
+  }
+}
+
+function application(): Keys {
+  const keys = harness().keys()
+  gateway.service.addApplication(keys)
+  return keys
+}
+
+/** A new token, as if the old one's time had come. */
+async function renew(name: string): Promise<string> {
+  const value = String(performance.now())
+  await harness().patchCredential(namespace, name, { metadata: { annotations: { 'enos.io/renew-requested-at': value } } })
+  return await eventually(async () => {
+    const { status } = await harness().getCredential(namespace, name)
+    expect(status?.lastHandledRenewRequest).toBe(value)
+    return status?.tokenFingerprint ?? ''
+  })
+}
+
+async function createPod(name: string, spec: object): Promise<void> {
+  await harness().admin.create(pods, namespace, { metadata: { name }, spec })
+}
+
+const container = { name: 'c', image: 'none' }
+const mounting = (secretName: string, mount: object = {}): object => ({
+  volumes: [{ name: 'v', secret: { secretName, optional: true } }],
+  containers: [{ ...container, volumeMounts: [{ name: 'v', mountPath: '/v', ...mount }] }],
+})
+
+async function annotationOf(pod: string): Promise<string | undefined> {
+  const { metadata } = await harness().admin.get<KubernetesObject>(pods, { namespace, name: pod })
+  return metadata.annotations?.[told]
+}
+
+const template = {
+  metadata: { labels: { app: 'x' } },
+  spec: { containers: [container] },
+}
+
+async function createWorkload(kind: keyof typeof workloadTypes, name: string): Promise<void> {
+  const rest = kind === 'StatefulSet' ? { serviceName: 'x' } : {}
+  const spec = { selector: { matchLabels: { app: 'x' } }, template, ...rest }
+  await harness().admin.create(workloadTypes[kind], namespace, { apiVersion: 'apps/v1', kind, metadata: { name }, spec })
+}
+
+async function restartOf(kind: keyof typeof workloadTypes, name: string): Promise<string | undefined> {
+  const workload = await harness().admin.get<Workload>(workloadTypes[kind], { namespace, name })
+  return workload.spec?.template?.metadata?.annotations?.[restarted]
+}
+
+describe('without the permission', () => {
+  it('propagation and restarts are a clear condition and one event, no error loop; Ready stays', async () => {
+    await harness().createCredential(namespace, 'forbidden', gateway, application(), {
+      propagation: 'Immediate',
+      restartOnRenewal: [{ kind: 'Deployment', name: 'nobody' }],
+    })
+    await harness().expectReady(namespace, 'forbidden')
+    await renew('forbidden')
+    await harness().expectCondition(namespace, 'forbidden', 'Propagated', 'False/PropagationForbidden')
+    expect(await harness().message(namespace, 'forbidden', 'Propagated')).toContain('deploy/components/consumers')
+    expect(await harness().condition(namespace, 'forbidden', 'Ready')).toBe('True/Synced')
+    const refused = await operator.metric('rest_client_requests_total', { code: '403' })
+    await delay(2500)
+    expect(await operator.metric('rest_client_requests_total', { code: '403' })).toBeLessThanOrEqual(refused + 1)
+    await eventually(async () =>
+      expect((await harness().eventReasons(namespace, 'forbidden')).filter((one) => one === 'PropagationForbidden')).toHaveLength(1),
+    )
+  })
+})
+
+describe('propagation: Immediate', () => {
+  beforeAll(allowConsumers)
+
+  it('touches the pods that mount a target as a volume, and no others, once for each token', async () => {
+    await harness().createCredential(namespace, 'told', gateway, application(), { propagation: 'Immediate' })
+    await harness().expectReady(namespace, 'told')
+    await createPod('mounts', mounting('told-token'))
+    await createPod('projects', {
+      volumes: [{ name: 'v', projected: { sources: [{ secret: { name: 'told-token' } }] } }],
+      containers: [{ ...container, volumeMounts: [{ name: 'v', mountPath: '/v' }] }],
+    })
+    await createPod('other', mounting('something-else'))
+    await delay(500)
+    // The first token is no renewal: nobody holds an older one.
+    expect(await annotationOf('mounts')).toBeUndefined()
+    const fingerprint = await renew('told')
+    await eventually(async () => {
+      expect(await annotationOf('mounts')).toBe(fingerprint)
+      expect(await annotationOf('projects')).toBe(fingerprint)
+    }, 2000)
+    expect(await annotationOf('other')).toBeUndefined()
+    await harness().expectCondition(namespace, 'told', 'Propagated', 'True/Propagated')
+    expect((await harness().getCredential(namespace, 'told')).status?.propagatedFingerprint).toBe(fingerprint)
+  })
+
+  it('names consumers that can never see a change, once', async () => {
+    await harness().createCredential(namespace, 'blind', gateway, application(), { propagation: 'Immediate' })
+    await harness().expectReady(namespace, 'blind')
+    await createPod('in-env', {
+      containers: [{ ...container, envFrom: [{ secretRef: { name: 'blind-token' } }] }],
+    })
+    await createPod('by-subpath', mounting('blind-token', { subPath: 'accessToken' }))
+    await renew('blind')
+    await harness().expectCondition(namespace, 'blind', 'Propagated', 'True/ConsumersNeedRestart')
+    const message = await harness().message(namespace, 'blind', 'Propagated')
+    expect(message).toContain('Pod in-env')
+    expect(message).toContain('Pod by-subpath')
+    await delay(10_000)
+    await renew('blind')
+    await delay(1000)
+    expect((await harness().eventReasons(namespace, 'blind')).filter((one) => one === 'ConsumersNeedRestart')).toHaveLength(1)
+    expect(await annotationOf('by-subpath')).toBeUndefined()
+  })
+})
+
+describe('restartOnRenewal', () => {
+  beforeAll(allowConsumers)
+
+  it.concurrent.each(['Deployment', 'StatefulSet', 'DaemonSet'] as const)(
+    'restarts a %s as kubectl rollout restart does, once for each new token',
+    async (kind) => {
+      const name = `restarted-${kind.toLowerCase()}`
+      await createWorkload(kind, name)
+      await harness().createCredential(namespace, name, gateway, application(), { restartOnRenewal: [{ kind, name }] })
+      await harness().expectReady(namespace, name)
+      await delay(2500)
+      expect(await restartOf(kind, name)).toBeUndefined()
+      await renew(name)
+      const first = await eventually(async () => {
+        const at = await restartOf(kind, name)
+        expect(at).toBeDefined()
+        return at
+      })
+      await harness().expectCondition(namespace, name, 'Propagated', 'True/Propagated')
+      await delay(2500)
+      expect(await restartOf(kind, name)).toBe(first)
+    },
+  )
+
+  it('does not restart one that was restarted after the target was written, nor on a restart of the operator', async () => {
+    await createWorkload('Deployment', 'fresh')
+    await harness().createCredential(namespace, 'fresh', gateway, application(), {
+      restartOnRenewal: [{ kind: 'Deployment', name: 'fresh' }],
+    })
+    await harness().expectReady(namespace, 'fresh')
+    await renew('fresh')
+    // Within the time in which restarts gather.
+    await delay(1200)
+    await harness().kubectl(['-n', namespace, 'rollout', 'restart', 'deployment/fresh'])
+    const byHand = await restartOf('Deployment', 'fresh')
+    await harness().expectCondition(namespace, 'fresh', 'Propagated', 'True/Propagated')
+    expect(await harness().message(namespace, 'fresh', 'Propagated')).toContain('was restarted since')
+    expect(await operator.end()).toBe(0)
+    operator = await (await harness().operator()).working()
+    await delay(3000)
+    expect(await restartOf('Deployment', 'fresh')).toBe(byHand)
+  })
+
+  it('is made up for when the operator died between the write and the restart', async () => {
+    await createWorkload('Deployment', 'crashed')
+    await harness().createCredential(namespace, 'crashed', gateway, application(), {
+      restartOnRenewal: [{ kind: 'Deployment', name: 'crashed' }],
+    })
+    await harness().expectReady(namespace, 'crashed')
+    await delay(1500)
+    await renew('crashed')
+    operator.signal('SIGKILL')
+    await operator.exited()
+    expect(await restartOf('Deployment', 'crashed')).toBeUndefined()
+    operator = await (await harness().operator()).working()
+    await eventually(async () => expect(await restartOf('Deployment', 'crashed')).toBeDefined())
+    await harness().expectCondition(namespace, 'crashed', 'Propagated', 'True/Propagated')
+  })
+})
