@@ -1,5 +1,9 @@
 import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { KubeConfig } from '@kubernetes/client-node'
 import { afterAll, beforeAll, expect, inject } from 'vitest'
 import type { CredentialStatus } from '../../src/api/v1alpha1/schema.ts'
 import { connect, type ApiConnection } from '../../src/kubernetes/connect.ts'
@@ -46,6 +50,7 @@ export class Harness {
   readonly #operators: OperatorProcess[] = []
   readonly #gateways: Simulator[] = []
   readonly #namespaces: string[] = []
+  readonly #directories: string[] = []
 
   constructor() {
     this.#connection = connect({
@@ -83,6 +88,20 @@ export class Harness {
     const operator = await OperatorProcess.start({ kubeconfig: inject('operatorKubeconfig'), ...options })
     this.#operators.push(operator)
     return operator
+  }
+
+  /** A kubeconfig for a service account, by a token of its own. @returns the file */
+  async serviceAccount(namespace: string, name: string): Promise<string> {
+    await this.kubectl(['-n', namespace, 'create', 'serviceaccount', name])
+    const token = (await this.kubectl(['-n', namespace, 'create', 'token', name])).trim()
+    const config = new KubeConfig()
+    config.loadFromFile(inject('adminKubeconfig'))
+    config.users = config.users.map((user) => ({ name: user.name, token }))
+    const directory = await mkdtemp(join(tmpdir(), 'kubeconfig-'))
+    this.#directories.push(directory)
+    const file = join(directory, 'config')
+    await writeFile(file, config.exportConfig())
+    return file
   }
 
   /** An application that no other test uses. */
@@ -203,6 +222,7 @@ export class Harness {
     const everything = await this.#everythingPutOut()
     await Promise.all(this.#gateways.map((gateway) => gateway.close()))
     for (const namespace of this.#namespaces) await this.kubectl(['delete', 'namespace', namespace, '--wait=false', '--ignore-not-found'])
+    for (const directory of this.#directories) await rm(directory, { recursive: true })
     await this.#connection.close()
     for (const [where, text] of everything) {
       const found = markers.filter((marker) => text.includes(marker))

@@ -20,6 +20,7 @@ const handling = fc.record({ ms: fc.nat(300), isFailure: fc.boolean() })
 
 /** Longer than any delay and backoff in here. */
 const longMs = 60_000
+const capMs = 1000
 
 it('never handles a key twice at a time, uses no more workers than it has, and loses no add', async () => {
   const script = {
@@ -34,7 +35,7 @@ it('never handles a key twice at a time, uses no more workers than it has, and l
         name: 'test',
         clock,
         random: () => 0.5,
-        backoff: { baseMs: 10, capMs: 1000 },
+        backoff: { baseMs: 10, capMs },
         onError: () => undefined,
       })
       const running = new Set<Key>()
@@ -44,18 +45,30 @@ it('never handles a key twice at a time, uses no more workers than it has, and l
       /** When, by that count, a key must have been started after: its last add that is due. */
       const owed = new Map<Key, number>()
       const startedLast = new Map<Key, number>()
+      /** When the earliest delayed add of a key is due: it must be started then or later, whatever comes in between. */
+      const dueAt = new Map<Key, number>()
+      const startedLastAt = new Map<Key, number>()
+      /** A rate limited add may be due sooner and win; until when that may be. */
+      const limitedUntil = new Map<Key, number>()
+      const onRateLimited = (limited: Key): void => {
+        owed.set(limited, ++happened)
+        dueAt.set(limited, clock.now())
+        limitedUntil.set(limited, clock.now() + capMs)
+      }
+      const outcomes = handlings.values()
 
       queue.run(workers, async (started) => {
         if (running.has(started)) problems.push(`${started} was handled twice at a time`)
         running.add(started)
         if (running.size > workers) problems.push(`${running.size} at a time`)
         startedLast.set(started, ++happened)
-        const { ms, isFailure } = handlings.shift() ?? { ms: 1, isFailure: false }
+        startedLastAt.set(started, clock.now())
+        const { ms, isFailure } = outcomes.next().value ?? { ms: 1, isFailure: false }
         await new Promise<void>((resolve) => clock.setTimer(ms, resolve))
         running.delete(started)
         if (isFailure) {
           // The queue owes it a retry.
-          owed.set(started, ++happened)
+          onRateLimited(started)
           throw new Error('as the script has it')
         }
       })
@@ -66,14 +79,26 @@ it('never handles a key twice at a time, uses no more workers than it has, and l
         else {
           owed.set(next.key, ++happened)
           if (next.do === 'add') queue.add(next.key, next)
-          else if (next.do === 'addAfter') queue.addAfter(next.key, next.delayMs, next)
-          else queue.addRateLimited(next.key, next)
+          else if (next.do === 'addAfter') {
+            const now = clock.now()
+            const pendingAt = dueAt.get(next.key) ?? 0
+            const isLimited = (limitedUntil.get(next.key) ?? 0) >= now
+            const latestAt = isLimited ? now : now + next.delayMs
+            dueAt.set(next.key, pendingAt >= now ? Math.min(pendingAt, latestAt) : latestAt)
+            queue.addAfter(next.key, next.delayMs, next)
+          } else {
+            onRateLimited(next.key)
+            queue.addRateLimited(next.key, next)
+          }
         }
       }
       await clock.advance(longMs)
 
       for (const [owedKey, since] of owed) {
         if ((startedLast.get(owedKey) ?? 0) < since) problems.push(`an add of ${owedKey} was lost`)
+      }
+      for (const [dueKey, at] of dueAt) {
+        if ((startedLastAt.get(dueKey) ?? 0) < at) problems.push(`a delayed add of ${dueKey} was lost`)
       }
       expect(problems).toEqual([])
       expect(queue.snapshot()).toMatchObject({ depth: 0, processing: 0, delayed: 0 })

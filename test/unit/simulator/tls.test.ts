@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { request } from 'node:https'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type Simulator, startSimulator } from '../../../simulator/server.ts'
-import { selfSigned } from './certificate.ts'
+import { selfSigned } from '../../support/certificate.ts'
 import { type Envelope, signed } from './support.ts'
 
 const tls = selfSigned()

@@ -1,0 +1,185 @@
+import { createServer, type Server } from 'node:http'
+import { type AddressInfo, connect as connectTo } from 'node:net'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parseAllDocuments } from 'yaml'
+import { configMaps, type KubernetesObject } from '../../src/kubernetes/types.ts'
+import type { Simulator } from '../../simulator/server.ts'
+import { selfSigned } from '../support/certificate.ts'
+import { eventually, type Keys, useHarness } from './harness.ts'
+
+const harness = useHarness()
+let namespace: string
+
+beforeAll(async () => {
+  namespace = await harness().namespace()
+  await (await harness().operator({ args: ['--no-leader-elect', '--namespace', namespace] })).working()
+})
+
+/** A gateway with a certificate that no system knows. */
+async function tlsGateway(): Promise<{ gateway: Simulator; keys: Keys; cert: string }> {
+  const keys = harness().keys()
+  const { cert, key } = selfSigned()
+  return { gateway: await harness().gateway({ applications: [keys], tls: { cert, key } }), keys, cert }
+}
+
+describe('TLS', () => {
+  it('is verified; caRef names who is to be trusted besides, in a ConfigMap or a Secret, and is watched', async () => {
+    const { cert, gateway, keys } = await tlsGateway()
+    const spec = (kind: string, name: string): object => ({ gateway: { url: gateway.url, caRef: { kind, name } } })
+    await harness().createCredential(namespace, 'untrusted', gateway, keys)
+    await harness().expectCondition(namespace, 'untrusted', 'Ready', 'False/GatewayUnreachable')
+    expect(await harness().message(namespace, 'untrusted', 'Ready')).toMatch(/CERT/)
+
+    await harness().createCredential(namespace, 'by-map', gateway, keys, { ...spec('ConfigMap', 'ca-map') })
+    await harness().expectCondition(namespace, 'by-map', 'Ready', 'False/SourceSecretNotFound')
+    await harness().createConfigMap(namespace, 'ca-map', { 'ca.crt': 'not a certificate' })
+    await harness().expectCondition(namespace, 'by-map', 'Ready', 'False/InvalidCA')
+    await harness().admin.patch(
+      configMaps,
+      { namespace, name: 'ca-map' },
+      { type: 'merge', body: { data: { 'ca.crt': cert } } },
+    )
+    await harness().expectReady(namespace, 'by-map', 3000)
+
+    await harness().createSecret(namespace, 'ca-secret', { 'ca.crt': cert })
+    await harness().createCredential(namespace, 'by-secret', gateway, keys, { ...spec('Secret', 'ca-secret') })
+    await harness().expectReady(namespace, 'by-secret')
+    // Whom to trust is each resource's own matter.
+    expect(await harness().condition(namespace, 'untrusted', 'Ready')).toBe('False/GatewayUnreachable')
+  })
+})
+
+describe('--allowed-gateways', () => {
+  it('refuses all others with GatewayNotAllowed, and sends nothing', async () => {
+    const keys = harness().keys()
+    const allowed = await harness().gateway({ applications: [keys] })
+    const refused = await harness().gateway({ applications: [keys] })
+    const { host } = new URL(allowed.url)
+    const other = await harness().namespace()
+    const args = ['--no-leader-elect', '--namespace', other, `--allowed-gateways=*.example.com,${host}`]
+    await (await harness().operator({ args })).working()
+    await harness().createCredential(other, 'allowed', allowed, keys)
+    await harness().createCredential(other, 'refused', refused, keys)
+    await harness().expectReady(other, 'allowed')
+    await harness().expectCondition(other, 'refused', 'Stalled', 'True/GatewayNotAllowed')
+    expect(refused.calls).toEqual([])
+    expect(await harness().getSecret(other, 'refused-token')).toBeUndefined()
+  })
+})
+
+describe('link-local addresses', () => {
+  it('are refused', async () => {
+    const keys = harness().keys()
+    await harness().createCredential(namespace, 'metadata', { url: 'http://169.254.169.254' }, keys)
+    await harness().expectCondition(namespace, 'metadata', 'Ready', 'False/GatewayUnreachable')
+    expect(await harness().message(namespace, 'metadata', 'Ready')).toContain('LINK_LOCAL_ADDRESS_REFUSED')
+  })
+})
+
+describe('a timeout', () => {
+  it('ends a call that hangs', async () => {
+    const keys = harness().keys()
+    const gateway = await harness().gateway({ applications: [keys] })
+    gateway.setFaults([{ count: 1, fault: { kind: 'hang' } }])
+    const begun = performance.now()
+    await harness().createCredential(namespace, 'hanging', gateway, keys, {
+      gateway: { url: gateway.url, allowInsecureHTTP: true, timeout: '500ms' },
+    })
+    await harness().expectReady(namespace, 'hanging')
+    expect(performance.now() - begun).toBeLessThan(5000)
+    expect(gateway.calls).toHaveLength(2)
+  })
+})
+
+describe('a proxy', () => {
+  let proxy: Server
+  const seen: string[] = []
+
+  beforeAll(async () => {
+    proxy = createServer().on('connect', (request, socket, head) => {
+      seen.push(request.url ?? '')
+      const [host = '', port = ''] = (request.url ?? '').split(':')
+      const upstream = connectTo(Number(port), host, () => {
+        socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
+        upstream.write(head)
+        upstream.pipe(socket).pipe(upstream)
+      })
+      for (const one of [upstream, socket]) one.on('error', () => socket.destroy())
+    })
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  })
+
+  afterAll(async () => {
+    proxy.closeAllConnections()
+    await new Promise((resolve) => proxy.close(resolve))
+  })
+
+  it('of HTTPS_PROXY is used for gateways, but for those in NO_PROXY; never for the API server', async () => {
+    const [through, direct] = [await tlsGateway(), await tlsGateway()]
+    const other = await harness().namespace()
+    const env = {
+      HTTPS_PROXY: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+      NO_PROXY: new URL(direct.gateway.url).host,
+    }
+    await (await harness().operator({ args: ['--no-leader-elect', '--namespace', other], env })).working()
+    for (const [name, { cert, gateway, keys }] of Object.entries({ through, direct })) {
+      await harness().createConfigMap(other, `${name}-ca`, { 'ca.crt': cert })
+      const caRef = { kind: 'ConfigMap', name: `${name}-ca` }
+      await harness().createCredential(other, name, gateway, keys, { gateway: { url: gateway.url, caRef } })
+      await harness().expectReady(other, name)
+    }
+    expect(new Set(seen)).toEqual(new Set([new URL(through.gateway.url).host]))
+  })
+})
+
+describe('--namespace', () => {
+  it('given twice watches two namespaces, and asks for nothing beyond them', async () => {
+    const [one, two, three] = [await harness().namespace(), await harness().namespace(), await harness().namespace()]
+    const keys = harness().keys()
+    const gateway = await harness().gateway({ applications: [keys] })
+    const kubeconfig = await identityWithRoles([one, two])
+    const args = ['--no-leader-elect', '--namespace', one, '--namespace', two]
+    const operator = await (await harness().operator({ args, kubeconfig })).working()
+    for (const namespace of [one, two, three]) await harness().createCredential(namespace, 'here', gateway, keys)
+    await harness().expectReady(one, 'here')
+    await harness().expectReady(two, 'here')
+    expect(await harness().condition(three, 'here', 'Ready')).toBe('none')
+    expect(await operator.metric('rest_client_requests_total', { code: '403' })).toBe(0)
+  })
+
+  /** The service account of deploy/namespaced: Roles only, in these namespaces. @returns its kubeconfig */
+  async function identityWithRoles(namespaces: readonly string[]): Promise<string> {
+    const [home = ''] = namespaces
+    const directory = new URL('../../deploy/namespaced', import.meta.url).pathname
+    const manifests = await harness().kubectl(['kustomize', directory])
+    expect(manifests).not.toContain('ClusterRole')
+    const roles = parseAllDocuments(manifests)
+      .map((document) => document.toJS() as KubernetesObject & { subjects?: { namespace: string }[] })
+      .filter(({ kind, metadata }) => /^Role/.test(kind ?? '') && !metadata.name?.includes('leader-election'))
+    expect(roles).toHaveLength(2)
+    for (const namespace of namespaces) {
+      for (const role of roles) {
+        const subjects = role.subjects?.map((subject) => ({ ...subject, namespace: home }))
+        const moved = { ...role, metadata: { ...role.metadata, namespace }, ...(subjects && { subjects }) }
+        await harness().kubectl(['apply', '-f', '-'], JSON.stringify(moved))
+      }
+    }
+    return await harness().serviceAccount(home, 'enos-credential-operator')
+  }
+})
+
+describe('two gateways', () => {
+  it('do not hold each other up: one that hangs, with many applications, leaves the other alone', async () => {
+    const other = await harness().namespace()
+    const args = ['--no-leader-elect', '--namespace', other, '--gateway-max-concurrency', '2']
+    await (await harness().operator({ args })).working()
+    const [slow, quick] = [await harness().gateway(), await harness().gateway()]
+    slow.setFaults([{ fault: { kind: 'hang' } }])
+    for (let i = 0; i < 6; i++) await harness().createCredential(other, `slow-${i}`, slow, harness().keys())
+    const keys = harness().keys()
+    quick.service.addApplication(keys)
+    await harness().createCredential(other, 'quick', quick, keys)
+    await harness().expectReady(other, 'quick', 2000)
+    await eventually(() => expect(slow.calls.length).toBe(2))
+  })
+})

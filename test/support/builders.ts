@@ -1,0 +1,284 @@
+import { normaliseGatewayUrl, parseSpec, parseStatus } from '../../src/api/v1alpha1/credential.ts'
+import type { CredentialStatus } from '../../src/api/v1alpha1/schema.ts'
+import type { Membership } from '../../src/enos/application.ts'
+import type { ApplicationView } from '../../src/enos/applications.ts'
+import type { HeldToken } from '../../src/enos/schedule.ts'
+import { fingerprintOf } from '../../src/enos/signature.ts'
+import { Sensitive } from '../../src/lib/sensitive.ts'
+import { formatTime } from '../../src/lib/time.ts'
+import { compileAll } from '../../src/reconcile/credential-state.ts'
+import {
+  type Credential,
+  inputsOf,
+  type ObjectMetadata,
+  type Observed,
+  type Sources,
+  sourceRefs,
+  type TargetRecord,
+} from '../../src/reconcile/observed.ts'
+import type { Secret } from '../../src/targets/desired-secret.ts'
+
+/** The present of all builders: steady timeline and wall clock alike. */
+export const now = Date.UTC(2026, 0, 1, 12)
+export const minuteMs = 60_000
+export const hourMs = 60 * minuteMs
+
+/** Recognisable, so that a leak is found wherever it comes out. */
+export const marker = {
+  appKey: 'marker-app-key-5f1e',
+  appSecret: 'marker-app-secret-9a7c',
+  token: 'marker-access-token-3b2d',
+} as const
+
+export const gatewayUrl = 'https://apim.example.com'
+export const operator = 'enos-credential-operator'
+
+/** A deep partial, as it would be typed in a manifest. */
+export type SpecInput = Record<string, unknown> & { readonly gateway?: Record<string, unknown> }
+
+export function spec(overrides: SpecInput = {}): Credential['spec'] {
+  const { gateway, ...rest } = overrides
+  const parsed = parseSpec('wind-farm', {
+    gateway: { url: gatewayUrl, ...gateway },
+    appKeyRef: { name: 'enos-app' },
+    appSecretRef: { name: 'enos-app' },
+    targets: [{ name: 'enos-token' }],
+    ...rest,
+  })
+  if (!parsed.ok) throw new Error(parsed.problems.join('; '))
+  return parsed.spec
+}
+
+export function status(overrides: Record<string, unknown> = {}): CredentialStatus {
+  return { ...parseStatus({}), ...overrides }
+}
+
+export function condition(type: string, value: 'True' | 'False' | 'Unknown' = 'True', reason = 'Synced', message = '') {
+  return { type, status: value, reason, message, observedGeneration: 1, lastTransitionTime: formatTime(now - hourMs) }
+}
+
+export function credential(overrides: Partial<Omit<Credential, 'spec'>> & { spec?: SpecInput } = {}): Credential {
+  return {
+    key: 'plant-a/wind-farm',
+    namespace: 'plant-a',
+    name: 'wind-farm',
+    uid: 'uid-wind-farm',
+    resourceVersion: '100',
+    generation: 1,
+    isDeleting: false,
+    renewRequest: undefined,
+    finalizers: [],
+    status: status(),
+    ...overrides,
+    spec: spec(overrides.spec),
+  }
+}
+
+export function metadata(overrides: Partial<ObjectMetadata> = {}): ObjectMetadata {
+  return {
+    namespace: 'plant-a',
+    name: 'enos-app',
+    uid: `uid-${overrides.name ?? 'enos-app'}`,
+    resourceVersion: '10',
+    controllerUid: undefined,
+    isControlledByCredential: false,
+    retainedFor: undefined,
+    isDeleting: false,
+    writtenAtWall: undefined,
+    ...overrides,
+  }
+}
+
+/** A target Secret of the credential's own, as the watch has it. */
+export function ownTarget(overrides: Partial<ObjectMetadata> = {}): ObjectMetadata {
+  return metadata({
+    name: 'enos-token',
+    resourceVersion: '20',
+    controllerUid: 'uid-wind-farm',
+    isControlledByCredential: true,
+    ...overrides,
+  })
+}
+
+/** A token with half an hour to its renewal. */
+export function heldToken(overrides: Partial<HeldToken> & { value?: string } = {}): HeldToken {
+  const { value = marker.token, ...rest } = overrides
+  const token = new Sensitive(value)
+  return {
+    token,
+    fingerprint: fingerprintOf(token),
+    expiresAt: now + hourMs,
+    expiresAtWall: rest.expiresAt ?? now + hourMs,
+    issuedAtWall: now - hourMs,
+    lifetimeMs: 2 * hourMs,
+    ...rest,
+  }
+}
+
+export function applicationView(overrides: Partial<ApplicationView> = {}): ApplicationView {
+  return {
+    token: heldToken(),
+    renewalAtWall: now + 30 * minuteMs,
+    method: 'Refresh',
+    isRefreshMissing: false,
+    isClamped: false,
+    failure: undefined,
+    failures: 0,
+    lastRenewal: { atWall: now - hourMs, method: 'get' },
+    handledRequest: undefined,
+    memberCount: 1,
+    ...overrides,
+  }
+}
+
+export function membership(overrides: Partial<Membership> = {}): Membership {
+  return {
+    gatewayUrl,
+    appKey: new Sensitive(marker.appKey),
+    appSecret: new Sensitive(marker.appSecret),
+    renewBeforeMs: undefined,
+    renewalMethod: 'Auto',
+    timeoutMs: 10_000,
+    ca: undefined,
+    verifyEveryMs: undefined,
+    recorded: undefined,
+    renewRequest: undefined,
+    ...overrides,
+  }
+}
+
+export function sources(overrides: Partial<Sources> = {}): Sources {
+  return {
+    versions: [{ name: 'enos-app', uid: 'uid-enos-app', resourceVersion: '10' }],
+    values: { appKey: new Sensitive(marker.appKey), appSecret: new Sensitive(marker.appSecret), ca: undefined },
+    trimmed: [],
+    ...overrides,
+  }
+}
+
+/** What is recorded of a target that holds `token`. */
+export function targetRecord(overrides: Partial<TargetRecord> = {}, token: HeldToken = heldToken()): TargetRecord {
+  const { fingerprint, expiresAt, expiresAtWall, issuedAtWall } = token
+  return {
+    name: 'enos-token',
+    uid: 'uid-enos-token',
+    resourceVersion: '20',
+    creationPolicy: 'Owner',
+    deletionPolicy: 'Delete',
+    keys: ['accessToken', 'expiresAt'],
+    token: { fingerprint, expiresAt, expiresAtWall, issuedAtWall, gatewayUrl, appKey: undefined },
+    inputs: JSON.stringify({ generation: 1 }),
+    ...overrides,
+  }
+}
+
+export type ObservedInput = Partial<Omit<Observed, 'credential'>> & {
+  readonly credential?: Parameters<typeof credential>[0]
+}
+
+/** A resource that was created a moment ago; its source is there and was not read. */
+export function observed({ credential: given, ...overrides }: ObservedInput = {}): Observed {
+  const of = credential(given)
+  return {
+    credential: of,
+    gatewayUrl: normaliseGatewayUrl(of.spec.gateway.url),
+    templates: compileAll(of),
+    isGatewayAllowed: true,
+    sourceMetas: sourceRefs(of.spec).map(({ name }) => metadata({ name })),
+    sources: undefined,
+    targetMetas: new Map(),
+    targetContents: new Map(),
+    targetProblems: new Map(),
+    record: new Map(),
+    membership: undefined,
+    application: undefined,
+    isAlive: (uid) => uid === of.uid,
+    publication: undefined,
+    isAwakened: false,
+    firstSeenAt: now - minuteMs,
+    statusWrittenAt: Number.NEGATIVE_INFINITY,
+    fieldManager: operator,
+    wallOffset: 0,
+    ...overrides,
+  }
+}
+
+/** One that has joined its application, which has a token; no target is written yet. */
+export function joined(overrides: ObservedInput = {}): Observed {
+  return observed({ sources: sources(), membership: membership(), application: applicationView(), ...overrides })
+}
+
+/** One that is in order: joined, and its target holds the token. */
+export function synced({ credential: given = {}, ...overrides }: ObservedInput = {}): Observed {
+  const base = joined({ ...overrides, credential: given })
+  const records = base.credential.spec.targets.map(({ name, creationPolicy, deletionPolicy }) =>
+    targetRecord({ name, uid: `uid-${name}`, creationPolicy, deletionPolicy, inputs: inputsOf(base, name) }),
+  )
+  return {
+    ...base,
+    targetMetas: new Map(records.map(({ name, creationPolicy }) => [name, targetMeta(name, creationPolicy)])),
+    record: new Map(records.map((one) => [one.name, one])),
+    ...overrides,
+  }
+}
+
+/** One that an earlier process left in order: nothing is known but the status and what the watch tells. */
+export function restarted(overrides: ObservedInput = {}): Observed {
+  const { expiresAtWall, fingerprint, issuedAtWall } = heldToken()
+  const { credential: given, ...rest } = overrides
+  return synced({
+    sources: undefined,
+    membership: undefined,
+    application: undefined,
+    ...rest,
+    credential: {
+      ...given,
+      status: status({
+        observedGeneration: 1,
+        conditions: [condition('Ready'), condition('RenewalHealthy')],
+        expiresAt: formatTime(expiresAtWall),
+        issuedAt: formatTime(issuedAtWall),
+        nextRenewalAt: formatTime(now + 30 * minuteMs),
+        consecutiveFailures: 0,
+        tokenFingerprint: fingerprint,
+        gateway: gatewayUrl,
+        sources: [{ name: 'enos-app', uid: 'uid-enos-app', resourceVersion: '10' }],
+        targets: [
+          {
+            name: 'enos-token',
+            uid: 'uid-enos-token',
+            resourceVersion: '20',
+            creationPolicy: 'Owner',
+            deletionPolicy: 'Delete',
+            keys: ['accessToken', 'expiresAt'],
+          },
+        ],
+        ...given?.status,
+      }),
+    },
+  })
+}
+
+/** A Secret with its data, as a GET answers it. */
+export function secret(
+  data: Readonly<Record<string, string>> = {},
+  overrides: Partial<Omit<Secret, 'metadata' | 'data'>> & { readonly metadata?: Partial<Secret['metadata']> } = {},
+): Secret {
+  const { metadata: meta, ...rest } = overrides
+  return {
+    type: 'Opaque',
+    ...rest,
+    metadata: {
+      namespace: 'plant-a',
+      name: 'enos-token',
+      uid: 'uid-enos-token',
+      resourceVersion: '20',
+      ...meta,
+    },
+    data: Object.fromEntries(Object.entries(data).map(([key, text]) => [key, Buffer.from(text).toString('base64')])),
+  }
+}
+
+function targetMeta(name: string, creationPolicy: TargetRecord['creationPolicy']): ObjectMetadata {
+  return creationPolicy === 'Owner' ? ownTarget({ name }) : metadata({ name, resourceVersion: '20' })
+}

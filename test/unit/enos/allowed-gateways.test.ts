@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest'
+import { isGatewayAllowed, isGatewayPattern } from '../../../src/enos/allowed-gateways.ts'
+
+describe('isGatewayAllowed', () => {
+  it('allows any gateway where there are no patterns', () => {
+    expect(isGatewayAllowed([], 'https://anything.example')).toBe(true)
+  })
+
+  it.each([
+    ['apim.example.com', 'https://apim.example.com'],
+    ['apim.example.com', 'https://apim.example.com:8443'],
+    ['apim.example.com', 'http://apim.example.com/base'],
+    ['APIM.Example.com', 'https://apim.example.com'],
+    ['apim.example.com:443', 'https://apim.example.com'],
+    ['apim.example.com:80', 'http://apim.example.com'],
+    ['apim.example.com:8443', 'https://apim.example.com:8443/base'],
+    ['*.example.com', 'https://apim.example.com'],
+    ['*.example.com', 'https://a.b.example.com'],
+    ['*.example.com:8443', 'https://apim.example.com:8443'],
+    ['10.0.0.1', 'http://10.0.0.1:8080'],
+    ['[::1]', 'https://[::1]:8443'],
+    ['[::1]:8443', 'https://[::1]:8443'],
+  ])('%s allows %s', (pattern, url) => {
+    expect(isGatewayAllowed([pattern], url)).toBe(true)
+    expect(isGatewayAllowed(['other.example', pattern], url)).toBe(true)
+  })
+
+  it.each([
+    ['apim.example.com', 'https://evil.example.com'],
+    ['apim.example.com', 'https://apim.example.com.evil.example'],
+    ['apim.example.com', 'https://x.apim.example.com'],
+    ['apim.example.com', 'https://evilapim.example.com'],
+    ['apim.example.com:443', 'https://apim.example.com:8443'],
+    ['apim.example.com:443', 'http://apim.example.com'],
+    ['*.example.com', 'https://example.com'],
+    ['*.example.com', 'https://evilexample.com'],
+    ['*.example.com', 'https://example.com.evil.example'],
+    ['*.example.com:443', 'https://apim.example.com:8443'],
+    ['[::1]:8443', 'https://[::1]'],
+    ['*.com', 'https://evil.example/.com'],
+  ])('%s does not allow %s', (pattern, url) => {
+    expect(isGatewayAllowed([pattern], url)).toBe(false)
+  })
+})
+
+describe('isGatewayPattern', () => {
+  it.each(['a', 'apim.example.com', '*.example.com', 'apim.example.com:443', '10.0.0.1:80', '[::1]', '[fe80::1]:80'])(
+    'takes %s',
+    (text) => {
+      expect(isGatewayPattern(text)).toBe(true)
+    },
+  )
+
+  it.each(['', '*', '*.', 'a.*.b', 'https://a', 'a/b', 'a:', 'a:x', 'a b', '-a', 'a-', '.a', 'a@b', 'a:1:2', '::1'])(
+    'does not take "%s"',
+    (text) => {
+      expect(isGatewayPattern(text)).toBe(false)
+    },
+  )
+})

@@ -1,0 +1,492 @@
+import { describe, expect, it } from 'vitest'
+import { ApiError } from '../../../src/kubernetes/errors.ts'
+import {
+  credentials as credentialType,
+  type KubernetesClient,
+  secrets,
+  type WatchEvent,
+} from '../../../src/kubernetes/types.ts'
+import { type Answer, json, kubeconfigFor, type Response, setUpClient, startServer } from './local-server.ts'
+
+const ref = { namespace: 'plant-a', name: 'enos-token' }
+const secret = 's3cr3t-in-a-body'
+const secretBody = { metadata: { name: 'enos-token' }, data: { token: secret } }
+const ok: Answer = (response) => {
+  json(response, 200, { metadata: { name: 'enos-token', resourceVersion: '7' } })
+}
+const protocols = ['HTTP/1.1', 'HTTP/2'] as const
+
+async function errorOf(promise: Promise<unknown>): Promise<ApiError> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (caught: unknown) => caught,
+  )
+  if (!(error instanceof ApiError)) throw new Error('no ApiError was thrown', { cause: error })
+  return error
+}
+
+describe('a call', () => {
+  const calls: readonly {
+    name: string
+    call: (client: KubernetesClient) => Promise<unknown>
+    method: string
+    target: string
+    contentType?: string
+    body?: unknown
+  }[] = [
+    {
+      name: 'get',
+      call: (client) => client.get(secrets, ref),
+      method: 'GET',
+      target: '/api/v1/namespaces/plant-a/secrets/enos-token',
+    },
+    {
+      name: 'get of another group',
+      call: (client) => client.get(credentialType, ref),
+      method: 'GET',
+      target: '/apis/enos.io/v1alpha1/namespaces/plant-a/enosappcredentials/enos-token',
+    },
+    {
+      name: 'list of all namespaces',
+      call: (client) => client.list(secrets, undefined, { limit: 5, continue: 'a/b=', labelSelector: 'a in (b,c)' }),
+      method: 'GET',
+      target: '/api/v1/secrets?limit=5&continue=a%2Fb%3D&labelSelector=a+in+%28b%2Cc%29',
+    },
+    {
+      name: 'create',
+      call: (client) => client.create(secrets, 'plant-a', secretBody),
+      method: 'POST',
+      target: '/api/v1/namespaces/plant-a/secrets?fieldManager=unit-test',
+      contentType: 'application/json',
+      body: secretBody,
+    },
+    {
+      name: 'update',
+      call: (client) => client.update(secrets, ref, secretBody),
+      method: 'PUT',
+      target: '/api/v1/namespaces/plant-a/secrets/enos-token?fieldManager=unit-test',
+      contentType: 'application/json',
+      body: secretBody,
+    },
+    {
+      name: 'merge patch of the status',
+      call: (client) =>
+        client.patch(credentialType, ref, { type: 'merge', body: { status: {} } }, { subresource: 'status' }),
+      method: 'PATCH',
+      target: '/apis/enos.io/v1alpha1/namespaces/plant-a/enosappcredentials/enos-token/status?fieldManager=unit-test',
+      contentType: 'application/merge-patch+json',
+      body: { status: {} },
+    },
+    {
+      name: 'server-side apply',
+      call: (client) =>
+        client.patch(secrets, ref, { type: 'apply', body: secretBody, fieldManager: 'mine:1', force: true }),
+      method: 'PATCH',
+      target: '/api/v1/namespaces/plant-a/secrets/enos-token?fieldManager=mine%3A1&force=true',
+      contentType: 'application/apply-patch+yaml',
+      body: secretBody,
+    },
+    {
+      name: 'delete with preconditions',
+      call: (client) => client.delete(secrets, ref, { preconditions: { uid: 'u', resourceVersion: '7' } }),
+      method: 'DELETE',
+      target: '/api/v1/namespaces/plant-a/secrets/enos-token',
+      contentType: 'application/json',
+      body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid: 'u', resourceVersion: '7' } },
+    },
+  ]
+
+  it.each(calls)('$name goes out as the API server wants it', async ({ call, method, target, contentType, body }) => {
+    const { client, server } = await setUpClient('HTTP/1.1', ok)
+    await call(client)
+    expect(server.received).toHaveLength(1)
+    const [received] = server.received
+    expect(received?.method).toBe(method)
+    expect((received?.url.pathname ?? '') + (received?.url.search ?? '')).toBe(target)
+    expect(received?.headers['user-agent']).toBe('unit-test/1')
+    expect(received?.headers.accept).toBe('application/json')
+    expect(received?.headers['content-type']).toBe(contentType)
+    expect(received?.body === '' ? undefined : JSON.parse(received?.body ?? '')).toEqual(body)
+  })
+
+  it.each(protocols)('gives what was answered, over %s', async (protocol) => {
+    const { client, onAnswer } = await setUpClient(protocol, ok)
+    expect(await client.get(secrets, ref)).toEqual({ metadata: { name: 'enos-token', resourceVersion: '7' } })
+    expect(onAnswer).toHaveBeenCalledExactlyOnceWith({
+      method: 'GET',
+      code: '200',
+      host: expect.stringMatching(/^127\.0\.0\.1:\d+$/) as string,
+    })
+  })
+
+  it('goes below the base path of the server', async () => {
+    const { client, server } = await setUpClient('HTTP/1.1', ok, { basePath: '/k8s/clusters/c-1/' })
+    await client.get(secrets, ref)
+    expect(server.received[0]?.url.pathname).toBe('/k8s/clusters/c-1/api/v1/namespaces/plant-a/secrets/enos-token')
+  })
+
+  it('that lists metadata only asks for nothing else', async () => {
+    const { client, server } = await setUpClient('HTTP/1.1', (response) => {
+      json(response, 200, { metadata: {}, items: [] })
+    })
+    await client.list(secrets, 'plant-a', { metadataOnly: true })
+    expect(server.received[0]?.headers.accept).toBe('application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1')
+  })
+
+  it('shares one connection with all others over HTTP/2', async () => {
+    const { client, server } = await setUpClient('HTTP/2', ok)
+    await client.get(secrets, ref)
+    await Promise.all(Array.from({ length: 50 }, () => client.get(secrets, ref)))
+    expect(server.received).toHaveLength(51)
+    expect(server.connections()).toBe(1)
+  })
+
+  it('uses a connection of HTTP/1.1 again', async () => {
+    const { client, server } = await setUpClient('HTTP/1.1', ok)
+    for (let i = 0; i < 5; i++) await client.get(secrets, ref)
+    expect(server.connections()).toBe(1)
+  })
+})
+
+describe('an error answer', () => {
+  const invalid = {
+    kind: 'Status',
+    code: 422,
+    reason: 'Invalid',
+    message: `Secret "x" is invalid: data: Invalid value: "${secret}"`,
+    details: { causes: [{ field: 'data[token]', message: secret }, { field: '' }, {}], retryAfterSeconds: 3 },
+  }
+
+  it('gives its code, its reason and the paths of fields, and nothing of its texts', async () => {
+    const { client, onAnswer } = await setUpClient('HTTP/1.1', (response) => {
+      json(response, 422, invalid)
+    })
+    const error = await errorOf(client.create(secrets, 'plant-a', secretBody))
+    expect(error).toMatchObject({ code: 422, reason: 'Invalid', fields: ['data[token]'], retryAfterMs: 3000 })
+    expect(error.message).toBe('create secrets plant-a: HTTP 422 Invalid (data[token])')
+    expect(JSON.stringify([error, error.stack, error.cause])).not.toContain(secret)
+    expect(onAnswer).toHaveBeenCalledWith(expect.objectContaining({ code: '422' }))
+  })
+
+  it.each([
+    ['a page of a proxy', `<html>${secret}</html>`],
+    ['nothing', ''],
+    ['null', 'null'],
+    ['a text', `"${secret}"`],
+    ['more than is read', `{"message":"${secret.repeat(100_000)}"}`],
+  ])('whose body is %s has the HTTP status only', async (_what, body) => {
+    const { client } = await setUpClient('HTTP/1.1', (response) => {
+      response.writeHead(502)
+      response.end(body)
+    })
+    const error = await errorOf(client.get(secrets, ref))
+    expect(error.message).toBe('get secrets plant-a/enos-token: HTTP 502 Unknown')
+    expect(JSON.stringify([error, error.stack])).not.toContain(secret)
+  })
+
+  it.each([
+    ['12', 12_000],
+    ['0', 0],
+    ['Thu, 01 Jan 2026 00:00:30 GMT', 30_000],
+    ['Wed, 31 Dec 2025 00:00:00 GMT', 0],
+    ['soon', undefined],
+  ])('says by Retry-After: %s how long to wait', async (header, expectedMs) => {
+    const { client } = await setUpClient('HTTP/1.1', (response) => {
+      json(response, 429, { reason: 'TooManyRequests' }, { 'retry-after': header })
+    })
+    const error = await errorOf(client.get(secrets, ref))
+    expect(error).toMatchObject({ code: 429, reason: 'TooManyRequests' })
+    expect(error.retryAfterMs).toBe(expectedMs)
+  })
+
+  it('is not retried, whatever it is', async () => {
+    for (const code of [409, 429, 500, 503]) {
+      const { client, server } = await setUpClient('HTTP/1.1', (response) => {
+        json(response, code, {}, { 'retry-after': '0' })
+      })
+      expect((await errorOf(client.update(secrets, ref, secretBody))).code).toBe(code)
+      expect(server.received).toHaveLength(1)
+    }
+  })
+
+  it('is what an answer with 200 that is no JSON counts as, quoting nothing of it', async () => {
+    const { client } = await setUpClient('HTTP/1.1', (response) => {
+      response.writeHead(200)
+      response.end(`{"data": ${secret}`)
+    })
+    const error = await errorOf(client.get(secrets, ref))
+    expect(error).toMatchObject({ code: 0, reason: 'NotJson' })
+    expect(JSON.stringify([error, error.stack, error.cause])).not.toContain(secret)
+  })
+})
+
+describe('no answer', () => {
+  it.each(protocols)('in time is a Timeout, over %s', async (protocol) => {
+    const arrived = Promise.withResolvers<undefined>()
+    const { client, clock } = await setUpClient(protocol, () => {
+      arrived.resolve(undefined)
+    })
+    const failed = errorOf(client.get(secrets, ref, { timeoutMs: 5000 }))
+    await arrived.promise
+    await clock.advance(5000)
+    expect(await failed).toMatchObject({ code: 0, reason: 'Timeout' })
+    expect(clock.pendingTimers).toBe(0)
+  })
+
+  it('is what a body counts as that does not end in time', async () => {
+    const arrived = Promise.withResolvers<undefined>()
+    const { client, clock } = await setUpClient('HTTP/1.1', (response) => {
+      response.writeHead(200)
+      response.write('{"metadata":')
+      arrived.resolve(undefined)
+    })
+    const failed = errorOf(client.get(secrets, ref))
+    await arrived.promise
+    await clock.advance(29_999)
+    await clock.advance(1)
+    expect(await failed).toMatchObject({ code: 0, reason: 'Timeout' })
+  })
+
+  it('is waited for when the caller aborts: Aborted', async () => {
+    const arrived = Promise.withResolvers<undefined>()
+    const { client } = await setUpClient('HTTP/1.1', () => {
+      arrived.resolve(undefined)
+    })
+    const aborter = new AbortController()
+    const failed = errorOf(client.get(secrets, ref, { signal: aborter.signal }))
+    await arrived.promise
+    aborter.abort(new Error(secret))
+    const error = await failed
+    expect(error).toMatchObject({ code: 0, reason: 'Aborted' })
+    expect(error.message).not.toContain(secret)
+  })
+
+  it('is sent for when the caller has aborted before', async () => {
+    const { client, server } = await setUpClient('HTTP/1.1', ok)
+    expect(await errorOf(client.get(secrets, ref, { signal: AbortSignal.abort() }))).toMatchObject({
+      code: 0,
+      reason: 'Aborted',
+    })
+    expect(server.received).toHaveLength(0)
+  })
+
+  it('over a connection that breaks says so and is not sent for again', async () => {
+    const arrived = Promise.withResolvers<undefined>()
+    const { client, server, onAnswer } = await setUpClient('HTTP/1.1', () => {
+      arrived.resolve(undefined)
+    })
+    const failed = errorOf(client.create(secrets, 'plant-a', secretBody))
+    await arrived.promise
+    server.cut()
+    const error = await failed
+    expect(error.code).toBe(0)
+    expect(error.reason).toMatch(/^(?:UND_ERR_SOCKET|ECONNRESET)$/)
+    expect(server.received).toHaveLength(1)
+    expect(onAnswer).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ method: 'POST', code: '<error>' }))
+  })
+
+  it('of a server that is not there is ECONNREFUSED', async () => {
+    const { client } = await setUpClient('HTTP/1.1', ok, { load: () => kubeconfigFor('http://127.0.0.1:1') })
+    expect(await errorOf(client.get(secrets, ref))).toMatchObject({ code: 0, reason: 'ECONNREFUSED' })
+  })
+
+  it('comes from a server whose certificate is not trusted', async () => {
+    const { client, server } = await setUpClient('HTTP/2', ok, {
+      load: (url) => {
+        const config = kubeconfigFor(url)
+        const [cluster] = config.clusters
+        if (cluster === undefined) throw new Error('no cluster')
+        const { caData: _ca, ...untrusted } = cluster
+        config.clusters = [untrusted]
+        return config
+      },
+    })
+    const error = await errorOf(client.get(secrets, ref))
+    expect(error.code).toBe(0)
+    expect(error.reason).toMatch(/SELF_SIGNED|UNABLE_TO_VERIFY/)
+    expect(server.received).toHaveLength(0)
+  })
+
+  it('comes while the credentials cannot be had; their error is not quoted', async () => {
+    const server = await startServer('HTTP/1.1', ok)
+    const { client } = await setUpClient('HTTP/1.1', ok, {
+      load: () => {
+        const config = kubeconfigFor(server.url)
+        config.applyToHTTPSOptions = () => Promise.reject(new Error(`the command put out ${secret}`))
+        return config
+      },
+    })
+    const error = await errorOf(client.get(secrets, ref))
+    expect(error).toMatchObject({ code: 0, reason: 'ConnectionFailed' })
+    expect(JSON.stringify([error, error.stack, error.cause])).not.toContain(secret)
+  })
+})
+
+describe('401', () => {
+  const check =
+    (accepted: string): Answer =>
+    (response, { headers }) => {
+      if (headers.authorization === `Bearer ${accepted}`) json(response, 200, { metadata: {} })
+      else json(response, 401, { reason: 'Unauthorized' })
+    }
+
+  it.each(protocols)('has the credentials read again, and the call sent once more, over %s', async (protocol) => {
+    let token = 'old'
+    const { client, clock, server, load, onAnswer } = await setUpClient(protocol, check('new'), {
+      load: (url) => kubeconfigFor(url, { token }),
+    })
+    await clock.advance(2000)
+    token = 'new'
+    await client.create(secrets, 'plant-a', secretBody)
+    expect(load).toHaveBeenCalledTimes(2)
+    expect(server.received.map(({ headers }) => headers.authorization)).toEqual(['Bearer old', 'Bearer new'])
+    expect(server.received.map(({ body }) => body)).toEqual([JSON.stringify(secretBody), JSON.stringify(secretBody)])
+    expect(onAnswer.mock.calls).toMatchObject([[{ code: '401' }], [{ code: '200' }]])
+  })
+
+  it('a second time is the answer', async () => {
+    const { client, clock, server } = await setUpClient('HTTP/1.1', check('never'))
+    await clock.advance(2000)
+    expect(await errorOf(client.get(secrets, ref))).toMatchObject({ code: 401, reason: 'Unauthorized' })
+    expect(server.received).toHaveLength(2)
+  })
+
+  it('to a watch is cured as well', async () => {
+    let token = 'old'
+    const { client, clock } = await setUpClient(
+      'HTTP/1.1',
+      (response, { headers }) => {
+        if (headers.authorization === 'Bearer new') response.end()
+        else json(response, 401, {})
+      },
+      { load: (url) => kubeconfigFor(url, { token }) },
+    )
+    await clock.advance(2000)
+    token = 'new'
+    const options = { resourceVersion: '1', timeoutSeconds: 300, signal: new AbortController().signal }
+    expect(await Array.fromAsync(client.watch(secrets, undefined, options))).toEqual([])
+  })
+})
+
+describe('a watch', () => {
+  const event = (type: string, resourceVersion: number) => ({
+    type,
+    object: { metadata: { name: 'enos-token', resourceVersion: String(resourceVersion) } },
+  })
+
+  /** A watch whose server end is in the test's hands. */
+  async function open(protocol: (typeof protocols)[number] = 'HTTP/1.1', options: { metadataOnly?: boolean } = {}) {
+    const arrived = Promise.withResolvers<Response>()
+    const setup = await setUpClient(
+      protocol,
+      (response) => {
+        response.writeHead(200)
+        response.write('\n')
+        arrived.resolve(response)
+      },
+      { silenceLimitMs: 150_000 },
+    )
+    const aborter = new AbortController()
+    const events = setup.client
+      .watch(secrets, 'plant-a', { resourceVersion: '41', timeoutSeconds: 300, signal: aborter.signal, ...options })
+      [Symbol.asyncIterator]()
+    const first = events.next()
+    const response = await arrived.promise
+    const send = (text: unknown): void => void response.write(`${JSON.stringify(text)}\n`)
+    return { ...setup, aborter, events, first, response, send }
+  }
+
+  it('asks for bookmarks, from where the caller says', async () => {
+    const { server, response, first } = await open()
+    response.end()
+    await first
+    expect(Object.fromEntries(server.received[0]?.url.searchParams ?? [])).toEqual({
+      watch: 'true',
+      allowWatchBookmarks: 'true',
+      resourceVersion: '41',
+      timeoutSeconds: '300',
+    })
+    expect(server.received[0]?.url.pathname).toBe('/api/v1/namespaces/plant-a/secrets')
+  })
+
+  it('of metadata only asks for nothing else', async () => {
+    const { server, response, first } = await open('HTTP/1.1', { metadataOnly: true })
+    response.end()
+    await first
+    expect(server.received[0]?.headers.accept).toBe('application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1')
+  })
+
+  it.each(protocols)('gives each event as it comes, and ends when the server ends it, over %s', async (protocol) => {
+    const { clock, events, first, response, send } = await open(protocol)
+    send(event('ADDED', 42))
+    expect(await first).toEqual({ done: false, value: event('ADDED', 42) })
+    send(event('BOOKMARK', 50))
+    expect((await events.next()).value).toEqual(event('BOOKMARK', 50))
+    response.end()
+    expect((await events.next()).done).toBe(true)
+    expect(clock.pendingTimers).toBe(0)
+  })
+
+  it('throws what an ERROR event says, without its text', async () => {
+    const { first, send } = await open()
+    send({ type: 'ERROR', object: { kind: 'Status', code: 410, reason: 'Expired', message: secret } })
+    const error = await errorOf(first)
+    expect(error).toMatchObject({ code: 410, reason: 'Expired' })
+    expect(error.message).toBe('watch secrets plant-a: HTTP 410 Expired')
+  })
+
+  it('throws what is answered instead of events', async () => {
+    const { client } = await setUpClient('HTTP/1.1', (response) => {
+      json(response, 410, { reason: 'Gone', message: secret })
+    })
+    const options = { resourceVersion: '1', timeoutSeconds: 300, signal: new AbortController().signal }
+    const error = await errorOf(Array.fromAsync(client.watch(secrets, undefined, options)))
+    expect(error.message).toBe('watch secrets: HTTP 410 Gone')
+  })
+
+  it('that is silent for too long is dead', async () => {
+    const { clock, events, first, send } = await open()
+    await clock.advance(149_999)
+    send(event('ADDED', 42))
+    await first
+    const second = errorOf(events.next() as Promise<IteratorResult<WatchEvent<never>>>)
+    await clock.advance(149_999)
+    expect(clock.pendingTimers).toBe(1)
+    await clock.advance(1)
+    expect(await second).toMatchObject({ code: 0, reason: 'Timeout' })
+    expect(clock.pendingTimers).toBe(0)
+  })
+
+  it('ends with Aborted when its signal aborts', async () => {
+    const { aborter, clock, first } = await open()
+    aborter.abort()
+    expect(await errorOf(first)).toMatchObject({ code: 0, reason: 'Aborted' })
+    expect(clock.pendingTimers).toBe(0)
+  })
+
+  it('that breaks is no end', async () => {
+    const { first, server, events, send } = await open()
+    send(event('ADDED', 42))
+    await first
+    const next = errorOf(events.next() as Promise<IteratorResult<WatchEvent<never>>>)
+    server.cut()
+    expect((await next).code).toBe(0)
+  })
+
+  it('that sends no JSON quotes nothing of it', async () => {
+    const { first, response } = await open()
+    response.write(`{"data": ${secret}}\n`)
+    const error = await errorOf(first)
+    expect(error).toMatchObject({ code: 0, reason: 'NotJson' })
+    expect(JSON.stringify([error, error.stack, error.cause])).not.toContain(secret)
+  })
+
+  it('is ended at the server when its reader stops', async () => {
+    const { events, first, response, send } = await open()
+    const closed = new Promise((resolve) => (response as unknown as NodeJS.EventEmitter).on('close', resolve))
+    send(event('ADDED', 42))
+    await first
+    await events.return?.(undefined)
+    await closed
+  })
+})

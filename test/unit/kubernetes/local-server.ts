@@ -1,0 +1,113 @@
+import { createServer as createHttp1, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
+import type { AddressInfo, Socket } from 'node:net'
+import { KubeConfig } from '@kubernetes/client-node'
+import { onTestFinished, vi } from 'vitest'
+import { Credentials } from '../../../src/kubernetes/credentials.ts'
+import { HttpKubernetesClient } from '../../../src/kubernetes/http-client.ts'
+import { Transport } from '../../../src/kubernetes/transport.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+import { selfSigned } from '../simulator/certificate.ts'
+
+export type Request = IncomingMessage | Http2ServerRequest
+/** What both protocols can do. */
+export type Response = Pick<ServerResponse, 'writeHead' | 'write' | 'end'>
+
+export interface Received {
+  readonly method: string
+  readonly url: URL
+  readonly headers: Request['headers']
+  readonly body: string
+}
+
+export type Answer = (response: Response, received: Received, count: number) => void
+
+export type Protocol = 'HTTP/1.1' | 'HTTP/2'
+
+const certificate = selfSigned()
+
+/** A real server on a free port of 127.0.0.1, until the test is over. */
+export async function startServer(protocol: Protocol, answer: Answer) {
+  const received: Received[] = []
+  const handle = (request: Request, response: ServerResponse | Http2ServerResponse): void => {
+    let body = ''
+    request.on('data', (chunk: Buffer) => (body += chunk.toString()))
+    request.on('end', () => {
+      const url = new URL(request.url ?? '', 'http://local')
+      const one = { method: request.method ?? '', url, headers: request.headers, body }
+      answer(response as Response, one, received.push(one))
+    })
+  }
+  const server = protocol === 'HTTP/2' ? createSecureServer(certificate, handle) : createHttp1(handle)
+  const sockets = new Set<Socket>()
+  let connections = 0
+  server.on(protocol === 'HTTP/2' ? 'secureConnection' : 'connection', (socket: Socket) => {
+    connections++
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `${protocol === 'HTTP/2' ? 'https' : 'http'}://127.0.0.1:${port}`,
+    received,
+    connections: () => connections,
+    /** Breaks every connection. */
+    cut: () => {
+      for (const socket of sockets) socket.destroy()
+    },
+  }
+}
+
+/** A kubeconfig for such a server. */
+export function kubeconfigFor(server: string, user: { token?: string; password?: string } = {}): KubeConfig {
+  const config = new KubeConfig()
+  const { token, password } = user
+  config.loadFromClusterAndUser(
+    { name: 'local', server, skipTLSVerify: false, caData: Buffer.from(certificate.cert).toString('base64') },
+    {
+      name: 'operator',
+      ...(token === undefined ? {} : { token }),
+      ...(password === undefined ? {} : { username: 'operator', password }),
+    },
+  )
+  return config
+}
+
+/** A client of such a server, until the test is over. Time stands still unless the test moves it. */
+export async function setUpClient(
+  protocol: Protocol,
+  answer: Answer,
+  options: {
+    readonly load?: (url: string) => KubeConfig
+    readonly basePath?: string
+    readonly silenceLimitMs?: number
+  } = {},
+) {
+  const server = await startServer(protocol, answer)
+  const clock = new FakeClock()
+  const onAnswer = vi.fn()
+  const url = server.url + (options.basePath ?? '')
+  const load = vi.fn(() => (options.load ?? kubeconfigFor)(url))
+  const credentials = new Credentials(load, clock)
+  const transport = new Transport({ credentials, clock, userAgent: 'unit-test/1', onAnswer })
+  onTestFinished(() => transport.close())
+  const { silenceLimitMs } = options
+  const client = new HttpKubernetesClient({
+    transport,
+    clock,
+    fieldManager: 'unit-test',
+    ...(silenceLimitMs === undefined ? {} : { silenceLimitMs }),
+  })
+  return { server, clock, client, transport, credentials, load, onAnswer }
+}
+
+/** An answer of JSON. */
+export function json(response: Response, code: number, body: unknown, headers: Record<string, string> = {}): void {
+  response.writeHead(code, { 'content-type': 'application/json', ...headers })
+  response.end(JSON.stringify(body))
+}

@@ -1,0 +1,437 @@
+import { describe, expect, it, vi } from 'vitest'
+import { ApiError } from '../../../src/kubernetes/errors.ts'
+import { Reflector, type ReflectorOptions } from '../../../src/kubernetes/reflector.ts'
+import { Store, type Stored } from '../../../src/kubernetes/store.ts'
+import {
+  type KubernetesClient,
+  type KubernetesObject,
+  type ListOptions,
+  type ObjectList,
+  secrets,
+  type WatchEvent,
+  type WatchOptions,
+} from '../../../src/kubernetes/types.ts'
+import type { Log } from '../../../src/telemetry/logger.ts'
+import { FakeClock, settle } from '../../support/fake-clock.ts'
+
+const second = 1000
+
+function object(name: string, resourceVersion: number): KubernetesObject {
+  return { metadata: { namespace: 'plant-a', name, uid: `uid-${name}`, resourceVersion: String(resourceVersion) } }
+}
+
+const stored = ({ metadata }: KubernetesObject): Stored => ({
+  namespace: metadata.namespace ?? '',
+  name: metadata.name ?? '',
+  uid: metadata.uid ?? '',
+  resourceVersion: metadata.resourceVersion ?? '',
+})
+
+function page(resourceVersion: number, names: readonly string[], next?: string): ObjectList<KubernetesObject> {
+  const items = names.map((name) => object(name, resourceVersion))
+  return {
+    metadata: { resourceVersion: String(resourceVersion), ...(next === undefined ? {} : { continue: next }) },
+    items,
+  }
+}
+
+const failure = (code: number, retryAfterMs?: number): ApiError =>
+  new ApiError('list secrets', { code, reason: `Reason${code}`, retryAfterMs })
+
+/** A watch that the test feeds; as the client's, it throws when its signal aborts. */
+class Feed {
+  readonly options: WatchOptions
+  readonly #waiting: (() => void)[] = []
+  readonly #queue: (WatchEvent<KubernetesObject> | Error | 'end')[] = []
+
+  constructor(options: WatchOptions) {
+    this.options = options
+    options.signal.addEventListener('abort', () => {
+      this.#push(new ApiError('watch secrets', { code: 0, reason: 'Aborted' }))
+    })
+  }
+
+  async send(type: WatchEvent<KubernetesObject>['type'], subject: KubernetesObject): Promise<void> {
+    this.#push({ type, object: subject })
+    await settle()
+  }
+
+  async end(): Promise<void> {
+    this.#push('end')
+    await settle()
+  }
+
+  async fail(error: Error): Promise<void> {
+    this.#push(error)
+    await settle()
+  }
+
+  async *events(): AsyncGenerator<WatchEvent<KubernetesObject>> {
+    while (true) {
+      while (this.#queue.length === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+      const next = this.#queue.shift()
+      if (next === 'end') return
+      if (next instanceof Error) throw next
+      if (next !== undefined) yield next
+    }
+  }
+
+  #push(next: WatchEvent<KubernetesObject> | Error | 'end'): void {
+    this.#queue.push(next)
+    for (const wake of this.#waiting.splice(0)) wake()
+  }
+}
+
+type Lists = (options: ListOptions, call: number) => ObjectList<KubernetesObject> | Error
+
+/** A reflector that runs against lists by script and watches by hand. */
+async function setUp(lists: Lists, more: Partial<ReflectorOptions<KubernetesObject, Stored>> = {}) {
+  const clock = new FakeClock()
+  const store = new Store()
+  const listed: ListOptions[] = []
+  const feeds: Feed[] = []
+  const log = { info: vi.fn(), warn: vi.fn() }
+  const client = {
+    list: (_type: unknown, _namespace: unknown, options: ListOptions = {}) => {
+      listed.push(options)
+      const answer = lists(options, listed.length)
+      return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer)
+    },
+    watch: (_type: unknown, _namespace: unknown, options: WatchOptions) => {
+      const feed = new Feed(options)
+      feeds.push(feed)
+      return feed.events()
+    },
+  } as Pick<KubernetesClient, 'list' | 'watch'>
+  const reflector = new Reflector({
+    client,
+    type: secrets,
+    namespace: undefined,
+    transform: stored,
+    store,
+    clock,
+    random: () => 0,
+    log: log as unknown as Log,
+    ...more,
+  })
+  const aborter = new AbortController()
+  const ended = reflector.run(aborter.signal)
+  await settle()
+  const feed = (): Feed => {
+    const last = feeds.at(-1)
+    if (last === undefined) throw new Error('no watch was opened')
+    return last
+  }
+  return { clock, store, listed, feeds, feed, log, reflector, aborter, ended }
+}
+
+describe('the list', () => {
+  it('is read page by page, and put into the store when it is complete', async () => {
+    const { listed, reflector, feed, store } = await setUp(
+      ({ continue: next }) =>
+        next === undefined
+          ? page(10, ['a', 'b'], 'two')
+          : next === 'two'
+            ? page(10, ['c'], 'three')
+            : page(10, ['d'], ''),
+      { pageSize: 2 },
+    )
+    expect(listed).toMatchObject([{ limit: 2 }, { limit: 2, continue: 'two' }, { limit: 2, continue: 'three' }])
+    expect([...store.keys()]).toEqual(['plant-a/a', 'plant-a/b', 'plant-a/c', 'plant-a/d'])
+    expect(reflector.hasSynced()).toBe(true)
+    expect(feed().options.resourceVersion).toBe('10')
+  })
+
+  it('never asks for an old state', async () => {
+    const { listed } = await setUp(() => page(10, []))
+    expect(listed[0]?.resourceVersion).toBeUndefined()
+  })
+
+  it.each([true, false])('and the watch ask for metadata only: %s', async (metadataOnly) => {
+    const { listed, feed } = await setUp(() => page(10, []), { metadataOnly })
+    expect(listed[0]?.metadataOnly).toBe(metadataOnly)
+    expect(feed().options.metadataOnly).toBe(metadataOnly)
+  })
+
+  it('that fails in the middle changes nothing in the store', async () => {
+    const { store, reflector, feeds } = await setUp(({ continue: next }) =>
+      next === undefined ? page(10, ['a'], 'two') : failure(500),
+    )
+    expect(store.size).toBe(0)
+    expect(reflector.hasSynced()).toBe(false)
+    expect(feeds).toHaveLength(0)
+  })
+
+  it('of one namespace leaves what the store has of others', async () => {
+    const store = new Store()
+    store.upsert({ namespace: 'plant-b', name: 'x', uid: 'x', resourceVersion: '1' })
+    await setUp(() => page(10, ['a']), { store, namespace: 'plant-a' })
+    expect([...store.keys()].toSorted()).toEqual(['plant-a/a', 'plant-b/x'])
+  })
+})
+
+describe('synced', () => {
+  it('resolves with the first complete list, for whoever asks before or after', async () => {
+    const { clock, reflector } = await setUp((_options, call) => (call === 1 ? failure(503) : page(10, [])))
+    const before = vi.fn()
+    void reflector.synced().then(before)
+    await settle()
+    expect(before).not.toHaveBeenCalled()
+    expect(reflector.hasSynced()).toBe(false)
+    await clock.advance(second)
+    expect(before).toHaveBeenCalledOnce()
+    await reflector.synced()
+    expect(reflector.hasSynced()).toBe(true)
+  })
+
+  it('stays so through later failures', async () => {
+    const { reflector, feed } = await setUp((_options, call) => (call === 1 ? page(10, []) : failure(500)))
+    await feed().fail(failure(410))
+    expect(reflector.hasSynced()).toBe(true)
+  })
+})
+
+describe('the watch', () => {
+  it('brings what is added, changed and deleted into the store', async () => {
+    const { store, feed } = await setUp(() => page(10, ['a']))
+    await feed().send('ADDED', object('b', 11))
+    await feed().send('MODIFIED', object('a', 12))
+    expect([...store.values()].map(({ name, resourceVersion }) => [name, resourceVersion])).toEqual([
+      ['a', '12'],
+      ['b', '11'],
+    ])
+    await feed().send('DELETED', object('b', 13))
+    expect([...store.keys()]).toEqual(['plant-a/a'])
+  })
+
+  it.each([
+    [0, 300],
+    [0.5, 450],
+    [0.999, 600],
+  ])('is asked to last 5 to 10 minutes: with %d, %d s', async (share, seconds) => {
+    const { feed } = await setUp(() => page(10, []), { random: () => share })
+    expect(feed().options.timeoutSeconds).toBe(seconds)
+  })
+
+  it('that ends is opened again at once, from the last bookmark, without a list', async () => {
+    const { clock, store, listed, feeds, feed } = await setUp(() => page(10, []))
+    await feed().send('ADDED', object('a', 11))
+    await feed().send('BOOKMARK', { metadata: { resourceVersion: '40' } })
+    await clock.advance(300 * second)
+    await feed().end()
+    expect(feeds.map(({ options }) => options.resourceVersion)).toEqual(['10', '40'])
+    expect(listed).toHaveLength(1)
+    expect([...store.keys()]).toEqual(['plant-a/a'])
+  })
+
+  it('goes on from the last event where no bookmark came', async () => {
+    const { clock, feeds, feed } = await setUp(() => page(10, []))
+    await feed().send('ADDED', object('a', 11))
+    await feed().fail(failure(0))
+    await clock.advance(second)
+    expect(feeds.at(-1)?.options.resourceVersion).toBe('11')
+  })
+
+  it('that the server ends at once is not opened in a hot loop', async () => {
+    const { clock, feeds, feed } = await setUp(() => page(10, []))
+    const counts: number[] = []
+    for (let i = 0; i < 4; i++) {
+      await feed().end()
+      counts.push(feeds.length)
+      await clock.advance(800 * 2 ** i - 1)
+      counts.push(feeds.length)
+      await clock.advance(1)
+    }
+    expect(counts).toEqual([1, 1, 2, 2, 3, 3, 4, 4])
+  })
+})
+
+describe('410 Gone', () => {
+  it('to a watch leads to a new list at once, which makes up for what was missed', async () => {
+    const { store, listed, feeds, feed } = await setUp((_options, call) =>
+      call === 1 ? page(10, ['a', 'b']) : page(20, ['b', 'c']),
+    )
+    await feed().fail(failure(410))
+    expect(listed).toHaveLength(2)
+    expect([...store.keys()].toSorted()).toEqual(['plant-a/b', 'plant-a/c'])
+    expect(feeds.at(-1)?.options.resourceVersion).toBe('20')
+  })
+
+  it('to each list is not asked about in a hot loop', async () => {
+    const { clock, listed } = await setUp(() => failure(410))
+    // The first is cured by another list; only then there is a reason to wait.
+    expect(listed).toHaveLength(2)
+    await clock.advance(60 * second)
+    expect(listed.length).toBeLessThan(10)
+    expect(listed.length).toBeGreaterThan(4)
+  })
+
+  it('to each watch is not asked about in a hot loop either', async () => {
+    const { clock, listed, feed } = await setUp(() => page(10, []))
+    await feed().fail(failure(410))
+    expect(listed).toHaveLength(2)
+    await feed().fail(failure(410))
+    expect(listed).toHaveLength(2)
+    await clock.advance(1600)
+    expect(listed).toHaveLength(3)
+  })
+
+  it('in the middle of the pages starts them anew', async () => {
+    const { store, listed } = await setUp((_options, call) =>
+      call === 1 ? page(10, ['a'], 'two') : call === 2 ? failure(410) : page(20, ['b']),
+    )
+    expect(listed.map(({ continue: next }) => next)).toEqual([undefined, 'two', undefined])
+    expect([...store.keys()]).toEqual(['plant-a/b'])
+  })
+})
+
+describe('any other failure', () => {
+  it('is retried for ever, later each time, up to 30 s', async () => {
+    const { clock, listed, aborter, ended } = await setUp(() => failure(503))
+    for (const delayMs of [800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]) {
+      const before = listed.length
+      await clock.advance(delayMs - 1)
+      expect(listed).toHaveLength(before)
+      await clock.advance(1)
+      expect(listed).toHaveLength(before + 1)
+    }
+    aborter.abort()
+    await ended
+  })
+
+  it('is retried no sooner than Retry-After asks', async () => {
+    const { clock, listed } = await setUp((_options, call) => (call === 1 ? failure(429, 7 * second) : page(10, [])))
+    await clock.advance(7 * second - 1)
+    expect(listed).toHaveLength(1)
+    await clock.advance(1)
+    expect(listed).toHaveLength(2)
+  })
+
+  it('of a watch leads to another watch from where it was, not to a list', async () => {
+    const { clock, listed, feeds, feed } = await setUp(() => page(10, []))
+    await feed().fail(failure(500))
+    expect(feeds).toHaveLength(1)
+    await clock.advance(800)
+    expect(feeds).toHaveLength(2)
+    expect(feeds[1]?.options.resourceVersion).toBe('10')
+    expect(listed).toHaveLength(1)
+  })
+
+  it('is a first one again once the watch has brought something', async () => {
+    const { clock, feeds, feed } = await setUp(() => page(10, []))
+    for (const delayMs of [800, 1600]) {
+      await feed().fail(failure(0))
+      await clock.advance(delayMs)
+    }
+    await feed().send('BOOKMARK', { metadata: { resourceVersion: '11' } })
+    await feed().fail(failure(0))
+    const before = feeds.length
+    await clock.advance(800)
+    expect(feeds).toHaveLength(before + 1)
+  })
+
+  it('is a first one again after a minute of healthy silence', async () => {
+    const { clock, feeds, feed } = await setUp(() => page(10, []))
+    for (const delayMs of [800, 1600]) {
+      await feed().fail(failure(0))
+      await clock.advance(delayMs)
+    }
+    await clock.advance(60 * second)
+    await feed().fail(failure(0))
+    const before = feeds.length
+    await clock.advance(800)
+    expect(feeds).toHaveLength(before + 1)
+  })
+
+  it('is logged once for its kind, and so is that it works again', async () => {
+    const { clock, log } = await setUp((_options, call) => (call <= 3 ? failure(503) : page(10, [])))
+    await clock.advance(20 * second)
+    expect(log.warn).toHaveBeenCalledExactlyOnceWith(
+      { resource: 'secrets', detail: 'list secrets: HTTP 503 Reason503' },
+      'list or watch failed; trying again',
+    )
+  })
+
+  it('is logged again after it was over in between', async () => {
+    const { clock, log, feed } = await setUp(() => page(10, []))
+    await feed().fail(failure(500))
+    await clock.advance(second)
+    expect(log.info).not.toHaveBeenCalled()
+    await feed().send('BOOKMARK', { metadata: { resourceVersion: '11' } })
+    expect(log.info).toHaveBeenCalledOnce()
+    await feed().fail(failure(500))
+    expect(log.warn).toHaveBeenCalledTimes(2)
+  })
+
+  it('of the transform is survived as well', async () => {
+    const { clock, reflector } = await setUp(() => page(10, ['a']), {
+      transform: vi.fn(stored).mockImplementationOnce(() => {
+        throw new Error('odd')
+      }),
+    })
+    expect(reflector.hasSynced()).toBe(false)
+    await clock.advance(second)
+    expect(reflector.hasSynced()).toBe(true)
+  })
+})
+
+describe('run', () => {
+  it('ends when its signal aborts during a watch, without a word', async () => {
+    const { aborter, ended, log, clock } = await setUp(() => page(10, []))
+    aborter.abort()
+    await ended
+    expect(log.warn).not.toHaveBeenCalled()
+    expect(clock.pendingTimers).toBe(0)
+  })
+
+  it('ends when its signal aborts during a pause', async () => {
+    const { aborter, clock, ended, listed } = await setUp(() => failure(503))
+    aborter.abort()
+    await ended
+    expect(clock.pendingTimers).toBe(0)
+    expect(listed).toHaveLength(1)
+  })
+
+  it('leaves the store alone when its signal aborts during a list', async () => {
+    const stop = new AbortController()
+    const store = new Store()
+    const reflector = new Reflector({
+      client: {
+        list: (() => {
+          stop.abort()
+          return Promise.resolve(page(10, ['a']))
+        }) as KubernetesClient['list'],
+        watch: () => {
+          throw new Error('a watch was opened after the end')
+        },
+      },
+      type: secrets,
+      namespace: undefined,
+      transform: stored,
+      store,
+      clock: new FakeClock(),
+      random: () => 0,
+      log: {} as Log,
+    })
+    await reflector.run(stop.signal)
+    expect(store.size).toBe(0)
+    expect(reflector.hasSynced()).toBe(false)
+  })
+})
+
+describe('lastContactAt', () => {
+  it('moves on with each event, bookmark and attempt, and stands still while nothing is heard', async () => {
+    const { clock, reflector, feed } = await setUp(() => page(10, []))
+    const startedAt = clock.now()
+    expect(reflector.lastContactAt).toBe(startedAt)
+    await clock.advance(40 * second)
+    expect(reflector.lastContactAt).toBe(startedAt)
+    await feed().send('BOOKMARK', { metadata: { resourceVersion: '11' } })
+    expect(reflector.lastContactAt).toBe(startedAt + 40 * second)
+    await clock.advance(5 * second)
+    await feed().fail(failure(500))
+    expect(reflector.lastContactAt).toBe(startedAt + 45 * second)
+    await clock.advance(second)
+    expect(reflector.lastContactAt).toBe(startedAt + 45.8 * second)
+  })
+})

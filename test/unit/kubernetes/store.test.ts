@@ -1,0 +1,176 @@
+import fc from 'fast-check'
+import { describe, expect, it, vi } from 'vitest'
+import { isNewer, Store, type Stored } from '../../../src/kubernetes/store.ts'
+
+interface Item extends Stored {
+  readonly values?: readonly string[]
+}
+
+function item(name: string, resourceVersion: number, more: Partial<Item> = {}): Item {
+  return { namespace: 'plant-a', name, uid: `uid-${name}`, resourceVersion: String(resourceVersion), ...more }
+}
+
+describe('isNewer', () => {
+  it.each([
+    ['10', '9', true],
+    ['9', '10', false],
+    ['10', '10', false],
+    ['18446744073709551615', '9007199254740993', true],
+    ['9007199254740993', '9007199254740992', true],
+    // What is no number cannot be compared: the last word counts.
+    ['abc', '10', true],
+    ['10', 'abc', true],
+    ['', '10', true],
+  ])('of %j than %j is %s', (resourceVersion, than, expected) => {
+    expect(isNewer(resourceVersion, than)).toBe(expected)
+  })
+
+  it('orders as numbers are ordered', () => {
+    fc.assert(
+      fc.property(fc.bigInt({ min: 0n, max: 2n ** 64n }), fc.bigInt({ min: 0n, max: 2n ** 64n }), (a, b) => {
+        expect(isNewer(String(a), String(b))).toBe(a > b)
+      }),
+    )
+  })
+})
+
+describe('upsert', () => {
+  it('takes in what is newer and nothing else, and tells of it', () => {
+    const store = new Store<Item>()
+    const told = vi.fn()
+    store.subscribe(told)
+    store.upsert(item('a', 9))
+    store.upsert(item('a', 10))
+    store.upsert(item('a', 9))
+    store.upsert(item('a', 10))
+    expect(store.get('plant-a/a')?.resourceVersion).toBe('10')
+    expect(told.mock.calls).toEqual([['plant-a/a'], ['plant-a/a']])
+  })
+
+  it('knows objects of one name in two namespaces apart', () => {
+    const store = new Store<Item>()
+    store.upsert(item('a', 1))
+    store.upsert(item('a', 2, { namespace: 'plant-b' }))
+    expect([...store.keys()].toSorted()).toEqual(['plant-a/a', 'plant-b/a'])
+    expect([...store.values()]).toHaveLength(2)
+    expect(store.size).toBe(2)
+  })
+
+  it('tells after the object is there', () => {
+    const store = new Store<Item>()
+    const seen: (string | undefined)[] = []
+    store.subscribe((key) => seen.push(store.get(key)?.resourceVersion))
+    store.upsert(item('a', 1))
+    store.remove(item('a', 2))
+    expect(seen).toEqual(['1', undefined])
+  })
+})
+
+describe('remove', () => {
+  it('takes an object out, by its name alone or with uid and resourceVersion', () => {
+    const store = new Store<Item>()
+    for (const object of [item('a', 1), { namespace: 'plant-a', name: 'a' }, item('a', 1, { uid: 'uid-a' })]) {
+      store.upsert(item('a', 1))
+      store.remove(object)
+      expect(store.size).toBe(0)
+    }
+  })
+
+  it('leaves an object alone that was made anew under its name since', () => {
+    const store = new Store<Item>()
+    const told = vi.fn()
+    store.upsert(item('a', 10, { uid: 'second' }))
+    store.subscribe(told)
+    store.remove(item('a', 8, { uid: 'first' }))
+    expect(store.get('plant-a/a')?.uid).toBe('second')
+    expect(told).not.toHaveBeenCalled()
+  })
+
+  it('takes out what is older than the deletion of a later object of its name', () => {
+    const store = new Store<Item>()
+    store.upsert(item('a', 10, { uid: 'first' }))
+    store.remove(item('a', 15, { uid: 'second' }))
+    expect(store.size).toBe(0)
+  })
+
+  it('tells nothing of what was not there', () => {
+    const store = new Store<Item>()
+    const told = vi.fn()
+    store.subscribe(told)
+    store.remove(item('a', 1))
+    expect(told).not.toHaveBeenCalled()
+  })
+})
+
+describe('replace', () => {
+  it('makes the store what the list says', () => {
+    const store = new Store<Item>()
+    for (const name of ['gone', 'kept', 'changed']) store.upsert(item(name, 5))
+    const told = vi.fn()
+    store.subscribe(told)
+    store.replace([item('kept', 5), item('changed', 7), item('new', 6)], '8')
+    expect([...store.keys()].toSorted()).toEqual(['plant-a/changed', 'plant-a/kept', 'plant-a/new'])
+    expect(store.get('plant-a/changed')?.resourceVersion).toBe('7')
+    expect(told.mock.calls.flat().toSorted()).toEqual(['plant-a/changed', 'plant-a/gone', 'plant-a/new'])
+  })
+
+  it('keeps what is newer than the list', () => {
+    const store = new Store<Item>()
+    store.upsert(item('written', 12))
+    store.upsert(item('made', 11))
+    store.replace([item('written', 5)], '10')
+    expect(store.get('plant-a/written')?.resourceVersion).toBe('12')
+    expect(store.get('plant-a/made')?.resourceVersion).toBe('11')
+  })
+
+  it('of one namespace leaves the others as they are', () => {
+    const store = new Store<Item>()
+    store.upsert(item('a', 1))
+    store.upsert(item('b', 2, { namespace: 'plant-b' }))
+    store.replace([], '10', 'plant-a')
+    expect([...store.keys()]).toEqual(['plant-b/b'])
+  })
+})
+
+describe('byIndex', () => {
+  const indexed = (): Store<Item> => new Store<Item>(({ values = [] }) => values)
+
+  it('finds the keys of a value, as long as their objects have it', () => {
+    const store = indexed()
+    store.upsert(item('a', 1, { values: ['x', 'y'] }))
+    store.upsert(item('b', 2, { values: ['x'] }))
+    expect([...store.byIndex('x')]).toEqual(['plant-a/a', 'plant-a/b'])
+    store.upsert(item('a', 3, { values: ['z'] }))
+    expect([...store.byIndex('x')]).toEqual(['plant-a/b'])
+    expect([...store.byIndex('y')]).toEqual([])
+    expect([...store.byIndex('z')]).toEqual(['plant-a/a'])
+    store.remove(item('b', 4))
+    expect([...store.byIndex('x')]).toEqual([])
+  })
+
+  it('agrees with a look at every object, whatever was done before', () => {
+    const name = fc.constantFrom('a', 'b', 'c')
+    const values = fc.uniqueArray(fc.constantFrom('x', 'y', 'z'))
+    const object = fc.record({ name, values, resourceVersion: fc.nat(30) })
+    const step = fc.oneof(
+      fc.record({ do: fc.constant('upsert' as const), object }),
+      fc.record({ do: fc.constant('remove' as const), object }),
+      fc.record({ do: fc.constant('replace' as const), objects: fc.array(object), resourceVersion: fc.nat(30) }),
+    )
+    const toItem = ({ name, values, resourceVersion }: { name: string; values: string[]; resourceVersion: number }) =>
+      item(name, resourceVersion, { values })
+    fc.assert(
+      fc.property(fc.array(step), (steps) => {
+        const store = indexed()
+        for (const next of steps) {
+          if (next.do === 'replace') store.replace(next.objects.map(toItem), String(next.resourceVersion))
+          else store[next.do](toItem(next.object))
+        }
+        for (const value of ['x', 'y', 'z']) {
+          const expected = [...store.values()].filter(({ values }) => values?.includes(value) === true)
+          expect([...store.byIndex(value)].toSorted()).toEqual(expected.map(({ name }) => `plant-a/${name}`).toSorted())
+        }
+      }),
+    )
+  })
+})
