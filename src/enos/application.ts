@@ -57,6 +57,8 @@ export interface Identity {
   failure: Failure | undefined
   /** No attempt before this moment, steady. */
   retryAt: number
+  /** When an attempt with this appSecret ended last, steady. */
+  lastAttemptAt: number
 }
 
 export interface Member {
@@ -200,7 +202,10 @@ export class Application {
   #dueAt(identity: Identity, method: RenewalMethod): number {
     if (identity.pending.size > 0) return this.lastForcedAt + forcedIntervalMs
     const { token } = this
-    if (token === undefined || !this.isProven(identity)) return identity.retryAt
+    if (token === undefined || !this.isProven(identity)) {
+      // With a gateway that answers each get with another token, no identity stays proven.
+      return Math.max(identity.retryAt, identity.lastAttemptAt + shortestIntervalMs)
+    }
     const [dueAt, spacingMs] =
       method === 'Get' ? [token.expiresAt, pollIntervalMs] : [this.renewalAt(token), shortestIntervalMs]
     return Math.max(Math.min(dueAt, this.#verificationAt()), identity.retryAt, this.lastAttemptAt + spacingMs)
@@ -209,6 +214,7 @@ export class Application {
   /** When the gateway is to be asked whether the token is still the present one: as often as any member wants. */
   #verificationAt(): number {
     const everyMs = Math.min(...this.#verifications.values())
+    if (everyMs === Number.POSITIVE_INFINITY) return everyMs
     return this.lastAnsweredAt + Math.max(shortestVerifyMs, everyMs * (1 - 0.05 * this.jitterShare))
   }
 
@@ -224,6 +230,7 @@ export class Application {
       failures: 0,
       failure: undefined,
       retryAt: Number.NEGATIVE_INFINITY,
+      lastAttemptAt: Number.NEGATIVE_INFINITY,
     }
     this.#identities.push(identity)
     return identity

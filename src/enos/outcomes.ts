@@ -62,6 +62,11 @@ const meanings: ReadonlyMap<number, Meaning> = new Map<number, Meaning>([
   [1204, { reaction: 'getAgain', reason: 'GatewayError', says: 'the gateway failed to refresh the token' }],
 ])
 
+/** Whether a number is a status code of the token service, and not the HTTP status that some servers repeat in a body. */
+export function isDocumented(status: number): boolean {
+  return meanings.has(status)
+}
+
 /** What `status` means; an undocumented code is retried. */
 export function meaningOf(status: number): Meaning {
   return (

@@ -103,6 +103,7 @@ export class Renewer {
       }
     }
     application.lastAttemptAt = clock.now()
+    identity.lastAttemptAt = clock.now()
     this.#settle(application, identity, failure)
     return { method, failure, hasNewToken: application.lastRenewal !== lastRenewal }
   }

@@ -14,9 +14,13 @@ const tokenSchema = z
 
 const dataSchema = z.object({ accessToken: tokenSchema, expire: z.number().int().min(0).max(longestExpireSeconds) })
 
-// Samples of the documentation misspell `status`; the rest of a reply is of no interest.
+// Samples of the documentation misspell `status`; a refusal may come without data; the rest is of no interest.
 const envelopeSchema = z
-  .object({ status: z.number().int().optional(), stauts: z.number().int().optional(), data: z.unknown() })
+  .object({
+    status: z.number().int().optional(),
+    stauts: z.number().int().optional(),
+    data: z.unknown().optional(),
+  })
   .transform((reply) => ({ status: reply.status ?? reply.stauts, data: reply.data }))
 
 /** What a body of the token service says. `problem` names what was found wrong, never a value of it. */

@@ -2,7 +2,7 @@ import type { Dispatcher } from 'undici'
 import type { Reason } from '../api/v1alpha1/reasons.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
-import { meaningOf } from './outcomes.ts'
+import { isDocumented, meaningOf } from './outcomes.ts'
 import { readReply } from './reply.ts'
 import { signRequest } from './signature.ts'
 import type { Timestamps } from './timestamps.ts'
@@ -42,7 +42,7 @@ export interface TokenRequest {
 }
 
 export interface TokenClientObserver {
-  /** `code`: the token service's status, or `http_503`, or `error` where no answer came. */
+  /** `code`: the token service's status, or `http_503`, `unexpected`, or `error` where no answer came. */
   onCall(host: string, operation: Operation, code: string, durationMs: number): void
   /** How far the gateway's clock is ahead of ours, in ms, to about a second (the resolution of a Date header). */
   onClockSkew(host: string, skewMs: number): void
@@ -99,9 +99,12 @@ export class TokenClient {
     if (answer.skewMs !== undefined) observer.onClockSkew(host, answer.skewMs)
     const reply = answer.kind === 'tooLarge' ? undefined : readReply(answer.body)
 
-    // The outcome is the body's; an HTTP status says something only where the body does not.
-    if (reply?.kind === 'status') {
-      observe(String(reply.status))
+    // The outcome is the body's; an HTTP status says something only where the body does not. A server that knows no such
+    // path may answer HTTP 404 with `"status":404`, which is no status of the token service.
+    const isHttpSuccess = answer.status >= 200 && answer.status < 300
+    if (reply?.kind === 'status' && (isHttpSuccess || isDocumented(reply.status))) {
+      // Any other number is an outsider's: no label of a metric.
+      observe(isDocumented(reply.status) ? String(reply.status) : 'unexpected')
       const { reaction } = meaningOf(reply.status)
       if (reaction === 'newTimestamp') return 'newTimestamp'
       const failure = failureOf(request, reply.status, answer.retryAfterMs)
@@ -109,7 +112,6 @@ export class TokenClient {
         ? { kind: 'getAgain', failure }
         : { kind: 'failed', failure }
     }
-    const isHttpSuccess = answer.status >= 200 && answer.status < 300
     if (reply?.kind === 'token' && isHttpSuccess) {
       observe('0')
       return { kind: 'token', token: reply.token, expireMs: reply.expireMs, sentAt }

@@ -1,4 +1,4 @@
-import { Agent, type Dispatcher, ProxyAgent } from 'undici'
+import { Agent, type Dispatcher, Pool, ProxyAgent } from 'undici'
 import type { Clock } from '../lib/clock.ts'
 import type { Connection, Credentials } from './credentials.ts'
 import { ApiError } from './errors.ts'
@@ -33,7 +33,7 @@ const pingIntervalMs = 15_000
  */
 export class Transport {
   readonly #options: TransportOptions
-  #pool: { readonly identity: string; readonly dispatcher: Dispatcher } | undefined
+  #connected: Connected | undefined
 
   constructor(options: TransportOptions) {
     this.#options = options
@@ -52,7 +52,7 @@ export class Transport {
   }
 
   async close(): Promise<void> {
-    await this.#pool?.dispatcher.destroy()
+    await this.#connected?.dispatcher.destroy()
   }
 
   async #send({ call, method, path, headers, body, signal }: TransportRequest): Promise<Dispatcher.ResponseData> {
@@ -82,34 +82,49 @@ export class Transport {
   }
 
   #dispatcherFor(connection: Connection): Dispatcher {
-    if (this.#pool?.identity === connection.identity) return this.#pool.dispatcher
-    if (this.#pool !== undefined) this.#retire(this.#pool.dispatcher)
-    const dispatcher = createDispatcher(connection)
-    this.#pool = { identity: connection.identity, dispatcher }
-    return dispatcher
+    if (this.#connected?.identity === connection.identity) return this.#connected.dispatcher
+    if (this.#connected !== undefined) this.#retire(this.#connected)
+    this.#connected = connect(connection)
+    return this.#connected.dispatcher
   }
 
-  #retire(dispatcher: Dispatcher): void {
+  #retire({ dispatcher, pools }: Connected): void {
     const ignore = (): void => {
       // It is on its way out; its calls report their own errors.
     }
     dispatcher.close().catch(ignore)
     this.#options.clock.setTimer(retireAfterMs, () => {
-      dispatcher.destroy().catch(ignore)
+      // A closed Agent has forgotten its pools: destroying it would do nothing.
+      for (const pool of pools) pool.destroy().catch(ignore)
     })
   }
 }
 
-function createDispatcher({ proxyUrl, tls }: Connection): Dispatcher {
+interface Connected {
+  readonly identity: string
+  readonly dispatcher: Dispatcher
+  readonly pools: readonly Pool[]
+}
+
+function connect({ identity, proxyUrl, tls }: Connection): Connected {
+  const pools: Pool[] = []
   const common = {
     allowH2: true,
     // One HTTP/2 connection carries everything; HTTP/1.1 needs one for each call in flight, and for each watch.
     connections: 64,
     keepAliveTimeout: 60_000,
     h2Options: { pingInterval: pingIntervalMs, maxConcurrentStreams: 100 },
+    factory: (origin: string | URL, options: object): Pool => {
+      const pool = new Pool(origin, options)
+      pools.push(pool)
+      return pool
+    },
   }
-  if (proxyUrl !== undefined) return new ProxyAgent({ ...common, uri: proxyUrl, requestTls: tls })
-  return new Agent({ ...common, connect: { ...tls, timeout: 10_000, keepAlive: true, keepAliveInitialDelay: 30_000 } })
+  const dispatcher =
+    proxyUrl === undefined
+      ? new Agent({ ...common, connect: { ...tls, timeout: 10_000, keepAlive: true, keepAliveInitialDelay: 30_000 } })
+      : new ProxyAgent({ ...common, uri: proxyUrl, requestTls: tls })
+  return { identity, dispatcher, pools }
 }
 
 /** `Timeout` for a deadline of ours; else the caller aborted. */

@@ -203,7 +203,7 @@ describe('nextDue', () => {
 
   it('is not held up by another identity that failed', () => {
     const bad = application.join('ns/bad', membership({ appSecret: new Sensitive('wrong') }))
-    bad.identity.retryAt = now + 600_000
+    bad.identity.retryAt = now + 2 * hourMs
     hold(application.join('ns/a', membership()))
     expect(application.nextDue('Refresh')?.at).toBe(now + 36 * minuteMs)
   })

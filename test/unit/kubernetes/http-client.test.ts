@@ -1,12 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { ApiError } from '../../../src/kubernetes/errors.ts'
-import {
-  credentials as credentialType,
-  type KubernetesClient,
-  secrets,
-  type WatchEvent,
-} from '../../../src/kubernetes/types.ts'
-import { type Answer, json, kubeconfigFor, type Response, setUpClient, startServer } from './local-server.ts'
+import { credentials as credentialType, type KubernetesClient, secrets } from '../../../src/kubernetes/types.ts'
+import { type Answer, errorOf, json, kubeconfigFor, setUpClient, startServer } from './local-server.ts'
 
 const ref = { namespace: 'plant-a', name: 'enos-token' }
 const secret = 's3cr3t-in-a-body'
@@ -15,15 +9,6 @@ const ok: Answer = (response) => {
   json(response, 200, { metadata: { name: 'enos-token', resourceVersion: '7' } })
 }
 const protocols = ['HTTP/1.1', 'HTTP/2'] as const
-
-async function errorOf(promise: Promise<unknown>): Promise<ApiError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (caught: unknown) => caught,
-  )
-  if (!(error instanceof ApiError)) throw new Error('no ApiError was thrown', { cause: error })
-  return error
-}
 
 describe('a call', () => {
   const calls: readonly {
@@ -141,10 +126,11 @@ describe('a call', () => {
     expect(server.connections()).toBe(1)
   })
 
-  it('uses a connection of HTTP/1.1 again', async () => {
+  it('uses connections of HTTP/1.1 again', async () => {
     const { client, server } = await setUpClient('HTTP/1.1', ok)
-    for (let i = 0; i < 5; i++) await client.get(secrets, ref)
-    expect(server.connections()).toBe(1)
+    for (let i = 0; i < 20; i++) await client.get(secrets, ref)
+    // An answer may be read to its end before its connection counts as free; then there is a second one.
+    expect(server.connections()).toBeLessThanOrEqual(2)
   })
 })
 
@@ -286,7 +272,7 @@ describe('no answer', () => {
   })
 
   it('of a server that is not there is ECONNREFUSED', async () => {
-    const { client } = await setUpClient('HTTP/1.1', ok, { load: () => kubeconfigFor('http://127.0.0.1:1') })
+    const { client } = await setUpClient('HTTP/1.1', ok, { load: () => kubeconfigFor('https://127.0.0.1:1') })
     expect(await errorOf(client.get(secrets, ref))).toMatchObject({ code: 0, reason: 'ECONNREFUSED' })
   })
 
@@ -296,8 +282,7 @@ describe('no answer', () => {
         const config = kubeconfigFor(url)
         const [cluster] = config.clusters
         if (cluster === undefined) throw new Error('no cluster')
-        const { caData: _ca, ...untrusted } = cluster
-        config.clusters = [untrusted]
+        config.clusters = [{ ...cluster, caData: '' }]
         return config
       },
     })
@@ -319,174 +304,5 @@ describe('no answer', () => {
     const error = await errorOf(client.get(secrets, ref))
     expect(error).toMatchObject({ code: 0, reason: 'ConnectionFailed' })
     expect(JSON.stringify([error, error.stack, error.cause])).not.toContain(secret)
-  })
-})
-
-describe('401', () => {
-  const check =
-    (accepted: string): Answer =>
-    (response, { headers }) => {
-      if (headers.authorization === `Bearer ${accepted}`) json(response, 200, { metadata: {} })
-      else json(response, 401, { reason: 'Unauthorized' })
-    }
-
-  it.each(protocols)('has the credentials read again, and the call sent once more, over %s', async (protocol) => {
-    let token = 'old'
-    const { client, clock, server, load, onAnswer } = await setUpClient(protocol, check('new'), {
-      load: (url) => kubeconfigFor(url, { token }),
-    })
-    await clock.advance(2000)
-    token = 'new'
-    await client.create(secrets, 'plant-a', secretBody)
-    expect(load).toHaveBeenCalledTimes(2)
-    expect(server.received.map(({ headers }) => headers.authorization)).toEqual(['Bearer old', 'Bearer new'])
-    expect(server.received.map(({ body }) => body)).toEqual([JSON.stringify(secretBody), JSON.stringify(secretBody)])
-    expect(onAnswer.mock.calls).toMatchObject([[{ code: '401' }], [{ code: '200' }]])
-  })
-
-  it('a second time is the answer', async () => {
-    const { client, clock, server } = await setUpClient('HTTP/1.1', check('never'))
-    await clock.advance(2000)
-    expect(await errorOf(client.get(secrets, ref))).toMatchObject({ code: 401, reason: 'Unauthorized' })
-    expect(server.received).toHaveLength(2)
-  })
-
-  it('to a watch is cured as well', async () => {
-    let token = 'old'
-    const { client, clock } = await setUpClient(
-      'HTTP/1.1',
-      (response, { headers }) => {
-        if (headers.authorization === 'Bearer new') response.end()
-        else json(response, 401, {})
-      },
-      { load: (url) => kubeconfigFor(url, { token }) },
-    )
-    await clock.advance(2000)
-    token = 'new'
-    const options = { resourceVersion: '1', timeoutSeconds: 300, signal: new AbortController().signal }
-    expect(await Array.fromAsync(client.watch(secrets, undefined, options))).toEqual([])
-  })
-})
-
-describe('a watch', () => {
-  const event = (type: string, resourceVersion: number) => ({
-    type,
-    object: { metadata: { name: 'enos-token', resourceVersion: String(resourceVersion) } },
-  })
-
-  /** A watch whose server end is in the test's hands. */
-  async function open(protocol: (typeof protocols)[number] = 'HTTP/1.1', options: { metadataOnly?: boolean } = {}) {
-    const arrived = Promise.withResolvers<Response>()
-    const setup = await setUpClient(
-      protocol,
-      (response) => {
-        response.writeHead(200)
-        response.write('\n')
-        arrived.resolve(response)
-      },
-      { silenceLimitMs: 150_000 },
-    )
-    const aborter = new AbortController()
-    const events = setup.client
-      .watch(secrets, 'plant-a', { resourceVersion: '41', timeoutSeconds: 300, signal: aborter.signal, ...options })
-      [Symbol.asyncIterator]()
-    const first = events.next()
-    const response = await arrived.promise
-    const send = (text: unknown): void => void response.write(`${JSON.stringify(text)}\n`)
-    return { ...setup, aborter, events, first, response, send }
-  }
-
-  it('asks for bookmarks, from where the caller says', async () => {
-    const { server, response, first } = await open()
-    response.end()
-    await first
-    expect(Object.fromEntries(server.received[0]?.url.searchParams ?? [])).toEqual({
-      watch: 'true',
-      allowWatchBookmarks: 'true',
-      resourceVersion: '41',
-      timeoutSeconds: '300',
-    })
-    expect(server.received[0]?.url.pathname).toBe('/api/v1/namespaces/plant-a/secrets')
-  })
-
-  it('of metadata only asks for nothing else', async () => {
-    const { server, response, first } = await open('HTTP/1.1', { metadataOnly: true })
-    response.end()
-    await first
-    expect(server.received[0]?.headers.accept).toBe('application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1')
-  })
-
-  it.each(protocols)('gives each event as it comes, and ends when the server ends it, over %s', async (protocol) => {
-    const { clock, events, first, response, send } = await open(protocol)
-    send(event('ADDED', 42))
-    expect(await first).toEqual({ done: false, value: event('ADDED', 42) })
-    send(event('BOOKMARK', 50))
-    expect((await events.next()).value).toEqual(event('BOOKMARK', 50))
-    response.end()
-    expect((await events.next()).done).toBe(true)
-    expect(clock.pendingTimers).toBe(0)
-  })
-
-  it('throws what an ERROR event says, without its text', async () => {
-    const { first, send } = await open()
-    send({ type: 'ERROR', object: { kind: 'Status', code: 410, reason: 'Expired', message: secret } })
-    const error = await errorOf(first)
-    expect(error).toMatchObject({ code: 410, reason: 'Expired' })
-    expect(error.message).toBe('watch secrets plant-a: HTTP 410 Expired')
-  })
-
-  it('throws what is answered instead of events', async () => {
-    const { client } = await setUpClient('HTTP/1.1', (response) => {
-      json(response, 410, { reason: 'Gone', message: secret })
-    })
-    const options = { resourceVersion: '1', timeoutSeconds: 300, signal: new AbortController().signal }
-    const error = await errorOf(Array.fromAsync(client.watch(secrets, undefined, options)))
-    expect(error.message).toBe('watch secrets: HTTP 410 Gone')
-  })
-
-  it('that is silent for too long is dead', async () => {
-    const { clock, events, first, send } = await open()
-    await clock.advance(149_999)
-    send(event('ADDED', 42))
-    await first
-    const second = errorOf(events.next() as Promise<IteratorResult<WatchEvent<never>>>)
-    await clock.advance(149_999)
-    expect(clock.pendingTimers).toBe(1)
-    await clock.advance(1)
-    expect(await second).toMatchObject({ code: 0, reason: 'Timeout' })
-    expect(clock.pendingTimers).toBe(0)
-  })
-
-  it('ends with Aborted when its signal aborts', async () => {
-    const { aborter, clock, first } = await open()
-    aborter.abort()
-    expect(await errorOf(first)).toMatchObject({ code: 0, reason: 'Aborted' })
-    expect(clock.pendingTimers).toBe(0)
-  })
-
-  it('that breaks is no end', async () => {
-    const { first, server, events, send } = await open()
-    send(event('ADDED', 42))
-    await first
-    const next = errorOf(events.next() as Promise<IteratorResult<WatchEvent<never>>>)
-    server.cut()
-    expect((await next).code).toBe(0)
-  })
-
-  it('that sends no JSON quotes nothing of it', async () => {
-    const { first, response } = await open()
-    response.write(`{"data": ${secret}}\n`)
-    const error = await errorOf(first)
-    expect(error).toMatchObject({ code: 0, reason: 'NotJson' })
-    expect(JSON.stringify([error, error.stack, error.cause])).not.toContain(secret)
-  })
-
-  it('is ended at the server when its reader stops', async () => {
-    const { events, first, response, send } = await open()
-    const closed = new Promise((resolve) => (response as unknown as NodeJS.EventEmitter).on('close', resolve))
-    send(event('ADDED', 42))
-    await first
-    await events.return?.(undefined)
-    await closed
   })
 })

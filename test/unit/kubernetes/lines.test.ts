@@ -1,13 +1,14 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { readLines } from '../../../src/kubernetes/lines.ts'
+import { collect } from './local-server.ts'
 
 async function linesOf(chunks: readonly Uint8Array[]): Promise<string[]> {
   // eslint-disable-next-line @typescript-eslint/require-await -- a stream has what it has
   async function* stream(): AsyncGenerator<Uint8Array> {
     yield* chunks
   }
-  return await Array.fromAsync(readLines(stream()))
+  return await collect(readLines(stream()))
 }
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)

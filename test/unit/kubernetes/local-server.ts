@@ -1,13 +1,15 @@
-import { createServer as createHttp1, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
+import { createServer as createHttp1Server } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { KubeConfig } from '@kubernetes/client-node'
 import { onTestFinished, vi } from 'vitest'
 import { Credentials } from '../../../src/kubernetes/credentials.ts'
+import { ApiError } from '../../../src/kubernetes/errors.ts'
 import { HttpKubernetesClient } from '../../../src/kubernetes/http-client.ts'
 import { Transport } from '../../../src/kubernetes/transport.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
-import { selfSigned } from '../simulator/certificate.ts'
+import { selfSigned } from '../../support/certificate.ts'
 
 export type Request = IncomingMessage | Http2ServerRequest
 /** What both protocols can do. */
@@ -38,10 +40,11 @@ export async function startServer(protocol: Protocol, answer: Answer) {
       answer(response as Response, one, received.push(one))
     })
   }
-  const server = protocol === 'HTTP/2' ? createSecureServer(certificate, handle) : createHttp1(handle)
+  const server =
+    protocol === 'HTTP/2' ? createSecureServer(certificate, handle) : createHttp1Server(certificate, handle)
   const sockets = new Set<Socket>()
   let connections = 0
-  server.on(protocol === 'HTTP/2' ? 'secureConnection' : 'connection', (socket: Socket) => {
+  server.on('secureConnection', (socket: Socket) => {
     connections++
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
@@ -53,7 +56,7 @@ export async function startServer(protocol: Protocol, answer: Answer) {
   })
   const { port } = server.address() as AddressInfo
   return {
-    url: `${protocol === 'HTTP/2' ? 'https' : 'http'}://127.0.0.1:${port}`,
+    url: `https://127.0.0.1:${port}`,
     received,
     connections: () => connections,
     /** Breaks every connection. */
@@ -110,4 +113,21 @@ export async function setUpClient(
 export function json(response: Response, code: number, body: unknown, headers: Record<string, string> = {}): void {
   response.writeHead(code, { 'content-type': 'application/json', ...headers })
   response.end(JSON.stringify(body))
+}
+
+/** The ApiError that a promise rejects with. */
+export async function errorOf(promise: Promise<unknown>): Promise<ApiError> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (caught: unknown) => caught,
+  )
+  if (!(error instanceof ApiError)) throw new Error('no ApiError was thrown', { cause: error })
+  return error
+}
+
+/** All that an iterable gives. */
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const item of items) all.push(item)
+  return all
 }

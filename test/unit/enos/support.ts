@@ -1,0 +1,74 @@
+import type { TokenService } from '../../../simulator/token-service.ts'
+import { meaningOf } from '../../../src/enos/outcomes.ts'
+import { readReply } from '../../../src/enos/reply.ts'
+import { signRequest } from '../../../src/enos/signature.ts'
+import { Timestamps } from '../../../src/enos/timestamps.ts'
+import type { CallResult, Failure, Operation, TokenRequest } from '../../../src/enos/token-client.ts'
+import { Sensitive } from '../../../src/lib/sensitive.ts'
+import type { Log } from '../../../src/telemetry/logger.ts'
+import { createLogger } from '../../../src/telemetry/logger.ts'
+import type { FakeClock } from '../../support/fake-clock.ts'
+
+export interface Call {
+  readonly operation: Operation
+  readonly at: number
+  /** The token to be refreshed. */
+  readonly refresh: string | undefined
+  readonly timeoutMs: number
+}
+
+/** A token client that notes its calls and answers as `answer` says. */
+export class ScriptedClient {
+  readonly calls: Call[] = []
+  readonly #clock: FakeClock
+  answer: (operation: Operation, request: TokenRequest) => CallResult | Promise<CallResult>
+
+  constructor(clock: FakeClock, answer: ScriptedClient['answer']) {
+    this.#clock = clock
+    this.answer = answer
+  }
+
+  get operations(): Operation[] {
+    return this.calls.map((call) => call.operation)
+  }
+
+  async call(request: TokenRequest): Promise<CallResult> {
+    const operation: Operation = request.refresh === undefined ? 'get' : 'refresh'
+    const { timeoutMs } = request
+    this.calls.push({ operation, at: this.#clock.now(), refresh: request.refresh?.reveal(), timeoutMs })
+    return await this.answer(operation, request)
+  }
+}
+
+/** A client that asks the rules of the simulated token service, without HTTP. */
+export function clientOf(clock: FakeClock, serviceOf: () => TokenService): ScriptedClient {
+  const timestamps = new Timestamps(clock)
+  return new ScriptedClient(clock, (operation, { appKey, appSecret, refresh }) => {
+    const timestamp = timestamps.next(appKey)
+    const encryption = signRequest(appKey, timestamp, appSecret)
+    const body = { appKey: appKey.reveal(), timestamp, encryption, accessToken: refresh?.reveal() }
+    const { httpStatus, json } = operation === 'get' ? serviceOf().get(body) : serviceOf().refresh(body)
+    if (httpStatus === 404) return { kind: 'refreshMissing' }
+    const reply = readReply(JSON.stringify(json))
+    if (reply.kind === 'token') return { ...reply, sentAt: clock.now() }
+    if (reply.kind === 'unexpected') throw new Error(reply.problem)
+    const { reaction, reason } = meaningOf(reply.status)
+    if (reaction === 'getAgain' && operation === 'refresh') return { kind: 'getAgain', failure: failure({ reason }) }
+    return { kind: 'failed', failure: failure({ class: reaction === 'userMustAct' ? reaction : 'retry', reason }) }
+  })
+}
+
+export function failure(overrides: Partial<Failure> = {}): Failure {
+  return { class: 'retry', reason: 'GatewayError', message: 'the gateway said no', ...overrides }
+}
+
+export function tokenResult(clock: FakeClock, value: string, expireMs: number): CallResult {
+  return { kind: 'token', token: new Sensitive(value), expireMs, sentAt: clock.now() }
+}
+
+/** A log of which the lines can be read. */
+export function readableLog(): { readonly log: Log; readonly lines: string[] } {
+  const lines: string[] = []
+  const destination = { write: (line: string) => void lines.push(line) }
+  return { log: createLogger({ level: 'trace', format: 'json', destination }), lines }
+}
