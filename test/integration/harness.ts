@@ -21,7 +21,7 @@ import { SystemClock } from '../../src/lib/clock.ts'
 import { type Simulator, type SimulatorOptions, startSimulator } from '../../simulator/server.ts'
 import type { Secret } from '../../src/targets/desired-secret.ts'
 import { type OperatorOptions, OperatorProcess } from './operator-process.ts'
-import { run } from './run.ts'
+import { run } from '../support/run.ts'
 
 export interface CredentialObject extends KubernetesObject {
   readonly spec: Record<string, unknown>

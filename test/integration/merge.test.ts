@@ -20,8 +20,8 @@ function application(): Keys {
   return keys
 }
 
-const merge = (name: string, rest: object = {}): object => ({ targets: [{ name, creationPolicy: 'Merge', ...rest }] })
-const retain = (name: string, rest: object = {}): object => ({ targets: [{ name, deletionPolicy: 'Retain', ...rest }] })
+const merge = (name: string, rest: object = {}): Record<string, unknown> => ({ targets: [{ name, creationPolicy: 'Merge', ...rest }] })
+const retain = (name: string, rest: object = {}): Record<string, unknown> => ({ targets: [{ name, deletionPolicy: 'Retain', ...rest }] })
 
 async function gone(name: string): Promise<void> {
   await eventually(async () => {

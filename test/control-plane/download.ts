@@ -1,0 +1,76 @@
+import { createHash } from 'node:crypto'
+import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { run } from '../support/run.ts'
+import type { Versions } from './assets.ts'
+
+/** A machine without a way to the download finds out within this time. */
+const reachLimitMs = 5000
+const downloadLimitMs = 10 * 60_000
+
+/** Fetches the official programs, checked against their published digests. @returns `target` */
+export async function download(
+  { etcd, kubernetes }: Versions,
+  target: string,
+  log: (line: string) => void,
+): Promise<string> {
+  if (process.platform !== 'linux') throw new Error(`kube-apiserver is published for linux only, not ${process.platform}`)
+  const arch = process.arch === 'x64' ? 'amd64' : process.arch
+  const kubernetesBase = `https://dl.k8s.io/v${kubernetes}/bin/linux/${arch}`
+  const etcdBase = `https://github.com/etcd-io/etcd/releases/download/v${etcd}`
+  const etcdName = `etcd-v${etcd}-linux-${arch}`
+  await reach(`${kubernetesBase}/kubectl.sha256`)
+
+  const partial = `${target}.${process.pid}`
+  try {
+    await mkdir(partial, { recursive: true })
+    for (const program of ['kube-apiserver', 'kube-controller-manager', 'kubectl']) {
+      log(`control plane: downloading ${program} ${kubernetes}`)
+      const digest = (await fetchAll(`${kubernetesBase}/${program}.sha256`)).toString().trim()
+      await writeFile(join(partial, program), checked(await fetchAll(`${kubernetesBase}/${program}`), digest, program))
+    }
+    log(`control plane: downloading etcd ${etcd}`)
+    const sums = (await fetchAll(`${etcdBase}/SHA256SUMS`)).toString()
+    const digest = sums.split('\n').find((line) => line.endsWith(`${etcdName}.tar.gz`))?.split(/\s/)[0] ?? ''
+    const archive = join(partial, 'etcd.tar.gz')
+    await writeFile(archive, checked(await fetchAll(`${etcdBase}/${etcdName}.tar.gz`), digest, 'etcd'))
+    await run('tar', ['-xzf', archive, '-C', partial, '--strip-components=1', `${etcdName}/etcd`])
+    await rm(archive)
+    for (const program of ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kubectl']) {
+      await chmod(join(partial, program), 0o755)
+    }
+    await mkdir(dirname(target), { recursive: true })
+    await rm(target, { recursive: true, force: true })
+    await rename(partial, target)
+  } finally {
+    await rm(partial, { recursive: true, force: true })
+  }
+  return target
+}
+
+async function reach(url: string): Promise<void> {
+  try {
+    const response = await fetch(url, { method: 'HEAD', signal: AbortSignal.timeout(reachLimitMs) })
+    if (!response.ok) throw new Error(`HTTP ${response.status}`)
+  } catch (error) {
+    throw new Error(`${new URL(url).host} cannot be reached (${reasonOf(error)})`, { cause: error })
+  }
+}
+
+async function fetchAll(url: string): Promise<Buffer> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(downloadLimitMs) })
+  if (!response.ok) throw new Error(`${url}: HTTP ${response.status}`)
+  return Buffer.from(await response.arrayBuffer())
+}
+
+function checked(content: Buffer, digest: string, what: string): Buffer {
+  const seen = createHash('sha256').update(content).digest('hex')
+  if (seen !== digest) throw new Error(`${what}: sha256 is ${seen}, expected ${digest}`)
+  return content
+}
+
+function reasonOf(error: unknown): string {
+  const { cause } = error as { cause?: unknown }
+  if (cause instanceof Error && 'code' in cause) return String(cause.code)
+  return error instanceof Error ? error.message : String(error)
+}
