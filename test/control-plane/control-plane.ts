@@ -19,9 +19,11 @@ export interface ControlPlane {
   /** @returns the path of a kubeconfig */
   kubeconfigFor(identity: Identity): Promise<string>
   /** Runs kubectl, as cluster-admin. @returns what it printed */
-  kubectl(args: readonly string[], input?: string): Promise<string>
+  readonly kubectl: Kubectl
   stop(): Promise<void>
 }
+
+export type Kubectl = (args: readonly string[], input?: string) => Promise<string>
 
 /** What a service account is to the API server. */
 export function serviceAccount(namespace: string, name: string): Identity {
@@ -31,8 +33,15 @@ export function serviceAccount(namespace: string, name: string): Identity {
   }
 }
 
-/** @param assets folder of the programs (findAssets) */
-export async function startControlPlane(assets: string): Promise<ControlPlane> {
+/**
+ * @param assets folder of the programs (findAssets)
+ * @param install applies what is to be there from the start: kinds that come later are unknown to the garbage collector
+ *   for up to 30 s
+ */
+export async function startControlPlane(
+  assets: string,
+  install: (kubectl: Kubectl) => Promise<void>,
+): Promise<ControlPlane> {
   // This variable goes before the option, and may name a folder that lacks something.
   process.env['KUBEBUILDER_ASSETS'] = assets
   const environment = new TestEnvironment({
@@ -42,9 +51,12 @@ export async function startControlPlane(assets: string): Promise<ControlPlane> {
     etcdFlags: { 'unsafe-no-fsync': 'true' },
   })
   const { kubeconfigPath } = await environment.start()
+  const kubectl: Kubectl = (args, input) =>
+    run(join(assets, 'kubectl'), ['--kubeconfig', kubeconfigPath, ...args], input)
   const state = mkdtempSync(join(tmpdir(), 'control-plane-'))
   let manager: ChildProcess
   try {
+    await install(kubectl)
     manager = await startControllerManager(assets, kubeconfigPath, state)
   } catch (error) {
     await environment.stop()
@@ -55,7 +67,7 @@ export async function startControlPlane(assets: string): Promise<ControlPlane> {
     kubeconfigFor: async ({ groups, name }) => {
       return (await environment.addUser({ name, groups: [...groups] })).kubeconfigPath
     },
-    kubectl: (args, input) => run(join(assets, 'kubectl'), ['--kubeconfig', kubeconfigPath, ...args], input),
+    kubectl,
     stop: async () => {
       await end(manager)
       await environment.stop()

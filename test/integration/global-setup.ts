@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { parseAllDocuments, stringify } from 'yaml'
 import type { TestProject } from 'vitest/node'
 import { findAssets } from '../control-plane/assets.ts'
-import { type ControlPlane, serviceAccount, startControlPlane } from '../control-plane/control-plane.ts'
+import { type Kubectl, serviceAccount, startControlPlane } from '../control-plane/control-plane.ts'
 import { run } from '../support/run.ts'
 
 declare module 'vitest' {
@@ -23,9 +23,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await run(process.execPath, [`${root}node_modules/rolldown/bin/cli.mjs`, '--config', `${root}rolldown.config.ts`])
   const assets = await findAssets({ environment: process.env, log: (line) => process.stdout.write(`${line}\n`) })
   const begun = performance.now()
-  const controlPlane = await startControlPlane(assets)
+  const controlPlane = await startControlPlane(assets, install)
   try {
-    await install(controlPlane)
     project.provide('assets', assets)
     project.provide('adminKubeconfig', controlPlane.kubeconfig)
     const identity = serviceAccount('enos-system', 'enos-credential-operator')
@@ -39,10 +38,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
 }
 
 /** Applies deploy/, less the Deployment: the operator runs outside, as its service account. */
-export async function install({ kubectl }: ControlPlane): Promise<void> {
+async function install(kubectl: Kubectl): Promise<void> {
   const manifests = parseAllDocuments(await kubectl(['kustomize', `${root}deploy`]))
   const objects = manifests.map((document) => document.toJS() as { kind: string })
-  // The namespace first: the order of the manifests is kustomize's own.
   const wanted = objects.filter(({ kind }) => kind !== 'Deployment')
   await kubectl(['apply', '-f', '-'], wanted.map((object) => stringify(object)).join('---\n'))
   await kubectl(['wait', '--for=condition=Established', 'crd/enosappcredentials.enos.io', '--timeout=30s'])
