@@ -17,10 +17,10 @@ export interface ControlPlane {
   /** Path of a kubeconfig as cluster-admin. */
   readonly kubeconfig: string
   /** @returns the path of a kubeconfig */
-  kubeconfigFor(identity: Identity): Promise<string>
+  readonly kubeconfigFor: (identity: Identity) => Promise<string>
   /** Runs kubectl, as cluster-admin. @returns what it printed */
   readonly kubectl: Kubectl
-  stop(): Promise<void>
+  readonly stop: () => Promise<void>
 }
 
 export type Kubectl = (args: readonly string[], input?: string) => Promise<string>

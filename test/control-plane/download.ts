@@ -14,7 +14,8 @@ export async function download(
   target: string,
   log: (line: string) => void,
 ): Promise<string> {
-  if (process.platform !== 'linux') throw new Error(`kube-apiserver is published for linux only, not ${process.platform}`)
+  if (process.platform !== 'linux')
+    throw new Error(`kube-apiserver is published for linux only, not ${process.platform}`)
   const arch = process.arch === 'x64' ? 'amd64' : process.arch
   const kubernetesBase = `https://dl.k8s.io/v${kubernetes}/bin/linux/${arch}`
   const etcdBase = `https://github.com/etcd-io/etcd/releases/download/v${etcd}`
@@ -31,7 +32,11 @@ export async function download(
     }
     log(`control plane: downloading etcd ${etcd}`)
     const sums = (await fetchAll(`${etcdBase}/SHA256SUMS`)).toString()
-    const digest = sums.split('\n').find((line) => line.endsWith(`${etcdName}.tar.gz`))?.split(/\s/)[0] ?? ''
+    const digest =
+      sums
+        .split('\n')
+        .find((line) => line.endsWith(`${etcdName}.tar.gz`))
+        ?.split(/\s/)[0] ?? ''
     const archive = join(partial, 'etcd.tar.gz')
     await writeFile(archive, checked(await fetchAll(`${etcdBase}/${etcdName}.tar.gz`), digest, 'etcd'))
     await run('tar', ['-xzf', archive, '-C', partial, '--strip-components=1', `${etcdName}/etcd`])

@@ -221,7 +221,8 @@ export class Harness {
     await Promise.all(this.#operators.map((operator) => operator.end()))
     const everything = await this.#everythingPutOut()
     await Promise.all(this.#gateways.map((gateway) => gateway.close()))
-    for (const namespace of this.#namespaces) await this.kubectl(['delete', 'namespace', namespace, '--wait=false', '--ignore-not-found'])
+    for (const namespace of this.#namespaces)
+      await this.kubectl(['delete', 'namespace', namespace, '--wait=false', '--ignore-not-found'])
     for (const directory of this.#directories) await rm(directory, { recursive: true })
     await this.#connection.close()
     for (const [where, text] of everything) {

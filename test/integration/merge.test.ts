@@ -20,8 +20,12 @@ function application(): Keys {
   return keys
 }
 
-const merge = (name: string, rest: object = {}): Record<string, unknown> => ({ targets: [{ name, creationPolicy: 'Merge', ...rest }] })
-const retain = (name: string, rest: object = {}): Record<string, unknown> => ({ targets: [{ name, deletionPolicy: 'Retain', ...rest }] })
+const merge = (name: string, rest: object = {}): Record<string, unknown> => ({
+  targets: [{ name, creationPolicy: 'Merge', ...rest }],
+})
+const retain = (name: string, rest: object = {}): Record<string, unknown> => ({
+  targets: [{ name, deletionPolicy: 'Retain', ...rest }],
+})
 
 async function gone(name: string): Promise<void> {
   await eventually(async () => {
@@ -35,7 +39,12 @@ describe('a Merge target', () => {
     await harness().createCredential(namespace, 'waiting', gateway, keys, merge('theirs'))
     await harness().expectCondition(namespace, 'waiting', 'Ready', 'False/TargetMissing')
     await harness().expectCondition(namespace, 'waiting', 'Reconciling', 'True/TargetMissing')
-    await harness().createSecret(namespace, 'theirs', { own: 'value' }, { metadata: { name: 'theirs', labels: { a: 'b' } } })
+    await harness().createSecret(
+      namespace,
+      'theirs',
+      { own: 'value' },
+      { metadata: { name: 'theirs', labels: { a: 'b' } } },
+    )
     await harness().expectReady(namespace, 'waiting', 2000)
     expect(await harness().data(namespace, 'theirs')).toMatchObject({
       own: 'value',
@@ -88,7 +97,13 @@ describe('a Merge target', () => {
 
   it('leaves its keys with deletionPolicy Retain, and has no finalizer', async () => {
     await harness().createSecret(namespace, 'kept', { own: 'value' })
-    await harness().createCredential(namespace, 'keeping', gateway, application(), merge('kept', { deletionPolicy: 'Retain' }))
+    await harness().createCredential(
+      namespace,
+      'keeping',
+      gateway,
+      application(),
+      merge('kept', { deletionPolicy: 'Retain' }),
+    )
     await harness().expectReady(namespace, 'keeping')
     expect((await harness().getCredential(namespace, 'keeping')).metadata.finalizers).toBeUndefined()
     await harness().deleteCredential(namespace, 'keeping')
@@ -100,7 +115,9 @@ describe('a Merge target', () => {
     await harness().patchSecret(namespace, 'keeping-app', { stringData: { ...keys } })
     await harness().expectReady(namespace, 'keeping')
     await eventually(async () =>
-      expect((await harness().data(namespace, 'kept'))?.['accessToken']).toBe(gateway.service.currentToken(keys.appKey)),
+      expect((await harness().data(namespace, 'kept'))?.['accessToken']).toBe(
+        gateway.service.currentToken(keys.appKey),
+      ),
     )
   })
 
@@ -117,13 +134,34 @@ describe('a Merge target', () => {
   it('shares its Secret with other resources; of two that want one key the present holder keeps it', async () => {
     const [first, second, third] = [application(), application(), application()]
     await harness().createSecret(namespace, 'shared', {})
-    await harness().createCredential(namespace, 'm1', gateway, first, merge('shared', { data: { ONE: '{{ accessToken }}' } }))
-    await harness().createCredential(namespace, 'm2', gateway, second, merge('shared', { data: { TWO: '{{ accessToken }}' } }))
+    await harness().createCredential(
+      namespace,
+      'm1',
+      gateway,
+      first,
+      merge('shared', { data: { ONE: '{{ accessToken }}' } }),
+    )
+    await harness().createCredential(
+      namespace,
+      'm2',
+      gateway,
+      second,
+      merge('shared', { data: { TWO: '{{ accessToken }}' } }),
+    )
     await harness().expectReady(namespace, 'm1')
     await harness().expectReady(namespace, 'm2')
-    await harness().createCredential(namespace, 'm3', gateway, third, merge('shared', { data: { ONE: '{{ accessToken }}' } }))
+    await harness().createCredential(
+      namespace,
+      'm3',
+      gateway,
+      third,
+      merge('shared', { data: { ONE: '{{ accessToken }}' } }),
+    )
     await harness().expectCondition(namespace, 'm3', 'Ready', 'False/TargetConflict')
-    const expected = { ONE: gateway.service.currentToken(first.appKey), TWO: gateway.service.currentToken(second.appKey) }
+    const expected = {
+      ONE: gateway.service.currentToken(first.appKey),
+      TWO: gateway.service.currentToken(second.appKey),
+    }
     expect(await harness().data(namespace, 'shared')).toEqual(expected)
     await harness().deleteCredential(namespace, 'm1')
     await harness().expectReady(namespace, 'm3')
@@ -148,7 +186,9 @@ describe('switching', () => {
       expect(metadata.labels).toBeUndefined()
     })
     await harness().expectReady(namespace, 'given')
-    expect((await harness().data(namespace, 'given-token'))?.['accessToken']).toBe(gateway.service.currentToken(keys.appKey))
+    expect((await harness().data(namespace, 'given-token'))?.['accessToken']).toBe(
+      gateway.service.currentToken(keys.appKey),
+    )
     await harness().deleteCredential(namespace, 'given')
     await gone('given')
     await delay(500)
@@ -226,7 +266,10 @@ describe('a deletion', () => {
     await harness().deleteCredential(namespace, 'absent')
     await harness().deleteCredential(namespace, 'absent-two')
     await gone('absent-two')
-    await eventually(async () => expect(await harness().getSecret(namespace, 'absent-two-token')).toBeUndefined(), 15_000)
+    await eventually(
+      async () => expect(await harness().getSecret(namespace, 'absent-two-token')).toBeUndefined(),
+      15_000,
+    )
     expect(await harness().getSecret(namespace, 'absent-retained')).toBeDefined()
     operator = await (await harness().operator()).working()
     await gone('absent')
