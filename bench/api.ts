@@ -1,0 +1,142 @@
+import { Agent } from 'undici'
+import { readLines } from '../src/kubernetes/lines.ts'
+
+export interface Condition {
+  readonly type: string
+  readonly status: string
+}
+
+/** Any object of the API server, as far as it is looked at here. */
+export interface KubeObject {
+  readonly metadata: {
+    readonly namespace?: string
+    readonly name: string
+    readonly uid: string
+    readonly resourceVersion: string
+    readonly ownerReferences?: readonly object[]
+  }
+  readonly data?: Readonly<Record<string, string>>
+  readonly status?: { readonly conditions?: readonly Condition[] }
+}
+
+export interface WatchEvent {
+  readonly type: string
+  readonly object: KubeObject
+}
+
+/** Where the API server is, and as whom it is asked. Goes to child processes as JSON. */
+export interface Endpoint {
+  readonly origin: string
+  readonly headers: Readonly<Record<string, string>>
+  /** PEM. */
+  readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string }
+}
+
+interface Request {
+  readonly method?: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
+  readonly body?: object
+  readonly accept?: string
+}
+
+/** Asks for a list without the data of its objects. */
+export const metadataOnly = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1'
+
+export const coreV1 = '/api/v1'
+export const enosV1alpha1 = '/apis/enos.io/v1alpha1'
+
+/** The API server with as little in between as can be: undici over one HTTP/2 connection. */
+export class Api {
+  readonly #origin: string
+  readonly #headers: Readonly<Record<string, string>>
+  readonly #agent: Agent
+
+  constructor({ headers, origin, tls }: Endpoint) {
+    this.#origin = origin
+    this.#headers = headers
+    this.#agent = new Agent({
+      connect: tls,
+      allowH2: true,
+      connections: 1,
+      bodyTimeout: 0,
+      h2Options: { maxConcurrentStreams: 100 },
+    })
+  }
+
+  /** @throws when the answer is none of the 200s; the message has the status, and nothing of the bodies */
+  async json<T>(path: string, { accept = 'application/json', body, method = 'GET' }: Request = {}): Promise<T> {
+    const response = await this.#agent.request({
+      origin: this.#origin,
+      path,
+      method,
+      headers: {
+        ...this.#headers,
+        accept,
+        ...(body === undefined
+          ? {}
+          : { 'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+    const text = await response.body.text()
+    if (response.statusCode >= 300) throw new HttpError(`${method} ${path}`, response.statusCode)
+    return JSON.parse(text) as T
+  }
+
+  async list(path: string, accept = 'application/json'): Promise<{ items: KubeObject[]; resourceVersion: string }> {
+    type List = { items: KubeObject[]; metadata: { resourceVersion: string } }
+    const { items, metadata } = await this.json<List>(path, { accept })
+    return { items, resourceVersion: metadata.resourceVersion }
+  }
+
+  /** Ends without an error when `signal` aborts. */
+  async watch(
+    path: string,
+    resourceVersion: string,
+    signal: AbortSignal,
+    onEvent: (event: WatchEvent) => void,
+  ): Promise<void> {
+    try {
+      const response = await this.#agent.request({
+        origin: this.#origin,
+        path: `${path}?watch=true&resourceVersion=${resourceVersion}`,
+        method: 'GET',
+        headers: this.#headers,
+        signal,
+      })
+      if (response.statusCode !== 200) throw new HttpError(`WATCH ${path}`, response.statusCode)
+      for await (const line of readLines(response.body)) onEvent(JSON.parse(line) as WatchEvent)
+    } catch (error) {
+      if (!signal.aborted) throw error
+      return
+    }
+    if (!signal.aborted) throw new Error(`the watch of ${path} ended`)
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy()
+  }
+}
+
+export class HttpError extends Error {
+  override readonly name = 'HttpError'
+  readonly statusCode: number
+
+  constructor(call: string, statusCode: number) {
+    super(`${call}: HTTP ${statusCode}`)
+    this.statusCode = statusCode
+  }
+}
+
+/** Does `work` for all items, so many at a time. */
+export async function inFlight<T>(
+  limit: number,
+  items: readonly T[],
+  work: (item: T) => Promise<unknown>,
+): Promise<void> {
+  const rest = items.values()
+  await Promise.all(
+    Array.from({ length: limit }, async () => {
+      for (const item of rest) await work(item)
+    }),
+  )
+}

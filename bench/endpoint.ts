@@ -1,0 +1,20 @@
+import { Credentials } from '../src/kubernetes/credentials.ts'
+import { loadKubeconfig } from '../src/kubernetes/kubeconfig.ts'
+import { SystemClock } from '../src/lib/clock.ts'
+import type { Endpoint } from './api.ts'
+
+/** The API server that a kubeconfig names. */
+export async function readEndpoint(kubeconfig: string): Promise<Endpoint> {
+  const load = loadKubeconfig({ flag: kubeconfig, environment: {} })
+  const { headers, server, tls } = await new Credentials(load, new SystemClock()).current()
+  const { ca, cert, key } = tls
+  return {
+    origin: new URL(server).origin,
+    headers,
+    tls: {
+      ...(ca === undefined ? {} : { ca: ca.toString() }),
+      ...(cert === undefined ? {} : { cert: cert.toString() }),
+      ...(key === undefined ? {} : { key: key.toString() }),
+    },
+  }
+}

@@ -1,0 +1,96 @@
+import { randomBytes } from 'node:crypto'
+import { type Api, coreV1, enosV1alpha1, inFlight, type KubeObject } from './api.ts'
+
+/** A resource and what belongs to it. */
+export interface Fixture {
+  readonly name: string
+  readonly sourceName: string
+  readonly targetName: string
+  /** Of the resource. */
+  readonly uid: string
+}
+
+export interface FixtureSet {
+  readonly namespace: string
+  readonly fixtures: readonly Fixture[]
+}
+
+export interface FixtureOptions {
+  readonly gatewayUrl: string
+  readonly count: number
+  /** All have one application, instead of each its own. */
+  readonly isShared?: boolean
+}
+
+const createdAtOnce = 32
+
+export const secretsIn = (namespace: string): string => `${coreV1}/namespaces/${namespace}/secrets`
+export const credentialsIn = (namespace: string): string => `${enosV1alpha1}/namespaces/${namespace}/enosappcredentials`
+
+/** What the simulator derives for an appKey that it was not told of. */
+export const appSecretOf = (appKey: string): string => `secret-of-${appKey}`
+
+/** The namespaces of a run, with resources in them. */
+export class Fixtures {
+  readonly #api: Api
+  readonly #namespaces: string[] = []
+
+  constructor(api: Api) {
+    this.#api = api
+  }
+
+  /** Makes a namespace of its own with so many resources, each with its source Secret. */
+  async create({ count, gatewayUrl, isShared = false }: FixtureOptions): Promise<FixtureSet> {
+    const id = randomBytes(4).toString('hex')
+    const namespace = `bench-${id}`
+    await this.#api.json(`${coreV1}/namespaces`, { method: 'POST', body: { metadata: { name: namespace } } })
+    this.#namespaces.push(namespace)
+    const fixtures: Fixture[] = []
+    await inFlight(createdAtOnce, [...Array(count).keys()], async (at) => {
+      const name = `credential-${at}`
+      const names = { name, sourceName: `${name}-app`, targetName: `${name}-token` }
+      const appKey = isShared ? id : `${id}-${at}`
+      await this.#api.json(secretsIn(namespace), {
+        method: 'POST',
+        body: { metadata: { name: names.sourceName }, stringData: { appKey, appSecret: appSecretOf(appKey) } },
+      })
+      const { metadata } = await this.#api.json<KubeObject>(credentialsIn(namespace), {
+        method: 'POST',
+        body: credentialBody(names, gatewayUrl),
+      })
+      fixtures.push({ ...names, uid: metadata.uid })
+    })
+    return { namespace, fixtures }
+  }
+
+  /** Removes resources and Secrets; the namespace stays until the end. */
+  async clear({ namespace }: FixtureSet): Promise<void> {
+    for (const path of collections(namespace)) await this.#api.json(path, { method: 'DELETE' })
+  }
+
+  /** Removes all that was made. */
+  async end(): Promise<void> {
+    for (const namespace of this.#namespaces) {
+      for (const path of collections(namespace)) await this.#api.json(path, { method: 'DELETE' })
+      await this.#api.json(`${coreV1}/namespaces/${namespace}`, { method: 'DELETE' })
+    }
+  }
+}
+
+function collections(namespace: string): string[] {
+  return [credentialsIn(namespace), secretsIn(namespace), `/apis/events.k8s.io/v1/namespaces/${namespace}/events`]
+}
+
+function credentialBody({ name, sourceName, targetName }: Omit<Fixture, 'uid'>, gatewayUrl: string): object {
+  return {
+    apiVersion: 'enos.io/v1alpha1',
+    kind: 'EnosAppCredential',
+    metadata: { name },
+    spec: {
+      gateway: { url: gatewayUrl, allowInsecureHTTP: true },
+      appKeyRef: { name: sourceName },
+      appSecretRef: { name: sourceName },
+      targets: [{ name: targetName }],
+    },
+  }
+}
