@@ -1,0 +1,111 @@
+import { group, kind, plural, version } from '../src/api/v1alpha1/names.ts'
+
+/**
+ * Closes the confused deputy: the operator acts with its own rights on names that users choose, so whoever writes a
+ * resource must have those rights too. Asked of the requester, when the spec changes.
+ *
+ * Generated, for the cost limits of CEL allow two checks in an expression, and some 28 in a policy: each list entry has
+ * an expression of its own, and consumers a policy of their own.
+ */
+export function admissionPolicies(): object[] {
+  return [
+    ...policy('enosappcredential-secrets', [
+      check('spec.appKeyRef.name', 'get', 'secrets', 'object.spec.appKeyRef.name'),
+      check('spec.appSecretRef.name', 'get', 'secrets', 'object.spec.appSecretRef.name'),
+      check(
+        'spec.gateway.caRef.name',
+        'get',
+        'secrets',
+        'object.spec.gateway.caRef.name',
+        "!has(object.spec.gateway.caRef) || object.spec.gateway.caRef.kind != 'Secret'",
+      ),
+      check(
+        'spec.gateway.caRef.name',
+        'get',
+        'configmaps',
+        'object.spec.gateway.caRef.name',
+        "!has(object.spec.gateway.caRef) || object.spec.gateway.caRef.kind != 'ConfigMap'",
+      ),
+      check(
+        'spec.targets',
+        'create',
+        'secrets',
+        undefined,
+        "object.spec.targets.all(target, target.creationPolicy == 'Merge')",
+      ),
+      ...indexes(targetLimit).map((at) =>
+        check(
+          `spec.targets[${at}].name`,
+          'patch',
+          'secrets',
+          `object.spec.targets[${at}].name`,
+          `object.spec.targets.size() <= ${at}`,
+        ),
+      ),
+    ]),
+    ...policy('enosappcredential-consumers', [
+      check('spec.propagation', 'patch', 'pods', undefined, "object.spec.propagation != 'Immediate'"),
+      ...indexes(workloadLimit).map((at) => workloadCheck(at)),
+    ]),
+  ]
+}
+
+const targetLimit = 16
+const workloadLimit = 16
+
+function indexes(count: number): number[] {
+  return [...Array(count).keys()]
+}
+
+function policy(name: string, validations: object[]): object[] {
+  const metadata = { name, labels: { 'app.kubernetes.io/name': 'enos-credential-operator' } }
+  const apiVersion = 'admissionregistration.k8s.io/v1'
+  return [
+    {
+      apiVersion,
+      kind: 'ValidatingAdmissionPolicy',
+      metadata,
+      spec: {
+        failurePolicy: 'Fail',
+        matchConstraints: {
+          resourceRules: [
+            { apiGroups: [group], apiVersions: [version], resources: [plural], operations: ['CREATE', 'UPDATE'] },
+          ],
+        },
+        // Annotations (a renewal that is asked for) and finalizers are not concerned.
+        matchConditions: [{ name: 'spec-changes', expression: 'oldObject == null || object.spec != oldObject.spec' }],
+        validations,
+      },
+    },
+    {
+      apiVersion,
+      kind: 'ValidatingAdmissionPolicyBinding',
+      metadata,
+      spec: { policyName: name, validationActions: ['Deny'] },
+    },
+  ]
+}
+
+/** @param name CEL of the object's name; undefined: the right must be for all names @param unless CEL: not asked then */
+function check(field: string, verb: string, resource: string, name?: string, unless?: string): object {
+  const named = name === undefined ? '' : `.name(${name})`
+  const asked = `authorizer.group('').resource('${resource}').namespace(object.metadata.namespace)${named}.check('${verb}').allowed()`
+  const what = name === undefined ? `'${resource}'` : `'${resource} ' + ${name}`
+  return {
+    expression: unless === undefined ? asked : `${unless} || ${asked}`,
+    messageExpression: `'${field}: you may not ${verb} ' + ${what} + ' in this namespace, so ${kind} may not do it for you'`,
+    reason: 'Forbidden',
+  }
+}
+
+function workloadCheck(at: number): object {
+  const workload = `object.spec.restartOnRenewal[${at}]`
+  return {
+    expression:
+      `!has(object.spec.restartOnRenewal) || object.spec.restartOnRenewal.size() <= ${at} || ` +
+      `authorizer.group('apps').resource(${workload}.kind.lowerAscii() + 's').namespace(object.metadata.namespace)` +
+      `.name(${workload}.name).check('patch').allowed()`,
+    messageExpression: `'spec.restartOnRenewal[${at}]: you may not patch ' + ${workload}.kind + ' ' + ${workload}.name + ' in this namespace, so ${kind} may not do it for you'`,
+    reason: 'Forbidden',
+  }
+}
