@@ -16,9 +16,9 @@ $(INSTALLED): package.json package-lock.json .npmrc
 	@command -v npm > /dev/null || { echo "npm is missing: install Node 24 or later" >&2; exit 1; }
 	@echo "Installing dependencies from package-lock.json"
 	@$(NPM) ci 2>&1 | sed '/EBADENGINE/d; /^$$/d'; exit $${PIPESTATUS[0]}
-	@node -e 'const [major] = process.versions.node.split("."); \
-	  console.log(`Using Node $${process.version} (${process.execPath.startsWith(process.cwd()) ? "from the lockfile" : process.execPath})`); \
-	  if (Number(major) < 24) { console.error("Node 24 or later is needed: install it (see .nvmrc), then run this again"); process.exit(1) }'
+	@echo "Using Node $$(node --version) ($$(command -v node))"
+	@node -e 'process.exit(parseInt(process.versions.node) < 24 ? 1 : 0)' || \
+	  { echo "Node 24 or later is needed: install it (see .nvmrc), then run this again" >&2; exit 1; }
 	@touch $@
 
 .PHONY: build
