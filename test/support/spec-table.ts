@@ -1,0 +1,268 @@
+/** A spec, and whether it is one. zod and the API server are both asked, and must agree. */
+export interface SpecCase {
+  readonly name: string
+  readonly spec: unknown
+  readonly isAccepted: boolean
+}
+
+const minimal = {
+  gateway: { url: 'https://apim.example.com' },
+  appKeyRef: { name: 'enos-app' },
+  appSecretRef: { name: 'enos-app' },
+  targets: [{ name: 'enos-token' }],
+}
+
+/** Every field with a value of its own. */
+const full = {
+  gateway: {
+    url: 'https://apim.example.com:8443/base/path',
+    allowInsecureHTTP: false,
+    caRef: { kind: 'ConfigMap', name: 'plant-ca', key: 'bundle.pem' },
+    timeout: '5s',
+  },
+  appKeyRef: { name: 'enos-app', key: 'key' },
+  appSecretRef: { name: 'enos-secret', key: 'secret' },
+  renewBefore: '20m',
+  renewalMethod: 'Refresh',
+  verifyEvery: '10m',
+  targets: [
+    {
+      name: 'enos-token',
+      type: 'example.com/token',
+      labels: { 'example.com/team': 'wind', plain: '' },
+      annotations: { 'example.com/note': 'any text: ü\n' },
+      data: { 'config.json': '{{ accessToken | json }}' },
+      creationPolicy: 'Owner',
+      deletionPolicy: 'Retain',
+    },
+    { name: 'shared', creationPolicy: 'Merge', data: { token: '{{ accessToken }}' } },
+  ],
+  propagation: 'Immediate',
+  restartOnRenewal: [
+    { kind: 'Deployment', name: 'a' },
+    { kind: 'StatefulSet', name: 'a' },
+    { kind: 'DaemonSet', name: 'a' },
+  ],
+  suspend: true,
+}
+
+type Field = Record<string, unknown>
+
+const accepted = (name: string, spec: unknown): SpecCase => ({ name, spec, isAccepted: true })
+const refused = (name: string, spec: unknown): SpecCase => ({ name, spec, isAccepted: false })
+const both = (what: string, good: readonly unknown[], bad: readonly unknown[], make: (value: unknown) => unknown) => [
+  ...good.map((value) => accepted(`${what}: ${show(value)}`, make(value))),
+  ...bad.map((value) => refused(`${what}: ${show(value)}`, make(value))),
+]
+
+function show(value: unknown): string {
+  const text = JSON.stringify(value)
+  return text.length > 60 ? `${text.slice(0, 40)}… (${text.length} characters)` : text
+}
+
+const withField = (field: Field): unknown => ({ ...minimal, ...field })
+const withGateway = (field: Field): unknown => ({ ...minimal, gateway: { ...minimal.gateway, ...field } })
+const withTarget = (field: Field): unknown => ({ ...minimal, targets: [{ name: 'enos-token', ...field }] })
+const without = (field: keyof typeof minimal): unknown => {
+  return Object.fromEntries(Object.entries(minimal).filter(([name]) => name !== field))
+}
+const many = (count: number): { name: string }[] => [...Array(count).keys()].map((at) => ({ name: `target-${at}` }))
+const entries = (count: number, value: string): Field => {
+  return Object.fromEntries([...Array(count).keys()].map((at) => [`key-${at}`, value]))
+}
+
+const badNames = ['', 'Upper', 'under_score', '-a', 'a-', 'a..b', 'a/b', 'a b', 'ü', 'a'.repeat(254), 1, null]
+const goodNames = ['a', 'a-b.c0', '0', `${'a'.repeat(63)}.${'b'.repeat(63)}`]
+
+export const specCases: readonly SpecCase[] = [
+  accepted('the least that can be', minimal),
+  accepted('every field', full),
+  refused('nothing', {}),
+  refused('no gateway', without('gateway')),
+  refused('no appKeyRef', without('appKeyRef')),
+  refused('no appSecretRef', without('appSecretRef')),
+  refused('no targets', without('targets')),
+  refused('a list in place of an object', withField({ gateway: [] })),
+
+  ...both(
+    'gateway.url',
+    [
+      'https://apim.example.com',
+      'https://apim.example.com/',
+      'https://apim.example.com:1',
+      'https://apim.example.com:65535/a/b%20c',
+      'https://127.0.0.1:8443',
+      'https://[::1]:8443/base',
+      'https://localhost',
+    ],
+    [
+      '',
+      'apim.example.com',
+      'ftp://apim.example.com',
+      'https://',
+      'https://user:password@apim.example.com',
+      'https://user@apim.example.com',
+      'https://apim.example.com?query',
+      'https://apim.example.com/#fragment',
+      'https://apim.example.com/a b',
+      ' https://apim.example.com',
+      'https://apim.example.com\n',
+      'https://apim.example.com:0',
+      'https://apim.example.com:65536',
+      'https://apim.example.com:',
+      'https://APIM.example.com',
+      'HTTPS://apim.example.com',
+      'https://apim..example.com',
+      'https://-apim.example.com',
+      `https://apim.example.com/${'a'.repeat(1000)}`,
+      1,
+      null,
+    ],
+    (url) => withGateway({ url }),
+  ),
+  refused('http without allowInsecureHTTP', withGateway({ url: 'http://edge.example.com' })),
+  refused('http with allowInsecureHTTP: false', withGateway({ url: 'http://edge', allowInsecureHTTP: false })),
+  accepted('http with allowInsecureHTTP: true', withGateway({ url: 'http://edge:8080', allowInsecureHTTP: true })),
+  accepted('https with allowInsecureHTTP: true', withGateway({ allowInsecureHTTP: true })),
+  refused('allowInsecureHTTP as text', withGateway({ allowInsecureHTTP: 'true' })),
+  ...both(
+    'gateway.caRef',
+    [
+      { kind: 'Secret', name: 'ca' },
+      { kind: 'ConfigMap', name: 'ca', key: 'ca.pem' },
+    ],
+    [
+      {},
+      { kind: 'Secret' },
+      { name: 'ca' },
+      { kind: 'Pod', name: 'ca' },
+      { kind: 'Secret', name: '' },
+      { kind: 'Secret', name: 'ca', key: '' },
+      { kind: 'Secret', name: 'ca', key: 'a/b' },
+    ],
+    (caRef) => withGateway({ caRef }),
+  ),
+  ...both(
+    'gateway.timeout',
+    ['100ms', '5m', '1s500ms', '0h10s'],
+    ['99ms', '5m1s', '0s', '10', 's', '1.5s', '-1s', '1 s', '1d', '', '1h', 10],
+    (timeout) => withGateway({ timeout }),
+  ),
+
+  ...both('appKeyRef.name', goodNames, badNames, (name) => withField({ appKeyRef: { name } })),
+  ...both('appSecretRef.name', goodNames, badNames, (name) => withField({ appSecretRef: { name } })),
+  ...both(
+    'appSecretRef.key',
+    ['a', 'A_b-c.d', '..data', 'k'.repeat(253)],
+    ['', 'a b', 'a/b', 'ü', 'k'.repeat(254), 1],
+    (key) => withField({ appSecretRef: { name: 'enos-app', key } }),
+  ),
+
+  ...both('renewBefore', ['1s', '24h', '90m'], ['999ms', '24h1s', '0s', 'soon'], (renewBefore) =>
+    withField({ renewBefore }),
+  ),
+  ...both('verifyEvery', ['10s', '24h'], ['9s', '24h1ms', '', '10 s'], (verifyEvery) => withField({ verifyEvery })),
+  ...both('renewalMethod', ['Auto', 'Refresh', 'Get'], ['auto', '', 'Put'], (renewalMethod) =>
+    withField({ renewalMethod }),
+  ),
+  ...both('propagation', ['Kubelet', 'Immediate'], ['immediate', ''], (propagation) => withField({ propagation })),
+  ...both('suspend', [true, false], ['true', 1], (suspend) => withField({ suspend })),
+  ...both(
+    'restartOnRenewal',
+    [[], [{ kind: 'Deployment', name: 'reports' }], many(16).map(({ name }) => ({ kind: 'DaemonSet', name }))],
+    [
+      [{ kind: 'Job', name: 'a' }],
+      [{ kind: 'Deployment' }],
+      [{ name: 'a' }],
+      [{ kind: 'Deployment', name: 'A' }],
+      many(17).map(({ name }) => ({ kind: 'DaemonSet', name })),
+      {},
+    ],
+    (restartOnRenewal) => withField({ restartOnRenewal }),
+  ),
+
+  ...both('targets', [many(1), many(16)], [[], many(17), {}, [{}], ['enos-token']], (targets) =>
+    withField({ targets }),
+  ),
+  refused('two targets of one name', withField({ targets: [{ name: 'a' }, { name: 'b' }, { name: 'a' }] })),
+  refused('a target that is the source of the appKey', {
+    ...minimal,
+    appKeyRef: { name: 'key' },
+    targets: [{ name: 'key' }],
+  }),
+  refused('a target that is the source of the appSecret', withField({ targets: [{ name: 'enos-app' }] })),
+  ...both('targets[].name', goodNames, badNames, (name) => withTarget({ name })),
+  ...both(
+    'targets[].type',
+    ['Opaque', 'example.com/token', 'kubernetes.io'],
+    ['', 'kubernetes.io/tls', 'bootstrap.kubernetes.io/token', 'helm.sh/release.v1', 't'.repeat(254)],
+    (type) => withTarget({ type }),
+  ),
+  ...both(
+    'targets[].labels',
+    [{}, { a: 'b' }, { 'example.com/a': '' }, { a: 'v'.repeat(63) }, entries(32, 'v')],
+    [
+      entries(33, 'v'),
+      { 'enos.io/credential': 'x' },
+      { 'app.kubernetes.io/name': 'x' },
+      { 'k8s.io/x': 'x' },
+      { 'a b': 'x' },
+      { '': 'x' },
+      { ['a'.repeat(64)]: 'x' },
+      { a: 'v'.repeat(64) },
+      { a: 'ü' },
+      { a: '-x' },
+      { a: 1 },
+    ],
+    (labels) => withTarget({ labels }),
+  ),
+  ...both(
+    'targets[].annotations',
+    [{}, { 'example.com/a': 'any text: ü\n' }, entries(32, 'v')],
+    [
+      entries(33, 'v'),
+      { 'enos.io/expires-at': 'x' },
+      { 'kubernetes.io/x': 'x' },
+      { 'a b': 'x' },
+      { a: 'v'.repeat(16_385) },
+    ],
+    (annotations) => withTarget({ annotations }),
+  ),
+  ...both(
+    'targets[].data',
+    [
+      { token: '{{ accessToken }}' },
+      { 'A_b-c.d': '' },
+      { a: 't'.repeat(16_384) },
+      { ['k'.repeat(253)]: 'x' },
+      entries(64, 'x'),
+    ],
+    [
+      {},
+      entries(65, 'x'),
+      { '': 'x' },
+      { 'a b': 'x' },
+      { 'a/b': 'x' },
+      { '.': 'x' },
+      { '..': 'x' },
+      { '..data': 'x' },
+      { a: 't'.repeat(16_385) },
+      { ['k'.repeat(254)]: 'x' },
+      { a: 1 },
+      { a: null },
+    ],
+    (data) => withTarget({ data }),
+  ),
+  ...both('targets[].creationPolicy', ['Owner', 'Merge'], ['owner', 'Orphan', ''], (creationPolicy) =>
+    withTarget({ creationPolicy }),
+  ),
+  ...both('targets[].deletionPolicy', ['Delete', 'Retain'], ['Keep', ''], (deletionPolicy) =>
+    withTarget({ deletionPolicy }),
+  ),
+  refused('Merge with a type', withTarget({ creationPolicy: 'Merge', type: 'Opaque' })),
+  refused('Merge with labels', withTarget({ creationPolicy: 'Merge', labels: { a: 'b' } })),
+  refused('Merge with annotations', withTarget({ creationPolicy: 'Merge', annotations: { a: 'b' } })),
+  accepted('Merge that retains its keys', withTarget({ creationPolicy: 'Merge', deletionPolicy: 'Retain' })),
+]
+
+export { full as fullSpec, minimal as minimalSpec }

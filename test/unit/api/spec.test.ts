@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest'
+import { parseSpec } from '../../../src/api/v1alpha1/credential.ts'
+import { fullSpec, minimalSpec, specCases } from '../../support/spec-table.ts'
+
+describe('zod', () => {
+  it.each(specCases)('$name', ({ isAccepted, spec }) => {
+    const parsed = parseSpec('wind-farm', spec)
+    expect(parsed).toMatchObject({ ok: isAccepted })
+    if (!parsed.ok) for (const problem of parsed.problems) expect(problem).toMatch(/^spec[.:]/)
+  })
+
+  it('gives what is left out its default', () => {
+    expect(parseSpec('wind-farm', minimalSpec)).toEqual({
+      ok: true,
+      spec: {
+        gateway: { url: 'https://apim.example.com', allowInsecureHTTP: false, timeout: '10s' },
+        appKeyRef: { name: 'enos-app', key: 'appKey' },
+        appSecretRef: { name: 'enos-app', key: 'appSecret' },
+        renewalMethod: 'Auto',
+        targets: [
+          {
+            name: 'enos-token',
+            data: { accessToken: '{{ accessToken }}', expiresAt: '{{ expiresAt }}' },
+            creationPolicy: 'Owner',
+            deletionPolicy: 'Delete',
+          },
+        ],
+        propagation: 'Kubelet',
+        suspend: false,
+      },
+    })
+  })
+
+  it('keeps what is there', () => {
+    expect(parseSpec('wind-farm', fullSpec)).toMatchObject({ ok: true, spec: fullSpec })
+  })
+
+  it('refuses a name that is no label value', () => {
+    expect(parseSpec('n'.repeat(63), minimalSpec)).toMatchObject({ ok: true })
+    expect(parseSpec('n'.repeat(64), minimalSpec)).toEqual({
+      ok: false,
+      problems: ['metadata.name: at most 63 characters'],
+    })
+  })
+
+  it('names the field and what was expected, and quotes no value', () => {
+    const parsed = parseSpec('wind-farm', { ...minimalSpec, renewBefore: 'some-secret', targets: [{ name: 'A' }] })
+    expect(parsed).toEqual({
+      ok: false,
+      problems: [
+        'spec.renewBefore: expected a duration like 10s, 5m or 1h30m',
+        'spec.targets.0.name: expected the name of a Secret',
+      ],
+    })
+  })
+})
