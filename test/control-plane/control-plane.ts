@@ -76,9 +76,14 @@ export async function startControlPlane(
   }
 }
 
-/** With the controllers that matter to a Secret: garbage collection of what has owners, namespaces, service accounts. */
+/** With the controllers that matter here: what has owners is collected, namespaces end, roles are aggregated. */
 async function startControllerManager(assets: string, kubeconfig: string, state: string): Promise<ChildProcess> {
-  const controllers = ['garbage-collector-controller', 'namespace-controller', 'serviceaccount-controller']
+  const controllers = [
+    'clusterrole-aggregation-controller',
+    'garbage-collector-controller',
+    'namespace-controller',
+    'serviceaccount-controller',
+  ]
   const child = spawn(
     join(assets, 'kube-controller-manager'),
     [

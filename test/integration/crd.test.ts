@@ -1,0 +1,229 @@
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { parseSpec } from '../../src/api/v1alpha1/credential.ts'
+import { customResourceDefinition } from '../../src/api/v1alpha1/crd.ts'
+import { ApiError } from '../../src/kubernetes/errors.ts'
+import { credentials } from '../../src/kubernetes/types.ts'
+import { runToEnd } from '../support/run.ts'
+import { fullSpec, minimalSpec, type SpecCase, specCases } from '../support/spec-table.ts'
+import { type CredentialObject, eventually, useHarness } from './harness.ts'
+
+const harness = useHarness()
+let namespace: string
+
+beforeAll(async () => {
+  namespace = await harness().namespace()
+})
+
+afterAll(async () => {
+  await kubectl(['delete', 'enosappcredentials', '--all'])
+})
+
+async function create(name: string, spec: unknown): Promise<CredentialObject> {
+  return await harness().admin.create(credentials, namespace, {
+    apiVersion: 'enos.io/v1alpha1',
+    kind: 'EnosAppCredential',
+    metadata: { name },
+    spec,
+  })
+}
+
+async function kubectl(args: readonly string[], input = '') {
+  const file = `${inject('assets')}/kubectl`
+  return await runToEnd(file, ['--kubeconfig', inject('adminKubeconfig'), '-n', namespace, ...args], { input })
+}
+
+describe('the API server', () => {
+  let answers: ReadonlyMap<SpecCase, CredentialObject | ApiError>
+
+  beforeAll(async () => {
+    const pairs = specCases.map(async (one, at): Promise<[SpecCase, CredentialObject | ApiError]> => {
+      try {
+        return [one, await create(`case-${at}`, one.spec)]
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error
+        return [one, error]
+      }
+    })
+    answers = new Map(await Promise.all(pairs))
+  })
+
+  it.each(specCases)('agrees: $name', (one) => {
+    const answer = answers.get(one)
+    if (one.isAccepted) {
+      // What is stored has the defaults that zod gives.
+      const parsed = parseSpec('x', one.spec)
+      expect(parsed.ok ? parsed.spec : parsed.problems).toEqual((answer as CredentialObject).spec)
+    } else {
+      expect(answer).toMatchObject({ code: 422, reason: 'Invalid' })
+    }
+  })
+
+  it('drops what it does not know', async () => {
+    const { spec } = await create('unknown-fields', { ...minimalSpec, renewBfore: '5m' })
+    expect(spec).not.toHaveProperty('renewBfore')
+    const { code, stderr } = await kubectl(
+      ['apply', '-f', '-'],
+      JSON.stringify({
+        apiVersion: 'enos.io/v1alpha1',
+        kind: 'EnosAppCredential',
+        metadata: { name: 'typing-error' },
+        spec: { ...minimalSpec, renewBfore: '5m' },
+      }),
+    )
+    expect(code).toBe(1)
+    expect(stderr).toContain('unknown field "spec.renewBfore"')
+  })
+
+  it('refuses a name that is no label value, and says so', async () => {
+    await create('n'.repeat(63), minimalSpec)
+    await expect(create('n'.repeat(64), minimalSpec)).rejects.toMatchObject({ code: 422 })
+    const { stderr } = await kubectl(['create', '-f', '-'], JSON.stringify(named('n'.repeat(64))))
+    expect(stderr).toContain('metadata.name: at most 63 characters')
+  })
+
+  it('keeps spec and status apart: whoever writes one does not change the other', async () => {
+    await create('apart', minimalSpec)
+    await harness().patchCredential(namespace, 'apart', { status: { tokenFingerprint: 'planted' } })
+    expect((await harness().getCredential(namespace, 'apart')).status).toBeUndefined()
+    await harness().admin.patch(
+      credentials,
+      { namespace, name: 'apart' },
+      { type: 'merge', body: { spec: { suspend: true }, status: { tokenFingerprint: 'a1b2c3d4e5f6' } } },
+      { subresource: 'status' },
+    )
+    const { metadata, spec, status } = await harness().getCredential(namespace, 'apart')
+    expect({
+      suspend: spec['suspend'],
+      fingerprint: status?.tokenFingerprint,
+      generation: metadata.generation,
+    }).toEqual({
+      suspend: false,
+      fingerprint: 'a1b2c3d4e5f6',
+      generation: 1,
+    })
+  })
+})
+
+function named(name: string): object {
+  return { apiVersion: 'enos.io/v1alpha1', kind: 'EnosAppCredential', metadata: { name }, spec: minimalSpec }
+}
+
+describe('kubectl', () => {
+  beforeAll(async () => {
+    await create('shown', fullSpec)
+    const condition = (type: string, status: string, reason: string): object => {
+      return { type, status, reason, message: 'm', lastTransitionTime: '2026-01-01T00:00:00Z' }
+    }
+    const status = {
+      conditions: [condition('Ready', 'True', 'Synced'), condition('RenewalHealthy', 'False', 'GatewayError')],
+      expiresAt: '2030-01-01T02:00:00Z',
+      nextRenewalAt: '2030-01-01T01:36:00Z',
+    }
+    await harness().admin.patch(
+      credentials,
+      { namespace, name: 'shown' },
+      { type: 'merge', body: { status } },
+      { subresource: 'status' },
+    )
+  })
+
+  const columns = (text = ''): string[] => text.trim().split(/\s{2,}/)
+
+  it('get shows in one line whether it works', async () => {
+    const [header, row] = (await kubectl(['get', 'enosappcredential', 'shown'])).stdout.split('\n')
+    expect(columns(header)).toEqual(['NAME', 'READY', 'REASON', 'RENEWAL', 'EXPIRES', 'NEXT RENEWAL', 'AGE'])
+    expect(columns(row).slice(0, -1)).toEqual([
+      'shown',
+      'True',
+      'Synced',
+      'False',
+      '2030-01-01T02:00:00Z',
+      '2030-01-01T01:36:00Z',
+    ])
+  })
+
+  it('get -o wide shows target and gateway too', async () => {
+    const [header, row] = (await kubectl(['get', 'enosappcredential', 'shown', '-o', 'wide'])).stdout.split('\n')
+    expect(columns(header).slice(6, 8)).toEqual(['TARGETS', 'GATEWAY'])
+    expect(columns(row).slice(6, 8)).toEqual(['enos-token', 'https://apim.example.com:8443/base/path'])
+  })
+
+  it.each(['eac', 'enos', 'enosappcredentials.enos.io', 'EnosAppCredential'])('knows it as %s', async (name) => {
+    expect((await kubectl(['get', name, '-o', 'name'])).stdout).toContain('enosappcredential.enos.io/shown')
+  })
+
+  it('apply of the same changes nothing', async () => {
+    const manifest = JSON.stringify(named('applied'))
+    for (const how of [[], ['--server-side', '--force-conflicts']]) {
+      await kubectl(['apply', '-f', '-', ...how], manifest)
+      const { metadata } = await harness().getCredential(namespace, 'applied')
+      await kubectl(['apply', '-f', '-', ...how], manifest)
+      expect((await harness().getCredential(namespace, 'applied')).metadata).toEqual(metadata)
+    }
+  })
+
+  it('explain says what each field is', async () => {
+    const { stdout } = await kubectl(['explain', 'enosappcredential.spec', '--recursive'])
+    expect(stdout).toContain('renewBefore')
+    const { stdout: field } = await kubectl(['explain', 'enosappcredential.spec.renewBefore'])
+    expect(field).toContain('How long before expiry the token is renewed')
+    const { stdout: list } = await kubectl(['explain', 'enosappcredential.spec.targets.creationPolicy'])
+    expect(list).toMatch(/ENUM:\s+Owner\s+Merge/)
+  })
+})
+
+describe('the schema', () => {
+  interface Schema {
+    readonly description?: string
+    readonly properties?: Readonly<Record<string, Schema>>
+    readonly items?: Schema
+  }
+
+  function withoutDescription(path: string, { items, properties = {} }: Schema): string[] {
+    const below = Object.entries(properties).flatMap(([name, schema]) => {
+      const field = `${path}.${name}`
+      const own = schema.description === undefined && schema.items?.description === undefined ? [field] : []
+      return [...own, ...withoutDescription(field, schema)]
+    })
+    return [...below, ...(items === undefined ? [] : withoutDescription(`${path}[]`, items))]
+  }
+
+  it('describes every field', () => {
+    const crd = customResourceDefinition() as unknown as {
+      spec: { versions: [{ schema: { openAPIV3Schema: { properties: Record<'spec' | 'status', Schema> } } }] }
+    }
+    const { spec, status } = crd.spec.versions[0].schema.openAPIV3Schema.properties
+    expect([...withoutDescription('spec', spec), ...withoutDescription('status', status)]).toEqual([])
+  })
+})
+
+describe('the roles for users', () => {
+  async function canI(user: string, ...what: string[]): Promise<boolean> {
+    return (await kubectl(['auth', 'can-i', '--as', user, ...what])).stdout.trim() === 'yes'
+  }
+
+  beforeAll(async () => {
+    for (const role of ['view', 'edit', 'admin']) {
+      await kubectl(['create', 'rolebinding', role, `--clusterrole=${role}`, `--user=${role}or`])
+    }
+    // The cluster's own roles take up ours a moment after they are there.
+    await eventually(async () => expect(await canI('editor', 'create', 'enosappcredentials')).toBe(true), 30_000)
+  })
+
+  it.each(['get', 'list', 'watch'])('view may %s', async (verb) => {
+    expect(await canI('viewor', verb, 'enosappcredentials')).toBe(true)
+  })
+
+  it.each(['create', 'update', 'patch', 'delete'])('view may not %s, edit and admin may', async (verb) => {
+    expect(await canI('viewor', verb, 'enosappcredentials')).toBe(false)
+    expect(await canI('editor', verb, 'enosappcredentials')).toBe(true)
+    expect(await canI('adminor', verb, 'enosappcredentials')).toBe(true)
+  })
+
+  it.each(['viewor', 'editor', 'adminor'])('%s may read the status, and leaves it to the operator', async (user) => {
+    expect(await canI(user, 'get', 'enosappcredentials', '--subresource=status')).toBe(true)
+    for (const verb of ['update', 'patch']) {
+      expect(await canI(user, verb, 'enosappcredentials', '--subresource=status')).toBe(false)
+    }
+  })
+})
