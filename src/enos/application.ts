@@ -64,7 +64,9 @@ export interface Identity {
 export interface Member {
   readonly membership: Membership
   readonly identity: Identity
-  /** The last renewal request that was tried. */
+  /** The last renewal request that an attempt took up. */
+  takenRequest: string | undefined
+  /** The last one of which the attempt has ended, whatever came of it. */
   handledRequest: string | undefined
 }
 
@@ -121,10 +123,11 @@ export class Application {
     const before = this.members.get(key)
     this.#forget(key)
     const identity = this.#identityOf(membership)
-    const member: Member = { membership, identity, handledRequest: before?.handledRequest }
+    const { handledRequest, takenRequest } = before ?? {}
+    const member: Member = { membership, identity, handledRequest, takenRequest }
     this.members.set(key, member)
     identity.members.add(key)
-    if (membership.renewRequest !== undefined && membership.renewRequest !== member.handledRequest) {
+    if (membership.renewRequest !== undefined && membership.renewRequest !== takenRequest) {
       identity.pending.add(key)
     }
     this.#windows.add(membership.renewBeforeMs)
@@ -180,13 +183,21 @@ export class Application {
     return earliest
   }
 
-  /** Notes that the renewals which members of this identity ask for are being tried. */
-  handleRequests(identity: Identity): void {
+  /** Notes that an attempt begins: it is what the members of this identity that want a renewal have asked for. */
+  takeRequests(identity: Identity): void {
     for (const key of identity.pending) {
       const member = this.members.get(key)
-      if (member !== undefined) member.handledRequest = member.membership.renewRequest
+      if (member !== undefined) member.takenRequest = member.membership.renewRequest
     }
     identity.pending.clear()
+  }
+
+  /** Notes that the attempt has ended. */
+  handleRequests(identity: Identity): void {
+    for (const key of identity.members) {
+      const member = this.members.get(key)
+      if (member !== undefined) member.handledRequest = member.takenRequest
+    }
   }
 
   /** The attempt that is due next. Undefined: there is nobody to make one for. */

@@ -68,7 +68,7 @@ export class Renewer {
       hasRefreshed: false,
       refusedRefreshes: 0,
     }
-    application.handleRequests(identity)
+    application.takeRequests(identity)
     if (isForced) application.lastForcedAt = clock.now()
 
     let method: Operation = 'get'
@@ -104,6 +104,7 @@ export class Renewer {
     }
     application.lastAttemptAt = clock.now()
     identity.lastAttemptAt = clock.now()
+    application.handleRequests(identity)
     this.#settle(application, identity, failure)
     return { method, failure, hasNewToken: application.lastRenewal !== lastRenewal }
   }

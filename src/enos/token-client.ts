@@ -16,6 +16,8 @@ export interface Failure {
   readonly message: string
   /** How long the gateway asks to wait, in ms. */
   readonly retryAfterMs?: number
+  /** Where no answer came: the code of the network or TLS error, such as ENOTFOUND. */
+  readonly cause?: string
 }
 
 /** What one call came to. A call never throws: whatever happened is one of these. */
@@ -94,7 +96,11 @@ export class TokenClient {
     }
     if (answer.kind === 'noAnswer') {
       observe('error')
-      return failed('retry', 'GatewayUnreachable', `cannot reach ${request.gatewayUrl}: ${answer.cause}`)
+      const message = `cannot reach ${request.gatewayUrl}: ${answer.cause}`
+      return {
+        kind: 'failed',
+        failure: { class: 'retry', reason: 'GatewayUnreachable', message, cause: answer.cause },
+      }
     }
     if (answer.skewMs !== undefined) observer.onClockSkew(host, answer.skewMs)
     const reply = answer.kind === 'tooLarge' ? undefined : readReply(answer.body)
