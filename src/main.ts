@@ -1,6 +1,9 @@
 import { Command, CommanderError } from 'commander'
 import { InvalidValueError } from './config/flags.ts'
+import { checkCommand } from './commands/check.ts'
+import { renewCommand } from './commands/renew.ts'
 import { runCommand } from './commands/run.ts'
+import { statusCommand } from './commands/status.ts'
 import { type CommandContext, UsageError } from './commands/context.ts'
 import { ApiError } from './kubernetes/errors.ts'
 import { KubeconfigError } from './kubernetes/kubeconfig.ts'
@@ -40,7 +43,7 @@ async function main(argv: readonly string[]): Promise<number> {
     .helpCommand(false)
     .exitOverride()
     .configureOutput(quiet)
-  for (const command of [runCommand(context)]) {
+  for (const command of [runCommand, checkCommand, renewCommand, statusCommand].map((make) => make(context))) {
     command.exitOverride().configureOutput(quiet)
     program.addCommand(command)
   }

@@ -1,0 +1,81 @@
+import { parseStatus } from '../api/v1alpha1/credential.ts'
+import type { KubernetesObject } from '../kubernetes/types.ts'
+import { formatDuration } from '../lib/duration.ts'
+import { renderTable } from './table.ts'
+
+export interface CredentialObject extends KubernetesObject {
+  readonly spec?: { readonly targets?: readonly { readonly name?: string }[]; readonly suspend?: boolean }
+  readonly status?: unknown
+}
+
+/** One resource, as a person wants to know of it. */
+export interface StatusRow {
+  readonly namespace: string
+  readonly name: string
+  readonly ready: 'True' | 'False' | 'Unknown'
+  /** Seconds; negative: expired; null: there is no token. */
+  readonly expiresInSeconds: number | null
+  /** Seconds; negative: overdue; null: none is planned. */
+  readonly renewsInSeconds: number | null
+  readonly targets: readonly string[]
+  /** Why it is as it is: of Ready where that is not True, else of RenewalHealthy. */
+  readonly reason: string
+  /** What must be done, where something must. */
+  readonly message: string
+}
+
+/** @param nowWall ms @returns those that need somebody first, then by the time that is left */
+export function statusRows(objects: readonly CredentialObject[], nowWall: number): StatusRow[] {
+  return objects
+    .map((object) => rowOf(object, nowWall))
+    .sort((a, b) => urgency(a) - urgency(b) || `${a.namespace}/${a.name}`.localeCompare(`${b.namespace}/${b.name}`))
+}
+
+export function renderStatus(rows: readonly StatusRow[]): string {
+  if (rows.length === 0) return 'No EnosAppCredentials.\n'
+  const table = renderTable(
+    ['NAMESPACE', 'NAME', 'READY', 'EXPIRES IN', 'RENEWS IN', 'TARGETS', 'REASON'],
+    rows.map(({ expiresInSeconds, name, namespace, ready, reason, renewsInSeconds, targets }) => [
+      namespace,
+      name,
+      ready,
+      timeLeft(expiresInSeconds, 'expired'),
+      timeLeft(renewsInSeconds, 'now'),
+      targets.join(','),
+      reason,
+    ]),
+  )
+  const messages = rows.filter(({ message }) => message !== '')
+  const told = messages.map(({ message, name, namespace }) => `${namespace}/${name}: ${message}\n`).join('')
+  const ready = rows.filter((row) => row.ready === 'True').length
+  return `${table}\n${told === '' ? '' : `${told}\n`}${ready} of ${rows.length} ready\n`
+}
+
+function rowOf({ metadata, spec, status: written }: CredentialObject, nowWall: number): StatusRow {
+  const status = parseStatus(written)
+  const condition = (type: string) => status.conditions.find((one) => one.type === type)
+  const ready = condition('Ready')
+  const healthy = condition('RenewalHealthy')
+  const told = ready?.status === 'True' && healthy !== undefined ? healthy : ready
+  const secondsUntil = (time: string | undefined): number | null =>
+    time === undefined ? null : Math.round((Date.parse(time) - nowWall) / 1000)
+  return {
+    namespace: metadata.namespace ?? '',
+    name: metadata.name ?? '',
+    ready: ready?.status ?? 'Unknown',
+    expiresInSeconds: secondsUntil(status.expiresAt),
+    renewsInSeconds: spec?.suspend === true ? null : secondsUntil(status.nextRenewalAt),
+    targets: (spec?.targets ?? []).map(({ name }) => name ?? ''),
+    reason: told?.reason ?? 'NotSeenYet',
+    message: told === undefined ? 'no operator has looked at it yet' : told.status === 'True' ? '' : told.message,
+  }
+}
+
+function urgency({ expiresInSeconds, ready }: StatusRow): number {
+  return ready === 'True' ? (expiresInSeconds ?? Number.MAX_SAFE_INTEGER) : Number.MIN_SAFE_INTEGER
+}
+
+function timeLeft(seconds: number | null, past: string): string {
+  if (seconds === null) return '-'
+  return seconds <= 0 ? past : formatDuration(seconds * 1000)
+}
