@@ -1,0 +1,81 @@
+import { managedBy } from '../../src/api/v1alpha1/names.ts'
+import { Applications } from '../../src/enos/applications.ts'
+import type { TokenClient } from '../../src/enos/token-client.ts'
+import { credentials, keyOf, type ObjectKey, secrets } from '../../src/kubernetes/types.ts'
+import type { Clock } from '../../src/lib/clock.ts'
+import { createCaches } from '../../src/reconcile/caches.ts'
+import { Executor } from '../../src/reconcile/executor.ts'
+import { Reconciler } from '../../src/reconcile/reconciler.ts'
+import { readCredential, readMetadata } from '../../src/reconcile/stored.ts'
+import { TargetExecutor } from '../../src/reconcile/target-executor.ts'
+import type { Notice } from '../../src/status/events.ts'
+import { TargetWriter } from '../../src/targets/target-writer.ts'
+import { createLogger } from '../../src/telemetry/logger.ts'
+import type { MemoryApi } from './memory-api.ts'
+
+/** The operator without process, HTTP and watches: the real queues, plans and writes on an API server in memory. */
+export class MemoryOperator {
+  /** Events and log lines. */
+  readonly told: (Notice | string)[] = []
+  readonly #caches = createCaches()
+  readonly #applications: Applications
+  readonly #reconciler: Reconciler
+  readonly #stopWatching: () => void
+
+  constructor(api: MemoryApi, client: Pick<TokenClient, 'call'>, clock: Clock) {
+    const destination = { write: (line: string) => void this.told.push(line) }
+    const log = createLogger({ level: 'trace', format: 'json', destination })
+    const common = { clock, random: () => 0.5, log }
+    this.#applications = new Applications({
+      ...common,
+      client,
+      gatewayMaxConcurrency: 4,
+      gatherHolders: (url, fingerprint, signal) => this.#reconciler.gatherHolders(url, fingerprint, signal),
+      onChange: (keys, isUrgent) => this.#reconciler.enqueue(keys, isUrgent),
+      onAttempt: () => undefined,
+    })
+    const writer = new TargetWriter({ client: api, fieldManager: managedBy, onWrite: () => undefined })
+    this.#reconciler = new Reconciler({
+      ...common,
+      caches: this.#caches,
+      applications: this.#applications,
+      publications: { publication: () => undefined, forget: () => undefined },
+      executor: new Executor({
+        client: api,
+        caches: this.#caches,
+        applications: this.#applications,
+        targets: new TargetExecutor({ writer, secrets: this.#caches.secrets }),
+        publisher: { publish: () => undefined },
+        clock,
+        notify: (_, notice) => void this.told.push(notice),
+      }),
+      configMapsSynced: () => Promise.resolve(),
+      isGatewayAllowed: () => true,
+      fieldManager: managedBy,
+      onRenewed: () => undefined,
+      onGone: () => undefined,
+    })
+    for (const object of api.all(credentials)) this.#caches.credentials.upsert(readCredential(object))
+    for (const object of api.all(secrets)) this.#caches.secrets.upsert(readMetadata(object))
+    this.#stopWatching = api.listen(({ plural }, object, isGone) => {
+      if (plural === secrets.plural) {
+        if (isGone) this.#caches.secrets.remove(readMetadata(object))
+        else this.#caches.secrets.upsert(readMetadata(object))
+      } else if (isGone) this.#caches.credentials.remove(readCredential(object))
+      else this.#caches.credentials.upsert(readCredential(object))
+    })
+    this.#reconciler.run(4)
+  }
+
+  /** Has all resources looked at again, though nothing changed. */
+  lookAgain(): void {
+    const keys = [...this.#caches.credentials.values()].map((credential): ObjectKey => keyOf(credential))
+    this.#reconciler.enqueue(keys)
+  }
+
+  /** As if the process were killed: what is under way gets nothing done any more. */
+  async kill(): Promise<void> {
+    this.#stopWatching()
+    await Promise.all([this.#reconciler.shutDown(0), this.#applications.shutDown(0)])
+  }
+}

@@ -1,0 +1,251 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { managedBy } from '../../../src/api/v1alpha1/names.ts'
+import { parseSpec, parseStatus } from '../../../src/api/v1alpha1/credential.ts'
+import { credentials, secrets } from '../../../src/kubernetes/types.ts'
+import { TokenService } from '../../../simulator/token-service.ts'
+import { FakeClock, settle } from '../../support/fake-clock.ts'
+import { MemoryApi, type StoredObject } from '../../support/memory-api.ts'
+import { MemoryOperator } from '../../support/memory-operator.ts'
+import { clientOf, failure, type ScriptedClient } from '../enos/support.ts'
+
+const namespace = 'plant-a'
+const gatewayUrl = 'https://apim.example.com'
+const applications = [
+  { appKey: 'k3y-wind', appSecret: 's3cr3t-wind' },
+  { appKey: 'k3y-solar', appSecret: 's3cr3t-solar' },
+] as const
+/** What every secret here begins with. */
+const markers = ['k3y-', 's3cr3t-', 'APP_PORTAL_S_'].flatMap((text) => [text, base64(text).slice(0, 5)])
+const resources = ['wind-farm', 'wind-reports', 'solar-farm'] as const
+const targetNames = ['token-a', 'token-b', 'token-c'] as const
+const lifetimeMs = 60_000
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64')
+}
+
+/** Something that happens to the world. */
+type Happening =
+  | { readonly what: 'spec'; readonly name: string; readonly spec: object }
+  | { readonly what: 'deleteResource'; readonly name: string }
+  | { readonly what: 'source'; readonly name: string; readonly keys: object | undefined }
+  | { readonly what: 'deleteSecret' | 'tamper' | 'plant'; readonly target: string }
+  | { readonly what: 'renew'; readonly name: string; readonly value: string }
+  | { readonly what: 'outage'; readonly isOut: boolean }
+  | { readonly what: 'revoke'; readonly appKey: string }
+  | { readonly what: 'pass'; readonly ms: number }
+  | { readonly what: 'restart' }
+
+const target = fc.record({
+  name: fc.constantFrom(...targetNames),
+  creationPolicy: fc.constantFrom('Owner', 'Merge'),
+  deletionPolicy: fc.constantFrom('Delete', 'Retain'),
+  data: fc.constantFrom(
+    { token: '{{ accessToken }}' },
+    { token: '{{ accessToken }}', config: '{{ appSecret | json }}' },
+  ),
+})
+const spec = fc.record({
+  gateway: fc.constant({ url: gatewayUrl }),
+  appKeyRef: fc.record({ name: fc.constantFrom('app-wind', 'app-solar') }),
+  targets: fc.uniqueArray(target, { minLength: 1, maxLength: 2, selector: ({ name }) => name }),
+  suspend: fc.constantFrom(false, false, false, true),
+})
+const resource = fc.constantFrom(...resources)
+const secret = fc.constantFrom(...targetNames)
+
+const happening: fc.Arbitrary<Happening> = fc.oneof(
+  { arbitrary: fc.record({ what: fc.constant('spec' as const), name: resource, spec }), weight: 5 },
+  fc.record({ what: fc.constant('deleteResource' as const), name: resource }),
+  fc.record({
+    what: fc.constant('source' as const),
+    name: fc.constantFrom('app-wind', 'app-solar'),
+    keys: fc.constantFrom(
+      ...applications,
+      { appKey: 'k3y-nobody', appSecret: 's3cr3t-nobody' },
+      { appKey: '' },
+      undefined,
+    ),
+  }),
+  { arbitrary: fc.record({ what: fc.constantFrom('deleteSecret', 'tamper', 'plant'), target: secret }), weight: 4 },
+  fc.record({ what: fc.constant('renew' as const), name: resource, value: fc.constantFrom('1', '2', '3') }),
+  fc.record({ what: fc.constant('outage' as const), isOut: fc.boolean() }),
+  fc.record({ what: fc.constant('revoke' as const), appKey: fc.constantFrom('k3y-wind', 'k3y-solar') }),
+  {
+    arbitrary: fc.record({ what: fc.constant('pass' as const), ms: fc.constantFrom(1000, 10_000, 30_000, 90_000) }),
+    weight: 3,
+  },
+  { arbitrary: fc.record({ what: fc.constant('restart' as const) }), weight: 2 },
+)
+
+class World {
+  readonly clock = new FakeClock()
+  readonly service = new TokenService({ clock: this.clock, applications, lifetimeSeconds: lifetimeMs / 1000 })
+  readonly api = new MemoryApi(this.clock, managedBy)
+  readonly user = this.api.as('kubectl')
+  readonly gateway: ScriptedClient = clientOf(this.clock, () => this.service)
+  operator = new MemoryOperator(this.api, this.gateway, this.clock)
+  /** Secrets that somebody else made, as they were left. */
+  readonly foreign = new Map<string, Readonly<Record<string, string>>>()
+  isOut = false
+  readonly told: unknown[] = []
+  readonly #answer = this.gateway.answer
+
+  async start(): Promise<void> {
+    for (const [at, keys] of applications.entries()) {
+      await this.happen({ what: 'source', name: at === 0 ? 'app-wind' : 'app-solar', keys })
+    }
+  }
+
+  async happen(one: Happening): Promise<void> {
+    const { api, user } = this
+    switch (one.what) {
+      case 'spec': {
+        const { name } = one
+        const full = { ...one.spec, appSecretRef: (one.spec as { appKeyRef: object }).appKeyRef }
+        const parsed = parseSpec(name, full)
+        if (!parsed.ok) throw new Error(parsed.problems.join())
+        const ref = { namespace, name }
+        const present = api.find(credentials, ref)
+        if (present === undefined) user.create(credentials, namespace, { metadata: { name }, spec: parsed.spec })
+        else if (present.metadata.deletionTimestamp === undefined) {
+          user.patch(credentials, ref, { type: 'merge', body: { spec: parsed.spec } })
+        }
+        break
+      }
+      case 'deleteResource':
+        if (api.find(credentials, { namespace, name: one.name }) !== undefined) {
+          user.delete(credentials, { namespace, name: one.name })
+        }
+        break
+      case 'source': {
+        const ref = { namespace, name: one.name }
+        if (api.find(secrets, ref) !== undefined) user.delete(secrets, ref)
+        if (one.keys !== undefined) {
+          user.create(secrets, namespace, { metadata: { name: one.name }, stringData: one.keys })
+        }
+        break
+      }
+      case 'deleteSecret':
+        this.foreign.delete(one.target)
+        if (api.find(secrets, { namespace, name: one.target }) !== undefined) {
+          user.delete(secrets, { namespace, name: one.target })
+        }
+        break
+      case 'tamper': {
+        const present = api.find(secrets, { namespace, name: one.target })
+        const isOperators = present?.metadata.labels?.['app.kubernetes.io/managed-by'] === managedBy
+        if (present === undefined || !isOperators) break
+        const body = { data: { token: base64('tampered'), extra: base64('x') } }
+        user.patch(secrets, { namespace, name: one.target }, { type: 'merge', body })
+        break
+      }
+      case 'plant':
+        if (api.find(secrets, { namespace, name: one.target }) === undefined) {
+          this.foreign.set(one.target, { own: base64('theirs') })
+          user.create(secrets, namespace, { metadata: { name: one.target }, stringData: { own: 'theirs' } })
+        }
+        break
+      case 'renew':
+        if (api.find(credentials, { namespace, name: one.name }) !== undefined) {
+          const body = { metadata: { annotations: { 'enos.io/renew-requested-at': one.value } } }
+          user.patch(credentials, { namespace, name: one.name }, { type: 'merge', body })
+        }
+        break
+      case 'outage':
+        this.isOut = one.isOut
+        this.gateway.answer = one.isOut
+          ? () => ({ kind: 'failed', failure: failure({ reason: 'GatewayUnreachable' }) })
+          : this.#answer
+        break
+      case 'revoke':
+        this.service.revoke(one.appKey)
+        break
+      case 'pass':
+        await this.clock.advance(one.ms)
+        break
+      case 'restart':
+        await this.operator.kill()
+        this.told.push(...this.operator.told)
+        this.operator = new MemoryOperator(api, this.gateway, this.clock)
+        break
+    }
+    await settle()
+  }
+
+  /** No secret came out, nothing foreign was touched, and the operator is at rest. */
+  async check(): Promise<void> {
+    for (const [name, data] of this.foreign) {
+      const present = this.api.find(secrets, { namespace, name })
+      expect({ name, data: present?.data, owners: present?.metadata.ownerReferences }).toMatchObject({ name, data })
+      expect(present?.metadata.ownerReferences ?? []).toEqual([])
+    }
+    const resourcesAndStatus = JSON.stringify(this.api.all(credentials))
+    const output = JSON.stringify([...this.told, ...this.operator.told])
+    const metadata = JSON.stringify(this.api.all(secrets).map((one) => one.metadata))
+    for (const marker of markers) {
+      expect(resourcesAndStatus).not.toContain(marker)
+      expect(output).not.toContain(marker)
+      expect(metadata).not.toContain(marker)
+    }
+    await settle()
+    const [calls, attempts] = [this.api.calls.length, this.gateway.calls.length]
+    this.operator.lookAgain()
+    await settle()
+    // A Secret that stands in the way is read anew at each look; nothing of it is kept.
+    expect(this.api.calls.slice(calls).filter(({ verb }) => verb !== 'get')).toEqual([])
+    expect(this.gateway.calls.slice(attempts)).toEqual([])
+  }
+
+  /** With the gateway there and enough time, everything that can work works. */
+  async checkRecovered(): Promise<void> {
+    await this.happen({ what: 'outage', isOut: false })
+    // Longer than what only the user can mend is left alone.
+    await this.clock.advance(11 * 60_000)
+    for (const object of this.api.all(credentials)) this.#checkCredential(object)
+    await this.check()
+  }
+
+  #checkCredential({ metadata, spec: given, status }: StoredObject): void {
+    const { name = '' } = metadata
+    const parsed = parseSpec(name, given)
+    const ready = parseStatus(status).conditions.find(({ type }) => type === 'Ready')
+    if (!parsed.ok || metadata.deletionTimestamp !== undefined || parsed.spec.suspend) return
+    expect(['True', 'False']).toContain(ready?.status)
+    if (ready?.status !== 'True') {
+      const stuck = ['SourceSecretNotFound', 'SourceKeyMissing', 'AppKeyNotFound', 'InvalidAppSecret']
+      expect([...stuck, 'TargetConflict', 'TargetMissing', 'TokenExpired']).toContain(ready?.reason)
+      return
+    }
+    const source = this.api.find(secrets, { namespace, name: parsed.spec.appKeyRef.name })
+    const appKey = Buffer.from(source?.data?.['appKey'] ?? '', 'base64').toString()
+    for (const one of parsed.spec.targets) {
+      const held = this.api.find(secrets, { namespace, name: one.name })?.data?.['token'] ?? ''
+      const token = Buffer.from(held, 'base64').toString()
+      expect(this.service.isValid(token), `${name}: ${one.name}`).toBe(true)
+      expect(this.service.currentToken(appKey)).toBe(token)
+    }
+  }
+}
+
+describe('whatever happens', () => {
+  it('no secret comes out, nothing foreign is touched, the next plan is empty, and in the end all that can work works', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(happening, { minLength: 1, maxLength: 25 }), async (happenings) => {
+        const world = new World()
+        try {
+          await world.start()
+          for (const one of happenings) {
+            await world.happen(one)
+            await world.check()
+          }
+          await world.checkRecovered()
+        } finally {
+          await world.operator.kill()
+        }
+      }),
+      { numRuns: Number(process.env['FUZZ_RUNS'] ?? 150), endOnFailure: process.env['FUZZ_RUNS'] === undefined },
+    )
+  }, 600_000)
+})
