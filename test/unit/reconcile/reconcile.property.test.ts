@@ -5,7 +5,7 @@ import { parseSpec, parseStatus } from '../../../src/api/v1alpha1/credential.ts'
 import { credentials, secrets } from '../../../src/kubernetes/types.ts'
 import { TokenService } from '../../../simulator/token-service.ts'
 import { FakeClock, settle } from '../../support/fake-clock.ts'
-import { MemoryApi, type StoredObject } from '../../support/memory-api.ts'
+import { callLimit, MemoryApi, type StoredObject } from '../../support/memory-api.ts'
 import { MemoryOperator } from '../../support/memory-operator.ts'
 import { clientOf, failure, type ScriptedClient } from '../enos/support.ts'
 
@@ -83,7 +83,7 @@ class World {
   readonly clock = new FakeClock()
   readonly service = new TokenService({ clock: this.clock, applications, lifetimeSeconds: lifetimeMs / 1000 })
   readonly api = new MemoryApi(this.clock, managedBy)
-  readonly user = this.api.as('kubectl')
+  readonly user = this.api.user('kubectl')
   readonly gateway: ScriptedClient = clientOf(this.clock, () => this.service)
   operator = new MemoryOperator(this.api, this.gateway, this.clock)
   /** Secrets that somebody else made, as they were left. */
@@ -110,7 +110,7 @@ class World {
         const present = api.find(credentials, ref)
         if (present === undefined) user.create(credentials, namespace, { metadata: { name }, spec: parsed.spec })
         else if (present.metadata.deletionTimestamp === undefined) {
-          user.patch(credentials, ref, { type: 'merge', body: { spec: parsed.spec } })
+          user.patch(credentials, ref, { spec: parsed.spec })
         }
         break
       }
@@ -138,7 +138,7 @@ class World {
         const isOperators = present?.metadata.labels?.['app.kubernetes.io/managed-by'] === managedBy
         if (present === undefined || !isOperators) break
         const body = { data: { token: base64('tampered'), extra: base64('x') } }
-        user.patch(secrets, { namespace, name: one.target }, { type: 'merge', body })
+        user.patch(secrets, { namespace, name: one.target }, body)
         break
       }
       case 'plant':
@@ -150,7 +150,7 @@ class World {
       case 'renew':
         if (api.find(credentials, { namespace, name: one.name }) !== undefined) {
           const body = { metadata: { annotations: { 'enos.io/renew-requested-at': one.value } } }
-          user.patch(credentials, { namespace, name: one.name }, { type: 'merge', body })
+          user.patch(credentials, { namespace, name: one.name }, body)
         }
         break
       case 'outage':
@@ -190,6 +190,7 @@ class World {
       expect(metadata).not.toContain(marker)
     }
     await settle()
+    expect(this.api.calls.length).toBeLessThan(callLimit)
     const [calls, attempts] = [this.api.calls.length, this.gateway.calls.length]
     this.operator.lookAgain()
     await settle()
