@@ -7,11 +7,24 @@ export interface KubernetesObject {
   readonly metadata: ObjectMeta
 }
 
-/** Object metadata as the API server sends it; client-node's type has `Date` where JSON has strings. */
-export type ObjectMeta = Omit<V1ObjectMeta, 'creationTimestamp' | 'deletionTimestamp' | 'managedFields'> & {
+/** Object metadata as the API server sends it; client-node's type has `Date` and classes where JSON has neither. */
+export type ObjectMeta = Omit<
+  V1ObjectMeta,
+  'creationTimestamp' | 'deletionTimestamp' | 'managedFields' | 'ownerReferences'
+> & {
   readonly creationTimestamp?: string
   readonly deletionTimestamp?: string
   readonly managedFields?: readonly ManagedFieldsEntry[]
+  readonly ownerReferences?: readonly OwnerReference[]
+}
+
+export interface OwnerReference {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly name: string
+  readonly uid: string
+  readonly controller?: boolean
+  readonly blockOwnerDeletion?: boolean
 }
 
 export interface ManagedFieldsEntry {

@@ -1,4 +1,4 @@
-import type { KubernetesObject } from '../kubernetes/types.ts'
+import type { KubernetesObject, OwnerReference } from '../kubernetes/types.ts'
 import { Sensitive } from '../lib/sensitive.ts'
 
 /** A Secret as the API server sends it. */
@@ -9,11 +9,7 @@ export interface Secret extends KubernetesObject {
   readonly data?: Readonly<Record<string, string>>
 }
 
-export interface OwnerReference {
-  readonly apiVersion: string
-  readonly kind: string
-  readonly name: string
-  readonly uid: string
+export interface ControllerReference extends OwnerReference {
   readonly controller: true
   /** The credential's deletion never waits for its Secrets'. */
   readonly blockOwnerDeletion: false
@@ -27,7 +23,7 @@ export interface DesiredSecret {
   readonly labels: Readonly<Record<string, string>>
   readonly annotations: Readonly<Record<string, string>>
   /** Undefined for a Secret that is to outlive its credential. */
-  readonly owner: OwnerReference | undefined
+  readonly owner: ControllerReference | undefined
   readonly data: Readonly<Record<string, Sensitive>>
 }
 
@@ -92,7 +88,7 @@ export function compareSecret(
 function ownersOf(
   present: NonNullable<KubernetesObject['metadata']['ownerReferences']>,
   credentialUid: string,
-  desired: OwnerReference | undefined,
+  desired: ControllerReference | undefined,
 ): object[] | undefined {
   const ours = present.find((owner) => owner.uid === credentialUid)
   if (desired === undefined ? ours === undefined : ours?.controller === true) return undefined

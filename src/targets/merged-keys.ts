@@ -17,7 +17,7 @@ export type MergeComparison =
   | { readonly kind: 'conflict'; readonly keys: readonly string[] }
   /** Keys of ours that should not be there any more. */
   | { readonly kind: 'surplus'; readonly keys: readonly string[] }
-  /** `isForced`: another manager changed a key that is recorded as ours, or an orphan holds it. */
+  /** `isForced`: of a key to be changed, another manager is a holder: a recorded one's, an orphan, a second applier. */
   | { readonly kind: 'differs'; readonly isForced: boolean }
 
 /** Compares our keys in somebody else's Secret with what they should be. Whoever holds a key keeps it. */
@@ -40,8 +40,12 @@ export function compareMerged(
   if (conflicts.length > 0) return { kind: 'conflict', keys: conflicts }
   const surplus = mergedKeys(existing, recordedKeys, identity).filter((key) => !Object.hasOwn(desired, key))
   if (surplus.length > 0) return { kind: 'surplus', keys: surplus }
-  const isSame = Object.entries(desired).every(([key, value]) => isOurs(key) && data[key] === toBase64(value))
-  return isSame ? { kind: 'same' } : { kind: 'differs', isForced: foreign.length > 0 }
+  const isAsDesired = (key: string): boolean => desired[key] !== undefined && data[key] === toBase64(desired[key])
+  if (Object.keys(desired).every((key) => isOurs(key) && isAsDesired(key))) return { kind: 'same' }
+  // Without force the API server refuses to change what another manager holds as well.
+  const hasOtherHolder = (key: string): boolean =>
+    managers.get(key)?.some((holder) => holder !== identity.manager) === true
+  return { kind: 'differs', isForced: present.some((key) => hasOtherHolder(key) && !isAsDesired(key)) }
 }
 
 /**

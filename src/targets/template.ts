@@ -118,21 +118,32 @@ function render(templates: ReadonlyMap<string, Template[]>, values: TemplateValu
     appKey: values.appKey.reveal(),
     appSecret: values.appSecret.reveal(),
   }
-  const rendered: Record<string, Sensitive> = {}
+  const rendered: [key: string, text: Sensitive][] = []
   let size = 0
   for (const [key, template] of templates) {
-    let text: string
-    try {
-      text = String(engine.renderSync(template, scope))
-    } catch (error) {
-      throw new TemplateRenderError(key, describe(error))
-    }
+    const text = renderOne(key, template, scope)
     size += text.length
     if (size > largestOutput)
       throw new TemplateRenderError(key, `the output is larger than ${largestOutput} characters`)
-    rendered[key] = new Sensitive(text)
+    rendered.push([key, new Sensitive(text)])
   }
-  return rendered
+  // Not by assignment: a Secret may have a key `__proto__`.
+  return Object.fromEntries(rendered)
+}
+
+function renderOne(key: string, template: Template[], scope: object): string {
+  for (let tries = 1; ; tries++) {
+    try {
+      return String(engine.renderSync(template, scope))
+    } catch (error) {
+      // The time is a wall clock's: a pause of the process is not the template's fault. Twice in a row, it is.
+      if (tries > 1 || !isTimeLimit(error)) throw new TemplateRenderError(key, describe(error))
+    }
+  }
+}
+
+function isTimeLimit(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('template render limit exceeded')
 }
 
 /** Liquid's messages quote the template, and may quote values; only names and places are taken from them. */

@@ -14,8 +14,10 @@ import {
   type Observed,
   type Sources,
   sourceRefs,
+  type Problem,
   type TargetRecord,
 } from '../../src/reconcile/observed.ts'
+import { nextStatus } from '../../src/status/next-status.ts'
 import type { Secret } from '../../src/targets/desired-secret.ts'
 
 /** The present of all builders: steady timeline and wall clock alike. */
@@ -57,7 +59,12 @@ export function condition(type: string, value: 'True' | 'False' | 'Unknown' = 'T
   return { type, status: value, reason, message, observedGeneration: 1, lastTransitionTime: formatTime(now - hourMs) }
 }
 
-export function credential(overrides: Partial<Omit<Credential, 'spec'>> & { spec?: SpecInput } = {}): Credential {
+export type CredentialInput = Partial<Omit<Credential, 'spec' | 'status'>> & {
+  readonly spec?: SpecInput
+  readonly status?: Partial<CredentialStatus>
+}
+
+export function credential(overrides: CredentialInput = {}): Credential {
   return {
     key: 'plant-a/wind-farm',
     namespace: 'plant-a',
@@ -68,8 +75,8 @@ export function credential(overrides: Partial<Omit<Credential, 'spec'>> & { spec
     isDeleting: false,
     renewRequest: undefined,
     finalizers: [],
-    status: status(),
     ...overrides,
+    status: status(overrides.status),
     spec: spec(overrides.spec),
   }
 }
@@ -173,7 +180,7 @@ export function targetRecord(overrides: Partial<TargetRecord> = {}, token: HeldT
 }
 
 export type ObservedInput = Partial<Omit<Observed, 'credential'>> & {
-  readonly credential?: Parameters<typeof credential>[0]
+  readonly credential?: CredentialInput
 }
 
 /** A resource that was created a moment ago; its source is there and was not read. */
@@ -257,6 +264,11 @@ export function restarted(overrides: ObservedInput = {}): Observed {
       }),
     },
   })
+}
+
+/** The same, with all of it told in the status. */
+export function reported(one: Observed, problem?: Problem, at = now): Observed {
+  return { ...one, credential: { ...one.credential, status: nextStatus(one, problem, at) } }
 }
 
 /** A Secret with its data, as a GET answers it. */

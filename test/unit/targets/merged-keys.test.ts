@@ -1,0 +1,210 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { Sensitive } from '../../../src/lib/sensitive.ts'
+import type { Secret } from '../../../src/targets/desired-secret.ts'
+import {
+  applyBody,
+  compareMerged,
+  mergedKeys,
+  type MergeIdentity,
+  releaseBody,
+} from '../../../src/targets/merged-keys.ts'
+import { operator, secret } from '../../support/builders.ts'
+
+const ours = 'enos-credential:uid-wind-farm'
+const orphan = 'enos-credential:uid-gone'
+const living = 'enos-credential:uid-other'
+const identity: MergeIdentity = {
+  manager: ours,
+  formerManager: operator,
+  isOrphan: (manager) => manager === orphan,
+}
+
+/** A key of a Secret: its text, and who holds it by the API server's books. */
+interface Held {
+  readonly text: string
+  readonly holders: readonly string[]
+}
+
+function secretOf(keys: Readonly<Record<string, Held>>): Secret {
+  const managers = [...new Set(Object.values(keys).flatMap(({ holders }) => holders))]
+  const fieldsOf = (manager: string) =>
+    Object.entries(keys).flatMap(([key, { holders }]) => (holders.includes(manager) ? [[`f:${key}`, {}]] : []))
+  const managedFields = managers.map((manager) => ({
+    manager,
+    fieldsV1: { 'f:data': { '.': {}, ...(Object.fromEntries(fieldsOf(manager)) as object) }, 'f:type': {} },
+  }))
+  const texts = Object.fromEntries(Object.entries(keys).map(([key, { text }]) => [key, text]))
+  return secret(texts, { metadata: { managedFields } })
+}
+
+const sensitive = (texts: Readonly<Record<string, string>>) =>
+  Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, new Sensitive(text)]))
+
+function compare(
+  keys: Readonly<Record<string, Held>>,
+  wanted: Readonly<Record<string, string>>,
+  recorded: string[] = [],
+) {
+  return compareMerged(secretOf(keys), sensitive(wanted), recorded, identity)
+}
+
+describe('compareMerged', () => {
+  it('finds nothing to do where our keys are as they should be, whatever else there is', () => {
+    const keys = { token: { text: 'new', holders: [ours] }, password: { text: 'p', holders: ['kubectl'] } }
+    expect(compare(keys, { token: 'new' })).toEqual({ kind: 'same' })
+  })
+
+  it('adds keys that nobody has, and changes those that are ours, without force', () => {
+    const keys = { token: { text: 'old', holders: [ours] }, password: { text: 'p', holders: ['kubectl'] } }
+    expect(compare(keys, { token: 'new' })).toEqual({ kind: 'differs', isForced: false })
+    expect(compare(keys, { token: 'old', expiry: 'e' })).toEqual({ kind: 'differs', isForced: false })
+    expect(compareMerged({ metadata: {} }, sensitive({ token: 'new' }), [], identity)).toEqual({
+      kind: 'differs',
+      isForced: false,
+    })
+  })
+
+  it('touches no key that somebody else holds', () => {
+    for (const holder of ['kubectl', operator, living]) {
+      const keys = { token: { text: 'theirs', holders: [holder] }, expiry: { text: 'e', holders: [ours] } }
+      expect(compare(keys, { token: 'new', expiry: 'e' })).toEqual({ kind: 'conflict', keys: ['token'] })
+    }
+  })
+
+  it('touches no key that nobody is known to hold', () => {
+    expect(compare({ token: { text: 'theirs', holders: [] } }, { token: 'new' })).toEqual({
+      kind: 'conflict',
+      keys: ['token'],
+    })
+  })
+
+  it('does not take a key that is somebody else’s because its value is right by chance', () => {
+    expect(compare({ token: { text: 'new', holders: ['kubectl'] } }, { token: 'new' })).toEqual({
+      kind: 'conflict',
+      keys: ['token'],
+    })
+  })
+
+  it('takes back by force a key that is recorded as ours and was changed by another', () => {
+    const keys = { token: { text: 'altered', holders: ['kubectl'] } }
+    expect(compare(keys, { token: 'new' }, ['token'])).toEqual({ kind: 'differs', isForced: true })
+  })
+
+  it('takes over by force what a credential that is gone left behind', () => {
+    expect(compare({ token: { text: 'old', holders: [orphan] } }, { token: 'new' })).toEqual({
+      kind: 'differs',
+      isForced: true,
+    })
+    expect(compare({ token: { text: 'old', holders: [orphan, 'kubectl'] } }, { token: 'new' })).toEqual({
+      kind: 'conflict',
+      keys: ['token'],
+    })
+  })
+
+  it('changes by force a key of ours that somebody applied as well: without, the API server would refuse for ever', () => {
+    const keys = { token: { text: 'old', holders: [ours, 'argocd'] } }
+    expect(compare(keys, { token: 'old' })).toEqual({ kind: 'same' })
+    expect(compare(keys, { token: 'new' })).toEqual({ kind: 'differs', isForced: true })
+  })
+
+  it('takes keys of ours that left the spec away first', () => {
+    const keys = { token: { text: 'old', holders: [ours] }, former: { text: 'f', holders: [ours, 'kubectl'] } }
+    expect(compare(keys, { token: 'new' })).toEqual({ kind: 'surplus', keys: ['former'] })
+  })
+})
+
+describe('mergedKeys', () => {
+  it('are those that the API server’s books say are ours', () => {
+    const keys = { token: { text: 't', holders: [ours] }, password: { text: 'p', holders: ['kubectl'] } }
+    expect(mergedKeys(secretOf(keys), [], identity)).toEqual(['token'])
+  })
+
+  it('are those, too, that are recorded and date from when the whole Secret was ours', () => {
+    const keys = { token: { text: 't', holders: [operator] }, other: { text: 'o', holders: [operator] } }
+    expect(mergedKeys(secretOf(keys), ['token'], identity)).toEqual(['token'])
+  })
+
+  it('are not those that somebody else has changed since', () => {
+    const keys = { token: { text: 't', holders: ['kubectl'] }, expiry: { text: 'e', holders: [orphan] } }
+    expect(mergedKeys(secretOf(keys), ['token', 'expiry'], identity)).toEqual([])
+  })
+
+  it('are none where there are no books', () => {
+    expect(mergedKeys(secret({ token: 't' }), ['token'], identity)).toEqual([])
+    expect(mergedKeys({ metadata: { managedFields: [{ fieldsV1: {} }, { manager: ours }] } }, [], identity)).toEqual([])
+  })
+})
+
+describe('what is sent', () => {
+  const precondition = { uid: 'uid-enos-token', resourceVersion: '20' }
+
+  it('sets our keys and nothing else, on the very Secret that was looked at', () => {
+    const ref = { namespace: 'plant-a', name: 'shared' }
+    expect(applyBody(ref, sensitive({ token: 'new' }), precondition)).toEqual({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { namespace: 'plant-a', name: 'shared', uid: 'uid-enos-token', resourceVersion: '20' },
+      data: { token: 'bmV3' },
+    })
+  })
+
+  it('takes keys away by name', () => {
+    expect(releaseBody(['a', 'b'], precondition)).toEqual({ metadata: precondition, data: { a: null, b: null } })
+  })
+})
+
+/** As the API server applies: keys that others hold are refused without force, and with it become the applier's. */
+function apply(
+  keys: Readonly<Record<string, Held>>,
+  wanted: Readonly<Record<string, string>>,
+  isForced: boolean,
+): Record<string, Held> {
+  const after: Record<string, Held> = { ...keys }
+  for (const [key, text] of Object.entries(wanted)) {
+    const present = keys[key]
+    const others = (present?.holders ?? []).filter((holder) => holder !== ours)
+    const isContested = others.length > 0 && present?.text !== text
+    if (isContested && !isForced) throw new Error(`HTTP 409: ${key} is held by ${others.join(', ')}`)
+    after[key] = { text, holders: isContested ? [ours] : [...others, ours] }
+  }
+  return after
+}
+
+it('comes to rest from any state, is refused by nobody, and leaves what is others’ as it was', () => {
+  const names = ['a', 'b', 'c', 'd'] as const
+  const held = fc.record({
+    text: fc.constantFrom('1', '2'),
+    holders: fc.uniqueArray(fc.constantFrom(ours, operator, orphan, living, 'kubectl'), { maxLength: 3 }),
+  })
+  const some = fc.uniqueArray(fc.constantFrom(...names))
+  const keysOf = fc.uniqueArray(fc.tuple(fc.constantFrom(...names), held), { selector: ([name]) => name })
+  fc.assert(
+    fc.property(keysOf, some, some, (entries, wantedNames, recorded) => {
+      const before: Record<string, Held> = Object.fromEntries(entries)
+      const wanted = Object.fromEntries(wantedNames.map((name) => [name, 'new']))
+      const own = mergedKeys(secretOf(before), recorded, identity)
+      let keys = before
+      let comparison = compare(keys, wanted, recorded)
+      for (let step = 0; step < 2 && comparison.kind !== 'same' && comparison.kind !== 'conflict'; step++) {
+        if (comparison.kind === 'differs') keys = apply(keys, wanted, comparison.isForced)
+        else {
+          const { keys: surplus } = comparison
+          for (const key of surplus) expect(own).toContain(key)
+          keys = Object.fromEntries(Object.entries(keys).filter(([key]) => !surplus.includes(key)))
+        }
+        comparison = compare(keys, wanted, recorded)
+      }
+      if (comparison.kind === 'conflict') {
+        expect(keys).toBe(before)
+        for (const key of comparison.keys) expect(before[key]?.holders).not.toContain(ours)
+        return
+      }
+      expect(comparison).toEqual({ kind: 'same' })
+      for (const [key, held] of Object.entries(before)) {
+        if (!own.includes(key) && !Object.hasOwn(wanted, key)) expect(keys[key]).toEqual(held)
+      }
+    }),
+    { numRuns: 500 },
+  )
+})

@@ -1,0 +1,229 @@
+import { describe, expect, it } from 'vitest'
+import { ApiError } from '../../../src/kubernetes/errors.ts'
+import { secrets } from '../../../src/kubernetes/types.ts'
+import { Sensitive } from '../../../src/lib/sensitive.ts'
+import { type DesiredSecret, noCorrection, type Secret } from '../../../src/targets/desired-secret.ts'
+import { TargetWriter, type WriteOperation } from '../../../src/targets/target-writer.ts'
+import { marker, operator, secret } from '../../support/builders.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+import { MemoryApi } from '../../support/memory-api.ts'
+
+const ref = { namespace: 'plant-a', name: 'enos-token' }
+const { signal } = new AbortController()
+const credentialUid = 'uid-wind-farm'
+
+function desired(overrides: Partial<DesiredSecret> = {}): DesiredSecret {
+  return {
+    ...ref,
+    type: 'Opaque',
+    labels: { 'enos.io/credential': 'wind-farm' },
+    annotations: {},
+    owner: undefined,
+    data: { accessToken: new Sensitive(marker.token) },
+    ...overrides,
+  }
+}
+
+function setUp(failure?: ApiError | Error) {
+  const api = new MemoryApi(new FakeClock(), operator)
+  const told: [WriteOperation, 'success' | 'error'][] = []
+  const fail = failure === undefined ? undefined : () => Promise.reject(failure)
+  const client = fail === undefined ? api : { get: fail, create: fail, patch: fail, delete: fail }
+  const onWrite = (operation: WriteOperation, result: 'success' | 'error') => void told.push([operation, result])
+  return { api, told, writer: new TargetWriter({ client, fieldManager: operator, onWrite }) }
+}
+
+function versionOf({ metadata: { resourceVersion = '', uid = '' } }: Secret): { uid: string; resourceVersion: string } {
+  return { uid, resourceVersion }
+}
+
+async function created(writer: TargetWriter): Promise<Secret> {
+  const result = await writer.create(desired(), signal)
+  if (result.kind !== 'written') throw new Error(`it was ${result.kind}`)
+  return result.secret
+}
+
+const textOf = (object: { readonly data?: Readonly<Record<string, string>> } | undefined, key: string) =>
+  Buffer.from(object?.data?.[key] ?? '', 'base64').toString()
+
+describe('reading', () => {
+  it('has nothing where there is no Secret', async () => {
+    await expect(setUp().writer.read(ref, signal)).resolves.toBeUndefined()
+  })
+
+  it('has what is there', async () => {
+    const { writer } = setUp()
+    const secret = await created(writer)
+    await expect(writer.read(ref, signal)).resolves.toEqual(secret)
+  })
+
+  it('fails where nobody can tell', async () => {
+    const error = new ApiError('get', { code: 503, reason: 'ServiceUnavailable' })
+    await expect(setUp(error).writer.read(ref, signal)).rejects.toBe(error)
+  })
+})
+
+describe('writing', () => {
+  it('makes a Secret', async () => {
+    const { api, told, writer } = setUp()
+    await created(writer)
+    expect(textOf(api.find(secrets, ref), 'accessToken')).toBe(marker.token)
+    expect(told).toEqual([['create', 'success']])
+  })
+
+  it('never takes over a Secret that is there', async () => {
+    const { api, told, writer } = setUp()
+    api.user('kubectl').create(secrets, 'plant-a', { metadata: { name: 'enos-token' }, stringData: { mine: 'x' } })
+    await expect(writer.create(desired(), signal)).resolves.toEqual({ kind: 'stale' })
+    expect(Object.keys(api.find(secrets, ref)?.data ?? {})).toEqual(['mine'])
+    expect(told).toEqual([])
+  })
+
+  it('patches the very Secret that was looked at', async () => {
+    const { api, told, writer } = setUp()
+    const present = await created(writer)
+    const data = { accessToken: new Sensitive('next') }
+    const result = await writer.patch(desired({ data }), noCorrection, versionOf(present), signal)
+    expect(result).toMatchObject({ kind: 'written', secret: { metadata: { uid: present.metadata.uid } } })
+    expect(textOf(api.find(secrets, ref), 'accessToken')).toBe('next')
+    expect(told.at(-1)).toEqual(['update', 'success'])
+  })
+
+  it('writes nothing on a Secret that was changed, replaced or deleted since it was looked at', async () => {
+    const { api, told, writer } = setUp()
+    const present = await created(writer)
+    const was = versionOf(present)
+    const late = () => writer.patch(desired(), noCorrection, was, signal)
+    api.user('kubectl').patch(secrets, ref, { data: { extra: 'eA==' } })
+    await expect(late()).resolves.toEqual({ kind: 'stale' })
+    await expect(writer.delete(ref, was, signal)).resolves.toEqual({ kind: 'stale' })
+    api.user('kubectl').delete(secrets, ref)
+    await expect(late()).resolves.toEqual({ kind: 'stale' })
+    await expect(writer.delete(ref, was, signal)).resolves.toEqual({ kind: 'stale' })
+    expect(api.find(secrets, ref)).toBeUndefined()
+    api.user('kubectl').create(secrets, 'plant-a', { metadata: { name: 'enos-token' } })
+    await expect(late()).resolves.toEqual({ kind: 'stale' })
+    expect(told).toEqual([['create', 'success']])
+  })
+
+  it('deletes the very Secret that was looked at', async () => {
+    const { api, told, writer } = setUp()
+    await expect(writer.delete(ref, versionOf(await created(writer)), signal)).resolves.toEqual({ kind: 'deleted' })
+    expect(api.find(secrets, ref)).toBeUndefined()
+    expect(told.at(-1)).toEqual(['delete', 'success'])
+  })
+
+  it('deletes and makes anew what no patch can change', async () => {
+    const { api, told, writer } = setUp()
+    const present = await created(writer)
+    const result = await writer.recreate(desired({ type: 'example.com/token' }), versionOf(present), signal)
+    expect(result).toMatchObject({ kind: 'written', secret: { type: 'example.com/token' } })
+    expect(api.find(secrets, ref)?.metadata.uid).not.toBe(present.metadata.uid)
+    expect(told.slice(1)).toEqual([
+      ['delete', 'success'],
+      ['create', 'success'],
+    ])
+  })
+
+  it('makes nothing anew where the old Secret is not what it was', async () => {
+    const { api, writer } = setUp()
+    const was = { ...versionOf(await created(writer)), uid: 'uid-of-another' }
+    await expect(writer.recreate(desired(), was, signal)).resolves.toEqual({ kind: 'stale' })
+    expect(api.calls.filter(({ verb }) => verb === 'create')).toHaveLength(1)
+  })
+
+  it('gives a Secret away with the keys that stay', async () => {
+    const { api, writer } = setUp()
+    const data = { accessToken: new Sensitive(marker.token), other: new Sensitive('x') }
+    const owner = {
+      apiVersion: 'enos.io/v1alpha1',
+      kind: 'EnosAppCredential',
+      name: 'wind-farm',
+      uid: credentialUid,
+      controller: true,
+      blockOwnerDeletion: false,
+    } as const
+    const result = await writer.create(desired({ data, owner }), signal)
+    if (result.kind !== 'written') throw new Error(`it was ${result.kind}`)
+    await writer.disown(result.secret, credentialUid, ['accessToken'], signal)
+    const left = api.find(secrets, ref)
+    expect(Object.keys(left?.data ?? {})).toEqual(['accessToken'])
+    expect(left?.metadata).toMatchObject({ labels: {}, ownerReferences: [] })
+  })
+})
+
+describe('keys in somebody else’s Secret', () => {
+  const manager = { name: `enos-credential:${credentialUid}`, isForced: false }
+  const mine = { metadata: { name: 'enos-token' }, stringData: { password: 'p', token: 'theirs' } }
+
+  function foreign(api: MemoryApi): { uid: string; resourceVersion: string } {
+    return versionOf(api.user('kubectl').create(secrets, 'plant-a', mine))
+  }
+
+  it('are added beside what is there, and taken away again', async () => {
+    const { api, told, writer } = setUp()
+    const added = await writer.applyKeys(ref, { ours: new Sensitive('x') }, manager, foreign(api), signal)
+    if (added.kind !== 'written') throw new Error(`it was ${added.kind}`)
+    expect(Object.keys(added.secret.data ?? {}).sort()).toEqual(['ours', 'password', 'token'])
+    const holders = added.secret.metadata.managedFields?.map((entry) => entry.manager)
+    expect(holders).toEqual(['kubectl', manager.name])
+    await writer.releaseKeys(ref, ['ours'], versionOf(added.secret), signal)
+    expect(Object.keys(api.find(secrets, ref)?.data ?? {}).sort()).toEqual(['password', 'token'])
+    expect(told).toEqual([
+      ['update', 'success'],
+      ['update', 'success'],
+    ])
+  })
+
+  it('are taken from others by force only', async () => {
+    const { api, writer } = setUp()
+    const was = foreign(api)
+    const data = { token: new Sensitive('ours') }
+    await expect(writer.applyKeys(ref, data, manager, was, signal)).resolves.toEqual({ kind: 'stale' })
+    expect(textOf(api.find(secrets, ref), 'token')).toBe('theirs')
+    await writer.applyKeys(ref, data, { ...manager, isForced: true }, was, signal)
+    expect(textOf(api.find(secrets, ref), 'token')).toBe('ours')
+  })
+
+  it('never make the Secret anew', async () => {
+    const { api, writer } = setUp()
+    const was = foreign(api)
+    api.user('kubectl').delete(secrets, ref)
+    const data = { token: new Sensitive('ours') }
+    await expect(writer.applyKeys(ref, data, manager, was, signal)).resolves.toEqual({ kind: 'stale' })
+    expect(api.find(secrets, ref)).toBeUndefined()
+  })
+})
+
+describe('a write that the API server refuses', () => {
+  const writes = {
+    create: (writer: TargetWriter) => writer.create(desired(), signal),
+    update: (writer: TargetWriter) => writer.patch(desired(), noCorrection, versionOf(secret()), signal),
+    delete: (writer: TargetWriter) => writer.delete(ref, versionOf(secret()), signal),
+  }
+
+  it.each(['create', 'update', 'delete'] as const)('is told and counted: %s', async (operation) => {
+    for (const [code, reason] of [
+      [403, 'Forbidden'],
+      [422, 'Invalid'],
+      [0, 'Timeout'],
+    ] as const) {
+      const error = new ApiError(operation, { code, reason })
+      const { told, writer } = setUp(error)
+      await expect(writes[operation](writer)).resolves.toEqual({ kind: 'failed', error })
+      expect(told).toEqual([[operation, 'error']])
+    }
+  })
+
+  it('is a failure where the namespace is gone, not a reason to look again', async () => {
+    const error = new ApiError('create', { code: 404, reason: 'NotFound' })
+    await expect(writes.create(setUp(error).writer)).resolves.toEqual({ kind: 'failed', error })
+  })
+
+  it('is no result where the call was aborted', async () => {
+    const error = new Error('stopped')
+    const { told, writer } = setUp(error)
+    await expect(writes.create(writer)).rejects.toBe(error)
+    expect(told).toEqual([])
+  })
+})

@@ -1,0 +1,247 @@
+import fc from 'fast-check'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { Sensitive } from '../../../src/lib/sensitive.ts'
+import { formatTime } from '../../../src/lib/time.ts'
+import {
+  type CompiledTemplates,
+  compileTemplates,
+  type TemplateProblem,
+  TemplateRenderError,
+  type TemplateValues,
+} from '../../../src/targets/template.ts'
+import { marker, now, spec } from '../../support/builders.ts'
+
+const values: TemplateValues = {
+  accessToken: new Sensitive(marker.token),
+  appKey: new Sensitive(marker.appKey),
+  appSecret: new Sensitive(marker.appSecret),
+  gatewayUrl: 'https://apim.example.com/base',
+  expiresAt: formatTime(now + 3_600_000),
+  expiresAtUnix: (now + 3_600_000) / 1000,
+  issuedAt: formatTime(now),
+  name: 'wind-farm',
+  namespace: 'plant-a',
+}
+const mebibyte = 1024 * 1024
+
+afterEach(() => {
+  vi.restoreAllMocks()
+})
+
+function compiled(data: Readonly<Record<string, string>>): CompiledTemplates {
+  const result = compileTemplates(data)
+  if ('detail' in result) throw new Error(`${result.key}: ${result.detail}`)
+  return result
+}
+
+function problemOf(text: string): TemplateProblem {
+  const result = compileTemplates({ ENOS_TOKEN: text })
+  if (!('detail' in result)) throw new Error('it was taken')
+  return result
+}
+
+function rendered(text: string, overrides: Partial<TemplateValues> = {}): string | undefined {
+  return compiled({ key: text })
+    .render({ ...values, ...overrides })
+    ['key']?.reveal()
+}
+
+function failureOf(data: Readonly<Record<string, string>>, overrides: Partial<TemplateValues>): TemplateRenderError {
+  try {
+    compiled(data).render({ ...values, ...overrides })
+  } catch (error) {
+    if (error instanceof TemplateRenderError) return error
+    throw error
+  }
+  throw new Error('it was rendered')
+}
+
+describe('what a template renders', () => {
+  it('is the token and its expiry where the target names no data', () => {
+    const [target] = spec().targets
+    const data = compiled(target?.data ?? {}).render(values)
+    expect(Object.keys(data)).toEqual(['accessToken', 'expiresAt'])
+    expect(data['accessToken']?.reveal()).toBe(marker.token)
+    expect(data['expiresAt']?.reveal()).toBe('2026-01-01T13:00:00Z')
+  })
+
+  it.each([
+    ['{{ accessToken }}', marker.token],
+    ['{{ appKey }}', marker.appKey],
+    ['{{ appSecret }}', marker.appSecret],
+    ['{{ gatewayUrl }}', 'https://apim.example.com/base'],
+    ['{{ expiresAt }}', '2026-01-01T13:00:00Z'],
+    ['{{ expiresAtUnix }}', '1767272400'],
+    ['{{ issuedAt }}', '2026-01-01T12:00:00Z'],
+    ['{{ name }} of {{ namespace }}', 'wind-farm of plant-a'],
+    ['no output at all', 'no output at all'],
+    ['', ''],
+  ])('of %j is %j', (text, expected) => {
+    expect(rendered(text)).toBe(expected)
+  })
+
+  it.each([
+    ['{{ "a:b" | base64_encode }}', 'YTpi'],
+    ['{{ "a b&c=d/ü" | url_encode }}', 'a+b%26c%3Dd%2F%C3%BC'],
+    ['{"token":{{ name | json }}}', '{"token":"wind-farm"}'],
+    ['{{ name | upcase | append: "!" }}', 'WIND-FARM!'],
+    ['{{ expiresAtUnix | minus: 60 }}', '1767272340'],
+    ['{{ issuedAt | date: "%Y-%m-%d %H:%M" }}', '2026-01-01 12:00'],
+  ])('through filters, %s, is %j', (text, expected) => {
+    expect(rendered(text)).toBe(expected)
+  })
+
+  it('keeps what HTML and shells would take for more than text', () => {
+    const token = `<&>"'\`$(x)\\ {{ appSecret }} ünï 🌬`
+    expect(rendered('{{ accessToken }}', { accessToken: new Sensitive(token) })).toBe(token)
+  })
+
+  it('is any value as it is', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), fc.string(), (token, secret) => {
+        const text = '{{ accessToken }}:{{ appSecret }}'
+        const accessToken = new Sensitive(token)
+        return rendered(text, { accessToken, appSecret: new Sensitive(secret) }) === `${token}:${secret}`
+      }),
+    )
+  })
+
+  it('is one value for each key, whatever the keys are named', () => {
+    const key = fc.stringMatching(/^[-._a-zA-Z0-9]{1,20}$/)
+    const named = fc.constantFrom('constructor', 'toString', '__proto__', 'hasOwnProperty')
+    fc.assert(
+      fc.property(fc.uniqueArray(fc.oneof(key, named), { minLength: 1, maxLength: 8 }), (keys) => {
+        const templates = compiled(Object.fromEntries(keys.map((one) => [one, `${one}={{ name }}`])))
+        expect([...templates.keys].sort()).toEqual([...keys].sort())
+        const data = Object.entries(templates.render(values)).map(([one, value]) => [one, value.reveal()])
+        expect(data.sort()).toEqual(keys.map((one) => [one, `${one}=wind-farm`]).sort())
+      }),
+    )
+  })
+
+  it('prints as nothing but [redacted]', () => {
+    const data = compiled({ token: '{{ accessToken }}', basic: '{{ appKey }}:{{ appSecret }}' }).render(values)
+    expect(JSON.stringify(data)).toBe('{"token":"[redacted]","basic":"[redacted]"}')
+  })
+})
+
+describe('the key from which the token can be read back', () => {
+  it.each(['{{ accessToken }}', '{{accessToken}}', '{{  accessToken\n}}'])('is one that is %j', (text) => {
+    expect(compiled({ expiry: '{{ expiresAt }}', token: text }).tokenKey).toBe('token')
+  })
+
+  it.each(['Bearer {{ accessToken }}', '{{ accessToken | base64_encode }}', '{{ accessToken }}\n', '{{ expiresAt }}'])(
+    'is none that is %j',
+    (text) => {
+      expect(compiled({ token: text }).tokenKey).toBeUndefined()
+    },
+  )
+})
+
+it('tells whether the content depends on the source Secrets', () => {
+  expect(compiled({ a: '{{ accessToken }}', b: '{{ name }}' }).usesSources).toBe(false)
+  expect(compiled({ a: '{{ accessToken }}', b: '{{ appKey }}' }).usesSources).toBe(true)
+  expect(compiled({ a: '{{ appSecret | base64_encode }}' }).usesSources).toBe(true)
+  expect(compiled({ a: '{{ name | append: appSecret }}' }).usesSources).toBe(true)
+})
+
+describe('a template that cannot be used', () => {
+  it.each([
+    ['{{ acessToken }}', 'unknown variable acessToken'],
+    ['{{ accessToken | append: nobody }}', 'unknown variable nobody'],
+    ['{{ process.env.HOME }}', 'unknown variable process'],
+    ['{{ accessToken | shout }}', 'unknown filter shout (line 1, column 1)'],
+    ['{{ accessToken.length2 }}', 'unknown variable accessToken.length2 (line 1, column 4)'],
+    ['ok\n  {{ accessToken | shout }}', 'unknown filter shout (line 2, column 3)'],
+    ['{% if accessToken %}yes{% endif %}', 'tags are not allowed, only outputs {{ … }} (line 1, column 1)'],
+    ['{% include "/etc/passwd" %}', 'tags are not allowed, only outputs {{ … }} (line 1, column 1)'],
+    ['{{ accessToken', 'not valid Liquid (line 1, column 1)'],
+    ['{{ "now" | date: "%s" }}', 'the present time would never settle; use issuedAt or expiresAt'],
+    ["{{ 'today' | date: '%F' }}", 'the present time would never settle; use issuedAt or expiresAt'],
+  ])('%j is found before any call', (text, detail) => {
+    expect(problemOf(text)).toEqual({ key: 'ENOS_TOKEN', detail })
+  })
+
+  it.each(['{{ "a,b" | split: "," | sample }}', '{{ "a,b" | split: "," | map_exp: "x", "appSecret" }}'])(
+    '%j uses chance, or hides its variables',
+    (text) => {
+      expect(problemOf(text).detail).toMatch(/^(?:unknown filter|not valid Liquid)/)
+    },
+  )
+
+  it('is the first of several, by the name of its key', () => {
+    expect(compileTemplates({ good: '{{ name }}', bad: '{{ nme }}', worse: '{{' })).toEqual({
+      key: 'bad',
+      detail: 'unknown variable nme',
+    })
+  })
+
+  it('is told of without what stands in it', () => {
+    const text = fc.oneof(
+      fc.string().map((rest) => `{{ "${marker.appSecret}" ${rest}`),
+      fc.string().map((rest) => `${marker.appSecret}{{ name | ${rest}: "${marker.appSecret}" }}`),
+      fc.constant(`{% raw %}${marker.appSecret}{% endraw %}`),
+    )
+    fc.assert(
+      fc.property(text, (template) => {
+        const result = compileTemplates({ ENOS_TOKEN: template })
+        if ('detail' in result) expect(JSON.stringify(result)).not.toContain(marker.appSecret)
+      }),
+    )
+  })
+})
+
+describe('the bounds of what is rendered', () => {
+  it('are 1 MiB for all keys of a Secret', () => {
+    const half = new Sensitive('x'.repeat(mebibyte / 2))
+    const data = { a: '{{ accessToken }}', b: '{{ appSecret }}' }
+    expect(Object.keys(compiled(data).render({ ...values, accessToken: half, appSecret: half }))).toEqual(['a', 'b'])
+    const failure = failureOf(data, { accessToken: half, appSecret: new Sensitive(`${half.reveal()}x`) })
+    expect(failure.key).toBe('b')
+    expect(failure.message).toBe('template of key b: the output is larger than 1048576 characters')
+  })
+
+  it('hold for every split of the output over the keys', () => {
+    const lengths = fc.array(fc.nat(mebibyte / 2), { minLength: 1, maxLength: 6 })
+    fc.assert(
+      fc.property(lengths, (sizes) => {
+        const data = Object.fromEntries(sizes.map((size, at) => [`key${at}`, 'y'.repeat(size % 16_384)]))
+        const filled = Object.fromEntries(sizes.map((size, at) => [`token${at}`, '{{ accessToken }}'] as const))
+        const accessToken = new Sensitive('x'.repeat(Math.max(...sizes)))
+        const total = Object.values(data).join('').length + Object.keys(filled).length * accessToken.reveal().length
+        const render = (): unknown => compiled({ ...data, ...filled }).render({ ...values, accessToken })
+        if (total > mebibyte) expect(render).toThrow(TemplateRenderError)
+        else expect(render).not.toThrow()
+      }),
+      { numRuns: 30 },
+    )
+  })
+
+  it('stop a template that multiplies itself', () => {
+    const text = `{{ "${'x'.repeat(1000)}"${' | split: "" | join: "xxxxxxxxxxxxxxxxxxxx"'.repeat(6)} }}`
+    expect(problemOf(text).detail).toMatch(/^(?:it takes too much time or memory|the output is larger than)/)
+  })
+
+  it('do not count a pause of the process against the template', () => {
+    let pauses = 1
+    const actual = performance.now.bind(performance)
+    let behind = 0
+    const paused = compiled({ key: '{{ name }} {{ namespace }}' })
+    vi.spyOn(performance, 'now').mockImplementation(() => {
+      // The second look at the clock, the one after the first output, comes ten seconds late.
+      if (pauses-- === 0) behind = 10_000
+      return actual() + behind
+    })
+    expect(paused.render(values)['key']?.reveal()).toBe('wind-farm plant-a')
+  })
+})
+
+it('fails on values with the name of the key, and with none of the values', () => {
+  const failure = failureOf(
+    { fine: '{{ name }}', broken: '{{ accessToken | append: appSecret | append: appKey }}' },
+    { accessToken: new Sensitive(marker.token.repeat(60_000)) },
+  )
+  expect(failure.key).toBe('broken')
+  const told = `${failure.message} ${String(failure)} ${JSON.stringify(failure)} ${failure.stack ?? ''}`
+  for (const secret of Object.values(marker)) expect(told).not.toContain(secret)
+})
