@@ -4,7 +4,7 @@ import { checkCommand } from './commands/check.ts'
 import { renewCommand } from './commands/renew.ts'
 import { runCommand } from './commands/run.ts'
 import { statusCommand } from './commands/status.ts'
-import { type CommandContext, UsageError } from './commands/context.ts'
+import { type CommandContext, CommandError, UsageError } from './commands/context.ts'
 import { ApiError } from './kubernetes/errors.ts'
 import { KubeconfigError } from './kubernetes/kubeconfig.ts'
 import { SystemClock } from './lib/clock.ts'
@@ -12,6 +12,7 @@ import { systemRandom } from './lib/random.ts'
 import { version } from './version.ts'
 
 const usageError = 2
+const stoppedEarly = 1
 /** What is wrong is said in one line, by `report`. */
 const quiet = { outputError: () => undefined, writeErr: () => undefined }
 
@@ -51,7 +52,7 @@ async function main(argv: readonly string[]): Promise<number> {
     await program.parseAsync(argv, { from: 'user' })
     return exitCode
   } catch (error) {
-    return report(error)
+    return stop.signal.aborted && error === stop.signal.reason ? stoppedEarly : report(error)
   }
 }
 
@@ -60,11 +61,22 @@ function report(error: unknown): number {
   const isHelp = error instanceof CommanderError && error.exitCode === 0
   if (isHelp) return 0
   const isUsage = error instanceof CommanderError || error instanceof InvalidValueError || error instanceof UsageError
-  const isKnown = isUsage || error instanceof KubeconfigError || error instanceof ApiError || isSystemError(error)
-  if (!isKnown) throw error
-  const text = error.message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ')
+  const isWorded = error instanceof CommandError || error instanceof KubeconfigError || error instanceof ApiError
+  if (!isUsage && !isWorded && !isSystemError(error)) throw error
+  const text = withoutValues(error)
+    .replace(/^error: /, '')
+    .replaceAll(/\s*\n\s*/g, ' ')
   process.stderr.write(`enos-credential-operator: ${text === '(outputHelp)' ? 'name a command; see --help' : text}\n`)
   return isUsage ? usageError : 1
+}
+
+/** What commander does not understand it repeats; that may be a secret which was typed where none belongs. */
+function withoutValues(error: Error): string {
+  const { message } = error
+  const code = error instanceof CommanderError ? error.code : ''
+  if (code === 'commander.unknownOption') return message.replace(/(unknown option '[^'=]*)=.*'/s, "$1'")
+  if (code === 'commander.excessArguments') return message.replace(/( but got \d+):.*/s, '$1')
+  return message
 }
 
 /** Of the operating system: a port that is in use, say. */

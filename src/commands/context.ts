@@ -16,6 +16,11 @@ export interface CommandContext {
   readonly signal: AbortSignal
 }
 
+/** Something that could not be done, in words. Exit code 1. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError'
+}
+
 /** Something that the user typed, or that is missing, and how to put it right. Exit code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'

@@ -2,24 +2,34 @@ import { Command } from 'commander'
 import { annotations } from '../api/v1alpha1/names.ts'
 import { parseStatus } from '../api/v1alpha1/credential.ts'
 import type { CredentialStatus } from '../api/v1alpha1/schema.ts'
+import { isNotFound } from '../kubernetes/errors.ts'
 import { credentials, type KubernetesClient, type KubernetesObject, type ObjectRef } from '../kubernetes/types.ts'
 import { sleep } from '../lib/clock.ts'
-import type { CommandContext } from './context.ts'
+import { formatDuration } from '../lib/duration.ts'
+import { type CommandContext, CommandError } from './context.ts'
 import { connectAs, durationOf, kubeconfigOption } from './options.ts'
-import { parseResourceRef } from './resource-ref.ts'
+import { inNamespace, parseResourceName } from './resource-ref.ts'
+import { printable } from './table.ts'
 
 const examples = `
 Examples:
   enos-credential-operator renew plant-a/wind-farm
+  enos-credential-operator renew wind-farm --namespace plant-a
   enos-credential-operator renew wind-farm --wait --timeout 2m
 
 It sets the annotation enos.io/renew-requested-at; the operator does the rest, at most once in 10 s for an application.
-Exit codes with --wait: 0 renewed, 1 not.`
+Exit codes: 0 requested (with --wait: renewed), 1 not, 2 the command cannot be understood.`
 
 interface RenewOptions {
   readonly kubeconfig?: string
+  readonly namespace?: string
   readonly wait?: boolean
   readonly timeout: string
+}
+
+interface CredentialObject extends KubernetesObject {
+  readonly spec?: { readonly suspend?: boolean }
+  readonly status?: unknown
 }
 
 const pollMs = 200
@@ -29,15 +39,17 @@ export function renewCommand(context: CommandContext): Command {
   return new Command('renew')
     .description('have a token renewed now')
     .argument('<[namespace/]name>', 'the EnosAppCredential')
+    .option('-n, --namespace <name>', 'its namespace, where the name has none (default: that of the kubeconfig)')
     .addOption(kubeconfigOption())
     .option('--wait', 'wait for what comes of it')
     .option('--timeout <duration>', 'how long to wait', '1m')
     .addHelpText('after', examples)
     .action(async (resource: string, options: RenewOptions) => {
       const timeoutMs = durationOf('--timeout', options.timeout)
+      const name = parseResourceName(resource, options.namespace)
       const connection = connectAs(context, options.kubeconfig)
       try {
-        const ref = parseResourceRef(resource, connection.currentNamespace)
+        const ref = inNamespace(name, connection.currentNamespace)
         context.exit(await renew(context, connection.client, ref, options.wait === true ? timeoutMs : 0))
       } finally {
         await connection.close()
@@ -53,31 +65,61 @@ async function renew(
   waitMs: number,
 ): Promise<number> {
   const named = `${ref.namespace}/${ref.name}`
-  // With milliseconds: two requests in a second are two.
-  const value = new Date(clock.wall()).toISOString()
-  const body = { metadata: { annotations: { [annotations.renewRequestedAt]: value } } }
-  await client.patch(credentials, ref, { type: 'merge', body })
+  const { metadata, spec } = await request(client, ref, clock.wall())
+  const requested = requestOf({ metadata })
   print(`${named}: renewal requested\n`)
+  if (spec?.suspend === true) {
+    print(`${named}: spec.suspend is true: it is renewed when that is false again\n`)
+    return waitMs === 0 ? 0 : 1
+  }
   if (waitMs === 0) return 0
 
   const until = clock.now() + waitMs
   while (clock.now() < until) {
-    const status = parseStatus((await client.get<KubernetesObject & { status?: unknown }>(credentials, ref)).status)
-    if (status.lastHandledRenewRequest === value) return report(named, status, print)
+    const object = await client.get<CredentialObject>(credentials, ref)
+    const status = parseStatus(object.status)
+    const handled = status.lastHandledRenewRequest
+    // Somebody may have asked after us: then theirs is the one that is handled.
+    if (handled !== undefined && (handled === requested || handled === requestOf(object))) {
+      const { isRenewed, text } = outcomeOf(status, clock.wall())
+      print(`${named}: ${text}\n`)
+      return isRenewed ? 0 : 1
+    }
     await sleep(clock, pollMs, signal)
   }
-  print(`${named}: the operator has not tried it yet; is it running, and the resource not suspended?\n`)
+  print(
+    `${named}: not tried within ${formatDuration(waitMs)}: is the operator running, and does it watch this namespace?\n`,
+  )
   return 1
 }
 
-function report(named: string, { conditions, expiresAt }: CredentialStatus, print: CommandContext['print']): number {
+/** @returns the resource with the annotation */
+async function request(client: KubernetesClient, ref: ObjectRef, wall: number): Promise<CredentialObject> {
+  // With milliseconds: two requests in a second are two.
+  const value = new Date(wall).toISOString()
+  const body = { metadata: { annotations: { [annotations.renewRequestedAt]: value } } }
+  try {
+    return await client.patch<CredentialObject>(credentials, ref, { type: 'merge', body })
+  } catch (error) {
+    if (!isNotFound(error)) throw error
+    throw new CommandError(`there is no EnosAppCredential ${ref.namespace}/${ref.name}`)
+  }
+}
+
+function requestOf({ metadata }: KubernetesObject): string | undefined {
+  return metadata.annotations?.[annotations.renewRequestedAt]
+}
+
+/** What came of a renewal, by the status that says that it was tried. @param nowWall ms */
+export function outcomeOf(
+  { conditions, expiresAt }: CredentialStatus,
+  nowWall: number,
+): { readonly isRenewed: boolean; readonly text: string } {
   const healthy = conditions.find(({ type }) => type === 'RenewalHealthy')
   if (healthy?.status === 'True') {
-    print(`${named}: renewed, valid until ${expiresAt ?? 'an unknown time'}\n`)
-    return 0
+    const left = expiresAt === undefined ? '' : ` (${formatDuration(Date.parse(expiresAt) - nowWall)})`
+    return { isRenewed: true, text: `renewed, valid until ${expiresAt ?? 'an unknown time'}${left}` }
   }
-  print(
-    `${named}: not renewed: ${healthy?.reason ?? 'Unknown'}: ${healthy?.message ?? 'no condition RenewalHealthy'}\n`,
-  )
-  return 1
+  const why = healthy === undefined ? 'Unknown: no condition RenewalHealthy' : `${healthy.reason}: ${healthy.message}`
+  return { isRenewed: false, text: printable(`not renewed: ${why}`) }
 }

@@ -1,19 +1,44 @@
 import type { ObjectRef } from '../kubernetes/types.ts'
 import { UsageError } from './context.ts'
 
+/** A resource as it was typed. */
+export interface ResourceName {
+  /** Undefined: that of the kubeconfig. */
+  readonly namespace: string | undefined
+  readonly name: string
+}
+
+const label = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/
 const dnsName = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/
 
 /**
- * The resource that `namespace/name` or `name` names.
+ * Reads `namespace/name` or `name`.
  *
- * @param namespace where there is none in the text
+ * @param flag of `--namespace`, where the command has it
  * @throws UsageError
  */
-export function parseResourceRef(text: string, namespace: string): ObjectRef {
+export function parseResourceName(text: string, flag?: string): ResourceName {
+  const namespaceFlag = flag === undefined ? undefined : parseNamespace(flag)
   const [first = '', second, ...rest] = text.split('/')
-  const ref = second === undefined ? { namespace, name: first } : { namespace: first, name: second }
-  if (rest.length > 0 || !dnsName.test(ref.namespace) || !dnsName.test(ref.name)) {
+  const [namespace, name] = second === undefined ? [undefined, first] : [first, second]
+  if (rest.length > 0 || (namespace !== undefined && !label.test(namespace)) || !dnsName.test(name)) {
     throw new UsageError(`seen ${JSON.stringify(text.slice(0, 80))}, expected a resource as namespace/name or name`)
   }
-  return ref
+  if (namespaceFlag !== undefined && namespace !== undefined && namespaceFlag !== namespace) {
+    throw new UsageError(`--namespace ${namespaceFlag}, but the resource is named as ${namespace}/${name}`)
+  }
+  return { namespace: namespace ?? namespaceFlag, name }
+}
+
+/** @throws UsageError */
+export function parseNamespace(text: string): string {
+  if (label.test(text)) return text
+  throw new UsageError(
+    `--namespace: seen ${JSON.stringify(text.slice(0, 80))}, expected a name of at most 63 lower-case letters, digits and -`,
+  )
+}
+
+/** @param current the namespace for what names none */
+export function inNamespace({ namespace, name }: ResourceName, current: string): ObjectRef {
+  return { namespace: namespace ?? current, name }
 }

@@ -1,7 +1,7 @@
 import { parseStatus } from '../api/v1alpha1/credential.ts'
 import type { KubernetesObject } from '../kubernetes/types.ts'
 import { formatDuration } from '../lib/duration.ts'
-import { renderTable } from './table.ts'
+import { printable, renderTable } from './table.ts'
 
 export interface CredentialObject extends KubernetesObject {
   readonly spec?: { readonly targets?: readonly { readonly name?: string }[]; readonly suspend?: boolean }
@@ -17,6 +17,11 @@ export interface StatusRow {
   readonly expiresInSeconds: number | null
   /** Seconds; negative: overdue; null: none is planned. */
   readonly renewsInSeconds: number | null
+  /** Seconds since the token on the targets was first received; null: there is none. */
+  readonly tokenAgeSeconds: number | null
+  /** RFC 3339; null: never. */
+  readonly lastRenewalAt: string | null
+  readonly lastRenewalMethod: 'get' | 'refresh' | null
   readonly targets: readonly string[]
   /** Why it is as it is: of Ready where that is not True, else of RenewalHealthy. */
   readonly reason: string
@@ -31,24 +36,34 @@ export function statusRows(objects: readonly CredentialObject[], nowWall: number
     .sort((a, b) => urgency(a) - urgency(b) || `${a.namespace}/${a.name}`.localeCompare(`${b.namespace}/${b.name}`))
 }
 
-export function renderStatus(rows: readonly StatusRow[]): string {
+/** @param nowWall ms */
+export function renderStatus(rows: readonly StatusRow[], nowWall: number): string {
   if (rows.length === 0) return 'No EnosAppCredentials.\n'
   const table = renderTable(
-    ['NAMESPACE', 'NAME', 'READY', 'EXPIRES IN', 'RENEWS IN', 'TARGETS', 'REASON'],
-    rows.map(({ expiresInSeconds, name, namespace, ready, reason, renewsInSeconds, targets }) => [
-      namespace,
-      name,
-      ready,
-      timeLeft(expiresInSeconds, 'expired'),
-      timeLeft(renewsInSeconds, 'now'),
-      targets.join(','),
-      reason,
+    ['NAMESPACE', 'NAME', 'READY', 'EXPIRES IN', 'RENEWS IN', 'TOKEN AGE', 'LAST RENEWAL', 'TARGETS', 'REASON'],
+    rows.map((row) => [
+      row.namespace,
+      row.name,
+      row.ready,
+      timeLeft(row.expiresInSeconds, 'expired'),
+      timeLeft(row.renewsInSeconds, 'now'),
+      row.tokenAgeSeconds === null ? '-' : age(row.tokenAgeSeconds),
+      lastRenewal(row, nowWall),
+      row.targets.join(','),
+      row.reason,
     ]),
   )
   const messages = rows.filter(({ message }) => message !== '')
-  const told = messages.map(({ message, name, namespace }) => `${namespace}/${name}: ${message}\n`).join('')
+  const told = messages
+    .map(({ message, name, namespace }) => printable(`${namespace}/${name}: ${message}`) + '\n')
+    .join('')
+  return `${table}\n${told === '' ? '' : `${told}\n`}${summaryOf(rows)}\n`
+}
+
+function summaryOf(rows: readonly StatusRow[]): string {
   const ready = rows.filter((row) => row.ready === 'True').length
-  return `${table}\n${told === '' ? '' : `${told}\n`}${ready} of ${rows.length} ready\n`
+  const expired = rows.filter(({ expiresInSeconds }) => expiresInSeconds !== null && expiresInSeconds <= 0).length
+  return `${ready} of ${rows.length} ready${expired === 0 ? '' : `, ${expired} expired`}`
 }
 
 function rowOf({ metadata, spec, status: written }: CredentialObject, nowWall: number): StatusRow {
@@ -65,6 +80,9 @@ function rowOf({ metadata, spec, status: written }: CredentialObject, nowWall: n
     ready: ready?.status ?? 'Unknown',
     expiresInSeconds: secondsUntil(status.expiresAt),
     renewsInSeconds: spec?.suspend === true ? null : secondsUntil(status.nextRenewalAt),
+    tokenAgeSeconds: status.issuedAt === undefined ? null : secondsSince(status.issuedAt, nowWall),
+    lastRenewalAt: status.lastRenewalAt ?? null,
+    lastRenewalMethod: status.lastRenewalMethod ?? null,
     targets: (spec?.targets ?? []).map(({ name }) => name ?? ''),
     reason: told?.reason ?? 'NotSeenYet',
     message: told === undefined ? 'no operator has looked at it yet' : told.status === 'True' ? '' : told.message,
@@ -78,4 +96,19 @@ function urgency({ expiresInSeconds, ready }: StatusRow): number {
 function timeLeft(seconds: number | null, past: string): string {
   if (seconds === null) return '-'
   return seconds <= 0 ? past : formatDuration(seconds * 1000)
+}
+
+function lastRenewal({ lastRenewalAt, lastRenewalMethod }: StatusRow, nowWall: number): string {
+  if (lastRenewalAt === null) return '-'
+  const ago = `${age(secondsSince(lastRenewalAt, nowWall))} ago`
+  return lastRenewalMethod === null ? ago : `${ago} by ${lastRenewalMethod}`
+}
+
+function secondsSince(time: string, nowWall: number): number {
+  return Math.round((nowWall - Date.parse(time)) / 1000)
+}
+
+/** Clocks differ: nothing is younger than now. */
+function age(seconds: number): string {
+  return formatDuration(Math.max(0, seconds) * 1000)
 }

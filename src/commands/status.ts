@@ -1,14 +1,18 @@
 import { Command } from 'commander'
-import { credentials, type KubernetesClient } from '../kubernetes/types.ts'
-import type { CommandContext } from './context.ts'
+import { credentials, type KubernetesClient, type ListOptions, type ObjectList } from '../kubernetes/types.ts'
+import { isForbidden } from '../kubernetes/errors.ts'
+import { type CommandContext, CommandError } from './context.ts'
 import { connectAs, kubeconfigOption, outputOption } from './options.ts'
+import { parseNamespace } from './resource-ref.ts'
 import { type CredentialObject, renderStatus, statusRows } from './status-table.ts'
 
 const examples = `
 Examples:
   enos-credential-operator status
   enos-credential-operator status --namespace plant-a
-  enos-credential-operator status --output json`
+  enos-credential-operator status --output json
+
+Exit codes: 0 shown, whatever it shows, 1 the API server cannot be asked, 2 the command cannot be understood.`
 
 interface StatusOptions {
   readonly kubeconfig?: string
@@ -26,11 +30,14 @@ export function statusCommand(context: CommandContext): Command {
     .option('-n, --namespace <name>', 'of this namespace only')
     .addOption(outputOption())
     .addHelpText('after', examples)
-    .action(async ({ kubeconfig, namespace, output }: StatusOptions) => {
+    .action(async ({ kubeconfig, namespace: given, output }: StatusOptions) => {
+      const namespace = given === undefined ? undefined : parseNamespace(given)
       const connection = connectAs(context, kubeconfig)
       try {
-        const rows = statusRows(await listAll(connection.client, namespace), context.clock.wall())
-        context.print(output === 'json' ? `${JSON.stringify(rows, null, 2)}\n` : renderStatus(rows))
+        const objects = await listAll(connection.client, namespace)
+        const nowWall = context.clock.wall()
+        const rows = statusRows(objects, nowWall)
+        context.print(output === 'json' ? `${JSON.stringify(rows, null, 2)}\n` : renderStatus(rows, nowWall))
       } finally {
         await connection.close()
       }
@@ -42,9 +49,23 @@ async function listAll(client: KubernetesClient, namespace: string | undefined):
   let next: string | undefined
   do {
     const page = { limit: pageSize, ...(next === undefined ? {} : { continue: next }) }
-    const { items, metadata } = await client.list<CredentialObject>(credentials, namespace, page)
+    const { items, metadata } = await listPage(client, namespace, page)
     all.push(...items)
     next = metadata.continue === '' ? undefined : metadata.continue
   } while (next !== undefined)
   return all
+}
+
+async function listPage(
+  client: KubernetesClient,
+  namespace: string | undefined,
+  page: ListOptions,
+): Promise<ObjectList<CredentialObject>> {
+  try {
+    return await client.list<CredentialObject>(credentials, namespace, page)
+  } catch (error) {
+    if (!isForbidden(error)) throw error
+    const where = namespace === undefined ? 'in all namespaces; name one by --namespace' : `in namespace ${namespace}`
+    throw new CommandError(`you may not list EnosAppCredentials ${where}`)
+  }
 }

@@ -1,186 +1,22 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { beforeAll, describe, expect, inject, it } from 'vitest'
 import { version } from '../../src/version.ts'
 import type { Simulator } from '../../simulator/server.ts'
-import { selfSigned } from '../support/certificate.ts'
-import { runToEnd } from '../support/run.ts'
+import { main, useCommands } from './command-line.ts'
 import { type Keys, useHarness } from './harness.ts'
 
-const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 const harness = useHarness()
+const command = useCommands()
 let gateway: Simulator
 let namespace: string
 let keys: Keys
-let directory: string
-/** Everything that the commands printed. */
-let printed = ''
 
 beforeAll(async () => {
   gateway = await harness().gateway({ lifetimeSeconds: 7200 })
   namespace = await harness().namespace()
-  directory = await mkdtemp(join(tmpdir(), 'commands-'))
   keys = harness().keys()
   gateway.service.addApplication(keys)
-})
-
-afterAll(async () => {
-  await rm(directory, { recursive: true })
-  expect(printed).not.toMatch(/APP_PORTAL_S_|k3y-|s3cr3t-/)
-})
-
-interface Given {
-  readonly env?: NodeJS.ProcessEnv
-  readonly input?: string
-}
-
-async function command(args: readonly string[], { env = {}, input = '' }: Given = {}) {
-  const surroundings = { PATH: process.env['PATH'], KUBECONFIG: inject('adminKubeconfig'), ...env }
-  const result = await runToEnd(process.execPath, [main, ...args], { env: surroundings, input })
-  printed += result.stdout + result.stderr
-  return result
-}
-
-const keysOf = ({ appKey, appSecret }: Keys): NodeJS.ProcessEnv => ({
-  ENOS_APP_KEY: appKey,
-  ENOS_APP_SECRET: appSecret,
-})
-
-interface Step {
-  readonly step: string
-  readonly result: string
-  readonly detail: string
-  readonly advice?: string
-}
-
-/** Runs check. @returns its exit code, the results by step, and the steps themselves */
-async function check(args: readonly string[], given?: Given) {
-  const { code, stderr, stdout } = await command(['check', '--output', 'json', ...args], given)
-  expect(stderr).toBe('')
-  const report = JSON.parse(stdout) as { ok: boolean; steps: Step[] }
-  expect(report.ok).toBe(code === 0)
-  const results = Object.fromEntries(report.steps.map(({ result, step }) => [step, result]))
-  const find = (name: string): Step | undefined => report.steps.find(({ step }) => step === name)
-  return { code, results, find }
-}
-
-const insecure = (url: string): string[] => ['--gateway', url, '--allow-insecure-http']
-const allGood = {
-  reach: 'ok',
-  tls: 'skipped',
-  clock: 'ok',
-  appKey: 'ok',
-  appSecret: 'ok',
-  get: 'ok',
-  refresh: 'skipped',
-}
-
-describe('check', () => {
-  it('of a credential that works says so, with keys from the environment', async () => {
-    const { code, find, results } = await check(insecure(gateway.url), { env: keysOf(keys) })
-    expect({ code, results }).toEqual({ code: 0, results: allGood })
-    expect(find('get')?.detail).toBe('a token with 2h to live')
-    expect(gateway.calls.filter(({ operation }) => operation === 'refresh')).toEqual([])
-  })
-
-  it('takes appKey and appSecret from files and from standard input', async () => {
-    const file = join(directory, 'app-key')
-    await writeFile(file, `${keys.appKey}\n`)
-    const files = ['--app-key-file', file, '--app-secret-file', '-']
-    const { code } = await check([...insecure(gateway.url), ...files], { input: `${keys.appSecret}\n` })
-    expect(code).toBe(0)
-  })
-
-  it('tries a refresh when it is asked to', async () => {
-    const { code, results } = await check([...insecure(gateway.url), '--refresh'], { env: keysOf(keys) })
-    expect({ code, refresh: results['refresh'] }).toEqual({ code: 0, refresh: 'ok' })
-  })
-
-  it('prints lines for people', async () => {
-    const { stdout } = await command(['check', ...insecure(gateway.url)], { env: keysOf(keys) })
-    expect(stdout.split('\n')).toEqual([
-      `ok      reach      ${gateway.url} can be reached`,
-      '-       tls        http: appKey and token travel in clear',
-      expect.stringMatching(/^ok {6}clock {6}the gateway’s is \d+s (?:ahead|behind)$/) as string,
-      'ok      appKey     the gateway knows it',
-      'ok      appSecret  it belongs to the appKey',
-      expect.stringMatching(/^ok {6}get {8}a token with (?:2h|1h59m\d*s?) to live$/) as string,
-      '-       refresh    not asked for (--refresh); it may end the life of the present token',
-      '',
-      'The credential works.',
-      '',
-    ])
-  })
-
-  it('finds an appKey that is not known', async () => {
-    const { code, find, results } = await check(insecure(gateway.url), { env: keysOf(harness().keys()) })
-    expect({ code, results }).toMatchObject({
-      code: 1,
-      results: { reach: 'ok', appKey: 'failed', appSecret: 'unknown' },
-    })
-    expect(find('appKey')?.detail).toContain('1002')
-    expect(find('appKey')?.advice).toContain('Check the appKey')
-  })
-
-  it('finds an appSecret that does not belong to the appKey', async () => {
-    const env = keysOf({ ...keys, appSecret: harness().keys().appSecret })
-    const { code, results } = await check(insecure(gateway.url), { env })
-    expect({ code, results }).toMatchObject({ code: 1, results: { appKey: 'ok', appSecret: 'failed', get: 'failed' } })
-  })
-
-  it('finds a gateway that is not there', async () => {
-    const { code, find, results } = await check(insecure('http://127.0.0.1:1'), { env: keysOf(keys) })
-    expect({ code, results }).toMatchObject({
-      code: 1,
-      results: { reach: 'failed', appKey: 'unknown', get: 'unknown' },
-    })
-    expect(find('reach')?.detail).toContain('ECONNREFUSED')
-  })
-
-  it('finds a certificate that is not trusted, and trusts a CA that is given', async () => {
-    const tls = selfSigned()
-    const secure = await harness().gateway({ tls, applications: [keys] })
-    const unknown = await check(['--gateway', secure.url], { env: keysOf(keys) })
-    expect(unknown).toMatchObject({ code: 1, results: { reach: 'ok', tls: 'failed', get: 'unknown' } })
-    expect(unknown.find('tls')?.advice).toContain('--ca-file')
-    const file = join(directory, 'ca.pem')
-    await writeFile(file, tls.cert)
-    const trusted = await check(['--gateway', secure.url, '--ca-file', file], { env: keysOf(keys) })
-    expect(trusted).toMatchObject({ code: 0, results: { tls: 'ok', get: 'ok' } })
-  })
-
-  it('finds clocks that differ', async () => {
-    const late = await harness().gateway({ applications: [keys], clockOffsetMs: -600_000 })
-    const { code, find, results } = await check(insecure(late.url), { env: keysOf(keys) })
-    expect({ code, clock: results['clock'] }).toEqual({ code: 1, clock: 'failed' })
-    expect(find('clock')?.detail).toMatch(/^the gateway’s is (?:10m|9m\d+s) behind$/)
-  })
-
-  it('finds a gateway without refresh', async () => {
-    const edge = await harness().gateway({ applications: [keys], hasRefresh: false })
-    const { code, find } = await check([...insecure(edge.url), '--refresh'], { env: keysOf(keys) })
-    expect(code).toBe(1)
-    expect(find('refresh')?.detail).toBe('the gateway has no refresh (HTTP 404)')
-  })
-
-  it('checks what a resource has', async () => {
-    await harness().createCredential(namespace, 'checked', gateway, keys)
-    const { code, results } = await check(['--resource', `${namespace}/checked`])
-    expect({ code, results }).toEqual({ code: 0, results: { resource: 'ok', sources: 'ok', ...allGood } })
-  })
-
-  it('says which source a resource lacks', async () => {
-    await harness().createCredential(namespace, 'lacking', gateway, keys)
-    await harness().patchSecret(namespace, 'lacking-app', { data: { appSecret: null } })
-    const missingKey = await check(['--resource', `${namespace}/lacking`])
-    expect(missingKey).toMatchObject({ code: 1, results: { resource: 'ok', sources: 'failed' } })
-    expect(missingKey.find('sources')?.detail).toBe('spec.appSecretRef: key appSecret of Secret lacking-app is missing')
-    await harness().deleteSecret(namespace, 'lacking-app')
-    const missing = await check(['--resource', `${namespace}/lacking`])
-    expect(missing.find('sources')?.detail).toContain(`there is no Secret lacking-app in namespace ${namespace}`)
-  })
 })
 
 describe('renew and status', () => {
@@ -193,9 +29,39 @@ describe('renew and status', () => {
   })
 
   it('renew without an operator says so when it waited', async () => {
-    const { code, stdout } = await command(['renew', `${namespace}/unseen`, '--wait', '--timeout', '500ms'])
+    const { code, stdout } = await command(['renew', `${namespace}/unseen`, '--wait', '--timeout', '1s'])
     expect(code).toBe(1)
-    expect(stdout).toContain('the operator has not tried it yet')
+    expect(stdout).toContain('not tried within 1s: is the operator running')
+  })
+
+  it('renew says at once that a resource is suspended', async () => {
+    await harness().createCredential(namespace, 'paused', gateway, keys, { suspend: true })
+    const { code, stdout } = await command(['renew', 'paused', '-n', namespace, '--wait'])
+    expect(code).toBe(1)
+    expect(stdout).toContain('spec.suspend is true')
+    const { metadata } = await harness().getCredential(namespace, 'paused')
+    expect(metadata.annotations?.['enos.io/renew-requested-at']).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
+  })
+
+  it('a signal ends the waiting, without a word', async () => {
+    const waiting = spawn(process.execPath, [main, 'renew', `${namespace}/unseen`, '--wait'], {
+      env: { PATH: process.env['PATH'], KUBECONFIG: inject('adminKubeconfig') },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const exited = once(waiting, 'exit')
+    let complaint = ''
+    waiting.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()))
+    await once(waiting.stdout, 'data')
+    waiting.kill('SIGINT')
+    expect(await exited).toEqual([1, null])
+    expect(complaint).toBe('')
+  })
+
+  it('status says what the user may not list', async () => {
+    const kubeconfig = await harness().serviceAccount(namespace, 'stranger')
+    const { code, stderr, stdout } = await command(['status', '--kubeconfig', kubeconfig])
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    expect(stderr).toMatch(/you may not list EnosAppCredentials in all namespaces; name one by --namespace\n$/)
   })
 
   it('renew has a token renewed, and says until when it is valid', async () => {
@@ -206,16 +72,22 @@ describe('renew and status', () => {
     const before = await harness().getCredential(other, 'renewed')
     const { code, stdout } = await command(['renew', `${other}/renewed`, '--wait'])
     const after = await harness().getCredential(other, 'renewed')
-    expect(stdout).toBe(
-      `${other}/renewed: renewal requested\n${other}/renewed: renewed, valid until ${after.status?.expiresAt}\n`,
+    const [requested, outcome] = stdout.split('\n')
+    expect(requested).toBe(`${other}/renewed: renewal requested`)
+    expect(outcome?.replace(/ \((?:2h|1h59m\d*s?)\)$/, '')).toBe(
+      `${other}/renewed: renewed, valid until ${after.status?.expiresAt}`,
     )
     expect(code).toBe(0)
     expect(after.status?.tokenFingerprint).not.toBe(before.status?.tokenFingerprint)
 
     const table = (await command(['status', '-n', other])).stdout.split('\n')
-    expect(table[0]).toMatch(/^NAMESPACE +NAME +READY +EXPIRES IN +RENEWS IN +TARGETS +REASON$/)
+    expect(table[0]).toMatch(
+      /^NAMESPACE +NAME +READY +EXPIRES IN +RENEWS IN +TOKEN AGE +LAST RENEWAL +TARGETS +REASON$/,
+    )
     expect(table[1]).toMatch(
-      new RegExp(`^${other} +renewed +True +(?:2h|1h59m\\d*s?) +1h3\\dm\\d*s? +renewed-token +Synced$`),
+      new RegExp(
+        `^${other} +renewed +True +(?:2h|1h59m\\d*s?) +1h3\\dm\\d*s? +\\d+s +\\d+s ago by refresh +renewed-token +Synced$`,
+      ),
     )
     expect(table.at(-2)).toBe('1 of 1 ready')
     const rows = JSON.parse((await command(['status', '-n', other, '--output', 'json'])).stdout) as object[]
@@ -268,7 +140,21 @@ describe('every command', () => {
     [['check', ...http, '--timeout', 'soon'], '--timeout: seen "soon", expected a duration'],
     [['check', ...http, '--output', 'yaml'], 'Allowed choices are text, json'],
     [['check', '--resource', 'a/b/c'], 'expected a resource as namespace/name'],
-    [['check', '--resource', 'default/nobody'], 'there is no EnosAppCredential default/nobody'],
+    [['check', '--resource', 'a/b', '--allow-insecure-http'], 'cannot be used with'],
+    [['check', '--gateway', 'https://u:s3cr3t-typed@h'], 'without userinfo'],
+    [['check', '--app-secret=s3cr3t-typed'], "unknown option '--app-secret'"],
+    [['check', 's3cr3t-typed'], 'too many arguments'],
+    [['check', '--gateway', 'https://h', '--app-secret-file', 's3cr3t-typed'], 'ENOS_APP_KEY is not set'],
+    [['check', '--gateway', 'https://h', '--app-key-file', 'k3y-typed'], '--app-key-file: the file cannot be read'],
+    [['check', '--gateway', 'https://h', '--ca-file', main], 'no certificates in PEM'],
+    [['check', '--gateway', 'https://h', '--app-key-file', '-', '--app-secret-file', '-'], 'cannot both'],
+    [['check', '--gateway', 'https://h', '--app-key-file', '-'], '--app-key-file is empty'],
+    [['renew', 'a/b', '--namespace', 'c'], 'but the resource is named as a/b'],
+    [['renew', 'a', '--wait=yes'], '--wait'],
+    [['status', '--namespace', '../x'], '--namespace: seen'],
+    [['run', '--namespace', 'A'], '--namespace: seen "A"'],
+    [['run', '--metrics-bind-address', '8080'], '--metrics-bind-address: seen "8080"'],
+    [['run', '--leader-elect=maybe'], 'expected true or false'],
     [['renew'], 'missing required argument'],
     [['renew', 'A'], 'expected a resource as namespace/name'],
     [['renew', 'a', 'b'], 'too many arguments'],
@@ -276,7 +162,8 @@ describe('every command', () => {
     [['status', 'all'], 'too many arguments'],
     [['status', '--output', 'wide'], 'Allowed choices are text, json'],
   ])('refuses %j in one line', async (args, message) => {
-    const { code, stderr, stdout } = await command(args)
+    // Without a cluster: what is typed wrongly is said before anybody is asked.
+    const { code, stderr, stdout } = await command(args, { env: { KUBECONFIG: '/nowhere' } })
     expect(code).toBe(2)
     expect(stdout).toBe('')
     expect(stderr).toContain(message)
@@ -285,7 +172,7 @@ describe('every command', () => {
 
   it.each([
     [['status', '--kubeconfig', '/nowhere'], '/nowhere'],
-    [['renew', 'default/nobody'], '404'],
+    [['renew', 'default/nobody'], 'there is no EnosAppCredential default/nobody'],
   ])('tells in one line what it cannot do: %j', async (args, message) => {
     const { code, stderr } = await command(args)
     expect(code).toBe(1)

@@ -1,0 +1,44 @@
+import { proxyOf } from '../config/run-config.ts'
+import { GatewayDispatchers } from '../enos/gateway-dispatchers.ts'
+import { Timestamps } from '../enos/timestamps.ts'
+import { TokenClient, type TokenRequest } from '../enos/token-client.ts'
+import { watchCertificate } from './certificate.ts'
+import type { Seen } from './check-report.ts'
+import type { CommandContext } from './context.ts'
+import { userAgent } from './options.ts'
+
+/** A gateway, and the credential that is to be tried. */
+export type CheckRequest = Omit<TokenRequest, 'refresh'>
+
+/** Asks for a token as the operator would: get, and, where that worked and it is wanted, refresh. */
+export async function askGateway(
+  { clock, environment, signal }: CommandContext,
+  request: CheckRequest,
+  isRefreshWanted: boolean,
+): Promise<Seen> {
+  const { gatewayUrl } = request
+  const dispatchers = new GatewayDispatchers({ proxy: proxyOf(environment) })
+  let skewMs: number | undefined
+  const client = new TokenClient({
+    dispatchers,
+    clock,
+    timestamps: new Timestamps(clock),
+    observer: {
+      onCall: () => {
+        // Nothing is counted here.
+      },
+      onClockSkew: (_, ms) => {
+        skewMs = ms
+      },
+    },
+    userAgent,
+  })
+  try {
+    const { certificate, result: get } = await watchCertificate(gatewayUrl, () => client.call(request, signal))
+    const isRefreshTried = isRefreshWanted && get.kind === 'token'
+    const refresh = isRefreshTried ? await client.call({ ...request, refresh: get.token }, signal) : undefined
+    return { gatewayUrl, get, refresh, isRefreshWanted, skewMs, certificate, now: clock.wall() }
+  } finally {
+    await dispatchers.close()
+  }
+}

@@ -1,0 +1,116 @@
+import { normaliseGatewayUrl, parseSpec } from '../api/v1alpha1/credential.ts'
+import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
+import { isForbidden, isNotFound } from '../kubernetes/errors.ts'
+import {
+  configMaps,
+  credentials,
+  type KubernetesClient,
+  type KubernetesObject,
+  type ObjectRef,
+  secrets,
+} from '../kubernetes/types.ts'
+import { parseDuration } from '../lib/duration.ts'
+import { isProblem, type SourceRef, sourceRefs } from '../reconcile/observed.ts'
+import { readSources, type SourceObject } from '../reconcile/read-sources.ts'
+import type { CheckRequest } from './check-gateway.ts'
+import { failedBecause, failedStep, ok, type Step } from './check-report.ts'
+
+/** `request` is absent where something that it needs is missing: the steps say what. */
+interface ResourceRead {
+  readonly steps: readonly Step[]
+  readonly request?: CheckRequest
+}
+
+/**
+ * What a resource and its sources say, read with the rights of whoever runs this.
+ * @param timeoutMs instead of the resource's own
+ * @throws ApiError where the API server cannot be asked
+ */
+export async function readResource(
+  client: KubernetesClient,
+  ref: ObjectRef,
+  timeoutMs: number | undefined,
+): Promise<ResourceRead> {
+  const named = `EnosAppCredential ${ref.namespace}/${ref.name}`
+  const resource = await find(() => client.get<KubernetesObject & { readonly spec?: unknown }>(credentials, ref))
+  if (resource === 'forbidden') {
+    const advice = 'Have somebody grant you get on enosappcredentials.enos.io, or use another --kubeconfig.'
+    return { steps: [failedStep('resource', `you may not read ${named}`, advice)] }
+  }
+  if (resource === 'missing') {
+    const advice = 'Check namespace and name (`status` lists all), and that the CRD is installed.'
+    return { steps: [failedStep('resource', `there is no ${named}`, advice)] }
+  }
+  const parsed = parseSpec(ref.name, resource.spec)
+  if (!parsed.ok) return { steps: [failedBecause('resource', parsed.problems.join('; '), 'InvalidSpec')] }
+  const { spec } = parsed
+  const sources = await readAllSources(client, ref.namespace, spec)
+  const { step, request } = 'step' in sources ? { step: sources.step, request: undefined } : assess(spec, sources.read)
+  const steps = [ok('resource', `${named} is valid`), step]
+  return request === undefined
+    ? { steps }
+    : { steps, request: timeoutMs === undefined ? request : { ...request, timeoutMs } }
+}
+
+interface ReadSource {
+  readonly ref: SourceRef
+  readonly object: SourceObject
+}
+
+/** All that the spec names, or the step that says which of them cannot be had. */
+async function readAllSources(
+  client: KubernetesClient,
+  namespace: string,
+  spec: CredentialSpec,
+): Promise<{ readonly read: readonly ReadSource[] } | { readonly step: Step }> {
+  const read: ReadSource[] = []
+  const missing: string[] = []
+  const forbidden: string[] = []
+  for (const ref of sourceRefs(spec)) {
+    const type = ref.kind === 'Secret' ? secrets : configMaps
+    const object = await find(() => client.get<SourceObject>(type, { namespace, name: ref.name }))
+    const where = `${ref.kind} ${ref.name} in namespace ${namespace}`
+    const fields = ref.fields.join(' and ')
+    if (object === 'forbidden') forbidden.push(`${fields}: you may not read ${where}`)
+    else if (object === 'missing') missing.push(`${fields}: there is no ${where}`)
+    else read.push({ ref, object })
+  }
+  const detail = [...missing, ...forbidden].join('; ')
+  if (missing.length > 0) return { step: failedBecause('sources', detail, 'SourceSecretNotFound') }
+  if (forbidden.length > 0) {
+    const advice = 'It says nothing of the operator’s own rights. Use a --kubeconfig that may get it.'
+    return { step: failedStep('sources', detail, advice) }
+  }
+  return { read }
+}
+
+function assess(
+  spec: CredentialSpec,
+  read: readonly ReadSource[],
+): { readonly step: Step; readonly request?: CheckRequest } {
+  const { trimmed, values } = readSources(spec, read)
+  if (isProblem(values)) return { step: failedBecause('sources', values.message, values.reason) }
+  const { appKey, appSecret, ca } = values
+  const names = read.map(({ ref: { kind, name } }) => `${kind} ${name}`).join(', ')
+  const hint = trimmed.length === 0 ? '' : `; newlines at the end were left out: ${trimmed.join(', ')}`
+  return {
+    step: ok('sources', `${names}${hint}`),
+    request: {
+      gatewayUrl: normaliseGatewayUrl(spec.gateway.url),
+      appKey,
+      appSecret,
+      timeoutMs: parseDuration(spec.gateway.timeout),
+      ...(ca === undefined ? {} : { ca }),
+    },
+  }
+}
+
+async function find<T extends KubernetesObject>(get: () => Promise<T>): Promise<T | 'missing' | 'forbidden'> {
+  try {
+    return await get()
+  } catch (error) {
+    if (isNotFound(error)) return 'missing'
+    if (isForbidden(error)) return 'forbidden'
+    throw error
+  }
+}

@@ -1,0 +1,82 @@
+import { X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { text as readText } from 'node:stream/consumers'
+import { normaliseGatewayUrl, parseSpec } from '../api/v1alpha1/credential.ts'
+import { Sensitive } from '../lib/sensitive.ts'
+import type { CheckRequest } from './check-gateway.ts'
+import { type CommandContext, UsageError } from './context.ts'
+
+/** What was typed of a gateway and a credential. */
+export interface TypedOptions {
+  readonly gateway: string
+  readonly appKeyFile?: string
+  readonly appSecretFile?: string
+  readonly caFile?: string
+  readonly allowInsecureHttp?: boolean
+}
+
+/**
+ * From flags, environment and standard input: appKey and appSecret are in none of the flags.
+ * @throws UsageError
+ */
+export async function typedRequest(
+  context: CommandContext,
+  { allowInsecureHttp = false, appKeyFile, appSecretFile, caFile, gateway }: TypedOptions,
+  timeoutMs = 10_000,
+): Promise<CheckRequest> {
+  if (appKeyFile === '-' && appSecretFile === '-') {
+    throw new UsageError('--app-key-file and --app-secret-file cannot both be read from standard input')
+  }
+  refuseGateway(gateway, allowInsecureHttp)
+  const ca = caFile === undefined ? undefined : await readCa(caFile)
+  return {
+    gatewayUrl: normaliseGatewayUrl(gateway),
+    appKey: await secretOf(context, '--app-key-file', appKeyFile, 'ENOS_APP_KEY'),
+    appSecret: await secretOf(context, '--app-secret-file', appSecretFile, 'ENOS_APP_SECRET'),
+    timeoutMs,
+    ...(ca === undefined ? {} : { ca }),
+  }
+}
+
+/** The resource's own rules for a gateway are the rules here too. */
+function refuseGateway(url: string, allowInsecureHTTP: boolean): void {
+  const rest = { appKeyRef: { name: 'x' }, appSecretRef: { name: 'x' }, targets: [{ name: 'y' }] }
+  const parsed = parseSpec('x', { ...rest, gateway: { url, allowInsecureHTTP } })
+  if (parsed.ok) return
+  const problem = (parsed.problems[0] ?? '').replace(/^spec\.gateway(?:\.url)?: /, '')
+  throw new UsageError(`--gateway: ${problem.replace('allowInsecureHTTP: true', '--allow-insecure-http')}`)
+}
+
+async function readCa(file: string): Promise<string> {
+  const ca = await contentOf('--ca-file', file)
+  try {
+    new X509Certificate(ca)
+    return ca
+  } catch {
+    // The parser says no more than that.
+    throw new UsageError(`--ca-file: ${file} holds no certificates in PEM`)
+  }
+}
+
+async function secretOf(
+  { environment, stdin }: CommandContext,
+  flag: string,
+  file: string | undefined,
+  variable: string,
+): Promise<Sensitive> {
+  const given =
+    file === undefined ? environment[variable] : file === '-' ? await readText(stdin) : await contentOf(flag, file)
+  const value = (given ?? '').replace(/[\r\n]+$/, '')
+  if (value !== '') return new Sensitive(value)
+  throw new UsageError(file === undefined ? `${variable} is not set; set it, or use ${flag}` : `${flag} is empty`)
+}
+
+async function contentOf(flag: string, file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    const why = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+    // The name is left out: somebody may have typed the secret itself.
+    throw new UsageError(`${flag}: the file cannot be read (${why})`)
+  }
+}

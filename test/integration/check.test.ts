@@ -1,0 +1,284 @@
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect as connectTo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import type { Simulator } from '../../simulator/server.ts'
+import { selfSigned } from '../support/certificate.ts'
+import { type Given, keysOf, useCommands } from './command-line.ts'
+import { type Keys, useHarness } from './harness.ts'
+
+const harness = useHarness()
+const command = useCommands()
+let gateway: Simulator
+let namespace: string
+let keys: Keys
+let directory: string
+
+beforeAll(async () => {
+  gateway = await harness().gateway({ lifetimeSeconds: 7200 })
+  namespace = await harness().namespace()
+  directory = await mkdtemp(join(tmpdir(), 'check-'))
+  keys = harness().keys()
+  gateway.service.addApplication(keys)
+})
+
+afterAll(async () => {
+  await rm(directory, { recursive: true })
+})
+
+interface Step {
+  readonly step: string
+  readonly result: string
+  readonly detail: string
+  readonly advice?: string
+}
+
+/** Runs check. @returns its exit code, the results by step, and the steps themselves */
+async function check(args: readonly string[], given?: Given) {
+  const { code, stderr, stdout } = await command(['check', '--output', 'json', ...args], given)
+  expect(stderr).toBe('')
+  const report = JSON.parse(stdout) as { ok: boolean; steps: Step[] }
+  expect(report.ok).toBe(code === 0)
+  const results = Object.fromEntries(report.steps.map(({ result, step }) => [step, result]))
+  const find = (name: string): Step | undefined => report.steps.find(({ step }) => step === name)
+  return { code, results, find }
+}
+
+/** A proxy for https; ends with the test. @returns its port, and the hosts that it was asked for */
+async function startProxy(): Promise<{ readonly port: number; readonly seen: string[] }> {
+  const seen: string[] = []
+  const proxy = createServer().on('connect', (request, socket, head) => {
+    seen.push(request.url ?? '')
+    const { hostname, port } = new URL(`http://${request.url ?? ''}`)
+    const upstream = connectTo(Number(port), hostname, () => {
+      socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
+      upstream.write(head)
+      upstream.pipe(socket).pipe(upstream)
+    })
+    for (const one of [upstream, socket]) one.on('error', () => socket.destroy())
+  })
+  proxy.listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  onTestFinished(() => {
+    proxy.closeAllConnections()
+    proxy.close()
+  })
+  return { port: (proxy.address() as AddressInfo).port, seen }
+}
+
+const insecure = (url: string): string[] => ['--gateway', url, '--allow-insecure-http']
+const allGood = {
+  reach: 'ok',
+  tls: 'skipped',
+  clock: 'ok',
+  appKey: 'ok',
+  appSecret: 'ok',
+  get: 'ok',
+  refresh: 'skipped',
+}
+
+describe('check --gateway', () => {
+  it('of a credential that works says so, with keys from the environment', async () => {
+    const { code, find, results } = await check(insecure(gateway.url), { env: keysOf(keys) })
+    expect({ code, results }).toEqual({ code: 0, results: allGood })
+    expect(find('get')?.detail).toBe('a token with 2h to live')
+    expect(gateway.calls.filter(({ operation }) => operation === 'refresh')).toEqual([])
+  })
+
+  it('takes appKey and appSecret from files and from standard input', async () => {
+    const file = join(directory, 'app-key')
+    await writeFile(file, `${keys.appKey}\n`)
+    const files = ['--app-key-file', file, '--app-secret-file', '-']
+    const { code } = await check([...insecure(gateway.url), ...files], { input: `${keys.appSecret}\n` })
+    expect(code).toBe(0)
+  })
+
+  it('tries a refresh when it is asked to', async () => {
+    const { code, results } = await check([...insecure(gateway.url), '--refresh'], { env: keysOf(keys) })
+    expect({ code, refresh: results['refresh'] }).toEqual({ code: 0, refresh: 'ok' })
+  })
+
+  it('prints lines for people', async () => {
+    const { stdout } = await command(['check', ...insecure(gateway.url)], { env: keysOf(keys) })
+    expect(stdout.split('\n')).toEqual([
+      `ok      reach      ${gateway.url} can be reached`,
+      '-       tls        http: appKey and token travel in clear',
+      expect.stringMatching(/^ok {6}clock {6}the gateway’s is \d+s (?:ahead|behind)$/) as string,
+      'ok      appKey     the gateway knows it',
+      'ok      appSecret  it belongs to the appKey',
+      expect.stringMatching(/^ok {6}get {8}a token with (?:2h|1h59m\d*s?) to live$/) as string,
+      '-       refresh    not asked for (--refresh); it may end the life of the present token',
+      '',
+      'The credential works.',
+      '',
+    ])
+  })
+
+  it('finds an appKey that is not known', async () => {
+    const { code, find, results } = await check(insecure(gateway.url), { env: keysOf(harness().keys()) })
+    expect({ code, results }).toMatchObject({
+      code: 1,
+      results: { reach: 'ok', appKey: 'failed', appSecret: 'unknown' },
+    })
+    expect(find('appKey')?.detail).toContain('1002')
+    expect(find('appKey')?.advice).toContain('Check the appKey')
+  })
+
+  it('finds an appSecret that does not belong to the appKey', async () => {
+    const env = keysOf({ ...keys, appSecret: harness().keys().appSecret })
+    const { code, results } = await check(insecure(gateway.url), { env })
+    expect({ code, results }).toMatchObject({ code: 1, results: { appKey: 'ok', appSecret: 'failed', get: 'failed' } })
+  })
+
+  it('finds a gateway that is not there', async () => {
+    const { code, find, results } = await check(insecure('http://127.0.0.1:1'), { env: keysOf(keys) })
+    expect({ code, results }).toMatchObject({
+      code: 1,
+      results: { reach: 'failed', appKey: 'unknown', get: 'unknown' },
+    })
+    expect(find('reach')?.detail).toContain('nothing listens there (ECONNREFUSED)')
+  })
+
+  it('finds a host that DNS does not know', async () => {
+    const { code, find } = await check(['--gateway', 'https://gateway.invalid'], { env: keysOf(keys) })
+    expect(code).toBe(1)
+    expect(find('reach')).toMatchObject({ result: 'failed', detail: expect.stringMatching(/DNS/) as string })
+  })
+
+  it('waits no longer than it may', async () => {
+    const slow = await harness().gateway({ applications: [keys] })
+    slow.setFaults([{ fault: { kind: 'hang' } }])
+    const { code, find } = await check([...insecure(slow.url), '--timeout', '300ms'], { env: keysOf(keys) })
+    expect(code).toBe(1)
+    expect(find('reach')?.detail).toContain('it did not answer in time')
+  })
+
+  it('finds a certificate that is not trusted, and trusts a CA that is given', async () => {
+    const tls = selfSigned()
+    const secure = await harness().gateway({ tls, applications: [keys] })
+    const unknown = await check(['--gateway', secure.url], { env: keysOf(keys) })
+    expect(unknown).toMatchObject({ code: 1, results: { reach: 'ok', tls: 'failed', get: 'unknown' } })
+    expect(unknown.find('tls')?.advice).toContain('--ca-file')
+    const file = join(directory, 'ca.pem')
+    await writeFile(file, tls.cert)
+    const trusted = await check(['--gateway', secure.url, '--ca-file', file], { env: keysOf(keys) })
+    expect(trusted).toMatchObject({ code: 0, results: { tls: 'ok', get: 'ok' } })
+    expect(trusted.find('tls')?.detail).toMatch(
+      /^the certificate is trusted; it is for 127\.0\.0\.1, expires in \d{5} days$/,
+    )
+
+    const elsewhere = secure.url.replace('127.0.0.1', 'localhost')
+    const wrong = await check(['--gateway', elsewhere, '--ca-file', file], { env: keysOf(keys) })
+    expect(wrong).toMatchObject({ code: 1, results: { reach: 'ok', tls: 'failed' } })
+    expect(wrong.find('tls')?.detail).toBe(
+      'the certificate is for other hosts (ERR_TLS_CERT_ALTNAME_INVALID); it is for 127.0.0.1',
+    )
+  })
+
+  it('finds that a port speaks no TLS', async () => {
+    const { code, find } = await check(['--gateway', gateway.url.replace('http:', 'https:')], { env: keysOf(keys) })
+    expect(code).toBe(1)
+    expect(find('tls')).toMatchObject({
+      result: 'failed',
+      detail: expect.stringContaining('what answers speaks no TLS') as string,
+    })
+  })
+
+  it('goes through HTTPS_PROXY, but not to those in NO_PROXY, and sees the gateway’s certificate', async () => {
+    const tls = selfSigned()
+    const secure = await harness().gateway({ tls, applications: [keys] })
+    const file = join(directory, 'proxied-ca.pem')
+    await writeFile(file, tls.cert)
+    const { port, seen } = await startProxy()
+    const { host } = new URL(secure.url)
+    const proxied = { ...keysOf(keys), HTTPS_PROXY: `http://127.0.0.1:${port}` }
+    const args = ['--gateway', secure.url, '--ca-file', file]
+    const direct = await check(args, { env: { ...proxied, NO_PROXY: host } })
+    expect({ code: direct.code, seen }).toEqual({ code: 0, seen: [] })
+    const through = await check(args, { env: proxied })
+    expect({ code: through.code, seen }).toEqual({ code: 0, seen: [host] })
+    expect(through.find('tls')?.detail).toBe(direct.find('tls')?.detail)
+    expect(through.find('tls')?.detail).toContain('it is for 127.0.0.1')
+  })
+
+  it('finds clocks that differ', async () => {
+    const late = await harness().gateway({ applications: [keys], clockOffsetMs: -600_000 })
+    const { code, find, results } = await check(insecure(late.url), { env: keysOf(keys) })
+    expect({ code, clock: results['clock'] }).toEqual({ code: 1, clock: 'failed' })
+    expect(find('clock')?.detail).toMatch(/^the gateway’s is (?:10m|9m\d+s) behind$/)
+  })
+
+  it('finds a gateway without refresh', async () => {
+    const edge = await harness().gateway({ applications: [keys], hasRefresh: false })
+    const { code, find } = await check([...insecure(edge.url), '--refresh'], { env: keysOf(keys) })
+    expect(code).toBe(1)
+    expect(find('refresh')?.detail).toBe('the gateway has no refresh (HTTP 404)')
+  })
+})
+
+describe('check --resource', () => {
+  it('checks what a resource has', async () => {
+    await harness().createCredential(namespace, 'checked', gateway, keys)
+    const { code, results } = await check(['--resource', `${namespace}/checked`])
+    expect({ code, results }).toEqual({ code: 0, results: { resource: 'ok', sources: 'ok', ...allGood } })
+  })
+
+  it('says which source a resource lacks', async () => {
+    await harness().createCredential(namespace, 'lacking', gateway, keys)
+    await harness().patchSecret(namespace, 'lacking-app', { data: { appSecret: null } })
+    const missingKey = await check(['--resource', `${namespace}/lacking`])
+    expect(missingKey).toMatchObject({ code: 1, results: { resource: 'ok', sources: 'failed' } })
+    expect(missingKey.find('sources')?.detail).toBe('spec.appSecretRef: key appSecret of Secret lacking-app is missing')
+    await harness().deleteSecret(namespace, 'lacking-app')
+    const missing = await check(['--resource', `${namespace}/lacking`])
+    expect(missing.find('sources')?.detail).toContain(`there is no Secret lacking-app in namespace ${namespace}`)
+  })
+
+  it('names all that a resource lacks, its CA too', async () => {
+    const caRef = { kind: 'ConfigMap', name: 'no-ca' }
+    const spec = { appSecretRef: { name: 'no-app' }, gateway: { url: 'https://127.0.0.1:1', caRef } }
+    await harness().createCredential(namespace, 'bare', gateway, keys, spec)
+    const { find } = await check(['--resource', `${namespace}/bare`])
+    expect(find('sources')?.detail).toBe(
+      `spec.appSecretRef: there is no Secret no-app in namespace ${namespace}; spec.gateway.caRef: there is no ConfigMap no-ca in namespace ${namespace}`,
+    )
+  })
+
+  it('trusts the CA of a resource', async () => {
+    const tls = selfSigned()
+    const secure = await harness().gateway({ tls, applications: [keys] })
+    await harness().createConfigMap(namespace, 'its-ca', { 'ca.crt': tls.cert })
+    const caRef = { kind: 'ConfigMap', name: 'its-ca' }
+    await harness().createCredential(namespace, 'secured', gateway, keys, { gateway: { url: secure.url, caRef } })
+    expect(await check(['--resource', `${namespace}/secured`])).toMatchObject({ code: 0, results: { tls: 'ok' } })
+  })
+
+  it('says what is not there, and what the user may not read', async () => {
+    const nobody = await check(['--resource', `${namespace}/nobody`])
+    expect(nobody).toMatchObject({ code: 1, results: { resource: 'failed' } })
+    expect(nobody.find('resource')?.detail).toBe(`there is no EnosAppCredential ${namespace}/nobody`)
+
+    await harness().createCredential(namespace, 'guarded', gateway, keys)
+    const kubeconfig = await harness().serviceAccount(namespace, 'looker')
+    const args = ['--resource', `${namespace}/guarded`, '--kubeconfig', kubeconfig]
+    const nothing = await check(args)
+    expect(nothing).toMatchObject({ code: 1, results: { resource: 'failed' } })
+    expect(nothing.find('resource')?.detail).toContain('you may not read')
+    await grant('looker', 'get', 'enosappcredentials.enos.io')
+    const noSecrets = await check(args)
+    expect(noSecrets).toMatchObject({ code: 1, results: { resource: 'ok', sources: 'failed' } })
+    expect(noSecrets.find('sources')?.detail).toContain(`you may not read Secret guarded-app in namespace ${namespace}`)
+    await grant('looker', 'get', 'secrets')
+    expect((await check(args)).code).toBe(0)
+  })
+
+  async function grant(account: string, verb: string, resource: string): Promise<void> {
+    const name = `${account}-${verb}-${resource}`
+    await harness().kubectl(['-n', namespace, 'create', 'role', name, `--verb=${verb}`, `--resource=${resource}`])
+    const subject = [`--role=${name}`, `--serviceaccount=${namespace}:${account}`]
+    await harness().kubectl(['-n', namespace, 'create', 'rolebinding', name, ...subject])
+  }
+})

@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest'
+import { UsageError } from '../../../src/commands/context.ts'
+import { inNamespace, parseNamespace, parseResourceName } from '../../../src/commands/resource-ref.ts'
+
+describe('parseResourceName', () => {
+  it.each([
+    ['wind-farm', undefined, undefined, 'wind-farm'],
+    ['plant-a/wind-farm', undefined, 'plant-a', 'wind-farm'],
+    ['wind.farm', 'plant-a', 'plant-a', 'wind.farm'],
+    ['plant-a/wind-farm', 'plant-a', 'plant-a', 'wind-farm'],
+  ])('reads %s with --namespace %s', (text, flag, namespace, name) => {
+    expect(parseResourceName(text, flag)).toEqual({ namespace, name })
+  })
+
+  it.each(['', '/', 'a/', '/b', 'a/b/c', 'A', 'a_b', 'a b', '-a', 'a-', '../x', 'a.b/c', `${'n'.repeat(64)}/a`])(
+    'refuses %j',
+    (text) => {
+      expect(() => parseResourceName(text)).toThrow(UsageError)
+    },
+  )
+
+  it('refuses two namespaces that differ, and one that can be none', () => {
+    expect(() => parseResourceName('a/b', 'c')).toThrow('--namespace c, but the resource is named as a/b')
+    expect(() => parseResourceName('b', 'C')).toThrow('--namespace: seen "C"')
+  })
+})
+
+describe('parseNamespace', () => {
+  it.each(['a', 'plant-a', '0', 'n'.repeat(63)])('takes %s', (text) => {
+    expect(parseNamespace(text)).toBe(text)
+  })
+
+  it.each(['', 'A', 'a.b', 'a/b', '../x', 'n'.repeat(64)])('refuses %j', (text) => {
+    expect(() => parseNamespace(text)).toThrow(UsageError)
+  })
+})
+
+describe('inNamespace', () => {
+  it('takes the present namespace only where none was named', () => {
+    expect(inNamespace({ namespace: undefined, name: 'a' }, 'now')).toEqual({ namespace: 'now', name: 'a' })
+    expect(inNamespace({ namespace: 'typed', name: 'a' }, 'now')).toEqual({ namespace: 'typed', name: 'a' })
+  })
+})

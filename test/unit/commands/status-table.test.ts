@@ -1,0 +1,115 @@
+import { describe, expect, it } from 'vitest'
+import { type CredentialObject, renderStatus, statusRows } from '../../../src/commands/status-table.ts'
+import { formatTime } from '../../../src/lib/time.ts'
+import { condition, hourMs, minuteMs, now } from '../../support/builders.ts'
+
+const at = (offsetMs: number): string => formatTime(now + offsetMs)
+
+function object(name: string, status: object | undefined, spec: CredentialObject['spec'] = {}): CredentialObject {
+  const named = { targets: [{ name: `${name}-token` }], ...spec }
+  return { metadata: { namespace: 'plant-a', name }, spec: named, ...(status === undefined ? {} : { status }) }
+}
+
+const working = (expiresInMs: number, rest: object = {}): object => ({
+  conditions: [condition('Ready'), condition('RenewalHealthy')],
+  expiresAt: at(expiresInMs),
+  issuedAt: at(-36 * minuteMs),
+  nextRenewalAt: at(expiresInMs - 24 * minuteMs),
+  lastRenewalAt: at(-36 * minuteMs),
+  lastRenewalMethod: 'refresh',
+  ...rest,
+})
+const failing = (reason: string, message: string): object => ({
+  conditions: [condition('Ready', 'False', reason, message)],
+})
+const names = (objects: readonly CredentialObject[]): string[] => statusRows(objects, now).map(({ name }) => name)
+const lines = (objects: readonly CredentialObject[]): string[] =>
+  renderStatus(statusRows(objects, now), now).split('\n')
+
+describe('statusRows', () => {
+  it('puts first who needs somebody, then who expires first', () => {
+    const objects = [
+      object('later', working(2 * hourMs)),
+      object('soon', working(5 * minuteMs)),
+      object('over', working(-minuteMs)),
+      object('unseen', undefined),
+      object('failing', failing('AppKeyNotFound', 'no')),
+    ]
+    const expected = ['failing', 'unseen', 'over', 'soon', 'later']
+    expect(names(objects)).toEqual(expected)
+    expect(names(objects.toReversed())).toEqual(expected)
+  })
+
+  it('tells a resource as numbers and times', () => {
+    expect(statusRows([object('wind-farm', working(84 * minuteMs))], now)).toEqual([
+      {
+        namespace: 'plant-a',
+        name: 'wind-farm',
+        ready: 'True',
+        expiresInSeconds: 84 * 60,
+        renewsInSeconds: 60 * 60,
+        tokenAgeSeconds: 36 * 60,
+        lastRenewalAt: at(-36 * minuteMs),
+        lastRenewalMethod: 'refresh',
+        targets: ['wind-farm-token'],
+        reason: 'Synced',
+        message: '',
+      },
+    ])
+  })
+
+  it('has the reason of RenewalHealthy where the token is still good', () => {
+    const conditions = [condition('Ready'), condition('RenewalHealthy', 'False', 'GatewayError', 'HTTP 503')]
+    const [row] = statusRows([object('wind-farm', working(hourMs, { conditions }))], now)
+    expect(row).toMatchObject({ ready: 'True', reason: 'GatewayError', message: 'HTTP 503' })
+  })
+
+  it('plans no renewal for what is suspended', () => {
+    const [row] = statusRows([object('wind-farm', working(hourMs), { suspend: true })], now)
+    expect(row).toMatchObject({ expiresInSeconds: 3600, renewsInSeconds: null })
+  })
+
+  it('stands a status that is none', () => {
+    const [row] = statusRows([object('wind-farm', { conditions: 'x' })], now)
+    expect(row).toMatchObject({ ready: 'Unknown', reason: 'NotSeenYet', expiresInSeconds: null, lastRenewalAt: null })
+  })
+})
+
+describe('renderStatus', () => {
+  it('shows a table with the time left, what is wrong, and counts', () => {
+    expect(
+      lines([
+        object('wind-farm', working(84 * minuteMs), { targets: [{ name: 'a' }, { name: 'b' }] }),
+        object('over', working(-minuteMs, { lastRenewalMethod: undefined })),
+        object('solar', failing('AppKeyNotFound', 'the gateway does not know the appKey')),
+      ]),
+    ).toEqual([
+      'NAMESPACE  NAME       READY  EXPIRES IN  RENEWS IN  TOKEN AGE  LAST RENEWAL        TARGETS      REASON',
+      'plant-a    solar      False  -           -          -          -                   solar-token  AppKeyNotFound',
+      'plant-a    over       True   expired     now        36m        36m ago             over-token   Synced',
+      'plant-a    wind-farm  True   1h24m       1h         36m        36m ago by refresh  a,b          Synced',
+      '',
+      'plant-a/solar: the gateway does not know the appKey',
+      '',
+      '2 of 3 ready, 1 expired',
+      '',
+    ])
+  })
+
+  it('says so where there is nothing', () => {
+    expect(lines([])).toEqual(['No EnosAppCredentials.', ''])
+  })
+
+  it('has nothing younger than now, should clocks differ', () => {
+    const early = { issuedAt: at(5000), lastRenewalAt: at(5000) }
+    expect(lines([object('wind-farm', working(hourMs, early))])[1]).toMatch(/ 0s +0s ago by refresh /)
+  })
+
+  it('lets nobody’s text steer the terminal', () => {
+    const text = lines([
+      object('wind-farm', failing('TemplateError', 'a\u001b[2Jb\r\nplant-b/faked: all is well\u202e')),
+    ])
+    expect(text.join('\n')).not.toMatch(/[\u001b\r\u202e]/)
+    expect(text).toContain('plant-a/wind-farm: a [2Jb plant-b/faked: all is well ')
+  })
+})
