@@ -1,6 +1,7 @@
 import type { CredentialStatus } from '../api/v1alpha1/schema.ts'
 import { isSameStatus, nextStatus } from '../status/next-status.ts'
 import type { Plan } from './actions.ts'
+import { unreadAlteredTargets } from './altered-targets.ts'
 import { checks } from './checks.ts'
 import type { Observed, Problem } from './observed.ts'
 import { wakeAt } from './wake.ts'
@@ -37,6 +38,10 @@ export function plan(observed: Observed, now: number): Plan {
 }
 
 function report(observed: Observed, problem: Problem | undefined, now: number): Plan {
+  const altered = unreadAlteredTargets(observed)
+  if (altered.length > 0) {
+    return { actions: altered.map((name) => ({ do: 'readTarget', name })), wakeAt: undefined }
+  }
   const { status } = observed.credential
   const next = nextStatus(observed, problem, now)
   const wake = wakeAt(observed, now)

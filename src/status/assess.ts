@@ -1,6 +1,7 @@
 import type { ConditionStatus } from '../api/v1alpha1/conditions.ts'
 import type { Reason } from '../api/v1alpha1/reasons.ts'
-import { isProblem, type Observed, type Problem, publishedToken, type TargetSpec } from '../reconcile/observed.ts'
+import { firstAlteredTarget } from '../reconcile/altered-targets.ts'
+import { isProblem, type Observed, type Problem, publishedToken } from '../reconcile/observed.ts'
 import { targetProblem } from '../reconcile/target-checks.ts'
 import { validUntil } from '../reconcile/wake.ts'
 
@@ -50,10 +51,15 @@ function assessReady(
   const token = publishedToken(observed)
   const until = validUntil(observed)
   const isValid = token !== undefined && until !== undefined && now < until
-  const isInPlace =
-    targetTrouble === undefined || credential.spec.targets.every((target) => isAsWritten(observed, target))
-  if (targetTrouble !== undefined && !(isValid && isInPlace)) {
+  const altered = firstAlteredTarget(observed)
+  if (targetTrouble !== undefined && !(isValid && altered === undefined)) {
     return verdict('False', targetTrouble.reason, targetTrouble.message)
+  }
+  if (isValid && altered !== undefined && !credential.spec.suspend) {
+    const what = `spec.targets: Secret ${altered} was changed by somebody else; it is put right when the token is known again`
+    return cause === undefined
+      ? verdict('False', 'WaitingForToken', what)
+      : verdict('False', cause.reason, `${what}: ${cause.message}`)
   }
   if (isValid && !isOfAnotherApplication(observed)) {
     if (credential.spec.suspend) {
@@ -95,13 +101,6 @@ function assessRenewal({ application, credential }: Observed, failure: Problem |
     )
   }
   return verdict('True', 'Synced', 'the last attempt to get or refresh the token worked')
-}
-
-/** The target is still what was written: a write that failed took nothing away. */
-function isAsWritten({ record, targetMetas }: Observed, { name }: TargetSpec): boolean {
-  const recorded = record.get(name)
-  const meta = targetMetas.get(name)
-  return recorded?.uid === meta?.uid && recorded?.resourceVersion === meta?.resourceVersion
 }
 
 function firstTargetProblem(observed: Observed): Problem | undefined {

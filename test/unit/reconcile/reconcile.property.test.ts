@@ -4,6 +4,8 @@ import { managedBy } from '../../../src/api/v1alpha1/names.ts'
 import { parseSpec, parseStatus } from '../../../src/api/v1alpha1/credential.ts'
 import { credentials, secrets } from '../../../src/kubernetes/types.ts'
 import { TokenService } from '../../../simulator/token-service.ts'
+import { fingerprintOf } from '../../../src/enos/signature.ts'
+import { Sensitive } from '../../../src/lib/sensitive.ts'
 import { FakeClock, settle } from '../../support/fake-clock.ts'
 import { callLimit, MemoryApi, type StoredObject } from '../../support/memory-api.ts'
 import { MemoryOperator } from '../../support/memory-operator.ts'
@@ -189,6 +191,7 @@ class World {
       expect(output).not.toContain(marker)
       expect(metadata).not.toContain(marker)
     }
+    for (const object of this.api.all(credentials)) this.#checkTargets(object)
     await settle()
     expect(this.api.calls.length).toBeLessThan(callLimit)
     const [calls, attempts] = [this.api.calls.length, this.gateway.calls.length]
@@ -205,7 +208,40 @@ class World {
     // Longer than what only the user can mend is left alone.
     await this.clock.advance(11 * 60_000)
     for (const object of this.api.all(credentials)) this.#checkCredential(object)
+    this.#checkLeftovers()
     await this.check()
+  }
+
+  /** Ready and at rest: all targets hold the token that the status tells of, whatever was done to them. */
+  #checkTargets({ metadata, spec: given, status: written }: StoredObject): void {
+    const parsed = parseSpec(metadata.name ?? '', given)
+    const status = parseStatus(written)
+    const ready = status.conditions.find(({ type }) => type === 'Ready')
+    if (!parsed.ok || ready?.reason !== 'Synced' || metadata.deletionTimestamp !== undefined) return
+    for (const { name } of parsed.spec.targets) {
+      expect(fingerprintOf(new Sensitive(this.#held(name))), name).toBe(status.tokenFingerprint)
+    }
+  }
+
+  #held(target: string): string {
+    const encoded = this.api.find(secrets, { namespace, name: target })?.data?.['token'] ?? ''
+    return Buffer.from(encoded, 'base64').toString()
+  }
+
+  /** No Secret of ours is left that nobody wants any more; what is suspended is left as it is. */
+  #checkLeftovers(): void {
+    const wanted = new Map(
+      this.api.all(credentials).map(({ metadata, spec: given }) => {
+        const { suspend, targets } = given as { targets: { name: string }[]; suspend: boolean }
+        return [metadata.uid, suspend ? undefined : targets.map(({ name }) => name)]
+      }),
+    )
+    for (const { metadata } of this.api.all(secrets)) {
+      for (const { uid } of metadata.ownerReferences ?? []) {
+        expect(wanted.has(uid)).toBe(true)
+        expect(wanted.get(uid) ?? [metadata.name]).toContain(metadata.name)
+      }
+    }
   }
 
   #checkCredential({ metadata, spec: given, status }: StoredObject): void {
@@ -222,8 +258,7 @@ class World {
     const source = this.api.find(secrets, { namespace, name: parsed.spec.appKeyRef.name })
     const appKey = Buffer.from(source?.data?.['appKey'] ?? '', 'base64').toString()
     for (const one of parsed.spec.targets) {
-      const held = this.api.find(secrets, { namespace, name: one.name })?.data?.['token'] ?? ''
-      const token = Buffer.from(held, 'base64').toString()
+      const token = this.#held(one.name)
       expect(this.service.isValid(token), `${name}: ${one.name}`).toBe(true)
       expect(this.service.currentToken(appKey)).toBe(token)
     }

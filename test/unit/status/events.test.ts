@@ -1,0 +1,136 @@
+import { describe, expect, it } from 'vitest'
+import { reasons } from '../../../src/api/v1alpha1/reasons.ts'
+import { noticesOf } from '../../../src/status/events.ts'
+import { nextStatus } from '../../../src/status/next-status.ts'
+import type { Observed } from '../../../src/reconcile/observed.ts'
+import {
+  applicationView,
+  heldToken,
+  hourMs,
+  joined,
+  metadata,
+  now,
+  type ObservedInput,
+  status,
+  synced,
+  targetRecord,
+} from '../../support/builders.ts'
+
+const failure = { class: 'retry', reason: 'GatewayUnreachable', message: 'connection refused' } as const
+const refused = { class: 'userMustAct', reason: 'InvalidAppSecret', message: 'the gateway refuses (1003)' } as const
+const waiting = applicationView({ token: undefined, renewalAtWall: undefined })
+const failing = (input: ObservedInput = {}) =>
+  synced({ application: applicationView({ failure, failures: 1 }), ...input })
+const stalled = synced({ application: applicationView({ failure: refused, failures: 1 }) })
+const conflict = joined({ targetMetas: new Map([['enos-token', metadata({ name: 'enos-token' })]]) })
+const missing = joined({ credential: { spec: { targets: [{ name: 'enos-token', creationPolicy: 'Merge' }] } } })
+
+/** The events of a resource that goes through these situations, by turns: what is told twice would show twice. */
+function eventsOf(...situations: readonly (Observed | { one: Observed; at: number })[]): string[][] {
+  let present = status()
+  return situations.map((situation) => {
+    const { at, one } = 'one' in situation ? situation : { one: situation, at: now }
+    const next = nextStatus({ ...one, credential: { ...one.credential, status: present } }, undefined, at)
+    const notices = noticesOf(present, next)
+    present = next
+    return notices.map(({ action, reason, type }) => `${type} ${reason} ${action}`)
+  })
+}
+
+describe('events', () => {
+  it('tell of the first sync, once', () => {
+    expect(eventsOf(joined({ application: waiting }), synced(), synced())).toEqual([[], ['Normal Synced Sync'], []])
+  })
+
+  it('tell nothing of a routine renewal', () => {
+    const token = heldToken({ value: 'next', expiresAt: now + 3 * hourMs })
+    const record = new Map([['enos-token', targetRecord({ resourceVersion: '21' }, token)]])
+    expect(eventsOf(synced(), synced({ application: applicationView({ token }), record }))[1]).toEqual([])
+  })
+
+  it('tell of a failure once, however often it is repeated, and of the recovery', () => {
+    const more = failing({ application: applicationView({ failure, failures: 9 }) })
+    expect(eventsOf(synced(), failing(), more, synced())).toEqual([
+      ['Normal Synced Sync'],
+      ['Warning GatewayUnreachable Renew'],
+      [],
+      ['Normal Renewed Renew'],
+    ])
+  })
+
+  it('tell of a failure again when it is another one', () => {
+    const other = { ...failure, reason: 'GatewayError' } as const
+    const one = failing({ application: applicationView({ failure: other, failures: 2 }) })
+    expect(eventsOf(synced(), failing(), one)[2]).toEqual(['Warning GatewayError Renew'])
+  })
+
+  it('tell of what the user must do once, not as a failure as well', () => {
+    expect(eventsOf(synced(), stalled, stalled)).toEqual([
+      ['Normal Synced Sync'],
+      ['Warning InvalidAppSecret Sync'],
+      [],
+    ])
+  })
+
+  it('tell of a conflict, and of the sync once it is over', () => {
+    expect(eventsOf(conflict, conflict, synced())).toEqual([
+      ['Warning TargetConflict Sync'],
+      [],
+      ['Normal Synced Sync'],
+    ])
+  })
+
+  it('tell of a Secret that is waited for', () => {
+    expect(eventsOf(missing, missing)).toEqual([['Warning TargetMissing Sync'], []])
+  })
+
+  it('tell of a token that expired, once', () => {
+    const expired = { one: failing(), at: now + hourMs }
+    expect(eventsOf(synced(), failing(), expired, expired)).toEqual([
+      ['Normal Synced Sync'],
+      ['Warning GatewayUnreachable Renew'],
+      ['Warning TokenExpired Renew'],
+      [],
+    ])
+  })
+
+  it('tell of the sync, not of the recovery too, when both come at once', () => {
+    const expired = { one: failing(), at: now + hourMs }
+    expect(eventsOf(synced(), expired, synced())[2]).toEqual(['Normal Synced Sync'])
+  })
+
+  it('tell that renewBefore is clamped, once', () => {
+    const one = synced({ application: applicationView({ isClamped: true }) })
+    expect(eventsOf(synced(), one, one)).toEqual([['Normal Synced Sync'], ['Warning RenewBeforeClamped Renew'], []])
+  })
+
+  it('tell when consumers could not be told, once, and nothing when they could', () => {
+    const credential = { spec: { propagation: 'Immediate' } }
+    const { fingerprint } = heldToken()
+    const of = (reason: 'Propagated' | 'PropagationForbidden') => {
+      const value = reason === 'Propagated' ? ('True' as const) : ('False' as const)
+      return synced({ credential, publication: { fingerprint, outcome: { status: value, reason, message: '' } } })
+    }
+    expect(
+      eventsOf(of('Propagated'), of('PropagationForbidden'), of('PropagationForbidden'), of('Propagated')),
+    ).toEqual([['Normal Synced Sync'], ['Warning PropagationForbidden Propagate'], [], []])
+  })
+
+  it('carry the message of the condition', () => {
+    const next = nextStatus(conflict, undefined, now)
+    expect(noticesOf(status(), next)[0]?.note).toBe(next.conditions.find(({ type }) => type === 'Stalled')?.message)
+  })
+
+  it('carry reasons that are documented', () => {
+    const all = eventsOf(synced(), failing(), stalled, conflict, missing, { one: synced(), at: now + hourMs }, synced())
+    for (const [, reason] of all.flat().map((text) => text.split(' '))) expect(Object.keys(reasons)).toContain(reason)
+    expect(all.flat().length).toBeGreaterThan(4)
+  })
+
+  it('are none between a status and itself', () => {
+    for (const one of [synced(), failing(), stalled, conflict, missing]) {
+      const same = nextStatus(one, undefined, now)
+      expect(noticesOf(same, same)).toEqual([])
+    }
+  })
+})

@@ -1,0 +1,223 @@
+import { describe, expect, it } from 'vitest'
+import { parseStatus } from '../../../src/api/v1alpha1/credential.ts'
+import { plan } from '../../../src/reconcile/plan.ts'
+import { invalidStatus, isSameStatus, nextStatus, statusPatch } from '../../../src/status/next-status.ts'
+import {
+  applicationView,
+  condition,
+  gatewayUrl,
+  heldToken,
+  hourMs,
+  joined,
+  marker,
+  minuteMs,
+  now,
+  observed,
+  reported,
+  restarted,
+  status,
+  synced,
+  targetRecord,
+} from '../../support/builders.ts'
+
+const failure = { class: 'retry', reason: 'GatewayUnreachable', message: 'connection refused' } as const
+const failing = (failures = 1) => applicationView({ failure, failures })
+
+function conditionOf(one: ReturnType<typeof status>, type: string) {
+  return one.conditions.find((candidate) => candidate.type === type)
+}
+
+describe('the status of a resource that is in order', () => {
+  it('says all that a restart needs, and what people ask', () => {
+    const { fingerprint } = heldToken()
+    const { conditions, ...rest } = nextStatus(synced(), undefined, now)
+    expect(rest).toEqual({
+      observedGeneration: 1,
+      expiresAt: '2026-01-01T13:00:00Z',
+      issuedAt: '2026-01-01T11:00:00Z',
+      nextRenewalAt: '2026-01-01T12:30:00Z',
+      lastRenewalAt: '2026-01-01T11:00:00Z',
+      lastRenewalMethod: 'get',
+      consecutiveFailures: 0,
+      tokenFingerprint: fingerprint,
+      gateway: gatewayUrl,
+      sources: [{ name: 'enos-app', uid: 'uid-enos-app', resourceVersion: '10' }],
+      targets: [
+        {
+          name: 'enos-token',
+          uid: 'uid-enos-token',
+          resourceVersion: '20',
+          creationPolicy: 'Owner',
+          deletionPolicy: 'Delete',
+          keys: ['accessToken', 'expiresAt'],
+        },
+      ],
+    })
+    expect(conditions.map(({ type }) => type)).toEqual(['Ready', 'RenewalHealthy'])
+  })
+
+  it('is one that can be read again as it was written', () => {
+    const written = nextStatus(synced(), undefined, now)
+    expect(parseStatus(JSON.parse(JSON.stringify(written)))).toEqual(written)
+  })
+
+  it('leaves a process that is started anew nothing to do', () => {
+    const { credential } = reported(synced())
+    expect(plan(restarted({ credential: { ...credential, spec: {} } }), now).actions).toEqual([])
+  })
+
+  it('is the same when it is asked again, however much later', () => {
+    const one = reported(synced())
+    const later = nextStatus(one, undefined, now + 30 * minuteMs)
+    expect(isSameStatus(one.credential.status, later)).toBe(true)
+    expect(statusPatch(one.credential.status, later)).toEqual({})
+  })
+
+  it('is in wall-clock time, whatever the steady timeline says', () => {
+    const one = observed({ wallOffset: hourMs })
+    expect(conditionOf(nextStatus(one, undefined, now), 'Ready')?.lastTransitionTime).toBe('2026-01-01T13:00:00Z')
+  })
+})
+
+describe('lastTransitionTime', () => {
+  const before = '2026-01-01T12:00:00Z'
+  const later = now + 10 * minuteMs
+
+  it('stays when only reason and message change', () => {
+    const waiting = joined({ application: applicationView({ token: undefined }) })
+    const next = nextStatus({ ...reported(waiting), application: { ...failing(), token: undefined } }, undefined, later)
+    expect(conditionOf(next, 'Ready')).toMatchObject({ reason: 'GatewayUnreachable', lastTransitionTime: before })
+  })
+
+  it('stays when only the generation changes', () => {
+    const one = reported(synced())
+    const next = nextStatus({ ...one, credential: { ...one.credential, generation: 2 } }, undefined, later)
+    expect(conditionOf(next, 'Ready')).toMatchObject({ observedGeneration: 2, lastTransitionTime: before })
+  })
+
+  it('moves when the status of the condition changes, and of that one alone', () => {
+    const next = nextStatus({ ...reported(synced()), application: failing() }, undefined, later)
+    expect(conditionOf(next, 'RenewalHealthy')).toMatchObject({
+      status: 'False',
+      lastTransitionTime: '2026-01-01T12:10:00Z',
+    })
+    expect(conditionOf(next, 'Ready')).toMatchObject({ status: 'True', lastTransitionTime: before })
+  })
+})
+
+describe('conditions', () => {
+  it('are there only while they are True: Reconciling and Stalled', () => {
+    const waiting = reported(joined({ application: applicationView({ token: undefined }) }))
+    expect(conditionOf(waiting.credential.status, 'Reconciling')?.status).toBe('True')
+    const { conditions } = nextStatus({ ...synced(), credential: waiting.credential }, undefined, now)
+    expect(conditions.map(({ type }) => type)).toEqual(['Ready', 'RenewalHealthy'])
+  })
+
+  it('of others stay as they are', () => {
+    const one = synced({ credential: { status: { conditions: [condition('example.com/Checked')] } } })
+    expect(conditionOf(nextStatus(one, undefined, now), 'example.com/Checked')).toEqual(
+      condition('example.com/Checked'),
+    )
+  })
+
+  it('tell of consumers where somebody is to be told, and nowhere else', () => {
+    const outcome = { status: 'True', reason: 'Propagated', message: 'all were told' } as const
+    const publication = { fingerprint: heldToken().fingerprint, outcome }
+    const told = reported(synced({ credential: { spec: { propagation: 'Immediate' } }, publication }))
+    expect(conditionOf(told.credential.status, 'Propagated')).toMatchObject(outcome)
+    expect(
+      conditionOf(
+        nextStatus({ ...synced(), credential: { ...told.credential, spec: synced().credential.spec } }, undefined, now),
+        'Propagated',
+      ),
+    ).toBeUndefined()
+  })
+})
+
+describe('what the status keeps', () => {
+  it('is the last renewal and the number of failures, while the application is not known', () => {
+    const one = restarted({
+      credential: {
+        status: { lastRenewalAt: '2026-01-01T10:00:00Z', lastRenewalMethod: 'refresh', consecutiveFailures: 4 },
+      },
+    })
+    expect(nextStatus(one, undefined, now)).toMatchObject({
+      lastRenewalAt: '2026-01-01T10:00:00Z',
+      lastRenewalMethod: 'refresh',
+      consecutiveFailures: 4,
+      nextRenewalAt: '2026-01-01T12:30:00Z',
+    })
+  })
+
+  it('is the versions of the sources that the present token was proven with', () => {
+    const changed = [{ name: 'enos-app', uid: 'uid-enos-app', resourceVersion: '11' }]
+    const sources = { ...joined().sources, versions: changed, values: joined().sources?.values, trimmed: [] }
+    const values = sources.values
+    if (values === undefined) throw new Error('no values')
+    const unproven = {
+      ...restarted(),
+      sources: { ...sources, values },
+      application: applicationView({ token: undefined }),
+    }
+    expect(nextStatus(unproven, undefined, now).sources[0]?.resourceVersion).toBe('10')
+    expect(nextStatus({ ...unproven, application: applicationView() }, undefined, now).sources).toEqual(changed)
+  })
+
+  it('is no version of a target that a restart is to look at again', () => {
+    const older = targetRecord({ inputs: JSON.stringify({ generation: 0 }) })
+    const next = nextStatus(synced({ record: new Map([['enos-token', older]]) }), undefined, now)
+    expect(next.targets).toMatchObject([{ uid: 'uid-enos-token', resourceVersion: '' }])
+  })
+
+  it('is nothing of a token as long as a target has none', () => {
+    const next = nextStatus(joined(), undefined, now)
+    for (const key of ['expiresAt', 'issuedAt', 'tokenFingerprint', 'gateway']) expect(next).not.toHaveProperty(key)
+  })
+
+  it('is of the token its fingerprint alone', () => {
+    const text = JSON.stringify(nextStatus(synced(), undefined, now))
+    for (const value of Object.values(marker)) expect(text).not.toContain(value)
+  })
+})
+
+describe('the patch of a status', () => {
+  it('holds what has changed, and null for what is gone', () => {
+    const before = status({ observedGeneration: 1, expiresAt: '2026-01-01T13:00:00Z', consecutiveFailures: 1 })
+    const after = status({ observedGeneration: 2, consecutiveFailures: 1 })
+    expect(statusPatch(before, after)).toEqual({ observedGeneration: 2, expiresAt: null })
+  })
+
+  it.each([
+    ['conditions', { conditions: [condition('B'), condition('A')] }, { conditions: [condition('A'), condition('B')] }],
+    ['an absent field and one that is undefined', { gateway: undefined }, {}],
+  ])('is not made for %s in another form', (_, a, b) => {
+    expect(isSameStatus(status(a), status(b))).toBe(true)
+  })
+
+  it('is made for any other difference', () => {
+    const one = synced()
+    const base = nextStatus(one, undefined, now)
+    for (const key of Object.keys(base)) {
+      const without = Object.fromEntries(Object.entries(base).filter(([other]) => other !== key))
+      expect(isSameStatus(base, status(without)), key).toBe(false)
+    }
+  })
+})
+
+describe('the status of a resource that cannot be read', () => {
+  const present = nextStatus(synced(), undefined, now)
+  const invalid = invalidStatus(present, 2, ['spec.gateway.url: expected a URL', 'spec.targets: at least 1'], now)
+
+  it('says what is wrong', () => {
+    expect(invalid.conditions).toMatchObject([
+      { type: 'Ready', status: 'False', reason: 'InvalidSpec', observedGeneration: 2 },
+      { type: 'RenewalHealthy', status: 'True' },
+      { type: 'Stalled', status: 'True', message: 'spec.gateway.url: expected a URL; spec.targets: at least 1' },
+    ])
+  })
+
+  it('keeps what is recorded of the targets: they are still ours', () => {
+    expect(invalid.targets).toEqual(present.targets)
+    expect(invalid.tokenFingerprint).toBe(present.tokenFingerprint)
+  })
+})
