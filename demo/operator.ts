@@ -40,6 +40,11 @@ export class Operator {
     process.on('exit', this.#kill)
   }
 
+  /** 0 where it did not start. */
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
   /** SIGTERM, and SIGKILL where that does not help. */
   async stop(): Promise<void> {
     this.#isStopping = true

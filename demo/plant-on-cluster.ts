@@ -1,8 +1,9 @@
 import { parseStatus } from '../src/api/v1alpha1/credential.ts'
-import { isNotFound } from '../src/kubernetes/errors.ts'
+import type { CredentialStatus } from '../src/api/v1alpha1/schema.ts'
 import { credentials, type KubernetesClient, type KubernetesObject, secrets } from '../src/kubernetes/types.ts'
 import type { Secret } from '../src/targets/desired-secret.ts'
 import type { Kubectl } from '../test/control-plane/control-plane.ts'
+import type { ConditionSummary } from './screen.ts'
 import { manifests, namespace, type Target, targets, tokenIn } from './plant.ts'
 
 export async function createPlant(kubectl: Kubectl, gatewayUrl: string): Promise<void> {
@@ -29,17 +30,6 @@ export class Plant {
     return tokens
   }
 
-  /** The token of one target; undefined where there is none. */
-  async token(target: Target, signal: AbortSignal): Promise<string | undefined> {
-    try {
-      const secret = await this.#client.get<Secret>(secrets, { namespace, name: target.name }, { signal })
-      return tokenIn(target, secret.data ?? {})
-    } catch (error) {
-      if (isNotFound(error)) return undefined
-      throw error
-    }
-  }
-
   async overwrite({ key, name }: Target): Promise<void> {
     const data = { [key]: Buffer.from('overwritten by hand').toString('base64') }
     await this.#client.patch(secrets, { namespace, name }, { type: 'merge', body: { data } })
@@ -49,22 +39,28 @@ export class Plant {
     await this.#client.delete(secrets, { namespace, name })
   }
 
-  /** Status and reason of the condition Ready of each resource, like `True/Synced`. */
-  async readiness(): Promise<Map<string, string>> {
+  /** What each resource says of itself. */
+  async conditions(): Promise<Map<string, ConditionSummary>> {
     const { items } = await this.#client.list<KubernetesObject & { status?: unknown }>(credentials, namespace)
-    const entries = items.map(({ metadata, status }): [string, string] => {
-      const ready = parseStatus(status).conditions.find(({ type }) => type === 'Ready')
-      return [metadata.name ?? '', ready === undefined ? 'Unknown' : `${ready.status}/${ready.reason}`]
-    })
-    return new Map(entries)
+    return new Map(items.map(({ metadata, status }) => [metadata.name ?? '', summarise(parseStatus(status))]))
   }
 
   /** The resources that are not Ready, each with its reason. */
   async notReady(): Promise<string[]> {
-    const readiness = await this.readiness()
+    const conditions = await this.conditions()
     return targets.flatMap(({ credential }) => {
-      const ready = readiness.get(credential) ?? 'absent'
-      return ready.startsWith('True/') ? [] : [`${credential} (${ready})`]
+      const { level, text } = conditions.get(credential) ?? { level: 'bad', text: 'absent' }
+      return level === 'bad' ? [`${credential} (${text})`] : []
     })
   }
+}
+
+function summarise({ conditions }: CredentialStatus): ConditionSummary {
+  const ready = conditions.find(({ type }) => type === 'Ready')
+  const renewal = conditions.find(({ type }) => type === 'RenewalHealthy')
+  if (ready?.status !== 'True')
+    return { level: 'bad', text: ready === undefined ? 'Unknown' : `not Ready: ${ready.reason}` }
+  return renewal?.status === 'False'
+    ? { level: 'renewalFails', text: `Ready, ${renewal.reason}` }
+    : { level: 'good', text: 'Ready' }
 }

@@ -35,11 +35,21 @@ const clientTemplate =
   '{"gateway": {{ gatewayUrl | json }}, "appKey": {{ appKey | json }}, "appSecret": {{ appSecret | json }}, ' +
   '"accessToken": {{ accessToken | json }}}'
 
-export const windFarm: Target = targetOf('wind-farm', wind)
-export const windReports: Target = targetOf('wind-reports', wind)
-export const solarFarm: Target = targetOf('solar-farm', solar, 'client.json', clientTemplate)
+const windFarm = targetOf('wind-farm', wind)
+const windReports = targetOf('wind-reports', wind)
+const solarFarm = targetOf('solar-farm', solar, 'client.json', clientTemplate)
 
 export const targets: readonly Target[] = [windFarm, windReports, solarFarm]
+
+/** The targets that are spoilt, in the scenario's order. */
+export const victims = [windFarm.name, solarFarm.name, windReports.name] as const
+
+/** @throws RangeError when there is none */
+export function targetCalled(name: string): Target {
+  const target = targets.find((one) => one.name === name)
+  if (target === undefined) throw new RangeError(`no target is called ${name}`)
+  return target
+}
 
 /**
  * The token that a Secret holds for a target.

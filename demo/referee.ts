@@ -13,8 +13,10 @@ export interface RefereeOptions {
   readonly targets: readonly string[]
   /** The token that each target holds at this moment; a target that has none, or is not there, is absent. */
   readonly read: (signal: AbortSignal) => Promise<ReadonlyMap<string, string>>
-  /** Called when targets are first seen with a new valid token, in place of another. */
+  /** Called when targets are first seen with a new valid token, in place of another that had so long left. */
   readonly onRenewed?: (targets: readonly string[], oldLifeLeftMs: number) => void
+  /** Called when a target is first seen without a valid token, and nobody but the operator is to blame. */
+  readonly onExpired?: (target: string) => void
 }
 
 /** What was seen of one target. */
@@ -22,19 +24,42 @@ export interface Sighting {
   /** The gateway's word on the token; undefined where the target holds none that is valid. */
   readonly lifeLeftMs: number | undefined
   readonly renewals: number
+  /** Samples without a valid token, for which nobody but the operator was to blame. */
+  readonly expired: number
 }
 
 export interface Findings {
   /** One for each target at each look. */
   readonly samples: number
-  /** Samples of targets without a valid token, for which nobody but the operator was to blame. */
+  /** As in Sighting, of all targets together. */
   readonly expired: number
-  /** Samples between the demo's own attack on a target and its repair. */
+  /** Samples without a valid token between the demo's own attack on a target and its repair, while that is in time. */
   readonly tampered: number
   /** Looks at which the API server did not answer. */
   readonly failedLooks: number
   /** The longest time between two looks, in ms: what lasted less may have gone unseen. */
   readonly longestGapMs: number
+  /** The least life that a token had left when its successor was seen, in ms; Infinity where none was renewed. */
+  readonly leastHeadroomMs: number
+}
+
+interface TargetRecord {
+  /** The valid token that was seen last; a spoilt target is still remembered by the one that it should hold. */
+  held: string | undefined
+  isValid: boolean
+  /** Not valid at the last look, and nobody but the operator is to blame. */
+  isExpired: boolean
+  /** The demo itself has spoilt it, and it may still be repaired in time. */
+  isExcused: boolean
+  renewals: number
+  expired: number
+}
+
+/** What one look saw of one target. */
+interface Look {
+  readonly token: string
+  readonly now: number
+  readonly wasExcused: boolean
 }
 
 const betweenLooksMs = 200
@@ -42,45 +67,49 @@ const betweenLooksMs = 200
 /** Looks at all targets five times a second, from the API server, and asks the gateway whether their tokens are valid. */
 export class Referee {
   readonly #options: RefereeOptions
-  readonly #held = new Map<string, string>()
-  /** Targets that held no valid token at the last look. */
-  readonly #invalid = new Set<string>()
-  readonly #renewals = new Map<string, number>()
-  /** Targets that the demo itself has spoilt, until they are repaired. */
-  readonly #spoilt = new Set<string>()
-  #findings: Findings = { samples: 0, expired: 0, tampered: 0, failedLooks: 0, longestGapMs: 0 }
+  readonly #records: ReadonlyMap<string, TargetRecord>
+  #samples = 0
+  #tampered = 0
+  #failedLooks = 0
+  #longestGapMs = 0
+  #leastHeadroomMs = Infinity
   #lastLookAt: number | undefined
 
   constructor(options: RefereeOptions) {
     this.#options = options
+    this.#records = new Map(
+      options.targets.map((target) => [
+        target,
+        { held: undefined, isValid: true, isExpired: false, isExcused: false, renewals: 0, expired: 0 },
+      ]),
+    )
   }
 
   get findings(): Findings {
-    return this.#findings
-  }
-
-  /** Of all targets together. */
-  get renewals(): number {
-    return this.#options.targets.reduce((sum, target) => sum + (this.#renewals.get(target) ?? 0), 0)
-  }
-
-  sighting(target: string): Sighting {
-    const { clock, gateway } = this.#options
-    const expiresAt = this.#invalid.has(target) ? undefined : gateway.expiresAt(this.#held.get(target) ?? '')
-    const lifeLeftMs = expiresAt === undefined ? 0 : expiresAt - clock.now()
     return {
-      lifeLeftMs: lifeLeftMs > 0 ? lifeLeftMs : undefined,
-      renewals: this.#renewals.get(target) ?? 0,
+      samples: this.#samples,
+      expired: [...this.#records.values()].reduce((sum, { expired }) => sum + expired, 0),
+      tampered: this.#tampered,
+      failedLooks: this.#failedLooks,
+      longestGapMs: this.#longestGapMs,
+      leastHeadroomMs: this.#leastHeadroomMs,
     }
   }
 
-  /** From now until `repaired`, an invalid token on this target is the demo's doing. */
-  spoilt(target: string): void {
-    this.#spoilt.add(target)
+  /** @throws RangeError for a target that is not watched */
+  sighting(target: string): Sighting {
+    const { expired, held, isValid, renewals } = this.#record(target)
+    const lifeLeftMs = isValid ? this.#lifeLeftMs(held, this.#options.clock.now()) : 0
+    return { lifeLeftMs: lifeLeftMs > 0 ? lifeLeftMs : undefined, renewals, expired }
   }
 
-  repaired(target: string): void {
-    this.#spoilt.delete(target)
+  /** From now until `endExcuse`, an invalid token on this target is the demo's doing. */
+  excuse(target: string): void {
+    this.#record(target).isExcused = true
+  }
+
+  endExcuse(target: string): void {
+    this.#record(target).isExcused = false
   }
 
   /** Looks until the signal aborts. */
@@ -95,65 +124,62 @@ export class Referee {
 
   /** One look at all targets. */
   async look(signal: AbortSignal): Promise<void> {
-    const { clock, read, targets } = this.#options
+    const { clock, onRenewed, read } = this.#options
     // What is read now may show a target that is repaired before the answer arrives.
-    const spoiltBefore = new Set(this.#spoilt)
+    const excusedBefore = new Set([...this.#records].filter(([, { isExcused }]) => isExcused).map(([target]) => target))
     const tokens = await read(signal).catch(() => {
       // Whatever the reason, there was nothing to see: counted, and told at the end.
       return undefined
     })
     if (signal.aborted) return
     if (tokens === undefined) {
-      this.#count({ failedLooks: 1 })
+      this.#failedLooks++
       return
     }
     const now = clock.now()
-    this.#findings = {
-      ...this.#findings,
-      longestGapMs: Math.max(this.#findings.longestGapMs, now - (this.#lastLookAt ?? now)),
-    }
+    this.#longestGapMs = Math.max(this.#longestGapMs, now - (this.#lastLookAt ?? now))
     this.#lastLookAt = now
-    const renewed = targets.filter((target) => {
-      const isSpoilt = spoiltBefore.has(target) || this.#spoilt.has(target)
-      return this.#judge(target, tokens.get(target) ?? '', isSpoilt)
-    })
-    for (const [lifeLeftMs, together] of Map.groupBy(renewed, (target) =>
-      this.#take(target, tokens.get(target) ?? ''),
-    )) {
-      this.#options.onRenewed?.(together, lifeLeftMs)
+    const renewed = new Map<string, number>()
+    for (const [target, record] of this.#records) {
+      const look = { token: tokens.get(target) ?? '', now, wasExcused: excusedBefore.has(target) }
+      const oldLifeLeftMs = this.#judge(target, record, look)
+      if (oldLifeLeftMs !== undefined) renewed.set(target, oldLifeLeftMs)
+    }
+    // The targets of one application are renewed together, and told together.
+    for (const [lifeLeftMs, together] of Map.groupBy(renewed, ([, oldLifeLeftMs]) => oldLifeLeftMs)) {
+      this.#leastHeadroomMs = Math.min(this.#leastHeadroomMs, lifeLeftMs)
+      onRenewed?.(
+        together.map(([target]) => target),
+        lifeLeftMs,
+      )
     }
   }
 
-  /** @returns whether the target has a new token in place of another */
-  #judge(target: string, token: string, isSpoilt: boolean): boolean {
-    const isValid = this.#options.gateway.isValid(token)
-    const isExcused = !isValid && isSpoilt
-    if (isValid) this.#invalid.delete(target)
-    else this.#invalid.add(target)
-    this.#count({ samples: 1, expired: isValid || isExcused ? 0 : 1, tampered: isExcused ? 1 : 0 })
-    const held = this.#held.get(target)
-    // A spoilt target is still remembered by the token that it should hold.
-    if (held === undefined && isValid) this.#held.set(target, token)
-    return isValid && held !== undefined && held !== token
+  /** @returns the life that the old token has left, in ms, where a new one has come in its place */
+  #judge(target: string, record: TargetRecord, { now, token, wasExcused }: Look): number | undefined {
+    const wasExpired = record.isExpired
+    record.isValid = this.#options.gateway.isValid(token)
+    record.isExpired = !record.isValid && !wasExcused && !record.isExcused
+    this.#samples++
+    if (record.isExpired) {
+      record.expired++
+      if (!wasExpired) this.#options.onExpired?.(target)
+    } else if (!record.isValid) this.#tampered++
+    if (!record.isValid) return undefined
+    const old = record.held
+    record.held = token
+    if (old === undefined || old === token) return undefined
+    record.renewals++
+    return Math.max(0, this.#lifeLeftMs(old, now))
   }
 
-  /** @returns the life that the old token has left, in ms */
-  #take(target: string, token: string): number {
-    const { clock, gateway } = this.#options
-    const old = gateway.expiresAt(this.#held.get(target) ?? '')
-    this.#held.set(target, token)
-    this.#renewals.set(target, (this.#renewals.get(target) ?? 0) + 1)
-    return old === undefined ? 0 : Math.max(0, Math.round((old - clock.now()) / 100) * 100)
+  #lifeLeftMs(token: string | undefined, now: number): number {
+    return (this.#options.gateway.expiresAt(token ?? '') ?? -Infinity) - now
   }
 
-  #count(more: Partial<Findings>): void {
-    const { samples, expired, tampered, failedLooks, longestGapMs } = this.#findings
-    this.#findings = {
-      samples: samples + (more.samples ?? 0),
-      expired: expired + (more.expired ?? 0),
-      tampered: tampered + (more.tampered ?? 0),
-      failedLooks: failedLooks + (more.failedLooks ?? 0),
-      longestGapMs,
-    }
+  #record(target: string): TargetRecord {
+    const record = this.#records.get(target)
+    if (record === undefined) throw new RangeError(`no target is called ${target}`)
+    return record
   }
 }

@@ -13,15 +13,25 @@ export interface Stage {
   shortestLifeMs(): number
   /** Calls that the gateway has had. */
   calls(): number
-  /** The demo is about to spoil this target; or it is whole again. */
-  spoilt(target: string): void
-  repaired(target: string): void
-  tell(text: string): void
+  /** The demo is about to spoil this target; or it is repaired, or should have been. */
+  excuse(target: string): void
+  endExcuse(target: string): void
+  tell(kind: HappeningKind, text: string): void
 }
+
+export type HappeningKind = 'news' | 'fault' | 'recovery'
 
 /** Something that the demo did. Durations in ms; undefined where it was not made good in time. */
 export type Incident =
-  | { readonly kind: 'tampering'; readonly target: string; readonly repairedAfterMs: number | undefined }
+  | {
+      readonly kind: 'tampering'
+      readonly target: string
+      /** In words, like `deleted`. */
+      readonly what: string
+      readonly repairedAfterMs: number | undefined
+      /** Calls to the gateway meanwhile. */
+      readonly calls: number
+    }
   | { readonly kind: 'outage'; readonly durationMs: number; readonly recoveredAfterMs: number | undefined }
 
 export interface ScenarioOptions {
@@ -35,6 +45,8 @@ export interface ScenarioOptions {
   readonly onIncident: (incident: Incident) => void
 }
 
+/** In less, the first renewal would not come. */
+export const shortestMs = 20_000
 /** Shorter than the window in which a token is renewed, so that no token may run out in it. */
 export const outageMs = 6000
 const repairLimitMs = 5000
@@ -51,11 +63,12 @@ export async function playScenario(options: ScenarioOptions, signal: AbortSignal
     sleep(clock, Math.max(0, startAt + share * durationMs - clock.now()), signal)
 
   await until(0.15)
-  await tamper(options, victims[0], 'its token overwritten by hand', () => stage.overwrite(victims[0]), signal)
+  await tamper(options, victims[0], 'overwritten by hand', () => stage.overwrite(victims[0]), signal)
   await until(0.3)
   await outage(options, victims[1], signal)
   await until(0.8)
   await tamper(options, victims[2], 'deleted by hand', () => stage.remove(victims[2]), signal)
+  await until(1)
 }
 
 async function outage(options: ScenarioOptions, victim: string, signal: AbortSignal): Promise<void> {
@@ -66,20 +79,20 @@ async function outage(options: ScenarioOptions, victim: string, signal: AbortSig
   })
   const startAt = clock.now()
   await stage.setOutage(true)
-  stage.tell(`the gateway is gone, for ${outageMs / 1000} s`)
+  stage.tell('fault', `the gateway is gone, for ${outageMs / 1000} s`)
   await sleep(clock, outageMs / 2, signal)
-  await tamper(options, victim, 'deleted by hand, with the gateway gone', () => stage.remove(victim), signal)
+  await tamper(options, victim, 'deleted by hand during the outage', () => stage.remove(victim), signal)
   await sleep(clock, Math.max(0, startAt + outageMs - clock.now()), signal)
   const lifeLeftMs = stage.shortestLifeMs()
   await stage.setOutage(false)
-  stage.tell(`the gateway is back; the oldest token has ${seconds(lifeLeftMs)} s left`)
+  stage.tell('news', `the gateway is back; the oldest token has ${seconds(lifeLeftMs)} s left`)
   // Outside of the window again means: renewed.
   const recoveredAfterMs = await poll(options, signal, recoveryLimitMs, () => stage.shortestLifeMs() > renewalWindowMs)
-  stage.tell(
-    recoveredAfterMs === undefined
-      ? `not all tokens are renewed ${recoveryLimitMs / 1000} s after the outage`
-      : `recovered ${seconds(recoveredAfterMs)} s after the gateway came back`,
-  )
+  if (recoveredAfterMs === undefined) {
+    stage.tell('fault', `not all tokens are renewed ${recoveryLimitMs / 1000} s after the outage`)
+  } else {
+    stage.tell('recovery', `recovered ${seconds(recoveredAfterMs)} s after the gateway came back`)
+  }
   onIncident({ kind: 'outage', durationMs: outageMs, recoveredAfterMs })
 }
 
@@ -93,19 +106,19 @@ async function tamper(
   const { clock, onIncident, stage } = options
   const callsBefore = stage.calls()
   const startAt = clock.now()
-  stage.spoilt(target)
+  stage.excuse(target)
   await attack()
-  stage.tell(`${target}: ${what}`)
+  stage.tell('fault', `${target}: ${what}`)
   const isWhole = await poll(options, signal, repairLimitMs, () => stage.isWhole(target, signal))
   const repairedAfterMs = isWhole === undefined ? undefined : clock.now() - startAt
   const calls = stage.calls() - callsBefore
+  stage.endExcuse(target)
   if (repairedAfterMs === undefined) {
-    stage.tell(`${target}: not repaired within ${repairLimitMs / 1000} s`)
+    stage.tell('fault', `${target}: not repaired within ${repairLimitMs / 1000} s`)
   } else {
-    stage.repaired(target)
-    stage.tell(`${target}: repaired after ${Math.round(repairedAfterMs)} ms, with ${calls} calls to the gateway`)
+    stage.tell('recovery', `${target}: repaired after ${Math.round(repairedAfterMs)} ms, ${inCalls(calls)}`)
   }
-  onIncident({ kind: 'tampering', target, repairedAfterMs })
+  onIncident({ kind: 'tampering', target, what, repairedAfterMs, calls })
 }
 
 /** @returns after how many ms the condition was true, or undefined when it was not within the limit */
@@ -121,6 +134,12 @@ async function poll(
     await sleep(clock, pollMs, signal)
   }
   return clock.now() - startAt
+}
+
+/** Like `without a call to the gateway`. */
+export function inCalls(count: number): string {
+  if (count === 0) return 'without a call to the gateway'
+  return `with ${count} ${count === 1 ? 'call' : 'calls'} to the gateway`
 }
 
 function seconds(ms: number): string {

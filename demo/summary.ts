@@ -1,10 +1,12 @@
 import type { Findings } from './referee.ts'
-import type { Incident } from './scenario.ts'
+import { type Incident, inCalls } from './scenario.ts'
 
 /** Everything that the demo is judged by. */
 export interface Outcome {
+  readonly durationMs: number
   readonly findings: Findings
-  readonly renewals: number
+  readonly targets: readonly TargetOutcome[]
+  readonly applications: number
   readonly gets: number
   readonly refreshes: number
   readonly incidents: readonly Incident[]
@@ -16,51 +18,65 @@ export interface Outcome {
   readonly breakdowns: readonly string[]
 }
 
+export interface TargetOutcome {
+  readonly name: string
+  readonly renewals: number
+  /** Samples without a valid token. */
+  readonly expired: number
+}
+
 /** Why the demo failed, in words; empty where it did not. */
-export function failuresOf({ breakdowns, findings, incidents, isComplete, notReady }: Outcome): string[] {
+export function failuresOf({ breakdowns, findings, incidents, isComplete, notReady, targets }: Outcome): string[] {
   const failures = [...breakdowns]
   if (findings.samples === 0) failures.push('the referee saw nothing')
-  if (findings.expired > 0) failures.push(`${findings.expired} samples showed a target without a valid token`)
-  if (findings.failedLooks > 0) failures.push(`the referee could not look ${findings.failedLooks} times`)
+  for (const { expired, name } of targets) {
+    if (expired > 0) failures.push(`${name} held no valid token at ${expired} samples`)
+  }
+  if (findings.failedLooks > 0) failures.push(`the API server did not answer the referee ${findings.failedLooks} times`)
   for (const incident of incidents) {
     if (incident.kind === 'tampering' && incident.repairedAfterMs === undefined) {
-      failures.push(`${incident.target} was not repaired`)
+      failures.push(`${incident.target} was not repaired (${incident.what})`)
     } else if (incident.kind === 'outage' && incident.recoveredAfterMs === undefined) {
       failures.push('tokens were not renewed after the outage')
     }
   }
-  if (!isComplete) failures.push('not all faults were tried')
+  if (!isComplete) failures.push('not all faults came to their end')
   for (const resource of notReady) failures.push(`not Ready at the end: ${resource}`)
   return failures
 }
 
 export function renderSummary(outcome: Outcome): string {
-  const { findings, gets, incidents, refreshes, renewals } = outcome
-  const repairs = incidents.flatMap((incident) =>
-    incident.kind === 'tampering' && incident.repairedAfterMs !== undefined ? [incident.repairedAfterMs] : [],
-  )
-  const tamperings = incidents.filter(({ kind }) => kind === 'tampering').length
-  const outages = incidents.filter((incident) => incident.kind === 'outage')
+  const { applications, durationMs, findings, gets, incidents, refreshes, targets } = outcome
+  const { expired, leastHeadroomMs, longestGapMs, samples, tampered } = findings
+  const renewals = targets.reduce((sum, target) => sum + target.renewals, 0)
+  const headroom = Number.isFinite(leastHeadroomMs) ? `, each with ${seconds(leastHeadroomMs)} s or more left` : ''
   const failures = failuresOf(outcome)
-  const longest = repairs.length === 0 ? '' : `, the longest after ${Math.round(Math.max(...repairs))} ms`
+  const excused = tampered === 0 ? '' : ` (and ${tampered} between a fault on a Secret and its repair)`
   return [
-    'Summary',
-    `  samples         ${findings.samples}, with at most ${Math.round(findings.longestGapMs)} ms between two looks`,
-    `  expired         ${findings.expired}`,
-    `  while tampered  ${findings.tampered}`,
-    `  renewals        ${renewals}, over all targets`,
-    `  gateway calls   ${gets} get, ${refreshes} refresh`,
-    `  repairs         ${repairs.length} of ${tamperings}${longest}`,
-    ...outages.map(
-      ({ durationMs, recoveredAfterMs }) =>
-        `  outage          ${durationMs / 1000} s, ` +
-        (recoveredAfterMs === undefined
-          ? 'not recovered'
-          : `recovered ${(recoveredAfterMs / 1000).toFixed(1)} s after its end`),
-    ),
+    `Summary of ${seconds(durationMs)} s`,
+    `  samples       ${samples}, at most ${Math.round(longestGapMs)} ms between two looks at all Secrets`,
+    `  expired       ${expired}${excused}`,
+    `  renewals      ${renewals} on ${targets.length} Secrets${headroom}`,
+    `  gateway       ${gets} get and ${refreshes} refresh for ${applications} applications`,
+    ...incidents.map((incident) => `  ${incident.kind.padEnd(12)}  ${describe(incident)}`),
     '',
     ...(failures.length === 0
-      ? ['No target was expired at any sample, and everything is repaired and Ready.']
+      ? [
+          `PASSED: no Secret held an expired token at any sample${incidents.length === 0 ? '' : ', and all was repaired'}.`,
+        ]
       : failures.map((failure) => `FAILED: ${failure}`)),
   ].join('\n')
+}
+
+function describe(incident: Incident): string {
+  if (incident.kind === 'outage') {
+    const { durationMs, recoveredAfterMs: ms } = incident
+    return `${durationMs / 1000} s; ${ms === undefined ? 'NOT recovered' : `all renewed ${seconds(ms)} s after its end`}`
+  }
+  const { calls, repairedAfterMs: ms, target, what } = incident
+  return `${target} ${what}; ${ms === undefined ? 'NOT repaired' : `repaired after ${Math.round(ms)} ms, ${inCalls(calls)}`}`
+}
+
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(1)
 }
