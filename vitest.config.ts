@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
-    reporters: [['default', { summary: false }], './tools/test-summary.ts'],
+    reporters: [['default', { summary: false }], './tools/reliability-report.ts', './tools/test-summary.ts'],
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
       {
@@ -13,6 +13,15 @@ export default defineConfig({
           // The files share one control plane, and its two cores.
           fileParallelism: false,
           testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'faults',
+          include: ['test/faults/**/*.test.ts'],
+          globalSetup: ['test/integration/global-setup.ts'],
+          fileParallelism: false,
           hookTimeout: 120_000,
         },
       },

@@ -44,7 +44,7 @@ Look inside and cause trouble (without --no-admin), with JSON bodies:
   PUT  /simulator/applications  {"appKey": "…", "appSecret": "…"}
   POST /simulator/revoke        {"appKey": "…"}
   POST /simulator/is-valid      {"token": "…"}
-Kinds of fault: status, http, reset, hang, hangBody, truncate, slow, large, expire.`
+Kinds of fault: status, http, reset, hang, hangBody, truncate, slow, drip, large, expire.`
 
 /**
  * @param argv the arguments alone, without program and script

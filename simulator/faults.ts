@@ -26,6 +26,8 @@ export const faultSchema = z.discriminatedUnion('kind', [
   /** Half an answer, then the connection closes. */
   z.strictObject({ kind: z.literal('truncate') }),
   z.strictObject({ kind: z.literal('slow'), delayMs: milliseconds }),
+  /** The right answer, a byte at a time, with so long between them. */
+  z.strictObject({ kind: z.literal('drip'), everyMs: milliseconds }),
   /** The right answer, filled up with blanks to this many bytes. */
   z.strictObject({
     kind: z.literal('large'),
@@ -33,7 +35,7 @@ export const faultSchema = z.discriminatedUnion('kind', [
       .number()
       .int()
       .min(1)
-      .max(64 * 1024 * 1024),
+      .max(128 * 1024 * 1024),
   }),
   /** The right answer with another `expire`. */
   z.strictObject({ kind: z.literal('expire'), value: z.unknown() }),

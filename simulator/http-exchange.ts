@@ -37,8 +37,8 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** How an answer is delivered: whole, or half of it and then nothing more, or half and then the end. */
-export type Delivery = 'whole' | 'hangBody' | 'truncate'
+/** How an answer is delivered: whole, or half of it and then nothing more, or half and then the end, or byte by byte. */
+export type Delivery = 'whole' | 'hangBody' | 'truncate' | { readonly dripEveryMs: number }
 
 export function deliver(response: ServerResponse, answer: Answer, wallMs: number, delivery: Delivery): void {
   const body = Buffer.from(answer.body)
@@ -52,9 +52,24 @@ export function deliver(response: ServerResponse, answer: Answer, wallMs: number
     response.end(body)
     return
   }
+  if (typeof delivery === 'object') {
+    drip(response, body, delivery.dripEveryMs)
+    return
+  }
   response.write(body.subarray(0, Math.floor(body.length / 2)), () => {
     if (delivery === 'truncate') response.socket?.destroy()
   })
+}
+
+function drip(response: ServerResponse, body: Buffer, everyMs: number): void {
+  let at = 0
+  const timer = setInterval(() => {
+    response.write(body.subarray(at, ++at))
+    if (at < body.length) return
+    clearInterval(timer)
+    response.end()
+  }, everyMs)
+  response.once('close', () => clearInterval(timer))
 }
 
 /** Ends the connection with a TCP reset; one with TLS is only closed, since Node resets none of those. */

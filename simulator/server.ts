@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
+import { createServer as createTlsServer, Server as TlsServer } from 'node:https'
 import { fingerprintOf } from '../src/enos/signature.ts'
 import { type Clock, sleep, SystemClock, type Timer } from '../src/lib/clock.ts'
 import { Sensitive } from '../src/lib/sensitive.ts'
@@ -33,6 +33,8 @@ export interface Simulator {
   readonly calls: readonly Call[]
   setFaults(rules: readonly FaultRule[]): void
   setLatency(ms: number): void
+  /** Of connections that are opened from now on. @throws where https is not served */
+  setTls(tls: { readonly key: string; readonly cert: string }): void
   /** True cuts all connections and refuses new ones; false listens again, on the same port. */
   setOutage(isOut: boolean): Promise<void>
   clearCalls(): void
@@ -56,6 +58,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
 class Gateway implements Simulator {
   readonly service: TokenService
   readonly listener: Listener
+  readonly #server: Server
   readonly #clock: Clock
   readonly #clockOffsetMs: number
   readonly #origin: () => string
@@ -79,8 +82,8 @@ class Gateway implements Simulator {
         response.destroy()
       })
     }
-    const server: Server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener)
-    this.listener = new Listener(server, host, port)
+    this.#server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener)
+    this.listener = new Listener(this.#server, host, port)
     const authority = host.includes(':') ? `[${host}]` : host
     this.#origin = () => `${tls === undefined ? 'http' : 'https'}://${authority}:${this.listener.port}`
     this.#admin = options.hasAdmin === true ? this.#createAdmin() : undefined
@@ -100,6 +103,11 @@ class Gateway implements Simulator {
 
   setLatency(ms: number): void {
     this.#latencyMs = ms
+  }
+
+  setTls(tls: { readonly key: string; readonly cert: string }): void {
+    if (!(this.#server instanceof TlsServer)) throw new TypeError('this gateway serves no https')
+    this.#server.setSecureContext(tls)
   }
 
   setOutage(isOut: boolean): Promise<void> {
@@ -237,6 +245,7 @@ interface Asked {
 }
 
 function deliveryOf(fault: Fault | undefined): Delivery {
+  if (fault?.kind === 'drip') return { dripEveryMs: fault.everyMs }
   return fault?.kind === 'hangBody' || fault?.kind === 'truncate' ? fault.kind : 'whole'
 }
 

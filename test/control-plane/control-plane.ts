@@ -20,6 +20,10 @@ export interface ControlPlane {
   readonly kubeconfigFor: (identity: Identity) => Promise<string>
   /** Runs kubectl, as cluster-admin. @returns what it printed */
   readonly kubectl: Kubectl
+  /** Ends the API server, and starts it again on the same port once `meanwhile` is over. */
+  readonly restartApiServer: (meanwhile: () => Promise<unknown>) => Promise<void>
+  /** Stops etcd in whatever it is about; it goes on when `meanwhile` is over. */
+  readonly pauseEtcd: (meanwhile: () => Promise<unknown>) => Promise<void>
   readonly stop: () => Promise<void>
 }
 
@@ -47,6 +51,8 @@ export async function startControlPlane(
   const environment = new TestEnvironment({
     binaryAssetsDirectory: assets,
     useExistingCluster: false,
+    // Given, so that it is kept over a restart.
+    securePort: await freePort(),
     // Nobody's data: it goes with the tests.
     etcdFlags: { 'unsafe-no-fsync': 'true' },
   })
@@ -68,12 +74,40 @@ export async function startControlPlane(
       return (await environment.addUser({ name, groups: [...groups] })).kubeconfigPath
     },
     kubectl,
+    restartApiServer: async (meanwhile) => {
+      const { apiServer } = internalsOf(environment)
+      await apiServer.stop()
+      try {
+        await meanwhile()
+      } finally {
+        await apiServer.start()
+      }
+    },
+    pauseEtcd: async (meanwhile) => {
+      const { pid } = internalsOf(environment).etcd.process
+      process.kill(pid, 'SIGSTOP')
+      try {
+        await meanwhile()
+      } finally {
+        process.kill(pid, 'SIGCONT')
+      }
+    },
     stop: async () => {
       await end(manager)
       await environment.stop()
       rmSync(state, { recursive: true, force: true })
     },
   }
+}
+
+interface Internals {
+  readonly apiServer: { start(): Promise<void>; stop(): Promise<void> }
+  readonly etcd: { readonly process: { readonly pid: number } }
+}
+
+/** What the package has of its processes, and shows nobody. */
+function internalsOf(environment: TestEnvironment): Internals {
+  return environment as unknown as Internals
 }
 
 /** With the controllers that matter here: what has owners is collected, namespaces end, roles are aggregated. */

@@ -44,17 +44,28 @@ const markers = ['APP_PORTAL_S_', 'k3y-', 's3cr3t-'].flatMap((text) => [
     .slice(0, Math.floor((text.length * 8) / 6)),
 ])
 
+/** By what a control plane is reached. */
+export interface Access {
+  /** Folder of kubectl. */
+  readonly assets: string
+  /** Paths of kubeconfigs. */
+  readonly kubeconfig: string
+  readonly operatorKubeconfig: string
+}
+
 /** The outside world of a test file: the real API server, gateways, operators. All ends with the file. */
 export class Harness {
+  readonly access: Access
   readonly #connection: ApiConnection
   readonly #operators: OperatorProcess[] = []
   readonly #gateways: Simulator[] = []
   readonly #namespaces: string[] = []
   readonly #directories: string[] = []
 
-  constructor() {
+  constructor(access: Access) {
+    this.access = access
     this.#connection = connect({
-      kubeconfig: { flag: inject('adminKubeconfig'), environment: {} },
+      kubeconfig: { flag: access.kubeconfig, environment: {} },
       clock: new SystemClock(),
       userAgent: 'integration-test',
       fieldManager: 'integration-test',
@@ -75,7 +86,8 @@ export class Harness {
 
   /** Runs kubectl as cluster-admin. @returns what it printed */
   async kubectl(args: readonly string[], input?: string): Promise<string> {
-    return await run(`${inject('assets')}/kubectl`, ['--kubeconfig', inject('adminKubeconfig'), ...args], input)
+    const { assets, kubeconfig } = this.access
+    return await run(`${assets}/kubectl`, ['--kubeconfig', kubeconfig, ...args], input)
   }
 
   async gateway(options: SimulatorOptions = {}): Promise<Simulator> {
@@ -85,7 +97,7 @@ export class Harness {
   }
 
   async operator(options: OperatorOptions = {}): Promise<OperatorProcess> {
-    const operator = await OperatorProcess.start({ kubeconfig: inject('operatorKubeconfig'), ...options })
+    const operator = await OperatorProcess.start({ kubeconfig: this.access.operatorKubeconfig, ...options })
     this.#operators.push(operator)
     return operator
   }
@@ -95,7 +107,7 @@ export class Harness {
     await this.kubectl(['-n', namespace, 'create', 'serviceaccount', name])
     const token = (await this.kubectl(['-n', namespace, 'create', 'token', name])).trim()
     const config = new KubeConfig()
-    config.loadFromFile(inject('adminKubeconfig'))
+    config.loadFromFile(this.access.kubeconfig)
     config.users = config.users.map((user) => ({ name: user.name, token }))
     const directory = await mkdtemp(join(tmpdir(), 'kubeconfig-'))
     this.#directories.push(directory)
@@ -262,11 +274,20 @@ export class Harness {
   }
 }
 
+/** The control plane that all files share. */
+function sharedAccess(): Access {
+  return {
+    assets: inject('assets'),
+    kubeconfig: inject('adminKubeconfig'),
+    operatorKubeconfig: inject('operatorKubeconfig'),
+  }
+}
+
 /** A harness for the tests of a file; at its end all output is scanned for secrets. */
-export function useHarness(): () => Harness {
+export function useHarness(access: () => Access | Promise<Access> = sharedAccess): () => Harness {
   let harness: Harness | undefined
-  beforeAll(() => {
-    harness = new Harness()
+  beforeAll(async () => {
+    harness = new Harness(await access())
   })
   afterAll(async () => {
     await harness?.stop()

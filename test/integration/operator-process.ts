@@ -7,6 +7,8 @@ export interface OperatorOptions {
   /** Default: --no-leader-elect. */
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  /** Of Node.js itself, before the program. */
+  readonly nodeArgs?: readonly string[]
 }
 
 interface LogLine {
@@ -15,6 +17,9 @@ interface LogLine {
   readonly port?: number
   readonly [field: string]: unknown
 }
+
+/** As `npm start` and the image have them. */
+const shippedNodeArgs = ['--max-semi-space-size=4']
 
 /** The operator as it is shipped, in a process of its own. */
 export class OperatorProcess {
@@ -36,13 +41,18 @@ export class OperatorProcess {
     args = ['--no-leader-elect'],
     env = {},
     kubeconfig = '',
+    nodeArgs = [],
   }: OperatorOptions): Promise<OperatorProcess> {
     const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
     const addresses = ['--metrics-bind-address', '127.0.0.1:0', '--health-probe-bind-address', '127.0.0.1:0']
-    const child = spawn(process.execPath, [main, 'run', '--log-level', 'debug', ...addresses, ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, KUBECONFIG: kubeconfig, ...env },
-    })
+    const child = spawn(
+      process.execPath,
+      [...shippedNodeArgs, ...nodeArgs, main, 'run', '--log-level', 'debug', ...addresses, ...args],
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...process.env, KUBECONFIG: kubeconfig, ...env },
+      },
+    )
     const operator = new OperatorProcess(child)
     await eventually(() => operator.#port('probes'))
     return operator
@@ -84,10 +94,20 @@ export class OperatorProcess {
     return this.#metrics
   }
 
-  /** The sum of the series of a metric that have these labels. */
+  /**
+   * The sum of the series of a metric that have these labels.
+   *
+   * @throws when there is no metric of that name; one without series is 0
+   */
   async metric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
+    const metrics = await this.metrics()
+    const histogram = name.replace(/_(?:bucket|count|sum)$/, '')
+    const isThere =
+      new RegExp(`^# TYPE ${name} (?:counter|gauge)$`, 'm').test(metrics) ||
+      (histogram !== name && metrics.includes(`# TYPE ${histogram} histogram\n`))
+    if (!isThere) throw new Error(`there is no metric ${name}`)
     let sum = 0
-    for (const line of (await this.metrics()).split('\n')) {
+    for (const line of metrics.split('\n')) {
       const match = /^([a-zA-Z_:]+)(?:\{(.*)\})? (\S+)$/.exec(line)
       if (match?.[1] !== name) continue
       const present = match[2] ?? ''

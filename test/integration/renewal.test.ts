@@ -19,6 +19,11 @@ async function gatewayWith(options: Parameters<ReturnType<typeof harness>['gatew
   return [await harness().gateway({ applications: [keys], ...options }), keys]
 }
 
+function refereeOf(gateway: Simulator, target: string): Referee {
+  const isValid = (token: string): boolean => gateway.service.isValid(token)
+  return new Referee({ harness: harness(), namespace, isValid, targets: new Map([[target, 'accessToken']]) })
+}
+
 const operations = (gateway: Simulator): string[] => gateway.calls.map(({ operation }) => operation)
 
 describe.concurrent('a token', () => {
@@ -26,7 +31,7 @@ describe.concurrent('a token', () => {
     const [gateway, keys] = await gatewayWith({ lifetimeSeconds: 6 })
     await harness().createCredential(namespace, 'steady', gateway, keys)
     await harness().expectReady(namespace, 'steady')
-    const referee = new Referee(harness(), gateway, namespace, ['steady-token'])
+    const referee = refereeOf(gateway, 'steady-token')
     await delay(9000)
     const { expired, samples, tokens } = await referee.stop()
     expect(samples).toBeGreaterThan(40)
@@ -186,7 +191,7 @@ describe.concurrent('the method', () => {
     const [gateway, keys] = await gatewayWith({ lifetimeSeconds: 4 })
     await harness().createCredential(namespace, 'polled', gateway, keys, { renewalMethod: 'Get' })
     await harness().expectReady(namespace, 'polled')
-    const referee = new Referee(harness(), gateway, namespace, ['polled-token'])
+    const referee = refereeOf(gateway, 'polled-token')
     await delay(9500)
     const { longestExpiredMs, tokens } = await referee.stop()
     expect(tokens).toBeGreaterThanOrEqual(3)

@@ -1,11 +1,21 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
 
-/** A self-signed certificate for 127.0.0.1 and its key, both PEM, made anew: no private key lies in the repository. */
-export function selfSigned(): { readonly key: string; readonly cert: string } {
+export interface CertificateOptions {
+  /** IPv4. Default 127.0.0.1. */
+  readonly address?: readonly [number, number, number, number]
+  /** The last year in which it is valid. Default 2119. */
+  readonly lastYear?: number
+}
+
+/** A self-signed certificate and its key, both PEM, made anew: no private key lies in the repository. */
+export function selfSigned({ address = [127, 0, 0, 1], lastYear = 2119 }: CertificateOptions = {}): {
+  readonly key: string
+  readonly cert: string
+} {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
   const ecdsaWithSha256 = der(0x30, oid('2a8648ce3d040302'))
   const name = der(0x30, der(0x31, der(0x30, oid('550403'), der(0x0c, Buffer.from('simulator')))))
-  const alternativeName = der(0x30, der(0x87, Buffer.from([127, 0, 0, 1])))
+  const alternativeName = der(0x30, der(0x87, Buffer.from(address)))
   const extensions = der(0x30, der(0x30, oid('551d11'), der(0x04, alternativeName)))
   const content = der(
     0x30,
@@ -13,7 +23,7 @@ export function selfSigned(): { readonly key: string; readonly cert: string } {
     der(0x02, Buffer.from([1])),
     ecdsaWithSha256,
     name,
-    der(0x30, der(0x18, Buffer.from('20200101000000Z')), der(0x18, Buffer.from('21200101000000Z'))),
+    der(0x30, der(0x18, Buffer.from('20200101000000Z')), der(0x18, Buffer.from(`${lastYear + 1}0101000000Z`))),
     name,
     publicKey.export({ type: 'spki', format: 'der' }),
     der(0xa3, extensions),

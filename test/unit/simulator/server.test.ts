@@ -191,6 +191,14 @@ describe('a fault', () => {
     expect(await codeOf(clientOf(simulator, 200).post('get'))).toBe('timed out')
   })
 
+  it('drip: answers a byte at a time', async () => {
+    const simulator = await start()
+    simulator.setFaults([{ fault: { kind: 'drip', everyMs: 1 } }])
+    const begun = performance.now()
+    expect((await clientOf(simulator).get()).status).toBe(0)
+    expect(performance.now() - begun).toBeGreaterThan(100)
+  })
+
   it('hangBody: answers half, though the refresh has happened', async () => {
     const simulator = await start()
     const old = tokenOf(await clientOf(simulator).get())

@@ -1,0 +1,132 @@
+import { readFile } from 'node:fs/promises'
+import { expect } from 'vitest'
+import { credentials, type KubernetesObject } from '../../../src/kubernetes/types.ts'
+import { delay, eventually } from '../../integration/harness.ts'
+import type { FaultCase } from '../fault-case.ts'
+import type { World } from '../world.ts'
+
+const many = 2000
+const largestMiB = 128
+/** What the flags of the image come to with this limit, and its environment. */
+const inContainerOf128MiB = {
+  nodeArgs: [`--max-old-space-size=${Math.floor(0.4 * largestMiB)}`],
+  env: { MALLOC_ARENA_MAX: '2' },
+}
+const bad = 1000
+/** How long a good resource takes at the most while so many bad ones are tried again and again. */
+const goodWithinMs = 5000
+
+export const crowdFaults: readonly FaultCase[] = [
+  {
+    name: `${many} resources are created and deleted at once`,
+    expected: `all are synced, in ${largestMiB} MiB of memory; the others are renewed in time`,
+    world: { hasCrowd: true, lifetimeSeconds: 40, operator: inContainerOf128MiB },
+    when: 'now',
+    begin: async (world) => {
+      await create(world, many, 'all', () => ({}))
+      await eventually(
+        async () => {
+          expect(await anonymousMiB(world)).toBeLessThan(largestMiB)
+          expect(await ready(world)).toBe(many)
+        },
+        120_000,
+        500,
+      )
+      expect(await anonymousMiB(world)).toBeLessThan(largestMiB)
+    },
+    during: removeAll,
+  },
+  {
+    name: `${bad} resources cannot work: no source, a wrong secret, a dead gateway`,
+    expected: `each says why; a good one is synced within ${goodWithinMs / 1000} s all the same`,
+    world: { hasCrowd: true, lifetimeSeconds: 40 },
+    when: 'now',
+    begin: async (world) => {
+      await create(world, bad, 'bad', (at) => {
+        if (at % 3 === 0) return { appSecretRef: { name: 'nowhere' } }
+        if (at % 3 === 1) return { appSecretRef: { name: 'wrong' } }
+        return { gateway: { url: 'http://127.0.0.1:1', allowInsecureHTTP: true } }
+      })
+      await eventually(async () => expect(await failed(world)).toBe(bad), 120_000, 1000)
+    },
+    during: async (world) => {
+      for (let times = 0; times < 3; times++) {
+        const begun = performance.now()
+        await create(world, 1, `good-${times}`, () => ({}))
+        await eventually(async () => expect(await ready(world)).toBe(times + 1), goodWithinMs)
+        expect(performance.now() - begun).toBeLessThan(goodWithinMs)
+      }
+      await removeAll(world)
+    },
+  },
+  {
+    name: 'a namespace with resources is deleted, Merge targets and all',
+    expected: 'it is gone within 20 s',
+    world: { hasCrowd: true },
+    when: 'now',
+    begin: async (world) => {
+      await world.harness.createSecret(world.crowd, 'shared', { password: 'untouchable' })
+      await create(world, 20, 'leaving', (at) => ({
+        targets: [{ name: 'shared', creationPolicy: 'Merge', data: { [`token-${at}`]: '{{ accessToken }}' } }],
+      }))
+      await eventually(async () => expect(await ready(world)).toBe(20), 20_000)
+      await world.harness.kubectl(['delete', 'namespace', world.crowd, '--timeout=20s'])
+    },
+  },
+]
+
+/** Resources of the application `own`, so that the gateway is asked once for all of them. */
+async function create(
+  world: World,
+  count: number,
+  prefix: string,
+  specOf: (at: number) => Record<string, unknown>,
+): Promise<void> {
+  const { crowd, gateway, harness, own } = world
+  if ((await harness.getSecret(crowd, 'app')) === undefined) {
+    await harness.createSecret(crowd, 'app', { ...own })
+    await harness.createSecret(crowd, 'wrong', { ...own, appSecret: harness.keys().appSecret })
+  }
+  const names = Array.from({ length: count }, (_, at) => at)
+  const work = async (): Promise<void> => {
+    for (let at = names.pop(); at !== undefined; at = names.pop()) {
+      const name = `${prefix}-${at}`
+      await harness.admin.create(credentials, crowd, {
+        apiVersion: 'enos.io/v1alpha1',
+        kind: 'EnosAppCredential',
+        metadata: { name },
+        spec: {
+          gateway: { url: gateway.url, allowInsecureHTTP: true },
+          appKeyRef: { name: 'app' },
+          appSecretRef: { name: 'app' },
+          targets: [{ name: `${name}-token` }],
+          ...specOf(at),
+        },
+      })
+    }
+  }
+  await Promise.all(Array.from({ length: 16 }, work))
+}
+
+async function withReady(world: World, status: string): Promise<number> {
+  const { items } = await world.harness.admin.list<
+    KubernetesObject & { status?: { conditions?: { type: string; status: string }[] } }
+  >(credentials, world.crowd)
+  return items.filter((one) => one.status?.conditions?.some((its) => its.type === 'Ready' && its.status === status))
+    .length
+}
+
+const ready = (world: World): Promise<number> => withReady(world, 'True')
+const failed = (world: World): Promise<number> => withReady(world, 'False')
+
+async function removeAll(world: World): Promise<void> {
+  await world.harness.kubectl(['-n', world.crowd, 'delete', 'enosappcredentials', '--all', '--wait=false'])
+  await eventually(async () => expect((await ready(world)) + (await failed(world))).toBe(0), 60_000, 500)
+  await delay(1000)
+}
+
+/** The memory for which a container is killed: what can be read from files again is given back before. */
+async function anonymousMiB(world: World): Promise<number> {
+  const text = await readFile(`/proc/${world.operator.pid}/status`, 'utf8')
+  return Number(/RssAnon:\s+(\d+) kB/.exec(text)?.[1]) / 1024
+}

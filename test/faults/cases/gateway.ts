@@ -1,0 +1,280 @@
+import { expect } from 'vitest'
+import { GatewayDispatchers } from '../../../src/enos/gateway-dispatchers.ts'
+import { Timestamps } from '../../../src/enos/timestamps.ts'
+import { TokenClient } from '../../../src/enos/token-client.ts'
+import { configMaps } from '../../../src/kubernetes/types.ts'
+import { SystemClock } from '../../../src/lib/clock.ts'
+import { Sensitive } from '../../../src/lib/sensitive.ts'
+import { selfSigned } from '../../support/certificate.ts'
+import type { Fault } from '../../../simulator/faults.ts'
+import { eventually } from '../../integration/harness.ts'
+import type { FaultCase } from '../fault-case.ts'
+import type { World } from '../world.ts'
+
+/** A fault of every call, for as long as it lasts. */
+function everyCall(name: string, fault: Fault, reason: string, rest: Partial<FaultCase> = {}): FaultCase {
+  return {
+    name,
+    expected: `RenewalHealthy False, ${reason}; Ready stays; renewed when it is over`,
+    begin: (world) => world.gateway.setFaults([{ fault }]),
+    during: async (world) => {
+      await world.expectConditions('RenewalHealthy', `False/${reason}`)
+      for (const name of world.names)
+        expect(await world.harness.condition(world.namespace, name, 'Ready')).toBe('True/Synced')
+    },
+    end: (world) => world.gateway.setFaults([]),
+    ...rest,
+  }
+}
+
+const http = (status: number, body = '', headers: Record<string, string> = {}): Fault => {
+  return { kind: 'http', status, body, headers }
+}
+const reply = (json: unknown): Fault => http(200, JSON.stringify(json), { 'content-type': 'application/json' })
+
+const unreachable: readonly FaultCase[] = [
+  {
+    name: 'refuses connections',
+    expected: 'RenewalHealthy False, GatewayUnreachable; Ready stays; renewed when it is over',
+    begin: (world) => world.gateway.setOutage(true),
+    during: (world) => world.expectConditions('RenewalHealthy', 'False/GatewayUnreachable'),
+    end: (world) => world.gateway.setOutage(false),
+  },
+  {
+    name: 'refuses connections for longer than the window',
+    expected: 'Ready False, TokenExpired, from the expiry on; a new token within seconds of its return',
+    mayExpire: true,
+    begin: (world) => world.gateway.setOutage(true),
+    during: (world) => world.expectConditions('Ready', 'False/TokenExpired', 20_000),
+    end: (world) => world.gateway.setOutage(false),
+  },
+  everyCall('resets connections', { kind: 'reset' }, 'GatewayUnreachable'),
+  everyCall('hangs before the headers', { kind: 'hang' }, 'GatewayUnreachable', { holdMs: 4000 }),
+  everyCall('hangs in the body', { kind: 'hangBody' }, 'GatewayUnreachable', { holdMs: 4000 }),
+  everyCall('drips its answer, a byte a second', { kind: 'drip', everyMs: 1000 }, 'GatewayUnreachable', {
+    holdMs: 4000,
+  }),
+  everyCall('breaks off in the middle of its JSON', { kind: 'truncate' }, 'GatewayUnreachable'),
+  {
+    name: 'answers after a second',
+    expected: 'nothing is to be seen: renewals begin early enough',
+    holdMs: 9000,
+    begin: (world) => world.gateway.setFaults([{ fault: { kind: 'slow', delayMs: 1000 } }]),
+    end: (world) => world.gateway.setFaults([]),
+  },
+]
+
+const odd: readonly FaultCase[] = [
+  everyCall('answers 500', http(500), 'GatewayError'),
+  everyCall('answers 502 with a page', http(502, '<html>Bad Gateway</html>'), 'GatewayError'),
+  everyCall('answers 503', http(503), 'GatewayError'),
+  everyCall('answers 503 with Retry-After: 1', http(503, '', { 'retry-after': '1' }), 'GatewayError'),
+  everyCall('answers 429 with Retry-After: 3600', http(429, '', { 'retry-after': '3600' }), 'GatewayError'),
+  everyCall('redirects', http(302, '', { location: 'http://127.0.0.1:1/' }), 'UnexpectedReply'),
+  everyCall('answers HTML for JSON', http(200, '<html>Welcome</html>'), 'UnexpectedReply'),
+  everyCall('answers JSON that is cut', http(200, '{"status":0,"data":{"accessTok'), 'UnexpectedReply'),
+  everyCall('answers 100 MB', { kind: 'large', bytes: 100 * 1024 * 1024 }, 'UnexpectedReply'),
+  everyCall('answers an empty body', http(200), 'UnexpectedReply'),
+  everyCall(
+    'answers with data of the wrong types',
+    reply({ status: 0, data: { accessToken: 7, expire: [] } }),
+    'UnexpectedReply',
+  ),
+  everyCall(
+    'answers with a token that is no header value',
+    reply({ status: 0, data: { accessToken: 'a\r\nb', expire: 9 } }),
+    'UnexpectedReply',
+  ),
+  everyCall('answers a negative expire', { kind: 'expire', value: -1 }, 'UnexpectedReply'),
+  everyCall('answers without expire', { kind: 'expire', value: undefined }, 'UnexpectedReply'),
+  everyCall('answers an absurd expire', { kind: 'expire', value: 1e15 }, 'UnexpectedReply'),
+  everyCall('answers expire 0', { kind: 'expire', value: 0 }, 'GatewayError', {
+    expected: 'a legal countdown: refreshed every second until it is over; nothing is published that is over',
+    mayRefreshAgain: true,
+    during: undefined,
+  }),
+]
+
+const statuses: readonly FaultCase[] = [
+  [1002, 'AppKeyNotFound'],
+  [1003, 'InvalidAppSecret'],
+  [1004, 'GatewayRejected'],
+  [1005, 'GatewayError'],
+  [1202, 'GatewayRejected'],
+  [4711, 'UnexpectedReply'],
+].map(([status, reason]) =>
+  everyCall(`answers status ${status ?? ''}`, { kind: 'status', status: Number(status) }, String(reason)),
+)
+
+const refusedRefreshes: readonly FaultCase[] = [
+  {
+    name: 'takes a request for a repeated one (1001), twice',
+    expected: 'asked again at once with another timestamp; nothing is to be seen',
+    begin: (world) => world.gateway.setFaults([{ fault: { kind: 'status', status: 1001 }, count: 2 }]),
+    during: renewedMeanwhile,
+  },
+  ...[1203, 1204].map((status): FaultCase => ({
+    name: `refuses refreshes with ${status}`,
+    expected: 'get is asked again, and the refresh tried again, until it is over',
+    begin: (world) => world.gateway.setFaults([{ operation: 'refresh', fault: { kind: 'status', status } }]),
+    end: (world) => world.gateway.setFaults([]),
+  })),
+  {
+    name: 'loses the answer of a refresh',
+    expected: 'get finds the refreshed token; it is not refreshed twice',
+    begin: (world) => world.gateway.setFaults([{ operation: 'refresh', fault: { kind: 'truncate' }, count: 2 }]),
+    during: renewedMeanwhile,
+    end: (world) => world.gateway.setFaults([]),
+  },
+  {
+    name: 'has no refresh (404)',
+    expected: 'get at expiry; an expired token for a second at most, which is inherent',
+    world: { gateway: { hasRefresh: false } },
+    holdMs: 14_000,
+    mayExpire: true,
+    begin: () => undefined,
+    after: async (world) => {
+      const message = await world.harness.message(world.namespace, 'first', 'RenewalHealthy')
+      expect(message).toContain('refresh')
+      expect(world.gateway.calls.filter(({ operation }) => operation === 'refresh').length).toBeLessThanOrEqual(1)
+    },
+  },
+  {
+    name: 'kills the old token by a refresh',
+    expected: 'all targets have the new one before another renewal; the old one is on them for some milliseconds',
+    world: { gateway: { doesRefreshKillOld: true } },
+    holdMs: 10_000,
+    mayExpire: true,
+    begin: () => undefined,
+    after: async (world) => {
+      const { expiredMs } = await world.referee.stop()
+      expect(expiredMs).toBeLessThan(1500)
+    },
+  },
+  {
+    name: 'prolongs the old token by a refresh',
+    expected: 'the same token with another expiry, told by annotations and status',
+    world: { gateway: { doesRefreshChangeToken: false } },
+    begin: () => undefined,
+    during: renewedMeanwhile,
+  },
+]
+
+const others: readonly FaultCase[] = [
+  {
+    name: 'has the token refreshed by somebody else, just before the renewal',
+    expected: 'one get, no refresh: the fresh token is taken',
+    begin: async (world) => {
+      for (const keys of [world.shared, world.own]) await refreshAsSomebodyElse(world, keys)
+    },
+    during: renewedMeanwhile,
+  },
+  {
+    name: 'has the token revoked by somebody else',
+    expected: 'found by verifyEvery within its interval, and replaced on all targets',
+    world: { lifetimeSeconds: 120, spec: { verifyEvery: '10s' } },
+    when: 'now',
+    mayExpire: true,
+    begin: (world) => {
+      world.gateway.service.revoke(world.shared.appKey)
+      world.gateway.service.revoke(world.own.appKey)
+    },
+    recoverWithinMs: 14_000,
+  },
+]
+
+const clocks: readonly FaultCase[] = [10, -10].map((minutes) => ({
+  name: `has a clock that is ten minutes ${minutes > 0 ? 'ahead' : 'behind'}, and does not mind`,
+  expected: 'expiry is counted from the request, on a steady clock; the skew is a metric',
+  world: { gateway: { clockOffsetMs: minutes * 60_000, maxSkewMs: 0 } },
+  begin: () => undefined,
+  during: renewedMeanwhile,
+  after: async (world: World) => {
+    const skew = await world.operator.metric('enos_gateway_clock_skew_seconds')
+    expect(Math.abs(skew - minutes * 60)).toBeLessThan(3)
+  },
+}))
+
+const tls: readonly FaultCase[] = [
+  tlsCase('presents an expired certificate', () => selfSigned({ lastYear: 2021 })),
+  tlsCase('presents the certificate of another host', () => selfSigned({ address: [127, 0, 0, 2] })),
+  tlsCase('presents a certificate of an unknown CA', () => selfSigned()),
+  {
+    ...tlsCase('has its CA rotated', () => selfSigned()),
+    expected: 'RenewalHealthy False, GatewayUnreachable, until caRef has the new CA; then renewed within a second',
+    end: async (world) => {
+      const cert = presented.get(world)?.cert ?? ''
+      const body = { data: { 'ca.crt': cert } }
+      await world.harness.admin.patch(
+        configMaps,
+        { namespace: world.namespace, name: 'gateway-ca' },
+        { type: 'merge', body },
+      )
+    },
+  },
+]
+
+const presented = new WeakMap<World, ReturnType<typeof selfSigned>>()
+
+function tlsCase(name: string, bad: () => ReturnType<typeof selfSigned>): FaultCase {
+  const good = selfSigned()
+  return {
+    name,
+    expected: 'RenewalHealthy False, GatewayUnreachable; Ready stays; nothing is sent',
+    world: {
+      gateway: { tls: good },
+      gatewaySpec: async ({ harness, namespace }) => {
+        await harness.createConfigMap(namespace, 'gateway-ca', { 'ca.crt': good.cert })
+        return { allowInsecureHTTP: false, caRef: { kind: 'ConfigMap', name: 'gateway-ca' } }
+      },
+    },
+    begin: async (world) => {
+      const certificate = bad()
+      presented.set(world, certificate)
+      world.gateway.setTls(certificate)
+      // Connections that are open know the old certificate.
+      await world.gateway.setOutage(true)
+      await world.gateway.setOutage(false)
+    },
+    during: (world) => world.expectConditions('RenewalHealthy', 'False/GatewayUnreachable'),
+    end: (world) => world.gateway.setTls(good),
+  }
+}
+
+/** What is there is too little to be noticed: all is renewed as if nothing were. */
+async function renewedMeanwhile(world: World): Promise<void> {
+  await eventually(() => expect(world.shortestLifeMs()).toBeGreaterThan(world.windowMs + 1000), 6000)
+}
+
+async function refreshAsSomebodyElse({ gateway }: World, { appKey, appSecret }: World['own']): Promise<void> {
+  const dispatchers = new GatewayDispatchers({ proxy: { httpProxy: '', httpsProxy: '', noProxy: '' } })
+  const clock = new SystemClock()
+  const observer = { onCall: () => undefined, onClockSkew: () => undefined }
+  const client = new TokenClient({
+    dispatchers,
+    clock,
+    timestamps: new Timestamps(clock),
+    observer,
+    userAgent: 'somebody',
+  })
+  const refresh = new Sensitive(gateway.service.currentToken(appKey) ?? '')
+  const request = {
+    gatewayUrl: gateway.url,
+    appKey: new Sensitive(appKey),
+    appSecret: new Sensitive(appSecret),
+    timeoutMs: 5000,
+    refresh,
+  }
+  expect((await client.call(request, new AbortController().signal)).kind).toBe('token')
+  await dispatchers.close()
+}
+
+export const gatewayFaults: readonly FaultCase[] = [
+  ...unreachable,
+  ...odd,
+  ...statuses,
+  ...refusedRefreshes,
+  ...others,
+  ...clocks,
+  ...tls,
+]

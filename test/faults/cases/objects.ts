@@ -1,0 +1,154 @@
+import { expect } from 'vitest'
+import { configMaps, secrets } from '../../../src/kubernetes/types.ts'
+import { delay, eventually } from '../../integration/harness.ts'
+import type { FaultCase } from '../fault-case.ts'
+import type { World } from '../world.ts'
+
+/** Spoils a target; it must be put right at once, and without a call to the gateway. */
+function spoiltTarget(name: string, target: string, spoil: (world: World) => Promise<unknown>): FaultCase {
+  return {
+    name,
+    expected: 'put right within a second, without a call to the gateway',
+    when: 'now',
+    holdMs: 0,
+    begin: async (world) => {
+      const calls = world.gateway.calls.length
+      world.referee.excuse(target)
+      await spoil(world)
+      await eventually(async () => {
+        const token = (await world.harness.data(world.namespace, target))?.[world.targets.get(target) ?? ''] ?? ''
+        expect(world.gateway.service.isValid(token)).toBe(true)
+      }, 1500)
+      // A renewal that was due in this very moment would be told apart by its refresh.
+      expect(
+        world.gateway.calls.slice(calls).filter(({ operation }) => operation === 'get').length,
+      ).toBeLessThanOrEqual(2)
+    },
+  }
+}
+
+const patch = (world: World, name: string, body: object): Promise<void> => {
+  return world.harness.patchSecret(world.namespace, name, body)
+}
+
+export const objectFaults: readonly FaultCase[] = [
+  spoiltTarget('a target is deleted', 'first-token', (world) =>
+    world.harness.deleteSecret(world.namespace, 'first-token'),
+  ),
+  spoiltTarget('a target is altered', 'first-token', (world) => {
+    return patch(world, 'first-token', { data: { accessToken: 'c3BvaWx0', alien: 'eA==' } })
+  }),
+  spoiltTarget('a key of a Merge target is altered', 'theirs', (world) => {
+    return patch(world, 'theirs', { data: { ENOS_TOKEN: 'c3BvaWx0' } })
+  }),
+  spoiltTarget('a target is altered and made immutable', 'first-token', (world) => {
+    return patch(world, 'first-token', { data: { accessToken: 'c3BvaWx0' }, immutable: true })
+  }),
+  {
+    name: 'a source Secret is deleted, and comes back',
+    expected: 'SourceSecretNotFound; the token stays until it expires; renewed when the source is back',
+    begin: (world) => world.harness.deleteSecret(world.namespace, 'third-app'),
+    during: (world) =>
+      world.harness.expectCondition(world.namespace, 'third', 'RenewalHealthy', 'False/SourceSecretNotFound'),
+    end: (world) => world.harness.createSecret(world.namespace, 'third-app', { ...world.own }),
+  },
+  {
+    name: 'a source Secret is deleted and made again at once',
+    expected: 'nothing is to be seen',
+    begin: async (world) => {
+      await world.harness.deleteSecret(world.namespace, 'third-app')
+      await world.harness.createSecret(world.namespace, 'third-app', { ...world.own })
+    },
+  },
+  {
+    name: 'two applications swap their source Secrets',
+    expected: 'each resource gets the token of its new application, and no other',
+    begin: async (world) => {
+      await patch(world, 'first-app', encoded(world.own))
+      await patch(world, 'third-app', encoded(world.shared))
+    },
+    after: async (world) => {
+      const token = async (target: string): Promise<string | undefined> =>
+        (await world.harness.data(world.namespace, target))?.['accessToken']
+      await eventually(async () => {
+        expect(await token('first-token')).toBe(world.gateway.service.currentToken(world.own.appKey))
+        expect(await token('third-token')).toBe(world.gateway.service.currentToken(world.shared.appKey))
+      })
+    },
+  },
+  {
+    name: 'a resource is deleted in the middle of its renewal, and made again',
+    expected: 'nothing is left behind, nothing is written for it; the new one is synced',
+    begin: async (world) => {
+      world.gateway.setLatency(400)
+      await eventually(() => expect(world.shortestLifeMs()).toBeGreaterThan(world.windowMs + 1000), 8000)
+    },
+    during: async (world) => {
+      await world.beforeRenewal()
+      await delay(700)
+      for (const target of ['third-token', 'theirs']) world.referee.excuse(target)
+      await world.harness.deleteCredential(world.namespace, 'third')
+      await eventually(async () =>
+        expect(await world.harness.getSecret(world.namespace, 'third-token')).toBeUndefined(),
+      )
+      await eventually(async () => {
+        expect(Object.keys((await world.harness.data(world.namespace, 'theirs')) ?? {})).toEqual(['password'])
+      })
+      await world.createThird()
+    },
+    end: (world) => {
+      world.gateway.setLatency(0)
+    },
+  },
+  {
+    name: 'the spec is edited ten times a second, at every step of a renewal',
+    expected: 'renewed in time; the last spec is what the targets have',
+    holdMs: 5000,
+    begin: (world) => {
+      world.gateway.setLatency(300)
+    },
+    during: async (world) => {
+      for (let times = 0; times < 50; times++) {
+        const spec = { targets: [{ name: 'first-token', labels: { edition: `e${times}` } }] }
+        await world.harness.patchCredential(world.namespace, 'first', { spec })
+        await delay(100)
+      }
+    },
+    end: (world) => {
+      world.gateway.setLatency(0)
+    },
+    after: async (world) => {
+      const secret = await world.harness.getSecret(world.namespace, 'first-token')
+      expect(secret?.metadata.labels?.['edition']).toBe('e49')
+    },
+  },
+  {
+    name: 'somebody else’s Secret stands where a new target is to be',
+    expected: 'TargetConflict; the Secret is not touched, the other targets are renewed',
+    begin: async (world) => {
+      const targets = [{ name: 'first-token' }, { name: 'bystander' }]
+      await world.harness.patchCredential(world.namespace, 'first', { spec: { targets } })
+    },
+    during: (world) => world.harness.expectCondition(world.namespace, 'first', 'Ready', 'False/TargetConflict'),
+    end: (world) =>
+      world.harness.patchCredential(world.namespace, 'first', { spec: { targets: [{ name: 'first-token' }] } }),
+  },
+  {
+    name: 'a thousand Secrets and ConfigMaps of others come and go',
+    expected: 'renewed in time',
+    begin: async ({ harness, namespace }) => {
+      for (let batch = 0; batch < 20; batch++) {
+        const names = Array.from({ length: 25 }, (_, at) => `other-${batch}-${at}`)
+        await Promise.all(names.map((name) => harness.createSecret(namespace, name, { password: 'x' })))
+        await Promise.all(names.map((name) => harness.createConfigMap(namespace, name, { a: 'b' })))
+        await Promise.all(names.map((name) => harness.admin.delete(secrets, { namespace, name })))
+        await Promise.all(names.map((name) => harness.admin.delete(configMaps, { namespace, name })))
+      }
+    },
+  },
+]
+
+function encoded(texts: object): object {
+  const base64 = Object.entries(texts).map(([key, text]) => [key, Buffer.from(String(text)).toString('base64')])
+  return { data: Object.fromEntries(base64) as object }
+}

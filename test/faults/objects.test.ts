@@ -1,0 +1,4 @@
+import { objectFaults } from './cases/objects.ts'
+import { playFaults } from './fault-case.ts'
+
+playFaults('Objects', objectFaults)

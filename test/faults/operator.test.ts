@@ -1,0 +1,4 @@
+import { operatorFaults } from './cases/operator.ts'
+import { playFaults } from './fault-case.ts'
+
+playFaults('The operator', operatorFaults)
