@@ -140,8 +140,16 @@ function assertUsable(config: KubeConfig, files: string, origin: string): void {
   if (!isSet(config.currentContext)) fail('has no current context; set one by `kubectl config use-context`')
   const context = config.getContextObject(config.currentContext)
   if (context === null) return fail('has no context of the name in current-context; `kubectl config get-contexts`')
-  if (config.getCluster(context.cluster) === null)
-    fail('lacks the cluster that its current context names; add it there')
+  const cluster = config.getCluster(context.cluster)
+  if (cluster === null) return fail('lacks the cluster that its current context names; add it there')
+  if (!isUrl(cluster.server, /^https?:$/)) fail('has no http(s) URL as the server of its current cluster; correct it')
+  if (isSet(cluster.proxyUrl) && !isUrl(cluster.proxyUrl, /^(?:https?|socks5?):$/)) {
+    fail('has no http(s) or socks5 URL as the proxy-url of its current cluster; correct it')
+  }
+  // YAML reads a bare 123 as a number; the types of client-node promise a text.
+  if (isSet(context.namespace) && typeof context.namespace !== 'string') {
+    fail('has a namespace in its current context that is no text; put it in quotes')
+  }
   if (isSet(context.user) && config.getUser(context.user) === null) {
     fail('lacks the user that its current context names; add it there')
   }
@@ -149,6 +157,10 @@ function assertUsable(config: KubeConfig, files: string, origin: string): void {
 
 function firstOfEachName<T extends { readonly name: string }>(items: readonly T[]): T[] {
   return items.filter((item, index) => items.findIndex(({ name }) => name === item.name) === index)
+}
+
+function isUrl(text: unknown, protocol: RegExp): boolean {
+  return typeof text === 'string' && protocol.test(URL.parse(text)?.protocol ?? '')
 }
 
 function isSet(value: string | null | undefined): value is string {

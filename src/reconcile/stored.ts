@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto'
 import { annotations, apiVersion, kind, managedBy, mergeFieldManager } from '../api/v1alpha1/names.ts'
 import { parseSpec, parseStatus } from '../api/v1alpha1/credential.ts'
+import { longestRenewRequest } from '../api/v1alpha1/schema.ts'
 import { keyOf, type KubernetesObject } from '../kubernetes/types.ts'
 import type { Credential, ObjectMetadata } from './observed.ts'
 
@@ -25,11 +27,20 @@ export function readCredential(object: KubernetesObject & { spec?: unknown; stat
     resourceVersion: metadata.resourceVersion ?? '',
     generation: metadata.generation ?? 0,
     isDeleting: metadata.deletionTimestamp !== undefined,
-    renewRequest: metadata.annotations?.[annotations.renewRequestedAt],
+    renewRequest: renewRequestOf(metadata.annotations?.[annotations.renewRequestedAt]),
     finalizers: metadata.finalizers ?? [],
     status: parseStatus(object.status),
   }
   return parsed.ok ? { ...read, spec: parsed.spec } : { ...read, spec: undefined, problems: parsed.problems }
+}
+
+/**
+ * The request is repeated in the status once it is handled. An annotation may hold more than the status takes: then its
+ * digest stands for it, or the API server would refuse that status and every later one.
+ */
+function renewRequestOf(value: string | undefined): string | undefined {
+  if (value === undefined || value.length <= longestRenewRequest) return value
+  return `sha256:${createHash('sha256').update(value).digest('hex')}`
 }
 
 /** What is kept of a Secret or a ConfigMap: no data, and of the annotations only our own. */

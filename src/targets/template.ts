@@ -1,5 +1,6 @@
-import { Liquid, type Template } from 'liquidjs'
+import type { Template } from 'liquidjs'
 import { Sensitive } from '../lib/sensitive.ts'
+import { engine, largestOutput, newContext, presentTime } from './liquid.ts'
 
 /** What a template may use. */
 export interface TemplateValues {
@@ -42,29 +43,6 @@ export class TemplateRenderError extends Error {
   }
 }
 
-/** As etcd and the API server bound a Secret: 1 MiB in all. */
-const largestOutput = 1024 * 1024
-/** Rendering is synchronous; a template of some lines takes well under a millisecond. */
-const renderLimitMs = 100
-
-const engine = new Liquid({
-  strictVariables: true,
-  strictFilters: true,
-  ownPropertyOnly: true,
-  timezoneOffset: 0,
-  parseLimit: 64 * 1024,
-  renderLimit: renderLimitMs,
-  memoryLimit: 4 * largestOutput,
-  // Nothing is read from anywhere.
-  templates: {},
-})
-for (const tag of Object.keys(engine.tags)) Reflect.deleteProperty(engine.tags, tag)
-// Chance has no place in a Secret, which would never be as it should; and expressions in strings hide their variables.
-const refusedFilters = /^(?:sample|.*_exp)$/
-for (const filter of Object.keys(engine.filters)) {
-  if (refusedFilters.test(filter)) Reflect.deleteProperty(engine.filters, filter)
-}
-
 const placeholders: TemplateValues = {
   accessToken: new Sensitive('token'),
   appKey: new Sensitive('key'),
@@ -83,9 +61,6 @@ export function compileTemplates(data: Readonly<Record<string, string>>): Compil
   let usesSources = false
   for (const [key, text] of Object.entries(data)) {
     try {
-      if (/\bdate/.test(text) && /(['"])(?:now|today)\1/.test(text)) {
-        return { key, detail: 'the present time would never settle; use issuedAt or expiresAt' }
-      }
       const parsed = engine.parse(text)
       const variables = engine.globalVariablesSync(parsed)
       const unknown = variables.find((variable) => !Object.hasOwn(placeholders, variable))
@@ -118,28 +93,34 @@ function render(templates: ReadonlyMap<string, Template[]>, values: TemplateValu
     appKey: values.appKey.reveal(),
     appSecret: values.appSecret.reveal(),
   }
+  let result = renderAll(templates, scope)
+  // The time is a wall clock's: a pause of the process is not the template's fault. Twice in a row, it is.
+  if (!result.ok && isTimeLimit(result.error)) result = renderAll(templates, scope)
+  if (!result.ok) throw new TemplateRenderError(result.key, describe(result.error))
+  // Not by assignment: a Secret may have a key `__proto__`.
+  return Object.fromEntries(result.rendered)
+}
+
+type Rendered =
+  | { readonly ok: true; readonly rendered: readonly (readonly [key: string, text: Sensitive])[] }
+  | { readonly ok: false; readonly key: string; readonly error: unknown }
+
+function renderAll(templates: ReadonlyMap<string, Template[]>, scope: object): Rendered {
+  const context = newContext(scope)
   const rendered: [key: string, text: Sensitive][] = []
   let size = 0
   for (const [key, template] of templates) {
-    const text = renderOne(key, template, scope)
-    size += text.length
+    try {
+      const text = String(engine.renderSync(template, context))
+      size += text.length
+      rendered.push([key, new Sensitive(text)])
+    } catch (error) {
+      return { ok: false, key, error }
+    }
     if (size > largestOutput)
       throw new TemplateRenderError(key, `the output is larger than ${largestOutput} characters`)
-    rendered.push([key, new Sensitive(text)])
   }
-  // Not by assignment: a Secret may have a key `__proto__`.
-  return Object.fromEntries(rendered)
-}
-
-function renderOne(key: string, template: Template[], scope: object): string {
-  for (let tries = 1; ; tries++) {
-    try {
-      return String(engine.renderSync(template, scope))
-    } catch (error) {
-      // The time is a wall clock's: a pause of the process is not the template's fault. Twice in a row, it is.
-      if (tries > 1 || !isTimeLimit(error)) throw new TemplateRenderError(key, describe(error))
-    }
-  }
+  return { ok: true, rendered }
 }
 
 function isTimeLimit(error: unknown): boolean {
@@ -154,6 +135,7 @@ function describe(error: unknown): string {
   const named = /^undefined (variable|filter): ([A-Za-z_][\w.-]{0,60})/.exec(message)
   if (named !== null) return `unknown ${named[1] ?? ''} ${named[2] ?? ''}${where}`
   if (/^tag /.test(message)) return `tags are not allowed, only outputs {{ … }}${where}`
-  if (/limit exceeded/.test(message)) return `it takes too much time or memory${where}`
+  if (message.startsWith(presentTime)) return presentTime
+  if (/limit exceeded|^Invalid string length/.test(message)) return `it takes too much time or memory${where}`
   return `not valid Liquid${where}`
 }

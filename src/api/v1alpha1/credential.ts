@@ -5,10 +5,16 @@ import { longestName, specSchema, statusSchema, type CredentialSpec, type Creden
 export type ParsedSpec =
   { readonly ok: true; readonly spec: CredentialSpec } | { readonly ok: false; readonly problems: readonly string[] }
 
+/** More would not fit into the message of a condition. */
+const mostProblems = 16
+
 /** Reads a spec, with defaults applied. Problems name the field and what was expected; they quote no value. */
 export function parseSpec(name: string, spec: unknown): ParsedSpec {
   const parsed = specSchema.safeParse(spec)
-  const problems = parsed.success ? [] : parsed.error.issues.map(describe)
+  const issues = parsed.success ? [] : parsed.error.issues
+  const problems = issues.slice(0, mostProblems).map(describe)
+  if (issues.length > mostProblems) problems.push(`spec: ${issues.length - mostProblems} more problems`)
+  if (parsed.success) problems.push(...droppedKeys(spec))
   if (name.length > longestName) problems.push(`metadata.name: at most ${longestName} characters`)
   return parsed.success && problems.length === 0 ? { ok: true, spec: parsed.data } : { ok: false, problems }
 }
@@ -29,5 +35,21 @@ export function normaliseGatewayUrl(url: string): string {
 }
 
 function describe({ path, message }: z.core.$ZodIssue): string {
-  return `${['spec', ...path.map(String)].join('.')}: ${message}`
+  return `${['spec', ...path.map(fieldName)].join('.')}: ${message}`
+}
+
+/** A key of a map is the user's text: what is not printable in one short line is not told. */
+function fieldName(part: PropertyKey): string {
+  const text = String(part).replaceAll(/[^\x21-\x7e]/g, '?')
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text
+}
+
+/** zod's records leave out a key `__proto__` without a word; the user would wait for it in the Secret. */
+function droppedKeys(spec: unknown): string[] {
+  const { targets } = spec as { readonly targets: readonly Record<string, unknown>[] }
+  return targets.flatMap((target, at) =>
+    ['data', 'labels', 'annotations']
+      .filter((field) => Object.hasOwn(target[field] ?? {}, '__proto__'))
+      .map((field) => `spec.targets.${at}.${field}: the key __proto__ cannot be used`),
+  )
 }
