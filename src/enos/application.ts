@@ -50,6 +50,13 @@ export interface Identity {
   readonly members: Set<ObjectKey>
   /** Members that ask for a renewal which was not yet tried. */
   readonly pending: Set<ObjectKey>
+  /** What its members want, each value as often as it is wanted. */
+  readonly wishes: {
+    readonly renewBeforeMs: Tally<number | undefined>
+    readonly methods: Tally<Membership['renewalMethod']>
+    readonly timeoutsMs: Tally<number>
+    readonly verifyEveryMs: Tally<number>
+  }
   /** Fingerprint of the token that a call with this appSecret answered last. */
   provenFor: string | undefined
   /** Consecutive attempts that failed. */
@@ -106,10 +113,6 @@ export class Application {
   lastAnsweredAt = Number.NEGATIVE_INFINITY
   lastForcedAt = Number.NEGATIVE_INFINITY
   readonly #identities: Identity[] = []
-  readonly #windows = new Tally<number | undefined>()
-  readonly #methods = new Tally<Membership['renewalMethod']>()
-  readonly #timeouts = new Tally<number>()
-  readonly #verifications = new Tally<number>()
 
   constructor(id: string, gatewayUrl: string, appKey: Sensitive, jitterShare: number) {
     this.id = id
@@ -130,14 +133,11 @@ export class Application {
     if (membership.renewRequest !== undefined && membership.renewRequest !== takenRequest) {
       identity.pending.add(key)
     }
-    this.#windows.add(membership.renewBeforeMs)
-    this.#methods.add(membership.renewalMethod)
-    this.#timeouts.add(membership.timeoutMs)
-    if (membership.verifyEveryMs !== undefined) this.#verifications.add(membership.verifyEveryMs)
-    if (membership.recorded !== undefined) {
-      const { expiresAtWall, issuedAtWall } = membership.recorded
-      this.longestExpireMs = Math.max(this.longestExpireMs, expiresAtWall - issuedAtWall)
-    }
+    const { methods, renewBeforeMs, timeoutsMs, verifyEveryMs } = identity.wishes
+    renewBeforeMs.add(membership.renewBeforeMs)
+    methods.add(membership.renewalMethod)
+    timeoutsMs.add(membership.timeoutMs)
+    if (membership.verifyEveryMs !== undefined) verifyEveryMs.add(membership.verifyEveryMs)
     this.#dropUnusedIdentities()
     return member
   }
@@ -153,6 +153,7 @@ export class Application {
    */
   takeOver({ identity }: Member, { token, expiresAt, fingerprint, expiresAtWall, issuedAtWall }: FoundToken): void {
     if (identity.provenFor !== undefined) return
+    this.noteLifetime({ expiresAtWall, issuedAtWall })
     const lifetimeMs = this.longestExpireMs
     this.token ??= { token, fingerprint, expiresAt, expiresAtWall, issuedAtWall, lifetimeMs }
     if (this.token.fingerprint === fingerprint) identity.provenFor = fingerprint
@@ -163,24 +164,52 @@ export class Application {
     return this.token !== undefined && identity.provenFor === this.token.fingerprint
   }
 
-  /** Get where every member wants it; else refresh, where the gateway has it. */
-  method(hasGatewayRefresh: boolean): RenewalMethod {
-    if (this.#methods.has('Refresh')) return 'Refresh'
-    return this.#methods.has('Auto') && hasGatewayRefresh ? 'Refresh' : 'Get'
+  /** A token of this application was recorded with such a life. */
+  noteLifetime({ expiresAtWall, issuedAtWall }: Pick<RecordedToken, 'expiresAtWall' | 'issuedAtWall'>): void {
+    this.longestExpireMs = Math.max(this.longestExpireMs, expiresAtWall - issuedAtWall)
   }
 
-  /** The time allowed for a call: the longest that any member gives. */
-  timeoutMs(): number {
-    return Math.max(...this.#timeouts.values())
+  /** Members who may have the present token. */
+  *provenMembers(): Generator<ObjectKey> {
+    for (const identity of this.#identities) if (this.isProven(identity)) yield* identity.members
+  }
+
+  /**
+   * Get where the gateway has no refresh, or every member wants it.
+   * @param identity whose attempt it is
+   */
+  method(hasGatewayRefresh: boolean, identity?: Identity): RenewalMethod {
+    if (!hasGatewayRefresh) return 'Get'
+    const isGetOnly = this.#influential(identity).every(({ wishes: { methods } }) => {
+      return !methods.has('Refresh') && !methods.has('Auto')
+    })
+    return isGetOnly ? 'Get' : 'Refresh'
+  }
+
+  /** The time allowed for a call of this identity: the longest that any of its members gives. */
+  timeoutMs({ wishes }: Identity): number {
+    return Math.max(...wishes.timeoutsMs.values())
+  }
+
+  /** The longest time that a call may take. */
+  longestTimeoutMs(): number {
+    return Math.max(0, ...this.#identities.map((identity) => this.timeoutMs(identity)))
   }
 
   /** When a token is renewed: the earliest that any member wants. Steady. */
   renewalAt(token: Pick<HeldToken, 'expiresAt' | 'lifetimeMs'>): number {
     let earliest = Number.POSITIVE_INFINITY
-    for (const window of this.#windows.values()) {
-      earliest = Math.min(earliest, renewalAt(token, window, this.jitterShare))
+    for (const { wishes } of this.#influential()) {
+      for (const window of wishes.renewBeforeMs.values()) {
+        earliest = Math.min(earliest, renewalAt(token, window, this.jitterShare))
+      }
     }
     return earliest
+  }
+
+  /** Whether a renewal that this identity's members ask for may be made now. */
+  isForced({ pending }: Identity, now: number): boolean {
+    return pending.size > 0 && now >= this.lastForcedAt + forcedIntervalMs
   }
 
   /** Notes that an attempt begins: it is what the members of this identity that want a renewal have asked for. */
@@ -200,6 +229,13 @@ export class Application {
     }
   }
 
+  /** An outage is over: what waits out a failure that heals by itself need not wait any longer. */
+  retryNow(): void {
+    for (const identity of this.#identities) {
+      if (identity.failure?.class === 'retry') identity.retryAt = Number.NEGATIVE_INFINITY
+    }
+  }
+
   /** The attempt that is due next. Undefined: there is nobody to make one for. */
   nextDue(method: RenewalMethod): Due | undefined {
     let next: Due | undefined
@@ -211,7 +247,12 @@ export class Application {
   }
 
   #dueAt(identity: Identity, method: RenewalMethod): number {
-    if (identity.pending.size > 0) return this.lastForcedAt + forcedIntervalMs
+    const regularAt = this.#regularlyDueAt(identity, method)
+    // What is asked for never puts off what is due without it.
+    return identity.pending.size === 0 ? regularAt : Math.min(regularAt, this.lastForcedAt + forcedIntervalMs)
+  }
+
+  #regularlyDueAt(identity: Identity, method: RenewalMethod): number {
     const { token } = this
     if (token === undefined || !this.isProven(identity)) {
       // With a gateway that answers each get with another token, no identity stays proven.
@@ -222,9 +263,18 @@ export class Application {
     return Math.max(Math.min(dueAt, this.#verificationAt()), identity.retryAt, this.lastAttemptAt + spacingMs)
   }
 
+  /**
+   * Whose wishes count: of those who proved their appSecret, and of who is about to; so that who knows an appKey only can
+   * neither draw renewals forward nor have the gateway asked. Before the first proof, everybody's.
+   */
+  #influential(trying?: Identity): readonly Identity[] {
+    const some = this.#identities.filter((identity) => identity === trying || this.isProven(identity))
+    return some.length === 0 ? this.#identities : some
+  }
+
   /** When the gateway is to be asked whether the token is still the present one: as often as any member wants. */
   #verificationAt(): number {
-    const everyMs = Math.min(...this.#verifications.values())
+    const everyMs = Math.min(...this.#influential().flatMap(({ wishes }) => [...wishes.verifyEveryMs.values()]))
     if (everyMs === Number.POSITIVE_INFINITY) return everyMs
     return this.lastAnsweredAt + Math.max(shortestVerifyMs, everyMs * (1 - 0.05 * this.jitterShare))
   }
@@ -237,6 +287,12 @@ export class Application {
       ca,
       members: new Set(),
       pending: new Set(),
+      wishes: {
+        renewBeforeMs: new Tally(),
+        methods: new Tally(),
+        timeoutsMs: new Tally(),
+        verifyEveryMs: new Tally(),
+      },
       provenFor: undefined,
       failures: 0,
       failure: undefined,
@@ -251,12 +307,14 @@ export class Application {
     const member = this.members.get(key)
     if (member === undefined) return
     this.members.delete(key)
-    member.identity.members.delete(key)
-    member.identity.pending.delete(key)
-    this.#windows.remove(member.membership.renewBeforeMs)
-    this.#methods.remove(member.membership.renewalMethod)
-    this.#timeouts.remove(member.membership.timeoutMs)
-    if (member.membership.verifyEveryMs !== undefined) this.#verifications.remove(member.membership.verifyEveryMs)
+    const { identity, membership } = member
+    identity.members.delete(key)
+    identity.pending.delete(key)
+    const { methods, renewBeforeMs, timeoutsMs, verifyEveryMs } = identity.wishes
+    renewBeforeMs.remove(membership.renewBeforeMs)
+    methods.remove(membership.renewalMethod)
+    timeoutsMs.remove(membership.timeoutMs)
+    if (membership.verifyEveryMs !== undefined) verifyEveryMs.remove(membership.verifyEveryMs)
   }
 
   #dropUnusedIdentities(): void {

@@ -6,9 +6,9 @@ import type { Sensitive } from '../lib/sensitive.ts'
 import type { Log } from '../telemetry/logger.ts'
 import { Application, type FoundToken, type Membership } from './application.ts'
 import type { RenewalMethod } from './attempt.ts'
-import { Circuit } from './circuit.ts'
-import { type GatewayMemory, Renewer, type RenewerOptions } from './renewer.ts'
-import { type HeldToken, isClamped, jitterShareOf } from './schedule.ts'
+import { Gate } from './gate.ts'
+import { callLimit, type GatewayMemory, hasRefresh, Renewer, type RenewerOptions } from './renewer.ts'
+import { type HeldToken, isClamped, jitterShareOf, priorityOf } from './schedule.ts'
 import type { Failure, Operation } from './token-client.ts'
 
 /** What a member sees of its application. */
@@ -48,16 +48,19 @@ interface Gateway {
   readonly url: string
   readonly queue: WorkQueue<string>
   readonly memory: GatewayMemory
-  readonly circuit: Circuit
+  readonly gate: Gate
   readonly applications: Map<string, Application>
 }
 
-/** Without a valid token before those that have one. */
-const priorities = { noToken: 1, renewal: 0 }
+/** An attempt may take its calls' timeouts, which users choose, and this: for its turn at the gate, and for gathering. */
+const attemptSlackMs = 4 * 60_000
+/** Timers fire within milliseconds. */
+const lostTimerMs = 60_000
 
 /**
- * All applications, and their attempts: each gateway has a queue of its own, so that one which hangs holds up nobody
- * else's.
+ * All applications, and their attempts: each gateway has a queue of its own, with a limit of attempts at a time, and a
+ * gate before it, so that one which hangs or is down holds up nobody else's. Who has no valid token comes first, then
+ * who has the nearest deadline.
  */
 export class Applications {
   readonly #options: ApplicationsOptions
@@ -103,6 +106,7 @@ export class Applications {
     application.leave(key)
     if (application.members.size > 0) return
     const gateway = this.#gateways.get(application.gatewayUrl)
+    gateway?.gate.forget(application)
     this.#byId.delete(application.id)
     gateway?.applications.delete(application.appKey.reveal())
     if (gateway?.applications.size === 0) {
@@ -121,10 +125,21 @@ export class Applications {
     return this.#byMember.has(key)
   }
 
+  /** Whether the next attempt for a member's application is queued, or held by a gate that moves; true of no member. */
+  isQueued(key: ObjectKey): boolean {
+    const application = this.#byMember.get(key)
+    const gateway = application === undefined ? undefined : this.#gateways.get(application.gatewayUrl)
+    if (application === undefined || gateway === undefined) return true
+    const { gate, queue } = gateway
+    if (!gate.isHolding(application)) return queue.has(application.id)
+    if (gate.probing !== undefined) return queue.has(gate.probing.id)
+    return gate.nextProbeAt !== undefined && this.#options.clock.now() - gate.nextProbeAt < lostTimerMs
+  }
+
   /** The gateways in use; several may have one host. */
   gateways(): { host: string; isCircuitOpen: boolean }[] {
-    return [...this.#gateways.values()].map(({ circuit, url }) => {
-      return { host: new URL(url).host, isCircuitOpen: circuit.isOpen }
+    return [...this.#gateways.values()].map(({ gate, url }) => {
+      return { host: new URL(url).host, isCircuitOpen: gate.isOpen }
     })
   }
 
@@ -134,6 +149,7 @@ export class Applications {
 
   /** Stops all attempts; those under way are given `drainMs`. */
   async shutDown(drainMs: number): Promise<void> {
+    for (const { gate } of this.#gateways.values()) gate.shutDown()
     await Promise.all(this.queues().map((queue) => queue.shutDown({ drainMs })))
   }
 
@@ -147,12 +163,17 @@ export class Applications {
       clock,
       random,
       ...(queueObserver === undefined ? {} : { observer: queueObserver }),
+      handlingLimitMs: (id) => attemptSlackMs + callLimit * (this.#byId.get(id)?.longestTimeoutMs() ?? 0),
       onError: (application, error) => {
         log.error({ application, err: error }, 'attempt ended unexpectedly')
       },
     })
-    const memory: GatewayMemory = { refreshMissingUntil: Number.NEGATIVE_INFINITY }
-    const gateway: Gateway = { url, queue, applications, memory, circuit: new Circuit() }
+    const memory: GatewayMemory = { refreshMissingAt: undefined, isRefreshRetried: false }
+    const gate = new Gate({
+      clock,
+      release: (application) => this.#schedule(gateway, application),
+    })
+    const gateway: Gateway = { url, queue, applications, memory, gate }
     this.#gateways.set(url, gateway)
     queue.run(gatewayMaxConcurrency, (id, signal) => this.#work(gateway, id, signal))
     return gateway
@@ -171,41 +192,60 @@ export class Applications {
   async #work(gateway: Gateway, id: string, signal: AbortSignal): Promise<void> {
     const application = this.#byId.get(id)
     if (application === undefined) return
-    const { clock, onAttempt, onChange } = this.#options
-    const due = application.nextDue(this.#methodOf(gateway, application))
-    if (due === undefined) return
-    if (due.at <= clock.now()) {
-      const waitMs = gateway.circuit.admit(clock.now())
-      if (waitMs > 0) {
-        gateway.queue.addAfter(id, waitMs, { priority: this.#priorityOf(application) })
-        return
-      }
-      const report = await this.#renewer.attempt(application, due.identity, gateway.memory, signal)
-      gateway.circuit.report(report.failure?.reason !== 'GatewayUnreachable' || signal.aborted)
-      if (report.failure !== undefined) onAttempt(due.identity.members, report.method, 'error')
-      else if (report.hasNewToken) onAttempt(application.members.keys(), report.method, 'success')
-      onChange(due.identity.members, false)
+    if (this.#isDue(gateway, application)) {
+      if (!(await gateway.gate.pass(application, signal))) this.#tellWaiting(gateway, application)
+      else if (!signal.aborted) await this.#attempt(gateway, application, signal)
+    } else {
+      gateway.gate.withdraw(application)
     }
     if (!signal.aborted) this.#schedule(gateway, application)
   }
 
-  #schedule(gateway: Gateway, application: Application): void {
-    const { clock } = this.#options
+  #isDue(gateway: Gateway, application: Application): boolean {
     const due = application.nextDue(this.#methodOf(gateway, application))
-    if (due === undefined) return
-    const now = clock.now()
-    const priority = this.#priorityOf(application)
-    if (due.at <= now) gateway.queue.add(application.id, { priority })
-    else gateway.queue.addAfter(application.id, due.at - now, { priority })
+    return due !== undefined && due.at <= this.#options.clock.now()
   }
 
-  #priorityOf({ token }: Application): number {
-    const hasToken = token !== undefined && token.expiresAt > this.#options.clock.now()
-    return hasToken ? priorities.renewal : priorities.noToken
+  async #attempt(gateway: Gateway, application: Application, signal: AbortSignal): Promise<void> {
+    const { clock, onAttempt, onChange } = this.#options
+    // Asked again: while it waited for its turn, much may have changed.
+    const due = application.nextDue(this.#methodOf(gateway, application))
+    if (due === undefined || due.at > clock.now()) return
+    const report = await this.#renewer.attempt(application, due.identity, gateway.memory, signal)
+    if (!signal.aborted) gateway.gate.report(application, report.gatewayFailure, gateway.applications.size)
+    // A get may bring a new token, and the refresh after it fail.
+    if (report.hasNewToken) onAttempt(application.provenMembers(), application.lastRenewal?.method ?? 'get', 'success')
+    if (report.failure !== undefined) onAttempt(due.identity.members, report.method, 'error')
+    onChange(due.identity.members, false)
+  }
+
+  /** A renewal that cannot even be tried fails as well, for its members; but it is no attempt, and is not counted. */
+  #tellWaiting(gateway: Gateway, application: Application): void {
+    const { failure } = gateway.gate
+    const due = application.nextDue(this.#methodOf(gateway, application))
+    if (due === undefined || due.identity.failure !== undefined || failure === undefined) return
+    const { message, reason } = failure
+    due.identity.failure = { class: 'retry', reason, message: `waiting for a gateway that fails for all: ${message}` }
+    this.#options.onChange(due.identity.members, false)
+  }
+
+  /** @returns whether it is due now */
+  #schedule(gateway: Gateway, application: Application): boolean {
+    if (gateway.gate.isHolding(application)) return false
+    const due = application.nextDue(this.#methodOf(gateway, application))
+    if (due === undefined) return false
+    const { token } = application
+    const now = this.#options.clock.now()
+    const dueAt = Math.max(now, due.at)
+    const lifeLeftMs = token !== undefined && application.isProven(due.identity) ? token.expiresAt - dueAt : 0
+    const priority = priorityOf(lifeLeftMs)
+    if (dueAt === now) gateway.queue.add(application.id, { priority })
+    else gateway.queue.addAfter(application.id, dueAt - now, { priority })
+    return dueAt === now
   }
 
   #methodOf(gateway: Gateway, application: Application): RenewalMethod {
-    return application.method(this.#options.clock.now() >= gateway.memory.refreshMissingUntil)
+    return application.method(hasRefresh(gateway.memory))
   }
 
   #viewOf(gateway: Gateway, application: Application, key: ObjectKey): ApplicationView {
@@ -214,6 +254,7 @@ export class Applications {
     const { identity, membership } = member
     const method = this.#methodOf(gateway, application)
     const token = application.isProven(identity) ? application.token : undefined
+    const isRefreshMissing = gateway.memory.refreshMissingAt !== undefined
     return {
       token,
       renewalAtWall:
@@ -221,9 +262,9 @@ export class Applications {
           ? undefined
           : wallOf(token, method === 'Get' ? token.expiresAt : application.renewalAt(token)),
       method,
-      isRefreshMissing: this.#options.clock.now() < gateway.memory.refreshMissingUntil,
+      isRefreshMissing,
       isClamped: token !== undefined && isClamped(token.lifetimeMs, membership.renewBeforeMs),
-      failure: identity.failure,
+      failure: identity.failure ?? (isRefreshMissing ? refreshRequired(gateway.url, membership) : undefined),
       failures: identity.failures,
       lastRenewal: token === undefined ? undefined : application.lastRenewal,
       handledRequest: member.handledRequest,
@@ -235,4 +276,11 @@ export class Applications {
 /** A steady moment by the wall clock, in whole seconds, counted from the token's published expiry: so it never drifts. */
 function wallOf(token: HeldToken, at: number): number {
   return Math.floor((token.expiresAtWall - (token.expiresAt - at)) / 1000) * 1000
+}
+
+/** A member that wants a refresh and nothing else is told so; its token is renewed by get all the same. */
+function refreshRequired(gatewayUrl: string, { renewalMethod }: Membership): Failure | undefined {
+  if (renewalMethod !== 'Refresh') return undefined
+  const message = `${gatewayUrl} has no refresh (HTTP 404), and spec.renewalMethod is Refresh: set it to Auto or Get`
+  return { class: 'userMustAct', reason: 'RefreshNotSupported', message }
 }

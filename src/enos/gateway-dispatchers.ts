@@ -67,15 +67,22 @@ function createDispatcher(ca: string | undefined, { httpProxy, httpsProxy, noPro
     httpProxy: httpProxy ?? '',
     httpsProxy: httpsProxy ?? '',
     noProxy: noProxy ?? '',
-  })
+  }).compose(refuseLinkLocal)
+}
+
+/** A proxy connects in our place, so the address is looked at before it is told. What names mean is for it to know. */
+function refuseLinkLocal(dispatch: Dispatcher['dispatch']): Dispatcher['dispatch'] {
+  return (options, handler) => {
+    if (isLinkLocalHost(new URL(String(options.origin)).hostname)) throw new LinkLocalError()
+    return dispatch(options, handler)
+  }
 }
 
 /** Connects, but not to a link-local address: by its name in the URL, or as DNS answers. */
 function guardedConnector(tls: { readonly ca?: string[] }): buildConnector.connector {
   const connect = buildConnector({ ...tls, allowH2: false, timeout: connectTimeoutMs, lookup: guardedLookup })
   return (options, callback) => {
-    const address = options.hostname.replace(/^\[|\]$/g, '')
-    if (isIP(address) > 0 && isLinkLocal(address)) callback(new LinkLocalError(), null)
+    if (isLinkLocalHost(options.hostname)) callback(new LinkLocalError(), null)
     else connect(options, callback)
   }
 }
@@ -92,6 +99,11 @@ function guardedLookup(
     else if (options.all === true) callback(null, addresses)
     else callback(null, addresses[0]?.address ?? '', addresses[0]?.family)
   })
+}
+
+function isLinkLocalHost(hostname: string): boolean {
+  const address = hostname.replace(/^\[|\]$/g, '')
+  return isIP(address) > 0 && isLinkLocal(address)
 }
 
 function isLinkLocal(address: string): boolean {

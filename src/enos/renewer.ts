@@ -2,21 +2,30 @@ import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import type { Log } from '../telemetry/logger.ts'
 import type { Application, Identity } from './application.ts'
-import { type Attempt, nextCall, type RenewalMethod } from './attempt.ts'
+import { type Attempt, nextCall } from './attempt.ts'
 import { callTimeoutMs, type HeldToken, retryDelayMs } from './schedule.ts'
 import { fingerprintOf } from './signature.ts'
 import type { CallResult, Failure, Operation, TokenClient } from './token-client.ts'
 
 /** What is remembered of a gateway across its applications. */
 export interface GatewayMemory {
-  /** The gateway answered 404 to a refresh; until this moment (steady) it is not asked again. */
-  refreshMissingUntil: number
+  /** When it last answered 404 to a refresh, steady; undefined: it did not, or has refreshed since. */
+  refreshMissingAt: number | undefined
+  /** It may have got a refresh since: the next renewal tries one. */
+  isRefreshRetried: boolean
+}
+
+/** Whether tokens of this gateway are to be refreshed. */
+export function hasRefresh({ isRefreshRetried, refreshMissingAt }: GatewayMemory): boolean {
+  return refreshMissingAt === undefined || isRefreshRetried
 }
 
 export interface AttemptReport {
   /** The last call of the attempt. */
   readonly method: Operation
   readonly failure: Failure | undefined
+  /** The same, where it may be the gateway's and not the application's: no answer, or one that heals by itself. */
+  readonly gatewayFailure: Failure | undefined
   /** The application has another token than before, or the same with another expiry. */
   readonly hasNewToken: boolean
 }
@@ -35,10 +44,13 @@ export interface RenewerOptions {
   readonly onToken: (application: Application) => void
 }
 
-/** A gateway may get a refresh by an upgrade: it is tried again after this time. */
-const refreshMissingMs = 60 * 60 * 1000
+/**
+ * A 404 may be an ingress's in the middle of an upgrade: a refresh is tried again, but at most this often, and only with
+ * a new token, so that no token's schedule changes in the middle of its life.
+ */
+const refreshRetryMs = 60 * 60 * 1000
 /** Get, refresh, get again, refresh, get: no attempt needs more calls. */
-const callLimit = 5
+export const callLimit = 5
 /** `expire` is in whole seconds: two answers for one token may differ by this without meaning anything. */
 const expiryToleranceMs = 2000
 
@@ -58,9 +70,9 @@ export class Renewer {
   ): Promise<AttemptReport> {
     const { clock, gatherHolders } = this.#options
     const { token: before, lastRenewal } = application
-    const isForced = identity.pending.size > 0
+    const isForced = application.isForced(identity, clock.now())
     let attempt: Attempt = {
-      method: application.method(clock.now() >= gateway.refreshMissingUntil),
+      method: application.method(hasRefresh(gateway), identity),
       isForced,
       heldFingerprint: before?.fingerprint ?? recordedFingerprint(application, identity),
       answered: undefined,
@@ -68,20 +80,26 @@ export class Renewer {
       hasRefreshed: false,
       refusedRefreshes: 0,
     }
-    application.takeRequests(identity)
-    if (isForced) application.lastForcedAt = clock.now()
+    if (isForced) {
+      application.takeRequests(identity)
+      application.lastForcedAt = clock.now()
+    }
 
     let method: Operation = 'get'
     let failure: Failure | undefined
+    let gatewayFailure: Failure | undefined
     for (let calls = 0; calls < callLimit; calls++) {
       const call = nextCall(attempt, clock.now())
-      if (call === 'none') break
+      // Suspended or gone meanwhile: nothing more is sent for it.
+      if (call === 'none' || identity.members.size === 0) break
       const held = call === 'refresh' ? attempt.answered : undefined
       if (held !== undefined) await gatherHolders(application.gatewayUrl, held.fingerprint, signal)
       method = call
       const result = await this.#call(application, identity, held, signal)
       if (result.kind === 'token') {
         const answered = this.#adopt(application, identity, result, call)
+        if (call === 'refresh') gateway.refreshMissingAt = undefined
+        else await this.#afterReplacement(application, attempt.heldFingerprint, answered, gateway, signal)
         attempt = {
           ...attempt,
           answered,
@@ -93,12 +111,12 @@ export class Renewer {
         failure = result.failure
         attempt = { ...attempt, answered: undefined, refusedRefreshes: attempt.refusedRefreshes + 1 }
       } else if (result.kind === 'refreshMissing') {
-        gateway.refreshMissingUntil = clock.now() + refreshMissingMs
-        const fallback: RenewalMethod = application.method(false)
-        if (fallback === 'Refresh') failure = refreshRequired(application.gatewayUrl)
+        gateway.refreshMissingAt = clock.now()
+        gateway.isRefreshRetried = false
         attempt = { ...attempt, method: 'Get' }
       } else {
         failure = result.failure
+        if (failure.class === 'retry') gatewayFailure = failure
         break
       }
     }
@@ -106,7 +124,23 @@ export class Renewer {
     identity.lastAttemptAt = clock.now()
     application.handleRequests(identity)
     this.#settle(application, identity, failure)
-    return { method, failure, hasNewToken: application.lastRenewal !== lastRenewal }
+    return { method, failure, gatewayFailure, hasNewToken: application.lastRenewal !== lastRenewal }
+  }
+
+  /** Where a get answered another token than was held: somebody renewed or revoked it, or it ran out. */
+  async #afterReplacement(
+    { gatewayUrl }: Application,
+    heldFingerprint: string | undefined,
+    { fingerprint }: HeldToken,
+    gateway: GatewayMemory,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (heldFingerprint === undefined || heldFingerprint === fingerprint) return
+    const { clock, gatherHolders } = this.#options
+    const missingForMs = clock.now() - (gateway.refreshMissingAt ?? Number.POSITIVE_INFINITY)
+    if (missingForMs >= refreshRetryMs) gateway.isRefreshRetried = true
+    // Who holds the old one and has not joined since a restart would keep it.
+    await gatherHolders(gatewayUrl, heldFingerprint, signal)
   }
 
   async #call(
@@ -123,7 +157,7 @@ export class Renewer {
         gatewayUrl,
         appKey,
         appSecret: identity.appSecret,
-        timeoutMs: callTimeoutMs(application.timeoutMs(), lifeLeftMs),
+        timeoutMs: callTimeoutMs(application.timeoutMs(identity), lifeLeftMs),
         ...(identity.ca === undefined ? {} : { ca: identity.ca }),
         ...(refresh === undefined ? {} : { refresh: refresh.token }),
       },
@@ -151,6 +185,7 @@ export class Renewer {
 
     const wallOffset = clock.wall() - clock.now()
     const recorded = isSame ? held : recordOf(application, identity, fingerprint)
+    if (recorded !== undefined) application.noteLifetime(recorded)
     const expiresAtWall = wholeSeconds(expiresAt + wallOffset)
     const isAsRecorded = recorded !== undefined && Math.abs(recorded.expiresAtWall - expiresAtWall) <= expiryToleranceMs
     const adopted: HeldToken = {
@@ -224,18 +259,10 @@ function recordOf(application: Application, { members }: Identity, fingerprint: 
   return undefined
 }
 
-function recordedFingerprint(application: Application, { pending }: Identity): string | undefined {
-  for (const key of pending) {
+function recordedFingerprint(application: Application, { members }: Identity): string | undefined {
+  for (const key of members) {
     const recorded = application.members.get(key)?.membership.recorded
     if (recorded !== undefined) return recorded.fingerprint
   }
   return undefined
-}
-
-function refreshRequired(gatewayUrl: string): Failure {
-  return {
-    class: 'userMustAct',
-    reason: 'RefreshNotSupported',
-    message: `${gatewayUrl} has no refresh (HTTP 404), and spec.renewalMethod is Refresh: set it to Auto or Get`,
-  }
 }

@@ -1,8 +1,9 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import type { TokenClientObserver } from '../enos/token-client.ts'
 
-/** What is known of a gateway at a scrape. */
+/** What is known of a gateway at a scrape. Gateways with other base paths share a host. */
 export interface GatewaySample {
+  /** With the port, where it is not the scheme's. */
   readonly host: string
   readonly isCircuitOpen: boolean
 }
@@ -61,12 +62,15 @@ export class GatewayMetrics implements TokenClientObserver {
   /** Drops the series of gateways that are not in use, and notes the circuits of those that are. */
   async update(gateways: Iterable<GatewaySample>): Promise<void> {
     const inUse = new Set<string>()
-    this.#circuits.reset()
+    const circuits = new Map<string, boolean>()
     for (const { host, isCircuitOpen } of gateways) {
       inUse.add(host)
       const label = this.#labelOf(host)
-      if (label !== other || isCircuitOpen) this.#circuits.set({ host: label }, isCircuitOpen ? 1 : 0)
+      // One that is open shows, whoever shares its label.
+      circuits.set(label, isCircuitOpen || circuits.get(label) === true)
     }
+    this.#circuits.reset()
+    for (const [host, isOpen] of circuits) this.#circuits.set({ host }, isOpen ? 1 : 0)
     const gone = [...this.#hosts].filter((host) => !inUse.has(host))
     if (gone.length === 0) return
     const [requests, durations] = [await this.#requests.get(), await this.#durations.get()]

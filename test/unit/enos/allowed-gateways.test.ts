@@ -20,6 +20,11 @@ describe('isGatewayAllowed', () => {
     ['10.0.0.1', 'http://10.0.0.1:8080'],
     ['[::1]', 'https://[::1]:8443'],
     ['[::1]:8443', 'https://[::1]:8443'],
+    ['[0:0:0:0:0:0:0:1]', 'https://[::1]'],
+    ['[::1]', 'https://[0:0:0:0:0:0:0:1]'],
+    ['[2001:DB8::0:1]:8443', 'https://[2001:db8::1]:8443'],
+    ['[::ffff:10.0.0.1]', 'https://[::ffff:a00:1]'],
+    ['apim.example.com:0443', 'https://apim.example.com'],
   ])('%s allows %s', (pattern, url) => {
     expect(isGatewayAllowed([pattern], url)).toBe(true)
     expect(isGatewayAllowed(['other.example', pattern], url)).toBe(true)
@@ -38,6 +43,8 @@ describe('isGatewayAllowed', () => {
     ['*.example.com:443', 'https://apim.example.com:8443'],
     ['[::1]:8443', 'https://[::1]'],
     ['*.com', 'https://evil.example/.com'],
+    ['[::1]', 'https://[::2]'],
+    ['[::1]:443', 'https://[::1]:8443'],
   ])('%s does not allow %s', (pattern, url) => {
     expect(isGatewayAllowed([pattern], url)).toBe(false)
   })
@@ -51,10 +58,29 @@ describe('isGatewayPattern', () => {
     },
   )
 
-  it.each(['', '*', '*.', 'a.*.b', 'https://a', 'a/b', 'a:', 'a:x', 'a b', '-a', 'a-', '.a', 'a@b', 'a:1:2', '::1'])(
-    'does not take "%s"',
-    (text) => {
-      expect(isGatewayPattern(text)).toBe(false)
-    },
-  )
+  it.each([
+    '',
+    '*',
+    '*.',
+    'a.*.b',
+    'https://a',
+    'a/b',
+    'a:',
+    'a:x',
+    'a b',
+    '-a',
+    'a-',
+    '.a',
+    'a@b',
+    'a:1:2',
+    '::1',
+    '[::::]',
+    '[1]',
+    '*.[::1]',
+    '1.2.3.4.5',
+    'a:0',
+    'a:65536',
+  ])('does not take "%s"', (text) => {
+    expect(isGatewayPattern(text)).toBe(false)
+  })
 })

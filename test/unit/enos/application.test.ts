@@ -163,29 +163,60 @@ describe('method and timeout', () => {
     [['Auto'], true, 'Refresh'],
     [['Auto'], false, 'Get'],
     [['Get'], true, 'Get'],
-    [['Refresh'], false, 'Refresh'],
+    [['Refresh'], false, 'Get'],
     [['Get', 'Auto'], true, 'Refresh'],
     [['Get', 'Auto'], false, 'Get'],
-    [['Get', 'Refresh'], false, 'Refresh'],
+    [['Get', 'Refresh'], false, 'Get'],
   ] as const)('members that want %s, on a gateway with refresh (%s), have %s', (wanted, hasRefresh, method) => {
     wanted.forEach((renewalMethod, at) => application.join(`ns/${at}`, membership({ renewalMethod })))
     expect(application.method(hasRefresh)).toBe(method)
   })
 
   it('allows a call as long as the most patient member', () => {
-    application.join('ns/a', membership({ timeoutMs: 1000 }))
+    const { identity } = application.join('ns/a', membership({ timeoutMs: 1000 }))
     application.join('ns/b', membership({ timeoutMs: 20_000 }))
-    expect(application.timeoutMs()).toBe(20_000)
+    expect(application.timeoutMs(identity)).toBe(20_000)
     application.leave('ns/b')
-    expect(application.timeoutMs()).toBe(1000)
+    expect(application.timeoutMs(identity)).toBe(1000)
+  })
+})
+
+describe('a resource that has not proved its appSecret', () => {
+  const stranger = { appSecret: new Sensitive('guessed') }
+
+  it('draws no renewal forward, and has nothing verified', () => {
+    hold(application.join('ns/a', membership({ renewBeforeMs: 10 * minuteMs, verifyEveryMs: undefined })))
+    const wishes = { renewBeforeMs: 30 * minuteMs, verifyEveryMs: 10_000 }
+    const { identity } = application.join('ns/stranger', membership({ ...stranger, ...wishes }))
+    identity.retryAt = now + 10 * hourMs
+    expect(application.renewalAt(heldToken())).toBe(now + 50 * minuteMs)
+    expect(application.nextDue('Refresh')?.at).toBe(now + 50 * minuteMs)
+  })
+
+  it('changes neither the method nor the time allowed for a call of others', () => {
+    const honest = application.join('ns/a', membership({ renewalMethod: 'Get', timeoutMs: 1000 }))
+    hold(honest)
+    application.join('ns/stranger', membership({ ...stranger, renewalMethod: 'Refresh', timeoutMs: 300_000 }))
+    expect(application.method(true)).toBe('Get')
+    expect(application.timeoutMs(honest.identity)).toBe(1000)
+  })
+
+  it('has its own wishes in its own attempt', () => {
+    hold(application.join('ns/a', membership({ renewalMethod: 'Get' })))
+    const { identity } = application.join('ns/b', membership({ ca: 'another', renewalMethod: 'Refresh' }))
+    expect(application.method(true, identity)).toBe('Refresh')
   })
 })
 
 describe('the lifetime', () => {
-  it('is what members recorded, before anything was asked', () => {
-    application.join('ns/a', membership({ recorded: recorded() }))
-    application.join('ns/b', membership())
+  it('is that of the token which is taken over', () => {
+    application.takeOver(application.join('ns/a', membership({ recorded: recorded() })), found())
     expect(application.longestExpireMs).toBe(2 * hourMs)
+  })
+
+  it('is not what a member recorded of another token: it may be another application’s', () => {
+    application.join('ns/a', membership({ recorded: recorded() }))
+    expect(application.longestExpireMs).toBe(0)
   })
 })
 
@@ -232,6 +263,16 @@ describe('a renewal that is asked for', () => {
     const member = application.join('ns/a', membership({ renewRequest: '1' }))
     hold(member)
     expect(application.nextDue('Refresh')?.at).toBe(Number.NEGATIVE_INFINITY)
+  })
+
+  it('puts nothing off: neither a renewal that is due meanwhile, nor a first token', () => {
+    const member = application.join('ns/a', membership({ renewRequest: 'now' }))
+    application.lastForcedAt = now
+    expect(application.nextDue('Refresh')?.at).toBe(Number.NEGATIVE_INFINITY)
+    hold(member, heldToken({ expiresAt: now + 4000, lifetimeMs: 4000 }))
+    expect(application.nextDue('Refresh')?.at).toBe(now + 2000)
+    expect(application.isForced(member.identity, now + 2000)).toBe(false)
+    expect(application.isForced(member.identity, now + 10_000)).toBe(true)
   })
 
   it('coalesces with others of the application: one in 10 s', () => {

@@ -21,7 +21,7 @@ beforeEach(() => {
   clock = new FakeClock(now)
   application = new Application('application-1', gatewayUrl, new Sensitive(marker.appKey), 0)
   identity = application.join('ns/a', membership()).identity
-  memory = { refreshMissingUntil: Number.NEGATIVE_INFINITY }
+  memory = { refreshMissingAt: undefined, isRefreshRetried: false }
   gathered = []
   tokens = []
 })
@@ -152,26 +152,67 @@ describe('an attempt', () => {
     expect(application.token?.token.reveal()).toBe('first')
   })
 
-  it('falls back to method Get where refresh is HTTP 404, and remembers it of the gateway for an hour', async () => {
+  it('falls back to method Get where refresh is HTTP 404, and remembers it of the gateway', async () => {
     const { client } = serviceClient({ hasRefresh: false })
     await attempt(client)
     await clock.advance(96 * minuteMs)
     const report = await attempt(client)
     expect(client.operations).toEqual(['get', 'get', 'refresh'])
     expect(report.failure).toBeUndefined()
-    expect(memory.refreshMissingUntil).toBe(clock.now() + hourMs)
+    expect(memory).toEqual({ refreshMissingAt: clock.now(), isRefreshRetried: false })
     await clock.advance(1000)
     await attempt(client)
     expect(client.operations).toEqual(['get', 'get', 'refresh', 'get'])
   })
 
-  it('fails where refresh is HTTP 404 and a member insists on it', async () => {
-    identity = application.join('ns/a', membership({ renewalMethod: 'Refresh' })).identity
-    const { client } = serviceClient({ hasRefresh: false, lifetimeSeconds: 60 })
+  it('tries a refresh again with a new token, an hour after a 404 at the soonest', async () => {
+    const { client } = serviceClient({ hasRefresh: false })
+    await attempt(client)
+    await clock.advance(96 * minuteMs)
+    await attempt(client)
+    await clock.advance(24 * minuteMs)
+    await attempt(client)
+    expect(memory.isRefreshRetried).toBe(false)
+    await clock.advance(120 * minuteMs)
+    await attempt(client)
+    expect(memory.isRefreshRetried).toBe(true)
+    await clock.advance(96 * minuteMs)
+    await attempt(client)
+    expect(client.operations.filter((one) => one === 'refresh')).toHaveLength(2)
+    expect(memory).toEqual({ refreshMissingAt: clock.now(), isRefreshRetried: false })
+  })
+
+  it('forgets a 404 when a refresh has worked', async () => {
+    memory = { refreshMissingAt: now, isRefreshRetried: true }
+    const { client } = serviceClient()
+    await attempt(client)
+    await clock.advance(96 * minuteMs)
+    await attempt(client)
+    expect(client.operations).toEqual(['get', 'get', 'refresh'])
+    expect(memory.refreshMissingAt).toBeUndefined()
+  })
+
+  it('sends nothing more once nobody is left to make it for', async () => {
+    const { client } = serviceClient({ lifetimeSeconds: 60 })
     await attempt(client)
     await clock.advance(40_000)
-    const report = await attempt(client)
-    expect(report.failure).toMatchObject({ class: 'userMustAct', reason: 'RefreshNotSupported' })
+    const { answer } = client
+    client.answer = (operation, request) => {
+      application.leave('ns/a')
+      return answer(operation, request)
+    }
+    await attempt(client)
+    expect(client.operations).toEqual(['get', 'get'])
+  })
+
+  it('has all who hold a token gathered when get answers another one in its place', async () => {
+    const { client, service } = serviceClient()
+    await attempt(client)
+    const before = application.token?.fingerprint
+    expect(gathered).toEqual([])
+    service.revoke(marker.appKey)
+    await attempt(client)
+    expect(gathered).toEqual([before])
   })
 
   it('never refreshes with method Get, and takes the new token after expiry', async () => {
@@ -327,7 +368,7 @@ describe('whatever the gateway answers', () => {
         fc.constantFrom(undefined, 'a'),
         async (script, renewalMethod, isForced, held) => {
           clock = new FakeClock(now)
-          memory = { refreshMissingUntil: Number.NEGATIVE_INFINITY }
+          memory = { refreshMissingAt: undefined, isRefreshRetried: false }
           application = new Application('application-1', gatewayUrl, new Sensitive(marker.appKey), 0)
           application.longestExpireMs = 7_200_000
           if (held !== undefined) application.token = heldToken({ value: held })

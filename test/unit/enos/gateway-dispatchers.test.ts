@@ -1,0 +1,238 @@
+import { createServer, type RequestListener } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import { type AddressInfo, connect, type Socket } from 'node:net'
+import type { Dispatcher } from 'undici'
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { GatewayDispatchers, type ProxyConfig } from '../../../src/enos/gateway-dispatchers.ts'
+import { selfSigned } from '../../support/certificate.ts'
+
+/** What DNS answers here: addresses by name. */
+const names = vi.hoisted(() => new Map<string, readonly { address: string; family: number }[]>())
+
+vi.mock('node:dns', () => ({
+  lookup: (
+    name: string,
+    _: object,
+    callback: (error: Error | null, addresses: readonly { address: string; family: number }[]) => void,
+  ) => {
+    const addresses = names.get(name)
+    queueMicrotask(() => {
+      if (addresses === undefined) callback(Object.assign(new Error('no such name'), { code: 'ENOTFOUND' }), [])
+      else callback(null, addresses)
+    })
+  },
+}))
+
+const refused = 'LINK_LOCAL_ADDRESS_REFUSED'
+
+beforeEach(() => {
+  names.clear()
+})
+
+function dispatchers(proxy: Partial<ProxyConfig> = {}): GatewayDispatchers {
+  const all = new GatewayDispatchers({
+    proxy: { httpProxy: undefined, httpsProxy: undefined, noProxy: undefined, ...proxy },
+  })
+  onTestFinished(() => all.close())
+  return all
+}
+
+type Listening = ReturnType<typeof createServer> | ReturnType<typeof createTlsServer>
+
+/** @returns its port */
+async function listen(server: Listening): Promise<number> {
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => sockets.add(socket))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return (server.address() as AddressInfo).port
+}
+
+const sayHello: RequestListener = (request, response) => {
+  response.end(`hello ${request.headers.host ?? ''}`)
+}
+
+/** The body of what is answered, or the code of the error. */
+async function ask(dispatcher: Dispatcher, origin: string): Promise<string> {
+  try {
+    const { body } = await dispatcher.request({ origin, path: '/', method: 'GET' })
+    return await body.text()
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? String(error.code) : String(error)
+  }
+}
+
+describe('link-local addresses', () => {
+  it.each([
+    'http://169.254.169.254',
+    'http://169.254.0.1:8080',
+    'http://2852039166',
+    'http://0xa9fea9fe',
+    'http://[fe80::1]',
+    'http://[febf::1]',
+    'http://[fd00:ec2::254]',
+    'http://[::ffff:169.254.169.254]',
+  ])('%s is refused', async (origin) => {
+    expect(await ask(dispatchers().for(undefined), origin)).toBe(refused)
+  })
+
+  it.each([
+    ['one', [{ address: '169.254.169.254', family: 4 }]],
+    [
+      'one among others',
+      [
+        { address: '127.0.0.1', family: 4 },
+        { address: 'fe80::1', family: 6 },
+      ],
+    ],
+    ['one in the shape of IPv6', [{ address: '::ffff:169.254.169.254', family: 6 }]],
+  ])('a name that leads to %s is refused', async (_, addresses) => {
+    const port = await listen(createServer(sayHello))
+    names.set('metadata.example', addresses)
+    expect(await ask(dispatchers().for(undefined), `http://metadata.example:${port}`)).toBe(refused)
+  })
+
+  it('other names are looked up and reached', async () => {
+    const port = await listen(createServer(sayHello))
+    names.set('apim.example', [{ address: '127.0.0.1', family: 4 }])
+    expect(await ask(dispatchers().for(undefined), `http://apim.example:${port}`)).toBe(`hello apim.example:${port}`)
+  })
+
+  it('a name that DNS does not know is told as such', async () => {
+    expect(await ask(dispatchers().for(undefined), 'http://unknown.example')).toBe('ENOTFOUND')
+  })
+})
+
+describe('a proxy', () => {
+  /** A proxy that takes every tunnel to the gateway, and notes what it was asked for. */
+  async function proxyTo(gatewayPort: number): Promise<{ readonly url: string; readonly asked: string[] }> {
+    const asked: string[] = []
+    const server = createServer((request, response) => {
+      asked.push(request.url ?? '')
+      response.end('by proxy')
+    })
+    server.on('connect', ({ url = '' }: { url?: string }, socket: Socket) => {
+      asked.push(url)
+      const upstream = connect(gatewayPort, '127.0.0.1', () => {
+        socket.write('HTTP/1.1 200 OK\r\n\r\n')
+        upstream.pipe(socket).pipe(upstream)
+      })
+      onTestFinished(() => void upstream.destroy())
+    })
+    return { url: `http://127.0.0.1:${await listen(server)}`, asked }
+  }
+
+  it('is used for http:// where HTTP_PROXY says so, names being its own affair', async () => {
+    const { asked, url } = await proxyTo(await listen(createServer(sayHello)))
+    const answer = await ask(dispatchers({ httpProxy: url }).for(undefined), 'http://apim.example:8080')
+    expect(answer).toMatch(/^hello apim\.example:8080$|^by proxy$/)
+    expect(asked).toHaveLength(1)
+    expect(asked[0]).toContain('apim.example:8080')
+  })
+
+  it('is used for https:// where HTTPS_PROXY says so, and TLS is verified behind it', async () => {
+    const certificate = selfSigned()
+    const { asked, url } = await proxyTo(await listen(createTlsServer(certificate, sayHello)))
+    const all = dispatchers({ httpsProxy: url })
+    expect(await ask(all.for(certificate.cert), 'https://127.0.0.1:8443')).toBe('hello 127.0.0.1:8443')
+    expect(await ask(all.for(undefined), 'https://127.0.0.1:8443')).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
+    expect(asked).toEqual(['127.0.0.1:8443', '127.0.0.1:8443'])
+  })
+
+  it('is not used for the other scheme', async () => {
+    const port = await listen(createServer(sayHello))
+    const { asked, url } = await proxyTo(port)
+    expect(await ask(dispatchers({ httpsProxy: url }).for(undefined), `http://127.0.0.1:${port}`)).toContain('hello')
+    expect(asked).toEqual([])
+  })
+
+  it('is not used where NO_PROXY says so', async () => {
+    const port = await listen(createServer(sayHello))
+    const { asked, url } = await proxyTo(port)
+    const all = dispatchers({ httpProxy: url, noProxy: '127.0.0.1' })
+    expect(await ask(all.for(undefined), `http://127.0.0.1:${port}`)).toContain('hello')
+    expect(asked).toEqual([])
+  })
+
+  it.each([
+    'http://169.254.169.254',
+    'https://169.254.169.254',
+    'https://[fe80::1]:8443',
+    'http://2852039166',
+    'https://[::ffff:a9fe:a9fe]',
+  ])('is not told of %s', async (origin) => {
+    const { asked, url } = await proxyTo(await listen(createServer(sayHello)))
+    expect(await ask(dispatchers({ httpProxy: url, httpsProxy: url }).for(undefined), origin)).toBe(refused)
+    expect(asked).toEqual([])
+  })
+
+  it('a name that NO_PROXY exempts is still looked up with care', async () => {
+    const { asked, url } = await proxyTo(await listen(createServer(sayHello)))
+    names.set('metadata.example', [{ address: '169.254.169.254', family: 4 }])
+    const all = dispatchers({ httpProxy: url, noProxy: 'metadata.example' })
+    expect(await ask(all.for(undefined), 'http://metadata.example')).toBe(refused)
+    expect(asked).toEqual([])
+  })
+})
+
+describe('additional CAs', () => {
+  it('are trusted by their own dispatcher only', async () => {
+    const certificate = selfSigned()
+    const origin = `https://127.0.0.1:${await listen(createTlsServer(certificate, sayHello))}`
+    const all = dispatchers()
+    expect(await ask(all.for(certificate.cert), origin)).toContain('hello')
+    expect(await ask(all.for(undefined), origin)).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
+    expect(await ask(all.for(selfSigned().cert), origin)).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
+  })
+
+  it('have one dispatcher for each set', () => {
+    const all = dispatchers()
+    const { cert } = selfSigned()
+    expect(all.for(cert)).toBe(all.for(cert))
+    expect(all.for(undefined)).toBe(all.for(undefined))
+    expect(all.for(cert)).not.toBe(all.for(undefined))
+  })
+
+  it('beyond a hundred sets, the one used longest ago is given up', async () => {
+    const port = await listen(createServer(sayHello))
+    const all = dispatchers()
+    const first = all.for('set 0')
+    const second = all.for('set 1')
+    for (let at = 2; at < 100; at++) all.for(`set ${at}`)
+    expect(all.for('set 0')).toBe(first)
+    all.for('set 100')
+    expect(all.for('set 0')).toBe(first)
+    expect(all.for('set 1')).not.toBe(second)
+    // Whoever holds it still learns so, and no call hangs.
+    expect(await ask(second, `http://127.0.0.1:${port}`)).toBe('UND_ERR_CLOSED')
+  })
+
+  it('what is given up ends its calls first', async () => {
+    let answer = (): void => undefined
+    const asked = Promise.withResolvers<undefined>()
+    const port = await listen(
+      createServer((_, response) => {
+        answer = () => response.end('late')
+        asked.resolve(undefined)
+      }),
+    )
+    const all = dispatchers()
+    const answered = ask(all.for('set 0'), `http://127.0.0.1:${port}`)
+    await asked.promise
+    for (let at = 1; at <= 100; at++) all.for(`set ${at}`)
+    answer()
+    expect(await answered).toBe('late')
+  })
+})
+
+it('once all are closed, nothing is sent any more', async () => {
+  const port = await listen(createServer(sayHello))
+  const all = dispatchers()
+  const dispatcher = all.for(undefined)
+  expect(await ask(dispatcher, `http://127.0.0.1:${port}`)).toContain('hello')
+  await all.close()
+  expect(await ask(dispatcher, `http://127.0.0.1:${port}`)).toBe('UND_ERR_DESTROYED')
+})
