@@ -17,6 +17,7 @@ import { SystemClock } from './lib/clock.ts'
 import { systemRandom } from './lib/random.ts'
 import { createCaches } from './reconcile/caches.ts'
 import { Executor } from './reconcile/executor.ts'
+import { forgotten } from './reconcile/forgotten.ts'
 import { Reconciler } from './reconcile/reconciler.ts'
 import { samplesOf } from './reconcile/samples.ts'
 import { TargetExecutor } from './reconcile/target-executor.ts'
@@ -24,7 +25,7 @@ import { TargetWriter } from './targets/target-writer.ts'
 import { type BindAddress, type HttpServer, type Routes, startHttpServer } from './telemetry/http-server.ts'
 import { createLogger, type Log } from './telemetry/logger.ts'
 import { Metrics } from './telemetry/metrics.ts'
-import { type ProbeSources, stuckParts } from './telemetry/probes.ts'
+import { probeRoutes } from './telemetry/probes.ts'
 import { version } from './version.ts'
 import { Watches } from './watches.ts'
 
@@ -164,20 +165,32 @@ export async function runOperator(config: RunConfig, signal: AbortSignal): Promi
     queues,
   })
   metrics.setLeading(elector === undefined)
-  const servers = await startServers(config, log, metrics, {
+  /** Who has led never stands by again: it works, or it ends. */
+  let hasLed = false
+  let hasBegun = false
+  const probes = probeRoutes({
+    clock,
+    log,
     hasSynced: () => watches.hasSynced(),
     quietestContactAt: () => watches.quietestContactAt,
-    queues: () => (isLeading() ? queues() : []),
-    now: () => clock.now(),
+    electedAt: () => elector?.lastRoundAt,
+    // Also while it should have begun and has not.
+    isWorking: () => hasLed && (hasBegun || watches.hasSynced()),
+    queues,
+    forgotten: (dueBefore) =>
+      forgotten(caches, (key) => reconciler.isQueued(key) && applications.isQueued(key), dueBefore),
   })
+  const servers = await startServers(config, log, metrics, probes)
 
   const watching = new AbortController()
   const leading = new AbortController()
   function startWorking(): void {
+    hasLed = true
     metrics.setLeading(true)
     const run = (): void => {
       if (watching.signal.aborted) return
       log.info({ credentials: caches.credentials.size }, 'caches are complete; working')
+      hasBegun = true
       reconciler.run(config.maxConcurrentReconciles)
     }
     void watches.synced().then(run)
@@ -217,7 +230,7 @@ async function startServers(
   { healthProbeBindAddress, metricsBindAddress }: RunConfig,
   log: Log,
   metrics: Metrics,
-  probes: ProbeSources,
+  probes: Routes,
 ): Promise<HttpServer[]> {
   const servers: HttpServer[] = []
   const serve = async (what: string, address: BindAddress | undefined, routes: Routes): Promise<void> => {
@@ -229,14 +242,7 @@ async function startServers(
   await serve('metrics', metricsBindAddress, {
     '/metrics': async () => ({ status: 200, ...(await metrics.render()) }),
   })
-  await serve('probes', healthProbeBindAddress, {
-    '/healthz': () => {
-      const stuck = stuckParts(probes)
-      return stuck.length === 0 ? { status: 200, body: 'ok\n' } : { status: 500, body: `${stuck.join('\n')}\n` }
-    },
-    '/readyz': () =>
-      probes.hasSynced() ? { status: 200, body: 'ok\n' } : { status: 503, body: 'caches are not complete yet\n' },
-  })
+  await serve('probes', healthProbeBindAddress, probes)
   return servers
 }
 

@@ -65,9 +65,11 @@ export class LeaderElector {
   /** A write that would make the lease ours was sent; its answer may have been lost. */
   #mayHold = false
   #reported = ''
+  #lastRoundAt: number
 
   constructor(options: LeaderElectorOptions) {
     this.#options = options
+    this.#lastRoundAt = options.clock.now()
     this.#ref = { namespace: options.namespace, name: options.name }
     this.#leaseDurationMs = options.leaseDurationMs ?? 15_000
     this.#renewDeadlineMs = options.renewDeadlineMs ?? 10_000
@@ -82,6 +84,11 @@ export class LeaderElector {
   /** Whether nobody else can lead at this moment. Falls by the clock alone, whatever became of `run`. */
   isLeading(): boolean {
     return this.#renewedAt !== undefined && this.#options.clock.now() - this.#renewedAt < this.#leaseDurationMs
+  }
+
+  /** When the lease was last tried for or renewed, whatever came of it, steady. An elector that is stuck stops moving this on. */
+  get lastRoundAt(): number {
+    return this.#lastRoundAt
   }
 
   /**
@@ -258,6 +265,7 @@ export class LeaderElector {
 
   /** Resolves to false when the signal aborted. */
   async #pause(delayMs: number, signal: AbortSignal): Promise<boolean> {
+    this.#lastRoundAt = this.#options.clock.now()
     try {
       await sleep(this.#options.clock, delayMs, signal)
     } catch {

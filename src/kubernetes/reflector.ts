@@ -28,6 +28,8 @@ const backoff = { baseMs: 800, capMs: 30_000 }
 const healthyMs = 60_000
 /** A watch that the server ends sooner counts as failed, lest it be opened in a hot loop. */
 const shortestWatchMs = 1000
+/** A server may ask for patience, but not for so much that nobody can tell it from a reflector that is stuck. */
+const longestRetryAfterMs = 60_000
 /** As client-go: watches end after 5 to 10 minutes, so that they do not all end at once. */
 const watchSeconds = { least: 300, spread: 300 }
 
@@ -89,7 +91,7 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
         } else {
           this.#failures = now - startedAt >= healthyMs ? 1 : this.#failures + 1
           this.#report(error)
-          if (error instanceof ApiError) retryAfterMs = error.retryAfterMs ?? 0
+          if (error instanceof ApiError) retryAfterMs = Math.min(error.retryAfterMs ?? 0, longestRetryAfterMs)
         }
       }
       await this.#pause(Math.max(retryAfterMs, backoffMs(backoff, this.#failures, this.#options.random)), signal)

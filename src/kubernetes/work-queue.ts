@@ -24,8 +24,12 @@ export interface WorkQueueSnapshot {
   /** Sum over all that is being processed. */
   readonly unfinishedMs: number
   readonly longestRunningMs: number
-  /** How long the oldest ready key has waited; 0 with none. */
-  readonly oldestReadyMs: number
+  /** How much longer than it may take the handling of one key has taken; 0: of none. */
+  readonly overrunMs: number
+  /** How long a key has been ready though a worker is free for it, or handling was never begun; 0: none is. */
+  readonly neglectedMs: number
+  /** How long ago the earliest delayed key was due; 0: none is. */
+  readonly overdueMs: number
 }
 
 export interface WorkQueueOptions<K> {
@@ -35,6 +39,8 @@ export interface WorkQueueOptions<K> {
   readonly observer?: WorkQueueObserver
   /** Of `addRateLimited`, and of keys whose handler threw. Default: 200 ms to 5 min. */
   readonly backoff?: Backoff
+  /** How long the handling of a key may take at most: one that takes longer is stuck. Default: 5 min. */
+  readonly handlingLimitMs?: (key: K) => number
   /** Called when a handler throws; the key is added again, rate limited. */
   readonly onError: (key: K, error: unknown) => void
 }
@@ -67,6 +73,8 @@ interface Delayed<K> {
  * keys wait, and a heap can hold them.
  */
 const agingMs = 2000
+/** Calls have deadlines of their own, of 30 s and less, and no handling makes many of them one after another. */
+const defaultHandlingLimitMs = 5 * 60_000
 
 /**
  * A queue of keys with the semantics of client-go's: a key is in it once however often it is added, is never handled
@@ -161,10 +169,20 @@ export class WorkQueue<K extends string> {
     abort.cancel()
   }
 
+  /** Whether the key is handled or will be: it is ready, being processed, or delayed. */
+  has(key: K): boolean {
+    return this.#ready.has(key) || this.#processing.has(key) || this.#delayed.has(key)
+  }
+
   snapshot(): WorkQueueSnapshot {
-    const now = this.#options.clock.now()
+    const { clock, handlingLimitMs = () => defaultHandlingLimitMs } = this.#options
+    const now = clock.now()
     const running = [...this.#processing.values()].map((startedAt) => now - startedAt)
-    const oldestReadyAt = [...this.#ready.values()].reduce((oldest, { readyAt }) => Math.min(oldest, readyAt), now)
+    const overruns = [...this.#processing].map(([key, startedAt]) => now - startedAt - handlingLimitMs(key))
+    // Waiting for workers that are all busy is none: whether they are stuck is told by what they work on.
+    const isNeglected = this.#handler === undefined || this.#processing.size < this.#concurrency
+    const neglected = isNeglected ? [...this.#ready.values()] : []
+    const overdueMs = this.#delayed.size === 0 ? 0 : now - (this.#delays.peek()?.dueAt ?? now)
     return {
       name: this.#options.name,
       depth: this.#ready.size,
@@ -172,7 +190,9 @@ export class WorkQueue<K extends string> {
       delayed: this.#delayed.size,
       unfinishedMs: running.reduce((sum, ms) => sum + ms, 0),
       longestRunningMs: Math.max(0, ...running),
-      oldestReadyMs: now - oldestReadyAt,
+      overrunMs: Math.max(0, ...overruns),
+      neglectedMs: neglected.reduce((longest, { readyAt }) => Math.max(longest, now - readyAt), 0),
+      overdueMs: Math.max(0, overdueMs),
     }
   }
 

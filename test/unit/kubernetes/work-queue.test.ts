@@ -178,6 +178,21 @@ describe('a delayed add', () => {
   })
 })
 
+describe('a key that is had', () => {
+  it('is ready, handled or delayed, and no other', async () => {
+    const { clock, queue, end, handler } = setUp()
+    expect(queue.has('a')).toBe(false)
+    queue.addAfter('a', second)
+    expect(queue.has('a')).toBe(true)
+    await clock.advance(second)
+    expect(queue.has('a')).toBe(true)
+    queue.run(1, handler)
+    expect(queue.has('a')).toBe(true)
+    await end('a')
+    expect(queue.has('a')).toBe(false)
+  })
+})
+
 describe('a rate limited add', () => {
   it('waits twice as long each time, up to the cap, until it is forgotten', async () => {
     const { clock, queue, started, end, handler } = setUp({ backoff: { baseMs: 100, capMs: 400 } })
@@ -430,7 +445,31 @@ describe('what a queue tells', () => {
       delayed: 1,
       unfinishedMs: 3 * second,
       longestRunningMs: 2 * second,
-      oldestReadyMs: second,
+      overrunMs: 0,
+      neglectedMs: 0,
+      overdueMs: 0,
     })
+  })
+
+  it('is how long a key is ready while nobody handles any', async () => {
+    const { clock, queue, handler } = setUp()
+    queue.add('a')
+    await clock.advance(second)
+    queue.add('b')
+    await clock.advance(second)
+    expect(queue.snapshot().neglectedMs).toBe(2 * second)
+    queue.run(1, handler)
+    expect(queue.snapshot()).toMatchObject({ depth: 1, neglectedMs: 0 })
+  })
+
+  it('is by how much handling is over its limit, by key', async () => {
+    const { clock, queue, handler } = setUp({ handlingLimitMs: (key) => (key === 'slow' ? 60 * second : 10 * second) })
+    queue.run(2, handler)
+    queue.add('slow')
+    queue.add('quick')
+    await clock.advance(10 * second)
+    expect(queue.snapshot().overrunMs).toBe(0)
+    await clock.advance(60 * second)
+    expect(queue.snapshot()).toMatchObject({ overrunMs: 60 * second, longestRunningMs: 70 * second })
   })
 })

@@ -1,0 +1,309 @@
+import { describe, expect, it } from 'vitest'
+import { managedBy } from '../../../src/api/v1alpha1/names.ts'
+import { credentials, secrets } from '../../../src/kubernetes/types.ts'
+import { WorkQueue, type WorkQueueSnapshot } from '../../../src/kubernetes/work-queue.ts'
+import type { CredentialSample } from '../../../src/telemetry/credential-metrics.ts'
+import type { GatewaySample } from '../../../src/telemetry/gateway-metrics.ts'
+import { Metrics } from '../../../src/telemetry/metrics.ts'
+import { TokenService } from '../../../simulator/token-service.ts'
+import { condition, marker, now, spec } from '../../support/builders.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+import { MemoryApi } from '../../support/memory-api.ts'
+import { MemoryOperator } from '../../support/memory-operator.ts'
+import { clientOf } from '../enos/support.ts'
+
+/** Metrics, and what they are read from at a scrape. */
+class World {
+  readonly metrics = new Metrics({ version: '1.2.3', leaseName: 'the-lease' })
+  credentials: CredentialSample[] = []
+  gateways: GatewaySample[] = []
+  queues: WorkQueueSnapshot[] = []
+
+  constructor() {
+    this.metrics.connect({
+      credentials: () => this.credentials,
+      gateways: () => this.gateways,
+      queues: () => this.queues,
+    })
+  }
+
+  /** The series of a metric at a scrape: `label="value",…` → value. */
+  async series(name: string): Promise<Record<string, number>> {
+    const { body } = await this.metrics.render()
+    expect(body).toMatch(new RegExp(`^# TYPE ${name.replace(/_(?:bucket|count|sum)$/, '')} `, 'm'))
+    const lines = body.matchAll(/^(\w+)(?:\{(.*)\})? (\S+)$/gm)
+    return Object.fromEntries(
+      [...lines].flatMap(([, of, labels = '', value]) => (of === name ? [[labels, Number(value)]] : [])),
+    )
+  }
+}
+
+function sample(overrides: Partial<CredentialSample> = {}): CredentialSample {
+  return {
+    namespace: 'plant-a',
+    name: 'wind-farm',
+    expiresAtWall: now,
+    nextRenewalAtWall: now - 1500,
+    conditions: [condition('Ready'), condition('RenewalHealthy', 'False', 'GatewayError')],
+    consecutiveFailures: 3,
+    targets: 2,
+    expiredSeconds: 1.5,
+    ...overrides,
+  }
+}
+
+const windFarm = 'namespace="plant-a",name="wind-farm"'
+
+describe('metrics of a resource', () => {
+  it.each([
+    ['enos_credential_token_expiry_timestamp_seconds', now / 1000],
+    ['enos_credential_next_renewal_timestamp_seconds', now / 1000 - 1.5],
+    ['enos_credential_consecutive_failures', 3],
+    ['enos_credential_targets', 2],
+    ['enos_credential_expired_seconds_total', 1.5],
+  ])('%s', async (name, value) => {
+    const world = new World()
+    world.credentials = [sample(), sample({ name: 'solar-farm' })]
+    expect(await world.series(name)).toEqual({ [windFarm]: value, 'namespace="plant-a",name="solar-farm"': value })
+  })
+
+  it('have three series for each condition', async () => {
+    const world = new World()
+    world.credentials = [sample()]
+    expect(await world.series('enos_credential_condition')).toEqual({
+      [`${windFarm},type="Ready",status="True"`]: 1,
+      [`${windFarm},type="Ready",status="False"`]: 0,
+      [`${windFarm},type="Ready",status="Unknown"`]: 0,
+      [`${windFarm},type="RenewalHealthy",status="True"`]: 0,
+      [`${windFarm},type="RenewalHealthy",status="False"`]: 1,
+      [`${windFarm},type="RenewalHealthy",status="Unknown"`]: 0,
+    })
+  })
+
+  it('are absent while they are not known', async () => {
+    const world = new World()
+    const unknown = { expiresAtWall: undefined, nextRenewalAtWall: undefined, consecutiveFailures: undefined }
+    world.credentials = [sample({ ...unknown, conditions: [] })]
+    for (const name of [
+      'enos_credential_token_expiry_timestamp_seconds',
+      'enos_credential_next_renewal_timestamp_seconds',
+      'enos_credential_consecutive_failures',
+      'enos_credential_condition',
+    ]) {
+      expect(await world.series(name)).toEqual({})
+    }
+  })
+
+  it('go with the resource', async () => {
+    const world = new World()
+    world.credentials = [sample()]
+    world.metrics.onAttempt(['plant-a/wind-farm', 'plant-a/solar-farm'], 'refresh', 'success')
+    await world.metrics.render()
+    world.credentials = []
+    world.metrics.forget('plant-a/wind-farm')
+    const { body } = await world.metrics.render()
+    expect(body).not.toContain('wind-farm')
+    expect(body).toContain('solar-farm')
+  })
+})
+
+describe('what is counted', () => {
+  it('renewals, for each resource of an application', async () => {
+    const world = new World()
+    world.metrics.onAttempt(['plant-a/wind-farm', 'plant-b/other'], 'get', 'success')
+    world.metrics.onAttempt(['plant-a/wind-farm'], 'refresh', 'error')
+    world.metrics.onAttempt(['plant-a/wind-farm'], 'refresh', 'error')
+    expect(await world.series('enos_credential_renewals_total')).toEqual({
+      [`${windFarm},method="get",result="success"`]: 1,
+      'namespace="plant-b",name="other",method="get",result="success"': 1,
+      [`${windFarm},method="refresh",result="error"`]: 2,
+    })
+  })
+
+  it('writes of targets', async () => {
+    const world = new World()
+    world.metrics.onTargetWrite('create', 'success')
+    world.metrics.onTargetWrite('update', 'success')
+    world.metrics.onTargetWrite('update', 'success')
+    world.metrics.onTargetWrite('delete', 'error')
+    expect(await world.series('enos_credential_target_writes_total')).toEqual({
+      'operation="create",result="success"': 1,
+      'operation="update",result="success"': 2,
+      'operation="delete",result="error"': 1,
+    })
+  })
+
+  it('the headroom of renewals, negative where the old token had expired', async () => {
+    const world = new World()
+    world.metrics.onHeadroom(24 * 60_000)
+    world.metrics.onHeadroom(-500)
+    const buckets = await world.series('enos_credential_renewal_headroom_seconds_bucket')
+    expect([buckets['le="0"'], buckets['le="1200"'], buckets['le="1800"']]).toEqual([1, 1, 2])
+    expect(await world.series('enos_credential_renewal_headroom_seconds_sum')).toEqual({ '': 1439.5 })
+  })
+
+  it('the lateness of the scheduler of renewals, and of no other queue', async () => {
+    const world = new World()
+    world.metrics.queues.onLate('applications', 40)
+    world.metrics.queues.onLate('credentials', 5000)
+    expect(await world.series('enos_credential_renewal_overdue_seconds_count')).toEqual({ '': 1 })
+    expect(await world.series('enos_credential_renewal_overdue_seconds_sum')).toEqual({ '': 0.04 })
+  })
+
+  it('answers of the API server', async () => {
+    const world = new World()
+    world.metrics.onApiAnswer({ code: '409', method: 'PATCH', host: '10.0.0.1:443' })
+    expect(await world.series('rest_client_requests_total')).toEqual({
+      'code="409",method="PATCH",host="10.0.0.1:443"': 1,
+    })
+  })
+})
+
+it('the headroom is of renewals, and not of first syncs', async () => {
+  const clock = new FakeClock(now)
+  const keys = { appKey: marker.appKey, appSecret: marker.appSecret }
+  const service = new TokenService({ clock, applications: [keys], lifetimeSeconds: 7200 })
+  const api = new MemoryApi(clock, managedBy)
+  const operator = new MemoryOperator(
+    api,
+    clientOf(clock, () => service),
+    clock,
+  )
+  const user = api.user('kubectl')
+  user.create(secrets, 'plant-a', { metadata: { name: 'enos-app' }, stringData: keys })
+  user.create(credentials, 'plant-a', { metadata: { name: 'wind-farm' }, spec: spec() })
+  await clock.advance(60_000)
+  expect(api.find(secrets, { namespace: 'plant-a', name: 'enos-token' })).toBeDefined()
+  expect(operator.headrooms).toEqual([])
+  await clock.advance(2 * 60 * 60_000 - 120_000)
+  // Within the last 24 minutes, and the jitter before them.
+  expect(operator.headrooms).toHaveLength(1)
+  expect(operator.headrooms[0]).toBeGreaterThanOrEqual(24 * 60_000)
+  expect(operator.headrooms[0]).toBeLessThan(30 * 60_000)
+  await operator.kill()
+})
+
+describe('metrics of gateways', () => {
+  const gateway = (host: string, isCircuitOpen = false): GatewaySample => ({ host, isCircuitOpen })
+
+  it('count calls by operation and code, and time them', async () => {
+    const world = new World()
+    world.gateways = [gateway('a.example')]
+    world.metrics.gateways.onCall('a.example', 'get', '0', 30)
+    world.metrics.gateways.onCall('a.example', 'get', 'http_503', 10)
+    world.metrics.gateways.onCall('a.example', 'refresh', 'error', 10_000)
+    expect(await world.series('enos_gateway_requests_total')).toEqual({
+      'host="a.example",operation="get",code="0"': 1,
+      'host="a.example",operation="get",code="http_503"': 1,
+      'host="a.example",operation="refresh",code="error"': 1,
+    })
+    expect(await world.series('enos_gateway_request_duration_seconds_sum')).toEqual({
+      'host="a.example",operation="get"': 0.04,
+      'host="a.example",operation="refresh"': 10,
+    })
+  })
+
+  it('tell the skew of their clocks in seconds', async () => {
+    const world = new World()
+    world.gateways = [gateway('a.example')]
+    world.metrics.gateways.onClockSkew('a.example', -1500)
+    expect(await world.series('enos_gateway_clock_skew_seconds')).toEqual({ 'host="a.example"': -1.5 })
+  })
+
+  it.each([
+    [true, false],
+    [false, true],
+  ])('show an open circuit of a host, whichever of its gateways it is (%s, %s)', async (first, second) => {
+    const world = new World()
+    world.gateways = [gateway('a.example', first), gateway('a.example', second), gateway('b.example')]
+    expect(await world.series('enos_gateway_circuit_open')).toEqual({ 'host="a.example"': 1, 'host="b.example"': 0 })
+    world.gateways = [gateway('a.example'), gateway('a.example')]
+    expect(await world.series('enos_gateway_circuit_open')).toEqual({ 'host="a.example"': 0 })
+  })
+
+  it('go with the gateway, and no other does', async () => {
+    const world = new World()
+    world.gateways = [gateway('a.example'), gateway('b.example')]
+    for (const host of ['a.example', 'b.example']) {
+      world.metrics.gateways.onCall(host, 'get', '0', 30)
+      world.metrics.gateways.onClockSkew(host, 1000)
+    }
+    await world.metrics.render()
+    world.gateways = [gateway('b.example')]
+    const { body } = await world.metrics.render()
+    expect(body).not.toContain('a.example')
+    for (const name of ['requests_total', 'request_duration_seconds_count', 'clock_skew_seconds', 'circuit_open']) {
+      expect(body).toContain(`enos_gateway_${name}{host="b.example"`)
+    }
+  })
+
+  it('name a hundred hosts; the rest are `other`, which stays while they change', async () => {
+    const world = new World()
+    const hosts = [...Array(103).keys()].map((at) => `gateway-${at}.example`)
+    world.gateways = hosts.map((host, at) => gateway(host, at === 101))
+    for (const host of hosts) world.metrics.gateways.onCall(host, 'get', '0', 30)
+    const requests = await world.series('enos_gateway_requests_total')
+    expect(Object.keys(requests)).toHaveLength(101)
+    expect(requests['host="other",operation="get",code="0"']).toBe(3)
+    expect(requests['host="gateway-99.example",operation="get",code="0"']).toBe(1)
+    expect((await world.series('enos_gateway_circuit_open'))['host="other"']).toBe(1)
+
+    // A place that is free is given to the next that comes.
+    world.gateways = world.gateways.slice(1)
+    await world.metrics.render()
+    world.metrics.gateways.onCall('gateway-102.example', 'get', '0', 30)
+    const later = await world.series('enos_gateway_requests_total')
+    expect(later['host="gateway-0.example",operation="get",code="0"']).toBeUndefined()
+    expect(Object.keys(later)).toHaveLength(101)
+    expect(later['host="other",operation="get",code="0"']).toBe(3)
+  })
+})
+
+describe('metrics of the machinery', () => {
+  it('work queues have the names of client-go, and those of one name are counted together', async () => {
+    const world = new World()
+    const options = { name: '', clock: new FakeClock(), random: () => 0.5, onError: () => undefined }
+    const idle = new WorkQueue(options).snapshot()
+    const queue = (name: string, overrides: Partial<WorkQueueSnapshot> = {}): WorkQueueSnapshot => {
+      return { ...idle, name, ...overrides }
+    }
+    world.queues = [
+      queue('applications', { depth: 2, unfinishedMs: 3000, longestRunningMs: 1000 }),
+      queue('applications', { depth: 1, unfinishedMs: 1000, longestRunningMs: 2000 }),
+      queue('credentials'),
+    ]
+    const { queues } = world.metrics
+    queues.onAdd('credentials')
+    queues.onRetry('credentials')
+    queues.onStart('credentials', 50)
+    queues.onDone('credentials', 200)
+    const both = (applications: number): object => ({ 'name="applications"': applications, 'name="credentials"': 0 })
+    expect(await world.series('workqueue_depth')).toEqual(both(3))
+    expect(await world.series('workqueue_unfinished_work_seconds')).toEqual(both(4))
+    expect(await world.series('workqueue_longest_running_processor_seconds')).toEqual(both(2))
+    expect(await world.series('workqueue_adds_total')).toEqual({ 'name="credentials"': 1 })
+    expect(await world.series('workqueue_retries_total')).toEqual({ 'name="credentials"': 1 })
+    expect(await world.series('workqueue_queue_duration_seconds_sum')).toEqual({ 'name="credentials"': 0.05 })
+    expect(await world.series('workqueue_work_duration_seconds_sum')).toEqual({ 'name="credentials"': 0.2 })
+  })
+
+  it('a leader is told by its lease', async () => {
+    const world = new World()
+    world.metrics.setLeading(false)
+    expect(await world.series('leader_election_master_status')).toEqual({ 'name="the-lease"': 0 })
+    world.metrics.setLeading(true)
+    expect(await world.series('leader_election_master_status')).toEqual({ 'name="the-lease"': 1 })
+  })
+
+  it('build, process and runtime are told', async () => {
+    const world = new World()
+    expect(await world.series('enos_build_info')).toEqual({
+      [`version="1.2.3",node_version="${process.version}"`]: 1,
+    })
+    const { body, contentType } = await world.metrics.render()
+    expect(contentType).toMatch(/^text\/plain/)
+    for (const name of ['process_cpu_seconds_total', 'process_resident_memory_bytes', 'nodejs_heap_size_used_bytes']) {
+      expect(body).toContain(`# TYPE ${name} `)
+    }
+  })
+})
