@@ -18,7 +18,7 @@ Examples:
   enos-credential-operator renew wind-farm --wait --timeout 2m
 
 It sets the annotation enos.io/renew-requested-at; the operator does the rest, at most once in 10 s for an application.
-Exit codes: 0 requested (with --wait: renewed), 1 not, 2 the command cannot be understood.`
+Exit codes: 0 requested (with --wait: there is a new token), 1 not, 2 the command cannot be understood.`
 
 interface RenewOptions {
   readonly kubeconfig?: string
@@ -65,7 +65,7 @@ async function renew(
   waitMs: number,
 ): Promise<number> {
   const named = `${ref.namespace}/${ref.name}`
-  const { metadata, spec } = await request(client, ref, clock.wall())
+  const { metadata, spec, status: statusBefore } = await request(client, ref, clock.wall())
   const requested = requestOf({ metadata })
   print(`${named}: renewal requested\n`)
   if (spec?.suspend === true) {
@@ -74,6 +74,7 @@ async function renew(
   }
   if (waitMs === 0) return 0
 
+  const before = parseStatus(statusBefore)
   const until = clock.now() + waitMs
   while (clock.now() < until) {
     const object = await client.get<CredentialObject>(credentials, ref)
@@ -81,7 +82,7 @@ async function renew(
     const handled = status.lastHandledRenewRequest
     // Somebody may have asked after us: then theirs is the one that is handled.
     if (handled !== undefined && (handled === requested || handled === requestOf(object))) {
-      const { isRenewed, text } = outcomeOf(status, clock.wall())
+      const { isRenewed, text } = outcomeOf(before, status, clock.wall())
       print(`${named}: ${text}\n`)
       return isRenewed ? 0 : 1
     }
@@ -110,16 +111,33 @@ function requestOf({ metadata }: KubernetesObject): string | undefined {
   return metadata.annotations?.[annotations.renewRequestedAt]
 }
 
-/** What came of a renewal, by the status that says that it was tried. @param nowWall ms */
+/**
+ * What came of a renewal, by the status that says that it was tried.
+ *
+ * @param before the status at the time of the request
+ * @param nowWall ms
+ */
 export function outcomeOf(
-  { conditions, expiresAt }: CredentialStatus,
+  before: CredentialStatus,
+  after: CredentialStatus,
   nowWall: number,
 ): { readonly isRenewed: boolean; readonly text: string } {
-  const healthy = conditions.find(({ type }) => type === 'RenewalHealthy')
-  if (healthy?.status === 'True') {
-    const left = expiresAt === undefined ? '' : ` (${formatDuration(Date.parse(expiresAt) - nowWall)})`
-    return { isRenewed: true, text: `renewed, valid until ${expiresAt ?? 'an unknown time'}${left}` }
+  const healthy = after.conditions.find(({ type }) => type === 'RenewalHealthy')
+  if (healthy?.status !== 'True') {
+    const why = healthy === undefined ? 'Unknown: no condition RenewalHealthy' : `${healthy.reason}: ${healthy.message}`
+    return { isRenewed: false, text: printable(`not renewed: ${why}`) }
   }
-  const why = healthy === undefined ? 'Unknown: no condition RenewalHealthy' : `${healthy.reason}: ${healthy.message}`
-  return { isRenewed: false, text: printable(`not renewed: ${why}`) }
+  const { expiresAt } = after
+  const left = expiresAt === undefined ? '' : ` (${formatDuration(Date.parse(expiresAt) - nowWall)})`
+  const valid = `valid until ${expiresAt ?? 'an unknown time'}${left}`
+  if (isNewToken(before, after)) return { isRenewed: true, text: `renewed, ${valid}` }
+  return {
+    isRenewed: false,
+    text: `not renewed: the gateway was asked, and the token is still the same, ${valid}: without refresh a new one comes only when it expires`,
+  }
+}
+
+/** A refresh may answer the same value with a new life, and times are in whole seconds: either tells. */
+function isNewToken(before: CredentialStatus, after: CredentialStatus): boolean {
+  return before.tokenFingerprint !== after.tokenFingerprint || before.lastRenewalAt !== after.lastRenewalAt
 }

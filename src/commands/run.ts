@@ -34,7 +34,7 @@ function optionOf(flag: Flag): Option {
 }
 
 /** What was typed, by the flags' own names. */
-function typedOf(
+export function typedOf(
   options: Record<string, string | string[] | boolean | undefined>,
 ): Parameters<typeof readRunConfig>[0] {
   const typed: Partial<Record<FlagName, string | string[]>> = {}

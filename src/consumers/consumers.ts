@@ -1,16 +1,15 @@
 import type { ConditionStatus } from '../api/v1alpha1/conditions.ts'
-import { annotations } from '../api/v1alpha1/names.ts'
 import type { Reason } from '../api/v1alpha1/reasons.ts'
-import { ApiError, isForbidden, isNotFound } from '../kubernetes/errors.ts'
-import { type KubernetesClient, type ObjectKey, pods } from '../kubernetes/types.ts'
+import { ApiError, isForbidden } from '../kubernetes/errors.ts'
+import type { KubernetesClient, ObjectKey } from '../kubernetes/types.ts'
 import { WorkQueue, type WorkQueueObserver, type WorkQueueSnapshot } from '../kubernetes/work-queue.ts'
 import { type Clock, sleep } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import type { Publisher } from '../reconcile/executor.ts'
 import type { Credential, Publication } from '../reconcile/observed.ts'
 import type { Log } from '../telemetry/logger.ts'
-import { type Pod, podOwner, secretUse } from './pods.ts'
-import { needsRestart, restartBody, type Workload, workloadTypes } from './workloads.ts'
+import { type Pod, podOwner, type PodVersion, runningPods, secretUse, tellPod, versionOf } from './pods.ts'
+import { restartWorkload, type RestartOutcome } from './workloads.ts'
 
 export interface ConsumersOptions {
   readonly client: Pick<KubernetesClient, 'get' | 'list' | 'patch'>
@@ -38,6 +37,8 @@ interface Job {
   restarted: PartResult | undefined
 }
 
+type WorkloadRef = NonNullable<Credential['spec']['restartOnRenewal']>[number]
+
 /** So many pods are touched side by side, then there is a pause: at most 100 a second in a namespace. */
 const podsAtATime = 10
 const podPauseMs = 100
@@ -45,8 +46,17 @@ const podPauseMs = 100
 const restartDebounceMs = 2000
 /** Namespaces that are worked on side by side. */
 const concurrency = 4
+/** A namespace has as many batches as it has pods, each with calls of its own. */
+const handlingLimitMs = 30 * 60_000
 /** From here on the condition says that it does not work, though it is tried on. */
 const quietFailures = 3
+
+const restartNotes: Readonly<Record<RestartOutcome, string>> = {
+  restarted: 'was restarted',
+  isFresh: 'was restarted since the token was written',
+  isPaused: 'is paused, and was not restarted',
+  isAbsent: 'is not there',
+}
 
 /**
  * Has running consumers see a new token: pods that mount a target are touched (an annotation), so that their kubelet
@@ -110,31 +120,30 @@ export class Consumers implements Publisher {
       this.#touches.forget(namespace)
       return
     }
-    const touched = new Set<string>()
+    const { client, clock, log } = this.#options
+    let touched = 0
     const fixed = new Map<Job, Set<string>>(jobs.map((job) => [job, new Set()]))
     const reached = new Map<Job, number>(jobs.map((job) => [job, 0]))
-    const toTouch = new Map<string, string>()
-    for await (const pod of this.#pods(namespace, signal)) {
-      const { annotations: present, name = '' } = pod.metadata
+    const toTouch: { readonly pod: PodVersion; readonly fingerprint: string }[] = []
+    for await (const pod of runningPods(client, namespace, signal)) {
+      const version = versionOf(pod)
+      let news: string | undefined
       for (const job of jobs) {
         const { isFixed, isLive } = secretUse(pod, new Set(job.credential.spec.targets.map((target) => target.name)))
         if (isLive) reached.set(job, (reached.get(job) ?? 0) + 1)
-        if (isLive && present?.[annotations.tokenFingerprint] !== job.fingerprint) toTouch.set(name, job.fingerprint)
+        if (isLive && version.told !== job.fingerprint) news = job.fingerprint
         if (isFixed && !isRestarted(job.credential, pod)) fixed.get(job)?.add(nameOf(pod))
       }
+      if (news !== undefined) toTouch.push({ pod: version, fingerprint: news })
     }
-    const names = [...toTouch.keys()]
-    for (let at = 0; at < names.length; at += podsAtATime) {
-      if (at > 0) await sleep(this.#options.clock, podPauseMs, signal)
-      const batch = names.slice(at, at + podsAtATime)
-      await Promise.all(
-        batch.map(async (name) => {
-          if (await this.#touchPod(namespace, name, toTouch.get(name) ?? '', signal)) touched.add(name)
-        }),
-      )
+    for (let at = 0; at < toTouch.length; at += podsAtATime) {
+      if (at > 0) await sleep(clock, podPauseMs, signal)
+      const batch = toTouch.slice(at, at + podsAtATime)
+      const told = await Promise.all(batch.map(({ fingerprint, pod }) => tellPod(client, pod, fingerprint, signal)))
+      touched += told.filter(Boolean).length
     }
     this.#touches.forget(namespace)
-    if (touched.size > 0) this.#options.log.info({ namespace, pods: touched.size }, 'pods were touched')
+    if (touched > 0) log.info({ namespace, pods: touched }, 'pods were touched')
     for (const job of jobs) {
       const told = counted(reached.get(job) ?? 0, 'pod that mounts', 'pods that mount')
       const unreachable = [...(fixed.get(job) ?? [])].sort()
@@ -149,68 +158,20 @@ export class Consumers implements Publisher {
     }
   }
 
-  async *#pods(namespace: string, signal: AbortSignal): AsyncGenerator<Pod> {
-    let next: string | undefined
-    do {
-      const page = await this.#options.client.list<Pod>(pods, namespace, {
-        limit: 500,
-        fieldSelector: 'status.phase!=Succeeded,status.phase!=Failed',
-        signal,
-        ...(next === undefined ? {} : { continue: next }),
-      })
-      yield* page.items
-      next = page.metadata.continue === '' ? undefined : page.metadata.continue
-    } while (next !== undefined)
-  }
-
-  /** @returns false for a pod that is gone */
-  async #touchPod(namespace: string, name: string, fingerprint: string, signal: AbortSignal): Promise<boolean> {
-    const body = { metadata: { annotations: { [annotations.tokenFingerprint]: fingerprint } } }
-    try {
-      await this.#options.client.patch(pods, { namespace, name }, { type: 'merge', body }, { signal })
-      return true
-    } catch (error) {
-      if (isNotFound(error)) return false
-      throw error
-    }
-  }
-
   async #restart(namespace: string, signal: AbortSignal): Promise<void> {
     const jobs = this.#pending(namespace, 'restarted')
-    const done = new Map<string, string>()
+    const notes = new Map<string, string>()
+    for (const { kind, name, writtenAtWall } of workloadsOf(jobs)) {
+      const outcome = await restartWorkload(this.#options, kind, { namespace, name }, writtenAtWall, signal)
+      if (outcome === 'restarted') this.#options.log.info({ namespace, kind, name }, 'workload was restarted')
+      notes.set(`${kind} ${name}`, restartNotes[outcome])
+    }
     for (const job of jobs) {
-      const notes: string[] = []
-      for (const { kind, name } of job.credential.spec.restartOnRenewal ?? []) {
-        const workload = `${kind} ${name}`
-        const note = done.get(workload) ?? (await this.#restartWorkload(namespace, kind, name, job, signal))
-        done.set(workload, note)
-        notes.push(`${workload}: ${note}`)
-      }
-      this.#finish(job, 'restarted', 'True', 'Propagated', notes)
+      const own = (job.credential.spec.restartOnRenewal ?? []).map(({ kind, name }) => `${kind} ${name}`)
+      const told = own.map((workload) => `${workload}: ${notes.get(workload) ?? ''}`)
+      this.#finish(job, 'restarted', 'True', 'Propagated', told)
     }
     this.#restarts.forget(namespace)
-  }
-
-  async #restartWorkload(
-    namespace: string,
-    kind: keyof typeof workloadTypes,
-    name: string,
-    { writtenAtWall }: Job,
-    signal: AbortSignal,
-  ): Promise<string> {
-    const { client, clock, log } = this.#options
-    const type = workloadTypes[kind]
-    try {
-      const workload = await client.get<Workload>(type, { namespace, name }, { signal })
-      if (workload.spec?.paused === true) return 'is paused, and was not restarted'
-      if (!needsRestart(workload, writtenAtWall)) return 'was restarted since the token was written'
-      await client.patch(type, { namespace, name }, { type: 'merge', body: restartBody(clock.wall()) }, { signal })
-      log.info({ namespace, kind, name }, 'workload was restarted')
-      return 'was restarted'
-    } catch (error) {
-      if (isNotFound(error)) return 'is not there'
-      throw error
-    }
   }
 
   #pending(namespace: string, part: 'touched' | 'restarted'): Job[] {
@@ -254,9 +215,22 @@ export class Consumers implements Publisher {
       clock,
       random,
       ...(queueObserver === undefined ? {} : { observer: queueObserver }),
+      handlingLimitMs: () => handlingLimitMs,
       onError,
     })
   }
+}
+
+/** The workloads of some jobs, each once: with the last moment when one of its tokens was written. */
+function workloadsOf(jobs: readonly Job[]): Iterable<WorkloadRef & { readonly writtenAtWall: number }> {
+  const workloads = new Map<string, WorkloadRef & { readonly writtenAtWall: number }>()
+  for (const { credential, writtenAtWall } of jobs) {
+    for (const { kind, name } of credential.spec.restartOnRenewal ?? []) {
+      const known = workloads.get(`${kind} ${name}`)?.writtenAtWall ?? writtenAtWall
+      workloads.set(`${kind} ${name}`, { kind, name, writtenAtWall: Math.max(known, writtenAtWall) })
+    }
+  }
+  return workloads.values()
 }
 
 /** The pod's workload is restarted anyway. */

@@ -1,10 +1,13 @@
-import type { KubernetesObject } from '../kubernetes/types.ts'
+import { annotations } from '../api/v1alpha1/names.ts'
+import { isConflict, isNotFound } from '../kubernetes/errors.ts'
+import { type KubernetesClient, type KubernetesObject, pods } from '../kubernetes/types.ts'
 
 interface SecretSource {
   readonly name?: string
 }
 
 interface Container {
+  readonly restartPolicy?: string
   readonly env?: readonly { readonly valueFrom?: { readonly secretKeyRef?: SecretSource } }[]
   readonly envFrom?: readonly { readonly secretRef?: SecretSource }[]
   readonly volumeMounts?: readonly { readonly name: string; readonly subPath?: string; readonly subPathExpr?: string }[]
@@ -45,12 +48,13 @@ export function secretUse({ metadata, spec }: Pod, secretNames: ReadonlySet<stri
       )
       .map(({ name }) => name),
   )
-  // Init containers have run; those that stay (sidecars) mount as others do.
-  const containers = [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])]
+  // Init containers have run, but for sidecars, which stay.
+  const sidecars = (spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always')
+  const containers = [...(spec?.containers ?? []), ...sidecars]
   const mounts = containers.flatMap((container) => container.volumeMounts ?? []).filter(({ name }) => volumes.has(name))
   const isSubPath = ({ subPath, subPathExpr }: { subPath?: string; subPathExpr?: string }): boolean =>
     (subPath ?? '') !== '' || (subPathExpr ?? '') !== ''
-  const isInEnvironment = (spec?.containers ?? []).some(
+  const isInEnvironment = containers.some(
     ({ env = [], envFrom = [] }) =>
       env.some(({ valueFrom }) => isOneOf(valueFrom?.secretKeyRef?.name)) ||
       envFrom.some(({ secretRef }) => isOneOf(secretRef?.name)),
@@ -66,4 +70,73 @@ export function podOwner({ metadata }: Pod): { readonly kind: string; readonly n
   return controller.kind === 'ReplicaSet' && hash !== undefined && controller.name.endsWith(`-${hash}`)
     ? { kind: 'Deployment', name: controller.name.slice(0, -hash.length - 1) }
     : { kind: controller.kind, name: controller.name }
+}
+
+/** A page of the running pods of a namespace after another. */
+export async function* runningPods(
+  client: Pick<KubernetesClient, 'list'>,
+  namespace: string,
+  signal: AbortSignal,
+): AsyncGenerator<Pod> {
+  let next: string | undefined
+  do {
+    const page = await client.list<Pod>(pods, namespace, {
+      limit: 500,
+      fieldSelector: 'status.phase!=Succeeded,status.phase!=Failed',
+      signal,
+      ...(next === undefined ? {} : { continue: next }),
+    })
+    yield* page.items
+    next = page.metadata.continue === '' ? undefined : page.metadata.continue
+  } while (next !== undefined)
+}
+
+/** What is remembered of a pod that is to be told. */
+export interface PodVersion {
+  readonly namespace: string
+  readonly name: string
+  readonly uid: string | undefined
+  readonly resourceVersion: string | undefined
+  /** Fingerprint of the token that it was told of last. */
+  readonly told: string | undefined
+}
+
+export function versionOf({ metadata }: Pod): PodVersion {
+  const { name = '', namespace = '', resourceVersion, uid } = metadata
+  return { namespace, name, uid, resourceVersion, told: metadata.annotations?.[annotations.tokenFingerprint] }
+}
+
+/** A pod's status changes often while it starts; more conflicts than these in a row are left to the queue's backoff. */
+const triesAtConflict = 5
+
+/**
+ * Tells a pod of a token, by an annotation: its kubelet then syncs it at once. The patch is for the version that was
+ * looked at; one that was told of another token meanwhile, or is another pod by now, has seen what is on the targets.
+ *
+ * @returns false where there was nobody to tell
+ */
+export async function tellPod(
+  client: Pick<KubernetesClient, 'list' | 'patch'>,
+  { name, namespace, resourceVersion: looked, told, uid }: PodVersion,
+  fingerprint: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  let resourceVersion = looked
+  for (let tries = 1; ; tries++) {
+    const body = { metadata: { uid, resourceVersion, annotations: { [annotations.tokenFingerprint]: fingerprint } } }
+    try {
+      await client.patch(pods, { namespace, name }, { type: 'merge', body }, { signal })
+      return true
+    } catch (error) {
+      if (isNotFound(error)) return false
+      if (!isConflict(error) || tries === triesAtConflict) throw error
+    }
+    // The permission is to list, and not to get.
+    const { items } = await client.list<Pod>(pods, namespace, { fieldSelector: `metadata.name=${name}`, signal })
+    const [present] = items
+    if (present === undefined || present.metadata.deletionTimestamp !== undefined) return false
+    const version = versionOf(present)
+    if (version.uid !== uid || version.told !== told) return false
+    resourceVersion = version.resourceVersion
+  }
 }

@@ -1,4 +1,6 @@
-import type { KubernetesObject, ResourceType } from '../kubernetes/types.ts'
+import { isConflict, isNotFound } from '../kubernetes/errors.ts'
+import type { KubernetesClient, KubernetesObject, ObjectMeta, ObjectRef, ResourceType } from '../kubernetes/types.ts'
+import type { Clock } from '../lib/clock.ts'
 import { formatTime } from '../lib/time.ts'
 
 /** A Deployment, StatefulSet or DaemonSet, as far as a restart needs it. */
@@ -26,7 +28,42 @@ export function needsRestart({ metadata, spec }: Workload, secretWrittenAtWall: 
   return !(restarted > secretWrittenAtWall) && !(created > secretWrittenAtWall)
 }
 
-/** The merge patch of `kubectl rollout restart`. */
-export function restartBody(nowWallMs: number): object {
-  return { spec: { template: { metadata: { annotations: { [restartedAt]: formatTime(nowWallMs) } } } } }
+/** What came of a restart: `isFresh` was restarted or made since, by whomever. */
+export type RestartOutcome = 'restarted' | 'isFresh' | 'isPaused' | 'isAbsent'
+
+/** Its status changes often while it rolls out; more conflicts than these in a row are left to the queue's backoff. */
+const triesAtConflict = 5
+
+/**
+ * Restarts a workload as `kubectl rollout restart` does, unless it was restarted since. The patch is for the version that
+ * was looked at: when somebody else restarts it meanwhile, or a process wakes up after it was paused, nothing happens.
+ */
+export async function restartWorkload(
+  { client, clock }: { readonly client: Pick<KubernetesClient, 'get' | 'patch'>; readonly clock: Clock },
+  kind: keyof typeof workloadTypes,
+  ref: ObjectRef,
+  secretWrittenAtWall: number,
+  signal: AbortSignal,
+): Promise<RestartOutcome> {
+  const type = workloadTypes[kind]
+  for (let tries = 1; ; tries++) {
+    try {
+      const workload = await client.get<Workload>(type, ref, { signal })
+      if (workload.spec?.paused === true) return 'isPaused'
+      if (!needsRestart(workload, secretWrittenAtWall)) return 'isFresh'
+      await client.patch(type, ref, { type: 'merge', body: restartBody(workload.metadata, clock.wall()) }, { signal })
+      return 'restarted'
+    } catch (error) {
+      if (isNotFound(error)) return 'isAbsent'
+      if (!isConflict(error) || tries === triesAtConflict) throw error
+    }
+  }
+}
+
+/** The merge patch of `kubectl rollout restart`, for this version of a workload. */
+function restartBody({ uid, resourceVersion }: ObjectMeta, nowWallMs: number): object {
+  return {
+    metadata: { uid, resourceVersion },
+    spec: { template: { metadata: { annotations: { [restartedAt]: formatTime(nowWallMs) } } } },
+  }
 }

@@ -94,6 +94,16 @@ describe('renew and status', () => {
     expect(rows).toEqual([expect.objectContaining({ namespace: other, name: 'renewed', ready: 'True' })])
   })
 
+  it('renew does not say renewed where the gateway gives the same token again', async () => {
+    const other = await harness().namespace()
+    await harness().operator({ args: ['--no-leader-elect', '--namespace', other] })
+    await harness().createCredential(other, 'the-same', gateway, keys, { renewalMethod: 'Get' })
+    await harness().expectReady(other, 'the-same')
+    const { code, stdout } = await command(['renew', `${other}/the-same`, '--wait'])
+    expect(stdout).toContain(`${other}/the-same: not renewed: the gateway was asked, and the token is still the same`)
+    expect(code).toBe(1)
+  })
+
   it('renew says why it failed', async () => {
     const other = await harness().namespace()
     await harness().operator({ args: ['--no-leader-elect', '--namespace', other] })

@@ -118,6 +118,7 @@ describe('kubectl', () => {
       conditions: [condition('Ready', 'True', 'Synced'), condition('RenewalHealthy', 'False', 'GatewayError')],
       expiresAt: '2030-01-01T02:00:00Z',
       nextRenewalAt: '2030-01-01T01:36:00Z',
+      targetNames: 'enos-token, shared',
     }
     await harness().admin.patch(
       credentials,
@@ -142,10 +143,10 @@ describe('kubectl', () => {
     ])
   })
 
-  it('get -o wide shows target and gateway too', async () => {
+  it('get -o wide shows all targets and the gateway too', async () => {
     const [header, row] = (await kubectl(['get', 'enosappcredential', 'shown', '-o', 'wide'])).stdout.split('\n')
     expect(columns(header).slice(6, 8)).toEqual(['TARGETS', 'GATEWAY'])
-    expect(columns(row).slice(6, 8)).toEqual(['enos-token', 'https://apim.example.com:8443/base/path'])
+    expect(columns(row).slice(6, 8)).toEqual(['enos-token, shared', 'https://apim.example.com:8443/base/path'])
   })
 
   it.each(['eac', 'enos', 'enosappcredentials.enos.io', 'EnosAppCredential'])('knows it as %s', async (name) => {

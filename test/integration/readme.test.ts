@@ -37,10 +37,11 @@ const blocks: Block[] = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([,
   return { language, lines: text.trimEnd().split('\n') }
 })
 
-/** The commands of the README, without their comments. */
-const commands = blocks
+/** The commands of each block of the README, without their comments. */
+const scripts = blocks
   .filter(({ language }) => language === 'sh')
-  .flatMap(({ lines }) => lines.map((line) => line.replace(/\s+#.*$/, '')))
+  .map(({ lines }) => lines.map((line) => line.replace(/\s+#.*$/, '')))
+const commands = scripts.flat()
 
 beforeAll(async () => {
   gateway = await harness().gateway({ lifetimeSeconds: 7200 })
@@ -48,7 +49,7 @@ beforeAll(async () => {
   gateway.service.addApplication(keys)
   namespace = await harness().namespace()
   directory = await mkdtemp(join(tmpdir(), 'readme-'))
-  await symlink(join(root, 'deploy'), join(directory, 'deploy'))
+  for (const beside of ['crds', 'deploy']) await symlink(join(root, beside), join(directory, beside))
   const bin = join(directory, 'enos-credential-operator')
   await writeFile(bin, `#!/bin/sh\nexec ${process.execPath} ${join(root, 'dist/main.js')} "$@"\n`)
   await chmod(bin, 0o755)
@@ -99,6 +100,17 @@ it('every command of the README works, in their order', async () => {
   expect(columns(row).slice(0, 4)).toEqual(columns(shown[1]).slice(0, 4))
   expect(outputs.get('enos-credential-operator status')).toContain('wind-farm')
   expect(operator.output).toContain('token received')
+})
+
+it('each of the two ways to begin installs the resource by itself', async () => {
+  const isWay = (command: string): boolean => command === 'kubectl apply -k deploy' || command.startsWith('npm start')
+  const ways = scripts.filter((script) => script.some(isWay))
+  expect(ways).toHaveLength(2)
+  for (const way of ways) {
+    const applied = way.slice(0, way.findIndex(isWay) + 1).filter((command) => command.startsWith('kubectl apply'))
+    const names = await Promise.all(applied.map((command) => shell(`${command} --dry-run=client -o name`)))
+    expect(names.join(), way.join('; ')).toContain('/enosappcredentials.enos.io')
+  }
 })
 
 it('every manifest of the README is accepted', async () => {

@@ -144,8 +144,8 @@ export const specCases: readonly SpecCase[] = [
   ),
   ...both(
     'gateway.timeout',
-    ['100ms', '5m', '1s500ms', '0h10s'],
-    ['99ms', '5m1s', '0s', '10', 's', '1.5s', '-1s', '1 s', '1d', '', '1h', 10],
+    ['1ms', '5m', '1h', '1s500ms', '0h10s'],
+    ['0s', '0h0ms', '10', 's', '1.5s', '-1s', '1 s', '1d', '', 10],
     (timeout) => withGateway({ timeout }),
   ),
 
@@ -158,10 +158,11 @@ export const specCases: readonly SpecCase[] = [
     (key) => withField({ appSecretRef: { name: 'enos-app', key } }),
   ),
 
-  ...both('renewBefore', ['1s', '24h', '90m'], ['999ms', '24h1s', '0s', 'soon'], (renewBefore) =>
+  // Longer than CEL's own durations can be.
+  ...both('renewBefore', ['1ms', '1s', '90m', '48h', '99999999h'], ['0s', 'soon', ''], (renewBefore) =>
     withField({ renewBefore }),
   ),
-  ...both('verifyEvery', ['10s', '24h'], ['9s', '24h1ms', '', '10 s'], (verifyEvery) => withField({ verifyEvery })),
+  ...both('verifyEvery', ['1s', '5s', '10s', '48h'], ['0ms', '', '10 s'], (verifyEvery) => withField({ verifyEvery })),
   ...both('renewalMethod', ['Auto', 'Refresh', 'Get'], ['auto', '', 'Put'], (renewalMethod) =>
     withField({ renewalMethod }),
   ),
@@ -191,6 +192,14 @@ export const specCases: readonly SpecCase[] = [
     targets: [{ name: 'key' }],
   }),
   refused('a target that is the source of the appSecret', withField({ targets: [{ name: 'enos-app' }] })),
+  refused(
+    'one such beside a target that is not',
+    withField({ targets: [{ name: 'enos-token' }, { name: 'enos-app' }] }),
+  ),
+  accepted(
+    'a target that is merged into its own source',
+    withField({ targets: [{ name: 'enos-app', creationPolicy: 'Merge' }] }),
+  ),
   ...both('targets[].name', goodNames, badNames, (name) => withTarget({ name })),
   ...both(
     'targets[].type',

@@ -34,7 +34,8 @@ export function customResourceDefinition(): Json {
             // A column of type date shows <invalid> for a time to come.
             column('Expires', '.status.expiresAt'),
             column('Next renewal', '.status.nextRenewalAt'),
-            column('Targets', '.spec.targets[*].name', 1),
+            // A path that finds several things shows the first of them.
+            column('Targets', '.status.targetNames', 1),
             column('Gateway', '.spec.gateway.url', 1),
             { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
           ],

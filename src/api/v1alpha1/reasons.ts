@@ -21,6 +21,11 @@ export const reasons = {
     meaning: 'A Secret that `appKeyRef` or `appSecretRef` names is not there.',
     whatToDo: 'Create it in the namespace of the resource, or correct the name.',
   },
+  WaitingForConfigMaps: {
+    meaning: 'Whether the ConfigMap that `caRef` names is there is not known: ConfigMaps could not be listed so far.',
+    whatToDo:
+      'Wait some seconds; if it stays, let the operator list and watch ConfigMaps. Its log says what was refused.',
+  },
   SourceKeyMissing: {
     meaning: 'A source Secret lacks the key, or its value is empty or no text.',
     whatToDo: 'Add the key to the Secret, or name the right one in `key`.',
@@ -81,6 +86,10 @@ export const reasons = {
   TargetWriteFailed: {
     meaning: 'The API server refused to write a target; the message says how.',
     whatToDo: 'Correct the field that is named; with HTTP 403 check the RBAC of the operator and quotas.',
+  },
+  KeysLeftBehind: {
+    meaning: 'Keys of the resource stay in a Secret that was made immutable: nobody can take them out.',
+    whatToDo: 'Delete that Secret if it is of no use any more; the token in it expires by itself.',
   },
   TemplateError: {
     meaning: 'A template in `spec.targets[].data` cannot be used.',

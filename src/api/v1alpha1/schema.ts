@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { parseDuration } from '../../lib/duration.ts'
 
 /**
  * The one source of the resource: the CRD in crds/ is generated from it (tools/generate.ts), and the operator reads
@@ -27,6 +26,14 @@ const qualifiedName = /^(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]
 
 const durationPattern = /^([0-9]+(ms|s|m|h))+$/
 const duration = z.string().max(32).regex(durationPattern, 'expected a duration like 10s, 5m or 1h30m')
+/** Told by its digits: CEL's own durations end at 292 years, and a longer one would be refused without a word why. */
+const someTime = rule(
+  duration,
+  'must be more than 0',
+  "self.matches('[1-9]')",
+  // What is no duration is found by its pattern.
+  (text) => !durationPattern.test(text) || /[1-9]/.test(text),
+)
 
 const secretName = z.string().min(1).max(253).regex(dnsSubdomain, 'expected the name of a Secret')
 const secretKey = z
@@ -144,6 +151,8 @@ const gateway = rule(
           gatewayUrl,
           'expected http(s)://host, with optional port and base path, lower-case, without userinfo, query or fragment',
         )
+        // What CEL cannot tell: https://[::::] and https://1.2.3.4.5 look like URLs, and are none.
+        .refine((url) => !gatewayUrl.test(url) || URL.canParse(url), 'the host is not a valid name or IP address')
         .describe('URL of the EnOS API gateway: https://host, with optional port and base path.'),
       allowInsecureHTTP: z
         .boolean()
@@ -157,12 +166,7 @@ const gateway = rule(
         })
         .optional()
         .describe('CA certificates (PEM) to trust for this gateway, besides those of the system.'),
-      timeout: rule(
-        duration,
-        'timeout must be between 100ms and 5m',
-        "duration(self) >= duration('100ms') && duration(self) <= duration('5m')",
-        (text) => isBetween(text, 100, 300_000),
-      )
+      timeout: someTime
         .default('10s')
         .describe('Time allowed for one call. Less where the token’s remaining life demands it.'),
     })
@@ -193,15 +197,10 @@ export const specSchema = rule(
       gateway,
       appKeyRef: secretKeyRef('appKey', 'The application’s access key.'),
       appSecretRef: secretKeyRef('appSecret', 'The application’s secret key.'),
-      renewBefore: rule(
-        duration,
-        'renewBefore must be between 1s and 24h',
-        "duration(self) >= duration('1s') && duration(self) <= duration('24h')",
-        (text) => isBetween(text, 1000, 86_400_000),
-      )
+      renewBefore: someTime
         .optional()
         .describe(
-          'How long before expiry the token is renewed; at most half of its lifetime. Default: 20 % of the lifetime, or 10m where that is more (24m for a token of 2 hours).',
+          'How long before expiry the token is renewed. More than half of its lifetime is taken as half, with an event. Default: 20 % of the lifetime, or 10m where that is more (24m for a token of 2 hours).',
         ),
       renewalMethod: z
         .enum(['Auto', 'Refresh', 'Get'])
@@ -209,20 +208,17 @@ export const specSchema = rule(
         .describe(
           'Refresh: renew before expiry. Get: fetch a new token as the old one expires. Auto: Refresh where the gateway has it.',
         ),
-      verifyEvery: rule(
-        duration,
-        'verifyEvery must be between 10s and 24h',
-        "duration(self) >= duration('10s') && duration(self) <= duration('24h')",
-        (text) => isBetween(text, 10_000, 86_400_000),
-      )
+      verifyEvery: someTime
         .optional()
-        .describe('Ask the gateway this often whether the token is still the present one.'),
+        .describe(
+          'Ask the gateway this often whether the token is still the present one. Less than 10s is taken as 10s, for the gateway’s sake.',
+        ),
       targets,
       propagation: z
         .enum(['Kubelet', 'Immediate'])
         .default('Kubelet')
         .describe(
-          'Kubelet: running pods see the new token at the kubelet’s next sync. Immediate: pods that mount a target are touched, so that they see it at once.',
+          'Kubelet: running pods see the new token at the kubelet’s next sync. Immediate: pods that mount a target are touched, so that they see it at once. That is for new tokens: what else changes in a target (a template, the appSecret) comes with the kubelet’s next sync.',
         ),
       restartOnRenewal: z
         .array(
@@ -233,7 +229,9 @@ export const specSchema = rule(
         )
         .max(16)
         .optional()
-        .describe('Workloads to restart after each renewal, for they read the token from their environment.')
+        .describe(
+          'Workloads to restart after each renewal, for they read the token from their environment. What else changes in a target (a template, the appSecret) restarts nothing.',
+        )
         .meta({ 'x-kubernetes-list-type': 'atomic' }),
       suspend: z
         .boolean()
@@ -241,10 +239,20 @@ export const specSchema = rule(
         .describe('Stop calling the gateway and writing targets. What is there stays.'),
     })
     .describe('What to keep fresh.'),
-  'a target must not be one of the source Secrets',
-  'self.targets.all(target, target.name != self.appKeyRef.name && target.name != self.appSecretRef.name)',
-  (spec) => spec.targets.every(({ name }) => name !== spec.appKeyRef.name && name !== spec.appSecretRef.name),
+  'a target must not be one of the source Secrets, unless it is merged into it (creationPolicy Merge)',
+  "self.targets.all(target, target.creationPolicy == 'Merge' || (target.name != self.appKeyRef.name && target.name != self.appSecretRef.name))",
+  ({ appKeyRef, appSecretRef, targets: all }) =>
+    all.every(
+      ({ creationPolicy, name }) =>
+        creationPolicy === 'Merge' || (name !== appKeyRef.name && name !== appSecretRef.name),
+    ),
 )
+
+/** What the status has room for; the annotation itself may be longer. */
+export const longestRenewRequest = 1024
+
+/** 16 names of 253 characters, with `, ` in between. */
+const longestTargetNames = 16 * 255
 
 const time = z.string().max(32)
 const objectVersion = {
@@ -309,6 +317,11 @@ export const statusSchema = z
       .default([])
       .describe('The targets as they were written.')
       .meta({ 'x-kubernetes-list-type': 'atomic' }),
+    targetNames: z
+      .string()
+      .max(longestTargetNames)
+      .optional()
+      .describe('The names of the targets in the spec, for people: kubectl shows no list.'),
     propagatedFingerprint: z
       .string()
       .max(12)
@@ -316,7 +329,7 @@ export const statusSchema = z
       .describe('The token that running consumers were told of (propagation Immediate, restartOnRenewal).'),
     lastHandledRenewRequest: z
       .string()
-      .max(1024)
+      .max(longestRenewRequest)
       .optional()
       .describe('The last value of the annotation enos.io/renew-requested-at that was handled.'),
   })
@@ -327,10 +340,3 @@ export type CredentialStatus = z.output<typeof statusSchema>
 
 /** Names longer than this are no label values, and targets carry the name as a label. */
 export const longestName = 63
-
-function isBetween(text: string, leastMs: number, mostMs: number): boolean {
-  // What is no duration is found by its pattern.
-  if (!durationPattern.test(text)) return true
-  const ms = parseDuration(text)
-  return ms >= leastMs && ms <= mostMs
-}

@@ -1,0 +1,136 @@
+import { annotations } from '../../../src/api/v1alpha1/names.ts'
+import { Consumers } from '../../../src/consumers/consumers.ts'
+import { workloadTypes } from '../../../src/consumers/workloads.ts'
+import { ApiError } from '../../../src/kubernetes/errors.ts'
+import {
+  type KubernetesClient,
+  type KubernetesObject,
+  type ListOptions,
+  type ObjectKey,
+  type ObjectList,
+  pods,
+  type ResourceType,
+} from '../../../src/kubernetes/types.ts'
+import { formatTime } from '../../../src/lib/time.ts'
+import type { Credential, Publication } from '../../../src/reconcile/observed.ts'
+import { credential, hourMs, now, type SpecInput } from '../../support/builders.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+import { MemoryApi } from '../../support/memory-api.ts'
+import { readableLog } from '../enos/support.ts'
+
+export const namespace = 'plant-a'
+const restartedAt = 'kubectl.kubernetes.io/restartedAt'
+
+export interface PatchCall {
+  readonly at: number
+  readonly name: string
+  readonly metadata: KubernetesObject['metadata']
+}
+
+/** Consumers on an API server in memory, with pods and workloads, and somebody else who changes them. */
+export class World {
+  readonly clock = new FakeClock(now)
+  readonly api = new MemoryApi(this.clock, 'enos-credential-operator')
+  readonly user = this.api.user('kubectl')
+  readonly lists: ListOptions[] = []
+  readonly patches: PatchCall[] = []
+  readonly changed: ObjectKey[] = []
+  readonly log = readableLog()
+  pageSize = Number.POSITIVE_INFINITY
+  /** What happens right before a patch reaches the API server. */
+  beforePatch: (name: string) => void = () => undefined
+  /** The HTTP status that calls of a verb are answered with. */
+  readonly broken = new Map<'get' | 'list' | 'patch', number>()
+  readonly consumers: Consumers
+
+  constructor() {
+    const client: Pick<KubernetesClient, 'get' | 'list' | 'patch'> = {
+      get: async (type, ref) => {
+        this.#failIfBroken('get')
+        return await this.api.get(type, ref)
+      },
+      list: async (type, inNamespace, options) => await this.#list(type, inNamespace, options),
+      patch: async (type, ref, patch) => {
+        const { metadata } = patch.body as KubernetesObject
+        this.patches.push({ at: this.clock.now(), name: ref.name, metadata })
+        this.#failIfBroken('patch')
+        this.beforePatch(ref.name)
+        return await this.api.patch(type, ref, patch)
+      },
+    }
+    this.consumers = new Consumers({
+      client,
+      clock: this.clock,
+      random: () => 0.5,
+      log: this.log.log,
+      onChange: (key) => void this.changed.push(key),
+    })
+  }
+
+  /** Has the consumers of a credential told of a token that was written now, or so long ago. */
+  publish(name: string, fingerprint: string, spec: SpecInput, { agoMs = 0, inNamespace = namespace } = {}): void {
+    const of: Credential = credential({ key: `${inNamespace}/${name}`, namespace: inNamespace, name, spec })
+    this.consumers.publish(of, fingerprint, Math.floor((this.clock.wall() - agoMs) / 1000) * 1000)
+  }
+
+  outcome(name: string): Publication['outcome'] {
+    return this.consumers.publication(`${namespace}/${name}`)?.outcome
+  }
+
+  pod(name: string, spec: object = mounting(), metadata: object = {}, inNamespace = namespace): void {
+    this.user.create(pods, inNamespace, { metadata: { name, ...metadata }, spec })
+  }
+
+  /** What a pod was told last. */
+  told(name: string): string | undefined {
+    return this.api.find(pods, { namespace, name })?.metadata.annotations?.[annotations.tokenFingerprint]
+  }
+
+  deployment(name: string, spec: object = {}, createdAgoMs = hourMs): void {
+    const creationTimestamp = formatTime(this.clock.wall() - createdAgoMs)
+    this.user.create(workloadTypes.Deployment, namespace, { metadata: { name, creationTimestamp }, spec })
+  }
+
+  /** As `kubectl rollout restart` does it. */
+  restartByHand(name: string): void {
+    const template = { metadata: { annotations: { [restartedAt]: formatTime(this.clock.wall()) } } }
+    this.user.patch(workloadTypes.Deployment, { namespace, name }, { spec: { template } })
+  }
+
+  restartOf(name: string): string | undefined {
+    const spec = this.api.find(workloadTypes.Deployment, { namespace, name })?.spec as
+      { template?: { metadata: { annotations: Record<string, string> } } } | undefined
+    return spec?.template?.metadata.annotations[restartedAt]
+  }
+
+  async #list<T extends KubernetesObject>(
+    type: ResourceType,
+    inNamespace: string | undefined,
+    options: ListOptions = {},
+  ): Promise<ObjectList<T>> {
+    this.lists.push(options)
+    this.#failIfBroken('list')
+    const { items } = await this.api.list<T>(type, inNamespace)
+    const name = /^metadata\.name=(.*)$/.exec(options.fieldSelector ?? '')?.[1]
+    const selected = items.filter(({ metadata }) => name === undefined || metadata.name === name)
+    const from = Number(options.continue ?? 0)
+    const until = from + this.pageSize
+    return {
+      metadata: { continue: until < selected.length ? String(until) : '' },
+      items: selected.slice(from, until),
+    }
+  }
+
+  #failIfBroken(verb: 'get' | 'list' | 'patch'): void {
+    const code = this.broken.get(verb)
+    if (code !== undefined) throw new ApiError(verb, { code, reason: code === 403 ? 'Forbidden' : 'InternalError' })
+  }
+}
+
+/** The spec of a pod that mounts the target. */
+export function mounting(secretName = 'enos-token', mount: object = {}): object {
+  return {
+    volumes: [{ name: 'v', secret: { secretName } }],
+    containers: [{ volumeMounts: [{ name: 'v', ...mount }] }],
+  }
+}

@@ -1,0 +1,282 @@
+import { describe, expect, it } from 'vitest'
+import { annotations } from '../../../src/api/v1alpha1/names.ts'
+import { pods } from '../../../src/kubernetes/types.ts'
+import { settle } from '../../support/fake-clock.ts'
+import { mounting, namespace, World } from './support.ts'
+
+const immediate = { propagation: 'Immediate' }
+const environment = { containers: [{ envFrom: [{ secretRef: { name: 'enos-token' } }] }] }
+
+describe('pods that mount a target', () => {
+  it('are told of the token, and no others', async () => {
+    const world = new World()
+    world.pod('mounts')
+    world.pod('other', mounting('something-else'))
+    world.pod('elsewhere', mounting(), {}, 'plant-b')
+    world.publish('wind', 'aaa', immediate)
+    expect(world.consumers.publication('plant-a/wind')).toEqual({ fingerprint: 'aaa', outcome: undefined })
+    await settle()
+    expect([world.told('mounts'), world.told('other')]).toEqual(['aaa', undefined])
+    expect(world.patches.map(({ name }) => name)).toEqual(['mounts'])
+    expect(world.outcome('wind')).toMatchObject({
+      status: 'True',
+      reason: 'Propagated',
+      message: '1 pod that mounts a target were told of the present token',
+    })
+    expect(world.changed).toEqual(['plant-a/wind'])
+    // Those that ended are not asked for.
+    expect(world.lists[0]?.fieldSelector).toBe('status.phase!=Succeeded,status.phase!=Failed')
+  })
+
+  it('are told once of each token', async () => {
+    const world = new World()
+    world.pod('mounts')
+    for (const fingerprint of ['aaa', 'aaa', 'bbb']) {
+      world.publish('wind', fingerprint, immediate)
+      await settle()
+    }
+    expect(world.patches).toHaveLength(2)
+    expect(world.told('mounts')).toBe('bbb')
+  })
+
+  it('are left alone without propagation Immediate', async () => {
+    const world = new World()
+    world.pod('mounts')
+    world.publish('wind', 'aaa', { propagation: 'Kubelet' })
+    await world.clock.advance(60_000)
+    expect([world.lists, world.patches]).toEqual([[], []])
+  })
+
+  it('are left alone once they are being deleted', async () => {
+    const world = new World()
+    world.pod('ending', mounting(), { deletionTimestamp: '2026-01-01T12:00:00Z', finalizers: ['a/b'] })
+    world.publish('wind', 'aaa', immediate)
+    await settle()
+    expect(world.patches).toEqual([])
+    expect(world.outcome('wind')?.message).toContain('0 pods that mount')
+  })
+
+  it('are told at most ten in a tenth of a second', async () => {
+    const world = new World()
+    for (let at = 0; at < 35; at++) world.pod(`pod-${at}`)
+    world.publish('wind', 'aaa', immediate)
+    const start = world.clock.now()
+    await world.clock.advance(1000)
+    const times = world.patches.map(({ at }) => at - start)
+    const expected = [0, 100, 200].flatMap((at) => Array<number>(10).fill(at))
+    expect(times).toEqual([...expected, 300, 300, 300, 300, 300])
+    expect(world.outcome('wind')?.message).toContain('35 pods that mount')
+  })
+
+  it('are found on every page', async () => {
+    const world = new World()
+    world.pageSize = 2
+    for (const name of ['a', 'b', 'c', 'd', 'e']) world.pod(name)
+    world.publish('wind', 'aaa', immediate)
+    await settle()
+    expect(world.lists.map((options) => options.continue)).toEqual([undefined, '2', '4'])
+    expect(['a', 'b', 'c', 'd', 'e'].map((name) => world.told(name))).toEqual(Array(5).fill('aaa'))
+  })
+
+  it('are listed once for all credentials of a namespace', async () => {
+    const world = new World()
+    world.pod('one')
+    world.pod('two', mounting('solar-token'))
+    world.publish('first', 'zzz', { ...immediate, targets: [{ name: 'nobody-mounts' }] })
+    // These come while the first is under way.
+    world.publish('wind', 'aaa', immediate)
+    world.publish('solar', 'bbb', { ...immediate, targets: [{ name: 'solar-token' }] })
+    world.publish('wind-too', 'aaa', immediate)
+    await settle()
+    expect(world.lists).toHaveLength(2)
+    expect([world.told('one'), world.told('two')]).toEqual(['aaa', 'bbb'])
+  })
+})
+
+describe('the patch of a pod', () => {
+  const ref = { namespace, name: 'mounts' }
+
+  it('is for the version that was looked at', async () => {
+    const world = new World()
+    world.pod('mounts')
+    const { metadata } = world.api.all(pods)[0] ?? {}
+    world.publish('wind', 'aaa', immediate)
+    await settle()
+    expect(world.patches[0]?.metadata).toEqual({
+      uid: metadata?.uid,
+      resourceVersion: metadata?.resourceVersion,
+      annotations: { [annotations.tokenFingerprint]: 'aaa' },
+    })
+  })
+
+  it('is made again when something else about the pod changed meanwhile', async () => {
+    const world = new World()
+    world.pod('mounts')
+    world.beforePatch = () => {
+      if (world.patches.length < 3)
+        world.user.patch(pods, ref, { metadata: { labels: { seen: `${world.patches.length}` } } })
+    }
+    world.publish('wind', 'aaa', immediate)
+    await settle()
+    expect(world.told('mounts')).toBe('aaa')
+    expect(world.patches).toHaveLength(3)
+    expect(world.lists.at(-1)?.fieldSelector).toBe('metadata.name=mounts')
+  })
+
+  it('is left to the backoff when that goes on', async () => {
+    const world = new World()
+    world.pod('mounts')
+    let isBusy = true
+    world.beforePatch = () => {
+      if (isBusy) world.user.patch(pods, ref, { metadata: { labels: { seen: `${world.patches.length}` } } })
+    }
+    world.publish('wind', 'aaa', immediate)
+    await settle()
+    expect(world.patches).toHaveLength(5)
+    isBusy = false
+    await world.clock.advance(1000)
+    expect(world.told('mounts')).toBe('aaa')
+  })
+
+  it.each([
+    [
+      'somebody else told it meanwhile: what is on the targets has been seen',
+      (world: World) =>
+        world.user.patch(pods, ref, { metadata: { annotations: { [annotations.tokenFingerprint]: 'zzz' } } }),
+      'zzz',
+    ],
+    [
+      'it is another pod of the same name by now',
+      (world: World) => {
+        world.user.delete(pods, ref)
+        world.pod('mounts')
+      },
+      undefined,
+    ],
+    ['it is gone', (world: World) => world.user.delete(pods, ref), undefined],
+    [
+      'it is being deleted',
+      (world: World) => {
+        world.user.patch(pods, ref, { metadata: { finalizers: ['a/b'] } })
+        world.user.delete(pods, ref)
+      },
+      undefined,
+    ],
+  ])('is not made again when %s', async (_, happen, told) => {
+    const world = new World()
+    world.pod('mounts')
+    world.beforePatch = () => {
+      if (world.patches.length === 1) happen(world)
+    }
+    world.publish('wind', 'aaa', immediate)
+    await world.clock.advance(1000)
+    expect(world.patches).toHaveLength(1)
+    expect(world.told('mounts')).toBe(told)
+    expect(world.outcome('wind')).toMatchObject({ status: 'True', reason: 'Propagated' })
+  })
+})
+
+describe('pods that can never see a change', () => {
+  const metadata = (replicaSet: string) => ({
+    labels: { 'pod-template-hash': '5d8f' },
+    ownerReferences: [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: replicaSet, uid: 'u', controller: true }],
+  })
+
+  it('are named by their workload, once', async () => {
+    const world = new World()
+    world.pod('reports-1', environment, metadata('reports-5d8f'))
+    world.pod('reports-2', environment, metadata('reports-5d8f'))
+    world.pod('alone', mounting('enos-token', { subPath: 'accessToken' }))
+    world.publish('wind', 'aaa', immediate)
+    await settle()
+    expect(world.outcome('wind')).toMatchObject({ status: 'True', reason: 'ConsumersNeedRestart' })
+    expect(world.outcome('wind')?.message).toContain('; Deployment reports, Pod alone read it from environment')
+    expect(world.patches).toEqual([])
+  })
+
+  it('are not named where their workload is restarted', async () => {
+    const world = new World()
+    world.deployment('reports')
+    world.pod('reports-1', environment, metadata('reports-5d8f'))
+    world.publish('wind', 'aaa', { ...immediate, restartOnRenewal: [{ kind: 'Deployment', name: 'reports' }] })
+    await world.clock.advance(3000)
+    expect(world.outcome('wind')).toMatchObject({ status: 'True', reason: 'Propagated' })
+    expect(world.restartOf('reports')).toBeDefined()
+  })
+
+  it('are counted from the sixth on', async () => {
+    const world = new World()
+    for (let at = 0; at < 7; at++) world.pod(`pod-${at}`, environment)
+    world.publish('wind', 'aaa', immediate)
+    await settle()
+    expect(world.outcome('wind')?.message).toContain('Pod pod-4 and 2 more read it')
+  })
+})
+
+describe('when the API server does not let it', () => {
+  it('tries on with backoff, says so from the third failure on, and recovers', async () => {
+    const world = new World()
+    world.pod('mounts')
+    world.broken.set('patch', 500)
+    world.publish('wind', 'aaa', immediate)
+    await settle()
+    expect(world.outcome('wind')).toBeUndefined()
+    await world.clock.advance(10_000)
+    expect(world.outcome('wind')).toEqual({
+      status: 'False',
+      reason: 'PropagationFailed',
+      message: 'patch: HTTP 500 InternalError',
+    })
+    const tries = world.patches.length
+    expect(tries).toBeGreaterThan(3)
+    world.broken.clear()
+    await world.clock.advance(5 * 60_000)
+    expect(world.told('mounts')).toBe('aaa')
+    expect(world.outcome('wind')).toMatchObject({ status: 'True', reason: 'Propagated' })
+    expect(world.patches).toHaveLength(tries + 1)
+  })
+
+  it('what is forbidden is not asked again before the next token', async () => {
+    const world = new World()
+    world.broken.set('list', 403)
+    world.publish('wind', 'aaa', immediate)
+    await world.clock.advance(60 * 60_000)
+    expect(world.lists).toHaveLength(1)
+    expect(world.outcome('wind')).toMatchObject({ status: 'False', reason: 'PropagationForbidden' })
+    expect(world.outcome('wind')?.message).toContain('install deploy/components/consumers')
+    world.publish('wind', 'bbb', immediate)
+    await settle()
+    expect(world.lists).toHaveLength(2)
+  })
+})
+
+describe('what is known of a publication', () => {
+  it('is of the newest token only', async () => {
+    const world = new World()
+    world.publish('wind', 'aaa', immediate)
+    world.publish('wind', 'bbb', immediate)
+    expect(world.consumers.publication('plant-a/wind')?.fingerprint).toBe('bbb')
+    await settle()
+    expect(world.outcome('wind')?.reason).toBe('Propagated')
+  })
+
+  it('goes with the resource', async () => {
+    const world = new World()
+    world.publish('wind', 'aaa', immediate)
+    await settle()
+    world.consumers.forget('plant-a/wind')
+    expect(world.consumers.publication('plant-a/wind')).toBeUndefined()
+  })
+
+  it('a shutdown in the middle ends it, and nobody more is told', async () => {
+    const world = new World()
+    for (let at = 0; at < 25; at++) world.pod(`pod-${at}`)
+    world.publish('wind', 'aaa', immediate)
+    await settle()
+    const ended = world.consumers.shutDown(50)
+    await world.clock.advance(10_000)
+    await ended
+    expect(world.patches).toHaveLength(10)
+    expect(world.outcome('wind')).toBeUndefined()
+  })
+})
