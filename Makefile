@@ -54,6 +54,19 @@ test-unit: $(INSTALLED) ## Run the unit tests
 test-integration: $(INSTALLED) ## Run the integration tests on a real API server
 	@$(NPM) run --silent test:integration
 
+.PHONY: test-faults
+test-faults: $(INSTALLED) ## Play every fault, and a short random run
+	@$(NPM) run --silent test:faults
+
+.PHONY: reliability
+reliability: $(INSTALLED) ## Play every fault, and write docs/reliability.md
+	@RELIABILITY=docs/reliability.md $(NPM) run --silent test:faults
+	@node_modules/.bin/prettier --write --log-level warn docs/reliability.md
+
+.PHONY: soak
+soak: $(INSTALLED) ## Play 1000 faults at random, for two hours or so; SEED=n plays a run again
+	@FAULTS=$${FAULTS:-1000} $(NPM) run --silent test:faults -- test/faults/random.test.ts
+
 .PHONY: demo
 demo: $(INSTALLED) ## See it work on a real API server; FOR=60s ends by itself
 	@$(NPM) run --silent build
