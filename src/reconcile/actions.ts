@@ -1,6 +1,7 @@
 import type { CredentialStatus } from '../api/v1alpha1/schema.ts'
 import type { FoundToken, Membership } from '../enos/application.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
+import type { Notice } from '../status/events.ts'
 import type { Correction, DesiredSecret } from '../targets/desired-secret.ts'
 import type { ObjectVersion, Problem, TargetRecord } from './observed.ts'
 
@@ -62,6 +63,8 @@ export type Action =
   | { readonly do: 'leave' }
   /** Have running consumers see the token that the targets hold now. */
   | { readonly do: 'publish'; readonly fingerprint: string; readonly writtenAtWall: number }
+  /** Tell people of what no condition will say. */
+  | { readonly do: 'tell'; readonly notice: Notice }
   | { readonly do: 'setFinalizers'; readonly finalizers: readonly string[] }
   | { readonly do: 'patchStatus'; readonly status: CredentialStatus }
 

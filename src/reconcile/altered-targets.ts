@@ -1,27 +1,45 @@
 import { fingerprintOf } from '../enos/signature.ts'
 import { readData } from '../targets/desired-secret.ts'
 import { isProblem, type Observed, publishedToken, type TargetSpec } from './observed.ts'
-import { isStillTarget } from './target-checks.ts'
+import { isStillTarget } from './ownership.ts'
+
+/** A target that does not hold the token as the spec wants it. */
+export interface LackingTarget {
+  readonly name: string
+  /** It did, and somebody changed or deleted it since. */
+  readonly isAltered: boolean
+}
 
 /**
  * Targets that somebody changed, of which nothing is known but that. Where the token is at hand they are put right
- * without more ado; where it is not (after a restart, with a gateway that is down, say), whether they still hold it
- * decides whether the resource is Ready.
+ * without more ado; where it is not (after a restart with a gateway that is down, say, or while suspended), whether they
+ * still hold it decides whether the resource is Ready.
  */
 export function unreadAlteredTargets(observed: Observed): string[] {
-  if (observed.credential.spec.suspend || publishedToken(observed) === undefined) return []
+  if (publishedToken(observed) === undefined) return []
   return observed.credential.spec.targets
     .filter((target) => isStillTarget(observed, target.name) && !isAsWritten(observed, target))
     .map(({ name }) => name)
     .filter((name) => !observed.targetContents.has(name))
 }
 
-/** The first target that does not hold what was written, as far as is known. */
-export function firstAlteredTarget(observed: Observed): string | undefined {
-  const altered = observed.credential.spec.targets.find(
+/** The first target that does not hold what was written, as far as is known; before those, one that was not written yet. */
+export function firstLackingTarget(observed: Observed): LackingTarget | undefined {
+  const { credential } = observed
+  const unwritten = credential.spec.targets.find((target) => !hasAllKeys(observed, target))
+  if (unwritten !== undefined) return { name: unwritten.name, isAltered: false }
+  const altered = credential.spec.targets.find(
     (target) => !isAsWritten(observed, target) && !holdsRecordedToken(observed, target),
   )
-  return altered?.name
+  return altered === undefined ? undefined : { name: altered.name, isAltered: true }
+}
+
+/** Every key of the present spec was written, with whatever value: a source may have changed since. */
+function hasAllKeys({ record, templates }: Observed, { name }: TargetSpec): boolean {
+  const recorded = record.get(name)
+  if (recorded?.token === undefined) return false
+  const wanted = isProblem(templates) ? [] : (templates.get(name)?.keys ?? [])
+  return wanted.every((key) => recorded.keys.includes(key))
 }
 
 /** The target is still what was written: a write that failed took nothing away. */

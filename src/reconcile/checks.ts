@@ -4,7 +4,7 @@ import { hasTokenToReadBack, isNotJoined } from './membership-checks.ts'
 import { isProblem, type Observed } from './observed.ts'
 import { hasTokenToPublish } from './publication.ts'
 import { isSettled } from './settled.ts'
-import { hasBrokenSources, hasUnreadSources } from './source-checks.ts'
+import { hasBrokenSources, hasUnreadSources, isAwaitingConfigMaps } from './source-checks.ts'
 import { targetActions } from './target-checks.ts'
 import { stopWith, type Verdict } from './verdict.ts'
 
@@ -18,6 +18,7 @@ export const checks: readonly Check[] = [
   hasFormerTargets,
   finalizersToSet,
   isGatewayRefused,
+  isAwaitingConfigMaps,
   isSettled,
   hasUnreadSources,
   hasBrokenSources,

@@ -1,6 +1,7 @@
 import type { CredentialStatus } from '../api/v1alpha1/schema.ts'
 import type { Membership } from '../enos/application.ts'
 import { compileTemplates, type CompiledTemplates } from '../targets/template.ts'
+import { ExpiredTime } from './expired-time.ts'
 import {
   type Credential,
   inputsKey,
@@ -23,8 +24,7 @@ export interface CredentialState {
   membership: Membership | undefined
   isAwakened: boolean
   statusWrittenAt: number
-  /** Time in which the targets held an expired token that has since been replaced, ms. */
-  expiredMs: number
+  readonly expiredTime: ExpiredTime
 }
 
 export function newState(credential: Credential, now: number, wallOffset: number): CredentialState {
@@ -39,7 +39,7 @@ export function newState(credential: Credential, now: number, wallOffset: number
     membership: undefined,
     isAwakened: false,
     statusWrittenAt: Number.NEGATIVE_INFINITY,
-    expiredMs: 0,
+    expiredTime: new ExpiredTime(now),
   }
 }
 

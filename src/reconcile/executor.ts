@@ -6,10 +6,11 @@ import { type Notice, noticesOf } from '../status/events.ts'
 import { statusPatch } from '../status/next-status.ts'
 import type { Action } from './actions.ts'
 import type { Caches } from './caches.ts'
-import { type Credential, type ObjectVersion, type Problem, type SourceRef, sourceRefs } from './observed.ts'
+import { type Credential, type Problem, type SourceRef, sourceRefs } from './observed.ts'
 import { readSources, type SourceObject } from './read-sources.ts'
 import { readCredential, readMetadata, type StoredCredential } from './stored.ts'
-import type { Pass, TargetExecutor } from './target-executor.ts'
+import type { Pass } from './pass.ts'
+import type { TargetExecutor } from './target-executor.ts'
 
 /** Has running consumers of a credential's targets see its present token. */
 export interface Publisher {
@@ -60,6 +61,9 @@ export class Executor {
       case 'publish':
         publisher.publish(credential, action.fingerprint, action.writtenAtWall)
         return
+      case 'tell':
+        this.#options.notify(credential, action.notice)
+        return
       case 'setFinalizers':
         await this.setFinalizers(credential, action.finalizers, signal)
         return
@@ -76,7 +80,6 @@ export class Executor {
   }
 
   async #readSources(pass: Pass, signal: AbortSignal): Promise<void> {
-    const { caches } = this.#options
     const { credential, state } = pass
     const refs = sourceRefs(credential.spec)
     const read = await Promise.all(
@@ -87,9 +90,8 @@ export class Executor {
     if (found.length < read.length) return
     const refused = found.find(({ object }) => object === 'forbidden')
     if (refused !== undefined) {
-      const metas = refs.map(({ kind, name }) => storeOf(caches, kind).get(`${credential.namespace}/${name}`))
-      const versions = metas.filter((meta): meta is NonNullable<typeof meta> => meta !== undefined)
-      state.sources = { versions: versions.map(versionOf), values: forbidden(refused.ref, credential), trimmed: [] }
+      // Not kept: the permission may be given at any time, and no watch tells of that.
+      pass.sourceProblem = forbidden(refused.ref, credential)
       return
     }
     const objects = found.flatMap(({ object, ref }) => (object === 'forbidden' ? [] : [{ ref, object }]))
@@ -169,10 +171,6 @@ export class Executor {
 
 function storeOf({ configMaps: ofConfigMaps, secrets: ofSecrets }: Caches, kind: SourceRef['kind']) {
   return kind === 'Secret' ? ofSecrets : ofConfigMaps
-}
-
-function versionOf({ name, uid, resourceVersion }: ObjectVersion): ObjectVersion {
-  return { name, uid, resourceVersion }
 }
 
 function forbidden({ fields, kind, name }: SourceRef, { namespace }: Credential): Problem {

@@ -1,7 +1,7 @@
 import type { Action } from './actions.ts'
-import { releaseActions } from './deletion-checks.ts'
+import { leavingActions, releaseActions } from './deletion-checks.ts'
 import type { Observed, TargetRecord } from './observed.ts'
-import { isOurs } from './target-checks.ts'
+import { isOurs } from './ownership.ts'
 import type { Verdict } from './verdict.ts'
 
 /**
@@ -28,6 +28,7 @@ function removal(observed: Observed, former: TargetRecord): Action[] {
     if (former.creationPolicy === 'Merge') {
       const release = releaseActions(observed, name)
       if (release.length > 0) return release
+      return [...leavingActions(observed, name), { do: 'forgetTarget', name }]
     } else if (isOurs(observed, meta)) {
       const { uid, resourceVersion } = meta
       return [{ do: 'deleteTarget', was: { name, uid, resourceVersion } }]

@@ -4,7 +4,7 @@ import { parseDuration } from '../lib/duration.ts'
 import { readData } from '../targets/desired-secret.ts'
 import { isProblem, type Observed, publishedToken, steadyNextRenewalAt, type TargetSpec } from './observed.ts'
 import { isSameVersions } from './source-checks.ts'
-import { isStillTarget } from './target-checks.ts'
+import { isStillTarget } from './ownership.ts'
 import type { Verdict } from './verdict.ts'
 
 /**

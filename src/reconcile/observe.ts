@@ -2,13 +2,14 @@ import { normaliseGatewayUrl } from '../api/v1alpha1/credential.ts'
 import type { ApplicationView } from '../enos/applications.ts'
 import { byUid, type Caches } from './caches.ts'
 import { type Observed, type ObjectMetadata, type Publication, sourceRefs } from './observed.ts'
-import type { Pass } from './target-executor.ts'
+import type { Pass } from './pass.ts'
 
 /** What is outside of the caches and of the pass. */
 export interface Surroundings {
   readonly application: ApplicationView | undefined
   readonly publication: Publication | undefined
   readonly isAwakened: boolean
+  readonly configMapsAwaitedSince: number | undefined
   readonly isGatewayAllowed: (gatewayUrl: string) => boolean
   readonly fieldManager: string
   readonly wallOffset: number
@@ -16,7 +17,7 @@ export interface Surroundings {
 
 /** Puts together all that a plan is made of. */
 export function observe({ credentials, configMaps, secrets }: Caches, pass: Pass, around: Surroundings): Observed {
-  const { contents, credential, problems, state } = pass
+  const { contents, credential, problems, sourceProblem, state } = pass
   const { namespace, spec } = credential
   const gatewayUrl = normaliseGatewayUrl(spec.gateway.url)
   const targetMetas = new Map<string, ObjectMetadata | undefined>()
@@ -31,6 +32,8 @@ export function observe({ credentials, configMaps, secrets }: Caches, pass: Pass
       return (kind === 'Secret' ? secrets : configMaps).get(`${namespace}/${name}`)
     }),
     sources: state.sources,
+    sourceProblem,
+    configMapsAwaitedSince: around.configMapsAwaitedSince,
     targetMetas,
     targetContents: contents,
     targetProblems: problems,

@@ -115,11 +115,15 @@ export interface Observed {
   readonly sourceMetas: readonly (ObjectMetadata | undefined)[]
   /** The sources as they were read last. */
   readonly sources: Sources | undefined
+  /** Why they could not be read in this pass. */
+  readonly sourceProblem: Problem | undefined
+  /** Since when ConfigMaps are awaited which a source is among, steady; undefined: they are known, or not needed. */
+  readonly configMapsAwaitedSince: number | undefined
   /** The Secrets under the names of targets, present and former. */
   readonly targetMetas: ReadonlyMap<string, ObjectMetadata | undefined>
   /** Targets that were read in this pass. */
   readonly targetContents: ReadonlyMap<string, Secret>
-  /** Targets whose write failed in this pass, or for good. */
+  /** Targets, present and former, whose write failed in this pass, or for good. */
   readonly targetProblems: ReadonlyMap<string, Problem>
   readonly record: CredentialRecord
   readonly membership: Membership | undefined
@@ -142,6 +146,12 @@ export interface Observed {
 
 export function isProblem(value: object): value is Problem {
   return 'class' in value && 'reason' in value
+}
+
+/** Of whose targets, and what was written to them. */
+export interface PublishingView {
+  readonly credential: { readonly spec: Pick<CredentialSpec, 'targets'> }
+  readonly record: CredentialRecord
 }
 
 export type TargetSpec = CredentialSpec['targets'][number]
@@ -169,14 +179,14 @@ export function sourceRefs({ appKeyRef, appSecretRef, gateway: { caRef } }: Cred
 }
 
 /**
- * The token that the targets hold: the one that expires first, should they not all hold the same. Undefined while there
- * is a target without one.
+ * The token that the targets hold: the one that expires first, should they not all hold the same. A target without one,
+ * which somebody else stands in the way of, say, takes nothing away from the others; Ready tells of it.
  */
-export function publishedToken({ credential, record }: Observed): PublishedToken | undefined {
+export function publishedToken({ credential, record }: PublishingView): PublishedToken | undefined {
   let earliest: PublishedToken | undefined
   for (const { name } of credential.spec.targets) {
     const token = record.get(name)?.token
-    if (token === undefined) return undefined
+    if (token === undefined) continue
     if (earliest === undefined || token.expiresAt < earliest.expiresAt) earliest = token
   }
   return earliest

@@ -8,7 +8,7 @@ import { wakeAt } from './wake.ts'
 
 /** A first sync that takes longer than this says so in the status; a quicker one saves that write. */
 const quietFirstSyncMs = 1000
-/** A higher number of failures alone is written this often. */
+/** A higher number of failures is written this often, while the reasons stay. */
 const failureCountIntervalMs = 60_000
 
 /**
@@ -28,6 +28,8 @@ export function plan(observed: Observed, now: number): Plan {
         return { actions: verdict.actions, wakeAt: undefined }
       case 'gone':
         return { actions: [], wakeAt: undefined }
+      case 'wait':
+        return { actions: [], wakeAt: verdict.until }
       case 'settled':
         return { actions: [], wakeAt: wakeAt(observed, now) }
       case 'stop':
@@ -56,10 +58,16 @@ function quietUntilOf(observed: Observed, problem: Problem | undefined, next: Cr
   const { application, credential, firstSeenAt, statusWrittenAt } = observed
   const isUndecided = problem === undefined && application?.token === undefined && application?.failure === undefined
   if (credential.status.conditions.length === 0 && isUndecided) return firstSeenAt + quietFirstSyncMs
-  const isCountOnly = isSameStatus(credential.status, {
-    ...next,
-    consecutiveFailures: credential.status.consecutiveFailures,
-  })
-  const isFirstFailure = (credential.status.consecutiveFailures ?? 0) === 0 || next.consecutiveFailures === 0
-  return isCountOnly && !isFirstFailure ? statusWrittenAt + failureCountIntervalMs : Number.NEGATIVE_INFINITY
+  const { consecutiveFailures } = credential.status
+  const isFirstFailure = (consecutiveFailures ?? 0) === 0 || next.consecutiveFailures === 0
+  const isOneMoreFailure =
+    !isFirstFailure &&
+    next.consecutiveFailures !== consecutiveFailures &&
+    isSameStatus(withoutMessages(credential.status), { ...withoutMessages(next), consecutiveFailures })
+  return isOneMoreFailure ? statusWrittenAt + failureCountIntervalMs : Number.NEGATIVE_INFINITY
+}
+
+/** What went wrong in detail may be another thing each time: refused, then timed out. */
+function withoutMessages(status: CredentialStatus): CredentialStatus {
+  return { ...status, conditions: status.conditions.map((condition) => ({ ...condition, message: '' })) }
 }

@@ -1,5 +1,5 @@
 import { type Observed, publishedToken } from './observed.ts'
-import { targetProblem } from './target-checks.ts'
+import { targetProblem } from './target-problems.ts'
 import type { Verdict } from './verdict.ts'
 
 /** Whether somebody is to be told of new tokens. */
@@ -18,22 +18,21 @@ export function propagatedFingerprint(observed: Observed): string | undefined {
   return credential.status.propagatedFingerprint ?? publishedToken(observed)?.fingerprint
 }
 
-/** All targets hold a token that running consumers were not told of. */
+/** All targets that can be written hold a token that running consumers were not told of. */
 export function hasTokenToPublish(observed: Observed): Verdict | undefined {
   if (!hasAudience(observed)) return undefined
   const { credential, publication, record, targetMetas } = observed
-  const token = publishedToken(observed)
-  if (token === undefined || token.fingerprint === propagatedFingerprint(observed)) return undefined
+  const problems = credential.spec.targets.map((target) => targetProblem(observed, target))
+  // What passes by itself is waited for, so that consumers are told once.
+  if (problems.some((problem) => problem?.class === 'retry')) return undefined
+  const reached = credential.spec.targets.filter((_, at) => problems[at] === undefined)
+  const [token, ...others] = reached.map(({ name }) => record.get(name)?.token)
+  if (token === undefined || others.some((other) => other?.fingerprint !== token.fingerprint)) return undefined
+  if (token.fingerprint === propagatedFingerprint(observed)) return undefined
   if (token.fingerprint === publication?.fingerprint) return undefined
-  const isEverywhere = credential.spec.targets.every(
-    (target) =>
-      record.get(target.name)?.token?.fingerprint === token.fingerprint &&
-      targetProblem(observed, target) === undefined,
-  )
-  if (!isEverywhere) return undefined
   const writtenAtWall = Math.max(
     token.issuedAtWall,
-    ...credential.spec.targets.map(({ name }) => targetMetas.get(name)?.writtenAtWall ?? 0),
+    ...reached.map(({ name }) => targetMetas.get(name)?.writtenAtWall ?? 0),
   )
   return { kind: 'do', actions: [{ do: 'publish', fingerprint: token.fingerprint, writtenAtWall }] }
 }

@@ -8,21 +8,15 @@ import type { Random } from '../lib/random.ts'
 import { invalidStatus, isSameStatus } from '../status/next-status.ts'
 import type { Log } from '../telemetry/logger.ts'
 import type { Action } from './actions.ts'
+import { AwaitedConfigMaps } from './awaited-config-maps.ts'
 import { byObject, byToken, type Caches } from './caches.ts'
 import { compileAll, type CredentialState, newState } from './credential-state.ts'
 import type { Executor } from './executor.ts'
 import { observe } from './observe.ts'
-import {
-  type Credential,
-  type Observed,
-  type Publication,
-  publishedToken,
-  type PublishedToken,
-  sourceRefs,
-} from './observed.ts'
+import { type Credential, type Observed, type Publication, publishedToken, type PublishedToken } from './observed.ts'
 import { plan } from './plan.ts'
 import type { InvalidCredential } from './stored.ts'
-import type { Pass } from './target-executor.ts'
+import { hasFailed, newPass, type Pass } from './pass.ts'
 
 export interface ReconcilerOptions {
   readonly caches: Caches
@@ -30,7 +24,7 @@ export interface ReconcilerOptions {
   readonly applications: Pick<Applications, 'isMember' | 'leave' | 'view'>
   /** What running consumers were told. */
   readonly publications: { publication(key: ObjectKey): Publication | undefined; forget(key: ObjectKey): void }
-  /** Resolves when ConfigMaps are watched and known; called before a resource that names one is looked at. */
+  /** Resolves when ConfigMaps are watched and known; called when a resource first names one. */
   readonly configMapsSynced: () => Promise<void>
   readonly clock: Clock
   readonly random: Random
@@ -48,6 +42,8 @@ const priorities = { token: 2, firstSync: 1, routine: 0, status: -1 }
 /** Far more than any plan takes; what does not settle goes back into the queue, with backoff. */
 const lookLimit = 24
 const idlePollMs = 10
+/** An API server may ask for patience, but not for so much that a token runs out meanwhile. */
+const longestRetryAfterMs = 5 * 60_000
 /** How long a refresh waits for all holders of the old token to be ready to write the new one. */
 const gatherLimitMs = 5000
 
@@ -62,18 +58,27 @@ export class Reconciler {
   /** Credentials that hold a token which is about to be refreshed. */
   readonly #awakened = new Set<ObjectKey>()
   readonly #waiters = new Map<ObjectKey, (() => void)[]>()
+  readonly #configMaps: AwaitedConfigMaps
+  /** Whether a credential is looked at, or will be. */
+  readonly isQueued = (key: ObjectKey): boolean => this.#queue.has(key)
 
   constructor(options: ReconcilerOptions) {
     this.#options = options
-    const { caches, clock, log, queueObserver, random } = options
+    const { caches, clock, configMapsSynced, queueObserver, random } = options
+    this.#configMaps = new AwaitedConfigMaps({
+      clock,
+      synced: configMapsSynced,
+      onKnown: (keys) => {
+        this.enqueue(keys)
+      },
+    })
     this.#queue = new WorkQueue<ObjectKey>({
       name: 'credentials',
       clock,
       random,
       ...(queueObserver === undefined ? {} : { observer: queueObserver }),
       onError: (key, error) => {
-        const detail = error instanceof ApiError ? { detail: error.message } : { err: error }
-        log.warn({ credential: key, ...detail }, 'reconcile failed; it is tried again')
+        this.#report(key, error)
       },
     })
     caches.credentials.subscribe((key) => {
@@ -90,7 +95,15 @@ export class Reconciler {
 
   /** Starts working. Until then what is to be looked at gathers. */
   run(concurrency: number): void {
-    this.#queue.run(concurrency, (key, signal) => this.#reconcile(key, signal))
+    this.#queue.run(concurrency, async (key, signal) => {
+      try {
+        await this.#reconcile(key, signal)
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error
+        this.#report(key, error)
+        this.#retry(key, error.retryAfterMs ?? 0)
+      }
+    })
   }
 
   /** @param isUrgent there is a token to write */
@@ -162,12 +175,9 @@ export class Reconciler {
   }
 
   async #settle(first: Credential, signal: AbortSignal): Promise<void> {
-    const { caches, clock, configMapsSynced, executor } = this.#options
+    const { caches, clock, executor } = this.#options
     const { key } = first
-    if (sourceRefs(first.spec).some(({ kind }) => kind === 'ConfigMap')) await configMapsSynced()
-    const contents: Pass['contents'] = new Map()
-    const problems: Pass['problems'] = new Map()
-    let retryAfterMs = 0
+    const pass = newPass(first, this.#stateOf(first))
     let hasWritten = false
     for (let looks = 0; looks < lookLimit; looks++) {
       signal.throwIfAborted()
@@ -176,26 +186,37 @@ export class Reconciler {
         this.#queue.add(key)
         return
       }
-      const pass: Pass = { credential, state: this.#stateOf(credential), contents, problems, retryAfterMs }
+      pass.credential = credential
+      pass.state = this.#stateOf(credential)
       const observed = this.#observe(pass)
       const { actions, wakeAt } = plan(observed, clock.now())
       if (actions.length === 0) {
         if (wakeAt !== undefined) this.#queue.addAfter(key, wakeAt - clock.now())
-        if (problems.size > 0) this.#queue.addRateLimited(key, { atLeastMs: retryAfterMs })
+        if (hasFailed(pass)) this.#retry(key, pass.retryAfterMs)
         else this.#queue.forget(key)
         return
       }
-      if (hasWritten && problems.size === 0 && actions.every(isStatus)) {
+      if (hasWritten && !hasFailed(pass) && actions.every(isStatus)) {
         this.#queue.add(key, { priority: priorities.status })
         return
       }
       const before = publishedToken(observed)
       await executor.executeAll(actions, pass, signal)
-      retryAfterMs = pass.retryAfterMs
       hasWritten ||= actions.some(isTargetWrite)
-      this.#noteRenewal(before, publishedToken(observed), pass.state)
+      pass.state.expiredTime.countUntil(clock.now(), before?.expiresAt)
+      this.#noteRenewal(before, publishedToken(observed))
     }
     throw new Error(`${key} did not settle in ${lookLimit} looks`)
+  }
+
+  #report(key: ObjectKey, error: unknown): void {
+    const detail = error instanceof ApiError ? { detail: error.message } : { err: error }
+    this.#options.log.warn({ credential: key, ...detail }, 'reconcile failed; it is tried again')
+  }
+
+  /** @param retryAfterMs what the API server asks for */
+  #retry(key: ObjectKey, retryAfterMs: number): void {
+    this.#queue.addRateLimited(key, { atLeastMs: Math.min(retryAfterMs, longestRetryAfterMs) })
   }
 
   #observe(pass: Pass): Observed {
@@ -205,6 +226,7 @@ export class Reconciler {
       application: applications.view(key),
       publication: publications.publication(key),
       isAwakened: this.#awakened.has(key),
+      configMapsAwaitedSince: this.#configMaps.awaitedSince(pass.credential),
       isGatewayAllowed,
       fieldManager,
       wallOffset: clock.wall() - clock.now(),
@@ -228,11 +250,9 @@ export class Reconciler {
   }
 
   /** Measures how much of the old token's life was left when the last target had the new one. */
-  #noteRenewal(before: PublishedToken | undefined, after: PublishedToken | undefined, state: CredentialState): void {
+  #noteRenewal(before: PublishedToken | undefined, after: PublishedToken | undefined): void {
     if (before === undefined || after === undefined || before.fingerprint === after.fingerprint) return
-    const headroomMs = before.expiresAt - this.#options.clock.now()
-    state.expiredMs += Math.max(0, -headroomMs)
-    this.#options.onRenewed(headroomMs)
+    this.#options.onRenewed(before.expiresAt - this.#options.clock.now())
   }
 
   async #reportInvalid(credential: InvalidCredential, signal: AbortSignal): Promise<void> {

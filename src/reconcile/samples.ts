@@ -1,8 +1,9 @@
+import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
 import type { CredentialSample } from '../telemetry/credential-metrics.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Caches } from './caches.ts'
 import type { CredentialState } from './credential-state.ts'
-import type { PublishedToken } from './observed.ts'
+import { publishedToken } from './observed.ts'
 
 /** What metrics tell of each credential at this moment, by its status. */
 export function* samplesOf(
@@ -20,16 +21,13 @@ export function* samplesOf(
       conditions: status.conditions,
       consecutiveFailures: status.consecutiveFailures,
       targets: spec?.targets.length ?? 0,
-      expiredSeconds: state === undefined ? 0 : (state.expiredMs + expiredSoFarMs(state, clock.now())) / 1000,
+      expiredSeconds: state === undefined || spec === undefined ? 0 : expiredMs(spec, state, clock.now()) / 1000,
     }
   }
 }
 
-/** For how long the targets have held a token that is expired now; counted from when this process saw them first. */
-function expiredSoFarMs({ firstSeenAt, record }: CredentialState, now: number): number {
-  const tokens = [...record.values()].flatMap(({ token }): PublishedToken[] => (token === undefined ? [] : [token]))
-  const earliest = tokens.reduce((at, { expiresAt }) => Math.min(at, expiresAt), Number.POSITIVE_INFINITY)
-  return Math.max(0, now - Math.max(earliest, firstSeenAt))
+function expiredMs(spec: CredentialSpec, { expiredTime, record }: CredentialState, now: number): number {
+  return expiredTime.countUntil(now, publishedToken({ credential: { spec }, record })?.expiresAt)
 }
 
 function instant(time: string | undefined): number | undefined {

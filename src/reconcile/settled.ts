@@ -3,7 +3,7 @@ import { parseDuration } from '../lib/duration.ts'
 import { inputsOf, type Observed, publishedToken, steadyNextRenewalAt, type TargetSpec } from './observed.ts'
 import { hasAudience } from './publication.ts'
 import { isSameVersions } from './source-checks.ts'
-import { isStillTarget } from './target-checks.ts'
+import { isStillTarget } from './ownership.ts'
 import type { Verdict } from './verdict.ts'
 
 /**

@@ -1,119 +1,22 @@
-import { annotations, apiVersion, kind, labels, managedBy, mergeFieldManager } from '../api/v1alpha1/names.ts'
+import { annotations, apiVersion, kind, labels, managedBy } from '../api/v1alpha1/names.ts'
 import type { RecordedToken } from '../enos/application.ts'
 import type { HeldToken } from '../enos/schedule.ts'
-import { Sensitive } from '../lib/sensitive.ts'
 import { formatTime } from '../lib/time.ts'
 import { compareSecret, type DesiredSecret, noCorrection, type Secret } from '../targets/desired-secret.ts'
-import { compareMerged, type MergeIdentity } from '../targets/merged-keys.ts'
+import { compareMerged } from '../targets/merged-keys.ts'
 import { type CompiledTemplates, TemplateRenderError } from '../targets/template.ts'
 import type { TargetAction, TargetStamp } from './actions.ts'
 import {
   inputsOf,
   isProblem,
-  type ObjectMetadata,
   type Observed,
   type ObjectVersion,
-  type Problem,
   type SourceValues,
   type TargetRecord,
   type TargetSpec,
 } from './observed.ts'
-
-/**
- * Whether a Secret is ours: this credential controls it, or wrote it to be retained, or a credential of the same name
- * did that is gone.
- */
-export function isOurs({ credential, isAlive }: Observed, meta: ObjectMetadata | undefined): boolean {
-  if (meta === undefined) return false
-  if (meta.controllerUid !== undefined) return meta.controllerUid === credential.uid
-  const { retainedFor } = meta
-  if (retainedFor === undefined) return false
-  return retainedFor.uid === credential.uid || (retainedFor.name === credential.name && !isAlive(retainedFor.uid))
-}
-
-/** Whether a target is still the Secret that was written, whoever owns it. */
-export function isStillTarget(observed: Observed, name: string): boolean {
-  const meta = observed.targetMetas.get(name)
-  const recorded = observed.record.get(name)
-  if (recorded === undefined || meta?.uid !== recorded.uid) return false
-  return recorded.creationPolicy === 'Merge' || isOurs(observed, meta)
-}
-
-/** Who a credential is in the API server's books of a Secret that is somebody else's. */
-export function mergeIdentityOf({ credential, fieldManager, isAlive }: Observed): MergeIdentity {
-  const prefix = mergeFieldManager('')
-  return {
-    manager: mergeFieldManager(credential.uid),
-    formerManager: fieldManager,
-    isOrphan: (manager) => manager.startsWith(prefix) && !isAlive(manager.slice(prefix.length)),
-  }
-}
-
-/** What stands in the way of a target, whatever token it is to hold. */
-export function targetProblem(observed: Observed, target: TargetSpec): Problem | undefined {
-  const failed = observed.targetProblems.get(target.name)
-  if (failed !== undefined) return failed
-  return target.creationPolicy === 'Merge' ? mergeProblem(observed, target) : ownerProblem(observed, target)
-}
-
-function ownerProblem(observed: Observed, { name }: TargetSpec): Problem | undefined {
-  const meta = observed.targetMetas.get(name)
-  const recorded = observed.record.get(name)
-  if (meta === undefined || isOurs(observed, meta)) return undefined
-  const isLostOwner =
-    meta.controllerUid === undefined && recorded?.uid === meta.uid && recorded.creationPolicy === 'Owner'
-  if (isLostOwner) return undefined
-  return conflict(
-    `Secret ${name} is there already and is not of this resource's making` +
-      `${meta.controllerUid === undefined ? '' : ' (it has another owner)'}; delete it, or name another target`,
-  )
-}
-
-function mergeProblem(observed: Observed, target: TargetSpec): Problem | undefined {
-  const { name } = target
-  const meta = observed.targetMetas.get(name)
-  if (meta === undefined || meta.isDeleting) {
-    return {
-      class: 'waiting',
-      reason: 'TargetMissing',
-      message: `spec.targets: Secret ${name} (creationPolicy Merge) is not there; create it, and its keys are added`,
-    }
-  }
-  if (meta.isControlledByCredential && !isOurs(observed, meta)) {
-    return conflict(`Secret ${name} belongs to another EnosAppCredential; name another target`)
-  }
-  const content = observed.targetContents.get(name)
-  if (content === undefined) return undefined
-  if (content.immutable === true) {
-    return {
-      class: 'userMustAct',
-      reason: 'TargetWriteFailed',
-      message: `spec.targets: Secret ${name} (creationPolicy Merge) is immutable; name one that is not`,
-    }
-  }
-  const { templates } = observed
-  const keys = isProblem(templates) ? [] : (templates.get(name)?.keys ?? [])
-  const foreign = foreignKeys(observed, name, content, keys)
-  return foreign.length === 0
-    ? undefined
-    : conflict(
-        `Secret ${name} has ${foreign.join(', ')} already, set by somebody else; name other keys, or remove those`,
-      )
-}
-
-function foreignKeys(observed: Observed, name: string, content: Secret, keys: readonly string[]): readonly string[] {
-  // A Secret that was all ours so far is about to be given away.
-  if (isOurs(observed, observed.targetMetas.get(name))) return []
-  const recordedKeys = observed.record.get(name)?.keys ?? []
-  const anything = new Sensitive('')
-  const desired = Object.fromEntries(keys.map((key) => [key, anything]))
-  const comparison = compareMerged(content, desired, recordedKeys, mergeIdentityOf(observed))
-  return comparison.kind === 'conflict' ? comparison.keys : []
-}
-
-function conflict(message: string): Problem {
-  return { class: 'userMustAct', reason: 'TargetConflict', message: `spec.targets: ${message}` }
-}
+import { isOurs, mergeIdentityOf } from './ownership.ts'
+import { targetProblem } from './target-problems.ts'
 
 /** The reads and writes that bring all targets to the application's token. */
 export function targetActions(observed: Observed, now: number): TargetAction[] {
@@ -196,7 +99,9 @@ function correctionOf(
     }
   }
   if (isOurs(observed, observed.targetMetas.get(desired.name))) {
-    return { do: 'disownTarget', was, keptKeys: Object.keys(desired.data), stamp: { ...stamp, inputs: '' } }
+    // What is added later is not ours yet: another credential may be first.
+    const keptKeys = Object.keys(desired.data).filter((key) => Object.hasOwn(content.data ?? {}, key))
+    return { do: 'disownTarget', was, keptKeys, stamp: { ...stamp, keys: keptKeys, inputs: '' } }
   }
   const comparison = compareMerged(content, desired.data, recorded?.keys ?? [], mergeIdentityOf(observed))
   switch (comparison.kind) {

@@ -1,22 +1,11 @@
 import { mergeFieldManager } from '../api/v1alpha1/names.ts'
 import { type ApiError, isForbidden } from '../kubernetes/errors.ts'
 import type { Store } from '../kubernetes/store.ts'
-import type { Secret } from '../targets/desired-secret.ts'
 import type { TargetWriter, WriteResult } from '../targets/target-writer.ts'
 import type { TargetAction } from './actions.ts'
-import type { CredentialState } from './credential-state.ts'
-import type { Credential, ObjectMetadata, Problem } from './observed.ts'
+import type { ObjectMetadata, Problem } from './observed.ts'
+import type { Pass } from './pass.ts'
 import { readMetadata } from './stored.ts'
-
-/** What one look at a credential knows beyond what is kept: Secrets that were read, and what went wrong. */
-export interface Pass {
-  readonly credential: Credential
-  readonly state: CredentialState
-  readonly contents: Map<string, Secret>
-  readonly problems: Map<string, Problem>
-  /** The longest that a server asked to wait, ms. */
-  retryAfterMs: number
-}
 
 export interface TargetExecutorOptions {
   readonly writer: TargetWriter
@@ -112,7 +101,7 @@ export class TargetExecutor {
         await this.#read(name, pass, signal)
         return
       case 'failed':
-        problems.set(name, writeProblem(name, result.error))
+        problems.set(name, writeProblem(action, name, result.error))
         pass.retryAfterMs = Math.max(pass.retryAfterMs, result.error.retryAfterMs ?? 0)
         return
     }
@@ -133,14 +122,16 @@ export class TargetExecutor {
 }
 
 /** A write that the API server refused. What was refused for its content is the user's to mend; the rest passes. */
-function writeProblem(name: string, error: ApiError): Problem {
+function writeProblem({ do: kind }: WriteAction, name: string, error: ApiError): Problem {
   const isRefused = error.code >= 400 && error.code < 500 && ![404, 408, 409, 429].includes(error.code)
   const fields = error.fields.length > 0 ? ` (${error.fields.join(', ')})` : ''
   const hint = isForbidden(error) ? '; may the operator write Secrets in this namespace, and is there quota?' : ''
+  const outcome =
+    kind === 'deleteTarget' ? 'was not deleted' : kind === 'releaseKeys' ? 'still has keys of ours' : 'was not written'
   const seen = error.code === 0 ? error.reason : `HTTP ${error.code} ${error.reason}`
   return {
     class: isRefused ? 'userMustAct' : 'retry',
     reason: 'TargetWriteFailed',
-    message: `spec.targets: Secret ${name} was not written: ${seen}${fields}${hint}`,
+    message: `spec.targets: Secret ${name} ${outcome}: ${seen}${fields}${hint}`,
   }
 }

@@ -7,6 +7,8 @@ export type Verdict =
   | { readonly kind: 'do'; readonly actions: readonly Action[] }
   /** Nothing more can be done now: say so. */
   | { readonly kind: 'stop'; readonly problem: Problem | undefined }
+  /** Look again then: what is missing is on its way. */
+  | { readonly kind: 'wait'; readonly until: number }
   /** All is as the status says. */
   | { readonly kind: 'settled' }
   /** The resource is on its way out; nothing is to be said of it. */

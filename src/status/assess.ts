@@ -1,8 +1,9 @@
 import type { ConditionStatus } from '../api/v1alpha1/conditions.ts'
 import type { Reason } from '../api/v1alpha1/reasons.ts'
-import { firstAlteredTarget } from '../reconcile/altered-targets.ts'
-import { isProblem, type Observed, type Problem, publishedToken } from '../reconcile/observed.ts'
-import { targetProblem } from '../reconcile/target-checks.ts'
+import { firstLackingTarget } from '../reconcile/altered-targets.ts'
+import { type Observed, type Problem, publishedToken } from '../reconcile/observed.ts'
+import { targetProblem } from '../reconcile/target-problems.ts'
+import { holdsForeignToken } from '../reconcile/token-origin.ts'
 import { validUntil } from '../reconcile/wake.ts'
 
 export interface Verdict {
@@ -28,16 +29,15 @@ export function assess(observed: Observed, problem: Problem | undefined, now: nu
   // A token that could not be written was not renewed, as its consumers see it.
   const writeFailure = targetTrouble?.reason === 'TargetWriteFailed' ? targetTrouble : undefined
   const renewalHealthy = assessRenewal(observed, failure ?? writeFailure)
-  const trouble = [targetTrouble, failure].find((candidate) => candidate?.class === 'userMustAct')
-  const isSuspended = observed.credential.spec.suspend
+  const leftover = firstFormerTargetProblem(observed)
+  const trouble = [targetTrouble, failure, leftover].find((candidate) => candidate?.class === 'userMustAct')
+  const work = ready.status === 'True' ? leftover : ready
+  const isIdle = trouble !== undefined || observed.credential.spec.suspend
   return {
     ready,
     renewalHealthy,
     stalled: trouble === undefined ? undefined : verdict('True', trouble.reason, trouble.message),
-    reconciling:
-      trouble !== undefined || isSuspended || ready.status === 'True'
-        ? undefined
-        : verdict('True', ready.reason, ready.message),
+    reconciling: isIdle || work === undefined ? undefined : verdict('True', work.reason, work.message),
   }
 }
 
@@ -47,31 +47,26 @@ function assessReady(
   targetTrouble: Problem | undefined,
   now: number,
 ): Verdict {
-  const { credential } = observed
+  const { spec } = observed.credential
   const token = publishedToken(observed)
-  const until = validUntil(observed)
-  const isValid = token !== undefined && until !== undefined && now < until
-  const altered = firstAlteredTarget(observed)
-  if (targetTrouble !== undefined && !(isValid && altered === undefined)) {
+  const isValid = now < (validUntil(observed) ?? now)
+  if (spec.suspend) return assessSuspended(observed, isValid)
+  const lacking = firstLackingTarget(observed)
+  if (targetTrouble !== undefined && !(isValid && lacking === undefined)) {
     return verdict('False', targetTrouble.reason, targetTrouble.message)
   }
-  if (isValid && altered !== undefined && !credential.spec.suspend) {
-    const what = `spec.targets: Secret ${altered} was changed by somebody else; it is put right when the token is known again`
+  if (isValid && lacking !== undefined) {
+    const { isAltered, name } = lacking
+    const what = isAltered
+      ? `spec.targets: Secret ${name} was changed by somebody else; it is put right when the token is known again`
+      : `spec.targets: Secret ${name} is not written yet as the spec has it`
     return cause === undefined
       ? verdict('False', 'WaitingForToken', what)
       : verdict('False', cause.reason, `${what}: ${cause.message}`)
   }
-  if (isValid && !isOfAnotherApplication(observed)) {
-    if (credential.spec.suspend) {
-      return verdict('True', 'Suspended', 'spec.suspend is true: the token is valid and will not be renewed')
-    }
-    const { length } = credential.spec.targets
+  if (isValid && !holdsForeignToken(observed)) {
+    const { length } = spec.targets
     return verdict('True', 'Synced', `${length} ${length === 1 ? 'target holds' : 'targets hold'} a valid token`)
-  }
-  if (credential.spec.suspend) {
-    return token === undefined
-      ? verdict('False', 'Suspended', 'spec.suspend is true: no token is asked for')
-      : verdict('False', 'TokenExpired', 'the token has expired, and spec.suspend is true: it is not renewed')
   }
   if (token !== undefined && !isValid) {
     const why = cause === undefined ? 'a new one is being asked for' : cause.message
@@ -81,12 +76,32 @@ function assessReady(
   return verdict('False', 'WaitingForToken', 'the gateway is being asked for a token')
 }
 
+/** Nothing is asked for and nothing is put right; what the targets hold is told all the same. */
+function assessSuspended(observed: Observed, isValid: boolean): Verdict {
+  if (publishedToken(observed) === undefined) {
+    return verdict('False', 'Suspended', 'spec.suspend is true: no token is asked for')
+  }
+  if (!isValid) {
+    return verdict('False', 'TokenExpired', 'the token has expired, and spec.suspend is true: it is not renewed')
+  }
+  const lacking = firstLackingTarget(observed)
+  if (lacking !== undefined) {
+    const what = `Secret ${lacking.name} ${lacking.isAltered ? 'does not hold the token any more' : 'is not as the spec has it'}`
+    return verdict('False', 'Suspended', `spec.suspend is true: ${what}, and nothing is written`)
+  }
+  if (holdsForeignToken(observed)) {
+    const what = 'the targets hold a token of another gateway or application, and none is asked for'
+    return verdict('False', 'Suspended', `spec.suspend is true: ${what}`)
+  }
+  return verdict('True', 'Suspended', 'spec.suspend is true: the token is valid and will not be renewed')
+}
+
 function assessRenewal({ application, credential }: Observed, failure: Problem | undefined): Verdict {
   if (failure !== undefined) return verdict('False', failure.reason, failure.message)
   if (credential.spec.suspend) return verdict('Unknown', 'Suspended', 'spec.suspend is true: nothing is renewed')
   if (application?.token === undefined)
     return verdict('Unknown', 'WaitingForToken', 'the gateway is being asked for a token')
-  if (application.isRefreshMissing && application.method === 'Get' && credential.spec.renewalMethod === 'Auto') {
+  if (application.isRefreshMissing && credential.spec.renewalMethod === 'Auto') {
     return verdict(
       'True',
       'RefreshNotSupported',
@@ -112,17 +127,10 @@ function firstTargetProblem(observed: Observed): Problem | undefined {
   return undefined
 }
 
-/** The targets hold a token, but of an application that the spec or the source Secret does not name any more. */
-function isOfAnotherApplication({ credential, gatewayUrl, record, sources }: Observed): boolean {
-  const appKey = sources === undefined || isProblem(sources.values) ? undefined : sources.values.appKey
-  return credential.spec.targets.some(({ name }) => {
-    const token = record.get(name)?.token
-    if (token === undefined) return false
-    return (
-      token.gatewayUrl !== gatewayUrl ||
-      (token.appKey !== undefined && appKey !== undefined && !token.appKey.equals(appKey))
-    )
-  })
+/** Something of a target that left the spec could not be removed. */
+function firstFormerTargetProblem({ credential, targetProblems }: Observed): Problem | undefined {
+  const isFormer = (name: string): boolean => credential.spec.targets.every((target) => target.name !== name)
+  return [...targetProblems].find(([name]) => isFormer(name))?.[1]
 }
 
 function verdict(status: ConditionStatus, reason: Reason, message: string): Verdict {

@@ -10,7 +10,10 @@ export interface Notice {
   readonly note: string
 }
 
-/** The events between two statuses: first sync, failures, recovery, conflicts. Routine renewals make none. */
+/**
+ * The events between two statuses: first sync, failures, recovery, conflicts. Routine renewals make none; a failure that
+ * goes on is told with each status that counts it, and the recorder makes a series of that.
+ */
 export function noticesOf(before: CredentialStatus, after: CredentialStatus): Notice[] {
   const notices: Notice[] = []
   const [wasReady, isReady] = [find(before, 'Ready'), find(after, 'Ready')]
@@ -23,12 +26,14 @@ export function noticesOf(before: CredentialStatus, after: CredentialStatus): No
   } else if (isHealthy?.status === 'True' && wasHealthy?.status === 'False') {
     notices.push({ type: 'Normal', reason: 'Renewed', action: 'Renew', note: 'renewal works again' })
   }
-  if (isStalled !== undefined && !isSame(isStalled, wasStalled)) {
+  const hasFailedAgain = isHealthy?.status === 'False' && failuresOf(after) > failuresOf(before)
+  const isStalledByRenewal = isStalled !== undefined && isStalled.reason === isHealthy?.reason
+  if (isStalled !== undefined && (!isSame(isStalled, wasStalled) || (isStalledByRenewal && hasFailedAgain))) {
     notices.push(warning(isStalled, 'Sync'))
   }
-  // What stalls was said above, and a failure that goes on is no news.
-  const isNewFailure = isHealthy?.status === 'False' && !isSame(isHealthy, wasHealthy)
-  if (isNewFailure && isHealthy.reason !== isStalled?.reason) notices.push(warning(isHealthy, 'Renew'))
+  // What stalls was said above.
+  const isFailure = isHealthy?.status === 'False' && (hasFailedAgain || !isSame(isHealthy, wasHealthy))
+  if (isFailure && !isStalledByRenewal) notices.push(warning(isHealthy, 'Renew'))
   const isClamped = isHealthy?.reason === 'RenewBeforeClamped' && wasHealthy?.reason !== 'RenewBeforeClamped'
   if (isClamped) notices.push(warning(isHealthy, 'Renew'))
   const isExpired = isReady?.reason === 'TokenExpired' && wasReady?.reason !== 'TokenExpired'
@@ -43,6 +48,10 @@ export function noticesOf(before: CredentialStatus, after: CredentialStatus): No
 
 function find({ conditions }: CredentialStatus, type: string): Condition | undefined {
   return conditions.find((condition) => condition.type === type)
+}
+
+function failuresOf({ consecutiveFailures = 0 }: CredentialStatus): number {
+  return consecutiveFailures
 }
 
 function isSame(a: Condition, b: Condition | undefined): boolean {

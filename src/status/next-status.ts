@@ -47,23 +47,27 @@ export function nextStatus(observed: Observed, problem: Problem | undefined, now
     consecutiveFailures: application === undefined ? present.consecutiveFailures : application.failures,
     tokenFingerprint: token?.fingerprint,
     gateway: token?.gatewayUrl,
-    // The versions that the present token was proven with.
-    sources: application?.token === undefined || sources === undefined ? present.sources : [...sources.versions],
+    // The versions that the token on the targets was proven with.
+    sources:
+      sources !== undefined && token !== undefined && application?.token?.fingerprint === token.fingerprint
+        ? [...sources.versions]
+        : present.sources,
     targets: [...record.values()].map((target) => ({
       name: target.name,
       uid: target.uid,
       // Without a version a target is looked at again after a restart: it holds another token than tokenFingerprint,
-      // or was not yet made after the present spec.
+      // or was not yet made after the present spec. While suspended it need not be; to resume is another spec again.
       resourceVersion:
         token !== undefined &&
         target.token?.fingerprint === token.fingerprint &&
-        target.inputs === inputsOf(observed, target.name)
+        (credential.spec.suspend || target.inputs === inputsOf(observed, target.name))
           ? target.resourceVersion
           : '',
       creationPolicy: target.creationPolicy,
       deletionPolicy: target.deletionPolicy,
       keys: [...target.keys],
     })),
+    targetNames: credential.spec.targets.map(({ name }) => name).join(', '),
     lastHandledRenewRequest: handled,
     propagatedFingerprint: propagatedFingerprint(observed),
   })

@@ -91,9 +91,19 @@ function ownersOf(
   desired: ControllerReference | undefined,
 ): object[] | undefined {
   const ours = present.find((owner) => owner.uid === credentialUid)
-  if (desired === undefined ? ours === undefined : ours?.controller === true) return undefined
+  if (desired === undefined ? ours === undefined : isSameReference(ours, desired)) return undefined
   const others = present.filter((owner) => owner !== ours)
   return desired === undefined ? others : [...others, desired]
+}
+
+function isSameReference(present: OwnerReference | undefined, desired: ControllerReference): boolean {
+  return (
+    present?.apiVersion === desired.apiVersion &&
+    present.kind === desired.kind &&
+    present.name === desired.name &&
+    present.controller === desired.controller &&
+    (present.blockOwnerDeletion ?? false) === desired.blockOwnerDeletion
+  )
 }
 
 /** The body of the POST that creates a target. */

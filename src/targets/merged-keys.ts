@@ -9,6 +9,8 @@ export interface MergeIdentity {
   readonly formerManager: string
   /** The field managers of credentials that are gone: what they left behind may be taken. */
   readonly isOrphan: (manager: string) => boolean
+  /** The field managers of other credentials that are there: a key taken from one would be taken back, without end. */
+  readonly isRival: (manager: string) => boolean
 }
 
 export type MergeComparison =
@@ -32,6 +34,7 @@ export function compareMerged(
   const isOurs = (key: string): boolean => managers.get(key)?.includes(identity.manager) === true
   const isTakeable = (key: string): boolean => {
     const holders = managers.get(key) ?? []
+    if (holders.some((holder) => identity.isRival(holder))) return false
     return recordedKeys.includes(key) || (holders.length > 0 && holders.every((holder) => identity.isOrphan(holder)))
   }
   const present = Object.keys(desired).filter((key) => Object.hasOwn(data, key))

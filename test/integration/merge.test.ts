@@ -121,6 +121,19 @@ describe('a Merge target', () => {
     )
   })
 
+  it('that was made immutable does not keep its resource from going, and keeps the keys', async () => {
+    await harness().createSecret(namespace, 'frozen', {})
+    await harness().createCredential(namespace, 'freezing', gateway, application(), merge('frozen'))
+    await harness().expectReady(namespace, 'freezing')
+    await harness().patchSecret(namespace, 'frozen', { immutable: true })
+    await harness().deleteCredential(namespace, 'freezing')
+    await gone('freezing')
+    expect(await harness().data(namespace, 'frozen')).toHaveProperty('accessToken')
+    await eventually(async () => {
+      expect(await harness().eventReasons(namespace, 'freezing')).toContain('KeysLeftBehind')
+    })
+  })
+
   it('that wants a key of somebody else is TargetConflict, and sets none', async () => {
     await harness().createSecret(namespace, 'occupied', { accessToken: 'theirs' })
     await harness().createCredential(namespace, 'wanting', gateway, application(), merge('occupied'))

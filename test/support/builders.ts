@@ -193,6 +193,8 @@ export function observed({ credential: given, ...overrides }: ObservedInput = {}
     isGatewayAllowed: true,
     sourceMetas: sourceRefs(of.spec).map(({ name }) => metadata({ name })),
     sources: undefined,
+    sourceProblem: undefined,
+    configMapsAwaitedSince: undefined,
     targetMetas: new Map(),
     targetContents: new Map(),
     targetProblems: new Map(),

@@ -45,6 +45,8 @@ export interface MemoryUser {
  */
 export class MemoryApi implements Pick<KubernetesClient, 'get' | 'list' | 'create' | 'patch' | 'delete'> {
   readonly calls: ApiCall[] = []
+  /** What a call is refused with; undefined: it is answered. */
+  refuse: (call: ApiCall) => ApiError | undefined = () => undefined
   readonly #clock: Clock
   readonly #fieldManager: string
   readonly #objects = new Map<string, StoredObject>()
@@ -125,8 +127,11 @@ export class MemoryApi implements Pick<KubernetesClient, 'get' | 'list' | 'creat
 
   async #answer<T>(verb: ApiCall['verb'], { plural }: ResourceType, name: string, answer: () => T): Promise<T> {
     await Promise.resolve()
-    this.calls.push({ verb, plural, name })
+    const call = { verb, plural, name }
+    this.calls.push(call)
     if (this.calls.length > callLimit) throw new Error('a loop without an end')
+    const refusal = this.refuse(call)
+    if (refusal !== undefined) throw refusal
     return answer()
   }
 

@@ -1,7 +1,7 @@
 import { managedBy } from '../../src/api/v1alpha1/names.ts'
 import { Applications } from '../../src/enos/applications.ts'
 import type { TokenClient } from '../../src/enos/token-client.ts'
-import { credentials, keyOf, type ObjectKey, secrets } from '../../src/kubernetes/types.ts'
+import { configMaps, credentials, keyOf, type ObjectKey, secrets } from '../../src/kubernetes/types.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { createCaches } from '../../src/reconcile/caches.ts'
 import { Executor } from '../../src/reconcile/executor.ts'
@@ -17,12 +17,20 @@ import type { MemoryApi } from './memory-api.ts'
 export class MemoryOperator {
   /** Events and log lines. */
   readonly told: (Notice | string)[] = []
+  /** Life left of the old token, in ms, each time that a new one was on all targets. */
+  readonly headrooms: number[] = []
   readonly #caches = createCaches()
   readonly #applications: Applications
   readonly #reconciler: Reconciler
   readonly #stopWatching: () => void
 
-  constructor(api: MemoryApi, client: Pick<TokenClient, 'call'>, clock: Clock) {
+  /** @param configMapsSynced resolves when ConfigMaps are known; default: at once */
+  constructor(
+    api: MemoryApi,
+    client: Pick<TokenClient, 'call'>,
+    clock: Clock,
+    configMapsSynced: () => Promise<void> = () => Promise.resolve(),
+  ) {
     const destination = { write: (line: string) => void this.told.push(line) }
     const log = createLogger({ level: 'trace', format: 'json', destination })
     const common = { clock, random: () => 0.5, log }
@@ -49,18 +57,20 @@ export class MemoryOperator {
         clock,
         notify: (_, notice) => void this.told.push(notice),
       }),
-      configMapsSynced: () => Promise.resolve(),
+      configMapsSynced,
       isGatewayAllowed: () => true,
       fieldManager: managedBy,
-      onRenewed: () => undefined,
+      onRenewed: (headroomMs) => void this.headrooms.push(headroomMs),
       onGone: () => undefined,
     })
     for (const object of api.all(credentials)) this.#caches.credentials.upsert(readCredential(object))
     for (const object of api.all(secrets)) this.#caches.secrets.upsert(readMetadata(object))
+    for (const object of api.all(configMaps)) this.#caches.configMaps.upsert(readMetadata(object))
     this.#stopWatching = api.listen(({ plural }, object, isGone) => {
-      if (plural === secrets.plural) {
-        if (isGone) this.#caches.secrets.remove(readMetadata(object))
-        else this.#caches.secrets.upsert(readMetadata(object))
+      if (plural === secrets.plural || plural === configMaps.plural) {
+        const store = plural === secrets.plural ? this.#caches.secrets : this.#caches.configMaps
+        if (isGone) store.remove(readMetadata(object))
+        else store.upsert(readMetadata(object))
       } else if (isGone) this.#caches.credentials.remove(readCredential(object))
       else this.#caches.credentials.upsert(readCredential(object))
     })

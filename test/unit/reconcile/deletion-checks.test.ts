@@ -29,8 +29,8 @@ function deleted(credential: CredentialInput = {}, rest: ObservedInput = {}): re
 }
 
 /** One that has keys in somebody else's Secret. */
-function mergedOne(rest: ObservedInput = {}): readonly Action[] {
-  return deleted({ spec: merged, finalizers: [finalizer] }, { record, targetMetas: there, ...rest })
+function mergedOne(rest: ObservedInput = {}, credential: CredentialInput = {}): readonly Action[] {
+  return deleted({ spec: merged, finalizers: [finalizer], ...credential }, { record, targetMetas: there, ...rest })
 }
 
 describe('a resource that is being deleted', () => {
@@ -121,6 +121,42 @@ describe('a resource that is being deleted', () => {
     expect(deleted({ finalizers: [finalizer] }, { record: former, targetMetas })).toEqual([
       { do: 'readTarget', name: 'former' },
     ])
+  })
+
+  it('goes by the deletionPolicy of the spec, though another one was recorded: it is the last word of the user', () => {
+    const spec = { targets: [{ name, creationPolicy: 'Merge', deletionPolicy: 'Retain' }] }
+    expect(mergedOne({}, { spec })).toEqual([{ do: 'setFinalizers', finalizers: [] }])
+    const retained = new Map([[name, targetRecord({ creationPolicy: 'Merge', deletionPolicy: 'Retain' })]])
+    expect(mergedOne({ record: retained })).toEqual([{ do: 'readTarget', name }])
+  })
+
+  it('takes out keys that were merged, though the spec would own the Secret now', () => {
+    expect(mergedOne({}, { spec: { targets: [{ name }] } })).toEqual([{ do: 'readTarget', name }])
+  })
+
+  it('goes without the keys in a Secret that was made immutable, and says that they stay', () => {
+    const managedFields = [entry('enos-credential:uid-wind-farm', 'accessToken'), entry('kubectl', 'theirs')]
+    const frozen = secret({ accessToken: 'a', theirs: 'c' }, { immutable: true, metadata: { managedFields } })
+    expect(mergedOne({ targetContents: new Map([[name, frozen]]) })).toEqual([
+      {
+        do: 'tell',
+        notice: {
+          type: 'Warning',
+          reason: 'KeysLeftBehind',
+          action: 'Sync',
+          note: 'Secret enos-token is immutable: accessToken cannot be taken out of it and stays; delete the Secret if it is of no use',
+        },
+      },
+      { do: 'setFinalizers', finalizers: [] },
+    ])
+  })
+
+  it('says nothing of an immutable Secret that has no key of its own', () => {
+    const frozen = secret(
+      { theirs: 'c' },
+      { immutable: true, metadata: { managedFields: [entry('kubectl', 'theirs')] } },
+    )
+    expect(mergedOne({ targetContents: new Map([[name, frozen]]) })).toEqual([{ do: 'setFinalizers', finalizers: [] }])
   })
 
   it('leaves keys that are to be retained where they are', () => {

@@ -87,6 +87,14 @@ describe('keys in somebody else’s Secret that was taken out of the spec', () =
     ])
   })
 
+  it('are left, and that is told, in a Secret that was made immutable', () => {
+    const frozen = secret({ accessToken: 'a' }, { immutable: true, metadata: { ...at, managedFields } })
+    expect(formerly(merge, meta, { targetContents: new Map([[name, frozen]]) })).toMatchObject([
+      { do: 'tell', notice: { type: 'Warning', reason: 'KeysLeftBehind' } },
+      { do: 'forgetTarget', name },
+    ])
+  })
+
   it('keep the finalizer as long as they are recorded, and lose it then', () => {
     const targetProblems = new Map([
       [name, { class: 'retry', reason: 'TargetWriteFailed', message: 'HTTP 500' } as const],

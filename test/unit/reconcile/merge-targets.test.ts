@@ -169,7 +169,8 @@ describe('keys in somebody else’s Secret', () => {
   })
 
   it('are taken over by force from one that is gone', () => {
-    const of = content(ourKeys, entry('enos-credential:uid-gone', 'accessToken', 'expiresAt'))
+    const left = { ...ourKeys, accessToken: 'what it left behind' }
+    const of = content(left, entry('enos-credential:uid-gone', 'accessToken', 'expiresAt'))
     expect(first(read(of))).toMatchObject([{ do: 'applyKeys', isForced: true }])
   })
 
@@ -179,6 +180,25 @@ describe('keys in somebody else’s Secret', () => {
       reason: 'TargetConflict',
       message: 'spec.targets: Secret enos-token belongs to another EnosAppCredential; name another target',
     })
+  })
+
+  it('are not added to a Secret that another resource retains, which would take them out again', () => {
+    const retainedFor = { name: 'other', uid: 'uid-other' }
+    const meta = metadata({ name, resourceVersion: '20', retainedFor })
+    const isAlive = (): boolean => true
+    expect(readyOf(first({ targetMetas: new Map([[name, meta]]), isAlive }))?.reason).toBe('TargetConflict')
+  })
+
+  it.each([
+    ['is gone', { retainedFor: { name: 'other', uid: 'uid-gone' } }],
+    [
+      'is there, when something else owns it now',
+      { retainedFor: { name: 'other', uid: 'uid-wind-farm-2' }, controllerUid: 'x' },
+    ],
+  ])('are added to a Secret that was retained for a resource that %s', (_, meta) => {
+    const isAlive = (uid: string): boolean => uid !== 'uid-gone'
+    const targetMetas = new Map([[name, metadata({ name, resourceVersion: '20', ...meta })]])
+    expect(first({ targetMetas, isAlive })).toEqual([{ do: 'readTarget', name }])
   })
 
   it('are added to a Secret that something else owns', () => {
@@ -211,15 +231,23 @@ describe('a target that goes from Owner to Merge', () => {
     ])
   })
 
+  it('is recorded with the keys that it keeps alone: one that it has not got yet may be somebody else’s by then', () => {
+    const of = content({ accessToken: marker.token }, managed)
+    expect(later({ ...read(of), ...changed })).toMatchObject([
+      { do: 'disownTarget', keptKeys: ['accessToken'], stamp: { keys: ['accessToken'] } },
+    ])
+  })
+
   it('is read again once it is given away, and its keys are taken over', () => {
     const record = new Map([[name, targetRecord({ creationPolicy: 'Merge', inputs: '', resourceVersion: '21' })]])
     const targetMetas = new Map([[name, metadata({ name, resourceVersion: '21' })]])
     const given = { credential: changed.credential, record, targetMetas }
     expect(later(given)).toEqual([{ do: 'readTarget', name }])
     const of = content(ourKeys, entry(operator, 'accessToken', 'expiresAt'))
-    expect(later({ ...given, targetContents: new Map([[name, of]]) })).toMatchObject([
-      { do: 'applyKeys', isForced: true },
-    ])
+    const targetContents = new Map([[name, of]])
+    expect(later({ ...given, targetContents })).toMatchObject([{ do: 'applyKeys', isForced: false }])
+    const application = applicationView({ token: newToken })
+    expect(later({ ...given, targetContents, application })).toMatchObject([{ do: 'applyKeys', isForced: true }])
   })
 })
 

@@ -11,9 +11,10 @@ import { compileAll, type CredentialState, newState } from '../../../src/reconci
 import { Executor } from '../../../src/reconcile/executor.ts'
 import { observe } from '../../../src/reconcile/observe.ts'
 import type { Observed, Publication } from '../../../src/reconcile/observed.ts'
+import { newPass, type Pass } from '../../../src/reconcile/pass.ts'
 import { plan } from '../../../src/reconcile/plan.ts'
 import { readCredential, readMetadata } from '../../../src/reconcile/stored.ts'
-import { type Pass, TargetExecutor } from '../../../src/reconcile/target-executor.ts'
+import { TargetExecutor } from '../../../src/reconcile/target-executor.ts'
 import { assess } from '../../../src/status/assess.ts'
 import { noticesOf } from '../../../src/status/events.ts'
 import { nextStatus } from '../../../src/status/next-status.ts'
@@ -88,10 +89,9 @@ export class PlanWorld {
    * @throws when it does not come to rest
    */
   async settle(check: (look: Look) => void = () => undefined): Promise<Look | undefined> {
-    const contents: Pass['contents'] = new Map()
-    const problems: Pass['problems'] = new Map()
+    let pass: Pass | undefined
     for (let looks = 0; looks < lookLimit; looks++) {
-      const pass = this.#pass(contents, problems)
+      pass = this.#pass(pass)
       if (pass === undefined) return undefined
       const observed = this.#observe(pass)
       const planned = plan(observed, this.clock.now())
@@ -102,7 +102,7 @@ export class PlanWorld {
     throw new Error(`not at rest after ${lookLimit} looks`)
   }
 
-  #pass(contents: Pass['contents'], problems: Pass['problems']): Pass | undefined {
+  #pass(before: Pass | undefined): Pass | undefined {
     const credential = this.#caches.credentials.get(`${namespace}/${name}`)
     if (credential?.spec === undefined) return undefined
     const wallOffset = this.clock.wall() - this.clock.now()
@@ -111,7 +111,7 @@ export class PlanWorld {
       this.#state.generation = credential.generation
       this.#state.templates = compileAll(credential)
     }
-    return { credential, state: this.#state, contents, problems, retryAfterMs: 0 }
+    return before === undefined ? newPass(credential, this.#state) : { ...before, credential, state: this.#state }
   }
 
   #observe(pass: Pass): Observed {
@@ -119,6 +119,7 @@ export class PlanWorld {
       application: this.#view(pass.state.membership),
       publication: this.#publication,
       isAwakened: false,
+      configMapsAwaitedSince: undefined,
       isGatewayAllowed: () => this.isGatewayAllowed,
       fieldManager: managedBy,
       wallOffset: this.clock.wall() - this.clock.now(),

@@ -164,6 +164,20 @@ describe('the number of failures', () => {
     ])
   })
 
+  it('is written at most once a minute when the details differ each time', () => {
+    const detail = { ...failing(2), failure: { ...failure, message: 'timed out' } }
+    const one = { ...more(2), application: detail }
+    expect(plan(one, now)).toEqual({ actions: [], wakeAt: now + minuteMs })
+    expect(plan(one, now + minuteMs).actions).toMatchObject([
+      { status: { conditions: [{}, { message: 'timed out' }] } },
+    ])
+  })
+
+  it('does not hold back another message when nothing was tried', () => {
+    const detail = { ...failing(1), failure: { ...failure, message: 'timed out' } }
+    expect(kindsOf({ ...more(1), application: detail })).toEqual(['patchStatus'])
+  })
+
   it('is written at once when the reason is another one', () => {
     const other = { ...failing(2), failure: { ...failure, reason: 'GatewayError' } as const }
     expect(kindsOf({ ...more(2), application: other })).toEqual(['patchStatus'])
@@ -199,6 +213,26 @@ describe('consumers of the targets', () => {
     expect(kindsOf(synced({ credential: told, targetProblems: new Map([['enos-token', problem]]) }))).not.toContain(
       'publish',
     )
+  })
+
+  describe('when one of several targets cannot be had', () => {
+    const both = { ...told, spec: { ...immediate.spec, targets: [{ name: 'enos-token' }, { name: 'second' }] } }
+    const base = synced({ credential: both })
+    const [first] = base.record
+    const record = new Map(first === undefined ? [] : [first])
+    const withSecond = (meta: ReturnType<typeof metadata> | undefined, rest: ObservedInput = {}) =>
+      synced({ credential: both, record, targetMetas: new Map([...base.targetMetas, ['second', meta]]), ...rest })
+
+    it('are told of the token that the others hold', () => {
+      const foreign = metadata({ name: 'second', uid: 'uid-of-somebody' })
+      expect(plan(withSecond(foreign), now).actions).toMatchObject([{ do: 'publish', fingerprint }])
+    })
+
+    it('are told once it is written, when it only takes another try', () => {
+      const problem = { class: 'retry', reason: 'TargetWriteFailed', message: 'HTTP 500' } as const
+      const failed = withSecond(undefined, { targetProblems: new Map([['second', problem]]) })
+      expect(kindsOf(failed)).not.toContain('publish')
+    })
   })
 
   it('are told once', () => {

@@ -46,6 +46,7 @@ const target = fc.record({
   data: fc.constantFrom(
     { token: '{{ accessToken }}' },
     { token: '{{ accessToken }}', config: '{{ appSecret | json }}' },
+    { other: '{{ accessToken }}' },
   ),
 })
 const spec = fc.record({
@@ -218,13 +219,15 @@ class World {
     const status = parseStatus(written)
     const ready = status.conditions.find(({ type }) => type === 'Ready')
     if (!parsed.ok || ready?.reason !== 'Synced' || metadata.deletionTimestamp !== undefined) return
-    for (const { name } of parsed.spec.targets) {
-      expect(fingerprintOf(new Sensitive(this.#held(name))), name).toBe(status.tokenFingerprint)
+    for (const one of parsed.spec.targets) {
+      expect(fingerprintOf(new Sensitive(this.#held(one))), one.name).toBe(status.tokenFingerprint)
     }
   }
 
-  #held(target: string): string {
-    const encoded = this.api.find(secrets, { namespace, name: target })?.data?.['token'] ?? ''
+  /** The token on a target: what its first key holds. */
+  #held({ name, data }: { name: string; data: Readonly<Record<string, string>> }): string {
+    const [key = ''] = Object.keys(data)
+    const encoded = this.api.find(secrets, { namespace, name })?.data?.[key] ?? ''
     return Buffer.from(encoded, 'base64').toString()
   }
 
@@ -258,7 +261,7 @@ class World {
     const source = this.api.find(secrets, { namespace, name: parsed.spec.appKeyRef.name })
     const appKey = Buffer.from(source?.data?.['appKey'] ?? '', 'base64').toString()
     for (const one of parsed.spec.targets) {
-      const token = this.#held(one.name)
+      const token = this.#held(one)
       expect(this.service.isValid(token), `${name}: ${one.name}`).toBe(true)
       expect(this.service.currentToken(appKey)).toBe(token)
     }

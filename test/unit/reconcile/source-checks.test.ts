@@ -1,7 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import { plan } from '../../../src/reconcile/plan.ts'
 import { isSameVersions } from '../../../src/reconcile/source-checks.ts'
-import { joined, metadata, now, observed, type ObservedInput, sources, synced } from '../../support/builders.ts'
+import {
+  joined,
+  membership,
+  metadata,
+  now,
+  observed,
+  type ObservedInput,
+  sources,
+  synced,
+} from '../../support/builders.ts'
 
 const twoSources = { appKeyRef: { name: 'keys' }, appSecretRef: { name: 'secrets' } }
 const withCa = { gateway: { caRef: { kind: 'ConfigMap', name: 'corp-ca' } } }
@@ -79,6 +88,55 @@ describe('the sources of a resource', () => {
     const values = { class: 'userMustAct', reason: 'SourceKeyMissing', message: 'as it was read' } as const
     const changed = observed({ sources: sources({ values }), sourceMetas: [metadata({ resourceVersion: '11' })] })
     expect(plan(changed, now).actions).toEqual([{ do: 'readSources' }])
+  })
+})
+
+describe('a source that could not be read', () => {
+  const sourceProblem = { class: 'userMustAct', reason: 'SourceForbidden', message: 'HTTP 403' } as const
+
+  it('is told, ends the membership, and is not read twice in one pass', () => {
+    expect(plan(synced({ sourceProblem, sources: undefined }), now).actions).toEqual([{ do: 'leave' }])
+    expect(conditionsOf({ sourceProblem })['Stalled']).toEqual({ reason: 'SourceForbidden', message: 'HTTP 403' })
+  })
+
+  it('is read again in the next', () => {
+    expect(plan(observed(), now).actions).toEqual([{ do: 'readSources' }])
+  })
+})
+
+describe('a ConfigMap, while ConfigMaps are not known', () => {
+  const awaiting = (input: ObservedInput = {}) =>
+    observed({
+      credential: { spec: withCa },
+      sourceMetas: [metadata(), undefined],
+      configMapsAwaitedSince: now,
+      ...input,
+    })
+
+  it('is waited for a second, and nothing is said or done', () => {
+    expect(plan(awaiting(), now)).toEqual({ actions: [], wakeAt: now + 1000 })
+    expect(plan(awaiting({ membership: membership() }), now + 999)).toEqual({ actions: [], wakeAt: now + 1000 })
+  })
+
+  it('is not said to be missing after that, only that nobody knows', () => {
+    const later = now + 1000
+    expect(plan(awaiting({ membership: membership() }), later).actions).toEqual([{ do: 'leave' }])
+    expect(plan(awaiting(), later).actions).toMatchObject([
+      {
+        status: {
+          conditions: [
+            {
+              type: 'Ready',
+              reason: 'WaitingForConfigMaps',
+              message:
+                'spec.gateway.caRef: whether there is a ConfigMap corp-ca is not known yet; may the operator list and watch ConfigMaps?',
+            },
+            { type: 'RenewalHealthy', status: 'False' },
+            { type: 'Reconciling', status: 'True' },
+          ],
+        },
+      },
+    ])
   })
 })
 

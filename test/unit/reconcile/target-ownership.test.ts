@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { plan } from '../../../src/reconcile/plan.ts'
-import { isOurs, isStillTarget } from '../../../src/reconcile/target-checks.ts'
+import { isOurs, isStillTarget } from '../../../src/reconcile/ownership.ts'
 import {
   heldToken,
   joined,

@@ -84,12 +84,15 @@ describe('when a resource is looked at again', () => {
 })
 
 describe('validUntil', () => {
-  it('is not known before all targets hold a token', () => {
+  it('is not known before a target holds a token', () => {
     expect(validUntil(observed())).toBeUndefined()
+  })
+
+  it('is known of the targets that hold one, whatever stands in the way of the others', () => {
     const spec = { targets: [{ name: 'enos-token' }, { name: 'second' }] }
     const base = synced({ credential: { spec } })
     const record = new Map([...base.record].slice(0, 1))
-    expect(validUntil(synced({ credential: { spec }, record }))).toBeUndefined()
+    expect(validUntil(synced({ credential: { spec }, record }))).toBe(now + hourMs)
   })
 
   it('is the expiry of what the targets hold, not of what the application has already', () => {

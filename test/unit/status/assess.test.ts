@@ -7,12 +7,14 @@ import {
   heldToken,
   hourMs,
   joined,
+  marker,
   metadata,
   now,
   observed,
   type ObservedInput,
   ownTarget,
   restarted,
+  secret,
   sources,
   synced,
   targetRecord,
@@ -71,6 +73,18 @@ describe('Ready: every target holds a token that is valid now', () => {
       'is False while one of the targets is not written',
       oneOfTwo(),
       `Ready=False/WaitingForToken ${healthy} Reconciling=True/WaitingForToken`,
+    ],
+    [
+      'is False while a key that the spec has now is not written: the sources are broken, say',
+      synced({
+        credential: {
+          generation: 2,
+          spec: { targets: [{ name: 'enos-token', data: { other: '{{ accessToken }}' } }] },
+        },
+        record: new Map([['enos-token', targetRecord()]]),
+        application: { ...waiting, failure },
+      }),
+      'Ready=False/GatewayUnreachable RenewalHealthy=False/GatewayUnreachable Reconciling=True/GatewayUnreachable',
     ],
     [
       'is False when somebody holds the name of a target',
@@ -136,6 +150,53 @@ describe('Ready: every target holds a token that is valid now', () => {
     expect(told(of('new'))).toContain('Ready=True/Synced')
   })
 
+  describe('after a restart, when nobody knows the appKey of the token', () => {
+    const of = (application: Partial<ReturnType<typeof applicationView>>, appKeyVersion = '11') =>
+      restarted({
+        sources: sources({ versions: [{ name: 'enos-app', uid: 'uid-enos-app', resourceVersion: appKeyVersion }] }),
+        application: applicationView({ token: undefined, ...application }),
+      })
+    const failing = (reason: Problem['reason']) => ({ failure: { ...refused, reason } })
+
+    it.each<[string, Observed, 'True' | 'False']>([
+      ['stays while the gateway is being asked', of({}), 'True'],
+      ['stays when it answers that very token', of({ token: heldToken() }), 'True'],
+      ['falls when it answers another one', of({ token: heldToken({ value: 'of another' }) }), 'False'],
+      ['falls when it does not know the appKey', of(failing('AppKeyNotFound')), 'False'],
+      ['falls when it cannot be asked', of(failing('GatewayUnreachable')), 'False'],
+      ['stays when it knows the appKey and refuses the appSecret', of(failing('InvalidAppSecret')), 'True'],
+      ['stays when the source is the same: the application is', of(failing('AppKeyNotFound'), '10'), 'True'],
+    ])('%s', (_, one, status) => {
+      expect(assess(one, undefined, now).ready.status).toBe(status)
+    })
+
+    it('stays when the Secret with the appSecret alone has changed', () => {
+      const credential = {
+        spec: { appSecretRef: { name: 'secrets' } },
+        status: {
+          sources: [
+            { name: 'enos-app', uid: 'uid-enos-app', resourceVersion: '10' },
+            { name: 'secrets', uid: 'uid-secrets', resourceVersion: '10' },
+          ],
+        },
+      }
+      const versions = credential.status.sources.map((one) =>
+        one.name === 'secrets' ? { ...one, resourceVersion: '11' } : one,
+      )
+      const application = applicationView({ token: undefined, ...failing('GatewayUnreachable') })
+      const one = restarted({ credential, sources: sources({ versions }), application })
+      expect(assess(one, undefined, now).ready.status).toBe('True')
+    })
+
+    it('falls when the spec names another Secret', () => {
+      const credential = { spec: { appKeyRef: { name: 'another' }, appSecretRef: { name: 'another' } } }
+      const versions = [{ name: 'another', uid: 'uid-another', resourceVersion: '10' }]
+      const application = applicationView({ token: undefined, ...failing('AppKeyNotFound') })
+      const one = restarted({ credential, sources: sources({ versions }), application })
+      expect(assess(one, undefined, now).ready).toMatchObject({ status: 'False', reason: 'AppKeyNotFound' })
+    })
+  })
+
   it('counts the targets', () => {
     const spec = { targets: [{ name: 'a' }, { name: 'b' }] }
     expect(assess(synced(), undefined, now).ready.message).toBe('1 target holds a valid token')
@@ -192,14 +253,57 @@ describe('a suspended resource', () => {
     expect(told(suspended(), undefined, now + hourMs)).toBe(`Ready=False/TokenExpired ${unknown}`)
   })
 
-  it('says nothing of targets that it may not mend', () => {
-    expect(told(suspended({ targetMetas: new Map([['enos-token', undefined]]) }))).toBe(
-      `Ready=True/Suspended ${unknown}`,
+  it.each<[string, ObservedInput, string]>([
+    ['is gone', { targetMetas: new Map([['enos-token', undefined]]) }, 'does not hold the token any more'],
+    [
+      'holds something else',
+      {
+        targetMetas: new Map([['enos-token', ownTarget({ resourceVersion: '21' })]]),
+        targetContents: new Map([['enos-token', secret({ accessToken: 'forged' })]]),
+      },
+      'does not hold the token any more',
+    ],
+  ])('is not Ready when a target %s: it is not put right', (_, input, what) => {
+    expect(told(suspended(input))).toBe(`Ready=False/Suspended ${unknown}`)
+    expect(assess(suspended(input), undefined, now).ready.message).toBe(
+      `spec.suspend is true: Secret enos-token ${what}, and nothing is written`,
     )
+  })
+
+  it('is not Ready when one of the targets was never written', () => {
+    const one = oneOfTwo()
+    const of = { ...one, credential: { ...one.credential, spec: { ...one.credential.spec, suspend: true } } }
+    expect(assess({ ...of, application: undefined }, undefined, now).ready).toMatchObject({
+      status: 'False',
+      reason: 'Suspended',
+      message: 'spec.suspend is true: Secret second is not as the spec has it, and nothing is written',
+    })
+  })
+
+  it('is Ready when something else was changed on a target', () => {
+    const targetMetas = new Map([['enos-token', ownTarget({ resourceVersion: '21' })]])
+    const targetContents = new Map([['enos-token', secret({ accessToken: marker.token, more: 'x' })]])
+    expect(told(suspended({ targetMetas, targetContents }))).toBe(`Ready=True/Suspended ${unknown}`)
+  })
+
+  it('is not Ready at another gateway, though the token has not expired', () => {
+    const one = suspended({ gatewayUrl: 'https://new.example.com' })
+    expect(told(one)).toBe(`Ready=False/Suspended ${unknown}`)
+    expect(told(one, undefined, now + hourMs)).toBe(`Ready=False/TokenExpired ${unknown}`)
   })
 })
 
 describe('Stalled and Reconciling', () => {
+  it.each<[string, Problem['class'], string]>([
+    ['calls for the user', 'userMustAct', 'Stalled=True/TargetWriteFailed'],
+    ['is worked on', 'retry', 'Reconciling=True/TargetWriteFailed'],
+  ])('tell of a target that left the spec and cannot be removed, when that %s', (_, kind, told_) => {
+    const problem = { ...writeFailure, class: kind } as const
+    expect(told(synced({ targetProblems: new Map([['former', problem]]) }))).toBe(
+      `Ready=True/Synced ${healthy} ${told_}`,
+    )
+  })
+
   it('never stand together', () => {
     const both = joined({
       application: { ...waiting, failure },

@@ -48,13 +48,32 @@ describe('events', () => {
     expect(eventsOf(synced(), synced({ application: applicationView({ token }), record }))[1]).toEqual([])
   })
 
-  it('tell of a failure once, however often it is repeated, and of the recovery', () => {
+  it('tell of a failure with each status that counts it, and of the recovery', () => {
     const more = failing({ application: applicationView({ failure, failures: 9 }) })
-    expect(eventsOf(synced(), failing(), more, synced())).toEqual([
+    expect(eventsOf(synced(), failing(), failing(), more, more, synced())).toEqual([
       ['Normal Synced Sync'],
       ['Warning GatewayUnreachable Renew'],
       [],
+      ['Warning GatewayUnreachable Renew'],
+      [],
       ['Normal Renewed Renew'],
+    ])
+  })
+
+  it('tell of what the user must do with each status that counts it, by the same event', () => {
+    const more = synced({ application: applicationView({ failure: refused, failures: 4 }) })
+    expect(eventsOf(synced(), stalled, more)).toEqual([
+      ['Normal Synced Sync'],
+      ['Warning InvalidAppSecret Sync'],
+      ['Warning InvalidAppSecret Sync'],
+    ])
+  })
+
+  it('tell nothing of a conflict again because renewals fail', () => {
+    const failingConflict = (failures: number) => ({ ...conflict, application: applicationView({ failure, failures }) })
+    expect(eventsOf(failingConflict(1), failingConflict(2))).toEqual([
+      ['Warning TargetConflict Sync', 'Warning GatewayUnreachable Renew'],
+      ['Warning GatewayUnreachable Renew'],
     ])
   })
 

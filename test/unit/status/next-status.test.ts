@@ -15,6 +15,7 @@ import {
   observed,
   reported,
   restarted,
+  sources,
   status,
   synced,
   targetRecord,
@@ -52,6 +53,7 @@ describe('the status of a resource that is in order', () => {
           keys: ['accessToken', 'expiresAt'],
         },
       ],
+      targetNames: 'enos-token',
     })
     expect(conditions.map(({ type }) => type)).toEqual(['Ready', 'RenewalHealthy'])
   })
@@ -163,13 +165,41 @@ describe('what the status keeps', () => {
     expect(nextStatus({ ...unproven, application: applicationView() }, undefined, now).sources).toEqual(changed)
   })
 
+  it('is not the versions of sources whose token is not on the targets yet', () => {
+    const application = applicationView({ token: heldToken({ value: 'of the new source' }) })
+    const versions = [{ name: 'enos-app', uid: 'uid-enos-app', resourceVersion: '11' }]
+    const one = restarted({ sources: sources({ versions }), application })
+    expect(nextStatus(one, undefined, now).sources[0]?.resourceVersion).toBe('10')
+  })
+
+  it('is the version of a target that was written before the spec was suspended', () => {
+    const suspended = synced({
+      credential: { generation: 2, spec: { suspend: true } },
+      record: new Map([['enos-token', targetRecord()]]),
+      membership: undefined,
+      application: undefined,
+    })
+    expect(nextStatus(suspended, undefined, now).targets).toMatchObject([{ resourceVersion: '20' }])
+  })
+
   it('is no version of a target that a restart is to look at again', () => {
     const older = targetRecord({ inputs: JSON.stringify({ generation: 0 }) })
     const next = nextStatus(synced({ record: new Map([['enos-token', older]]) }), undefined, now)
     expect(next.targets).toMatchObject([{ uid: 'uid-enos-token', resourceVersion: '' }])
   })
 
-  it('is nothing of a token as long as a target has none', () => {
+  it('is of the token that some targets hold, though others have none', () => {
+    const credential = { spec: { targets: [{ name: 'enos-token' }, { name: 'second' }] } }
+    const [first] = synced({ credential }).record
+    const one = synced({ credential, record: new Map(first === undefined ? [] : [first]) })
+    expect(nextStatus(one, undefined, now)).toMatchObject({
+      expiresAt: '2026-01-01T13:00:00Z',
+      tokenFingerprint: heldToken().fingerprint,
+      gateway: gatewayUrl,
+    })
+  })
+
+  it('is nothing of a token as long as no target has one', () => {
     const next = nextStatus(joined(), undefined, now)
     for (const key of ['expiresAt', 'issuedAt', 'tokenFingerprint', 'gateway']) expect(next).not.toHaveProperty(key)
   })

@@ -135,6 +135,24 @@ describe('compareSecret', () => {
     }
   })
 
+  it.each([
+    ['blocks deletion', { blockOwnerDeletion: true }],
+    ['has another name', { name: 'solar-farm' }],
+    ['is of another version', { apiVersion: 'enos.io/v2' }],
+  ])('restores an owner reference of ours that %s', (_, change) => {
+    expect(compare(written({ ownerReferences: [{ ...owner, ...change }, foreignOwner] }))).toEqual({
+      kind: 'differs',
+      correction: { ...noCorrection, owners: [foreignOwner, owner] },
+    })
+  })
+
+  it('takes an owner reference without blockOwnerDeletion for one that does not block', () => {
+    const { apiVersion, controller, kind, name, uid } = owner
+    expect(compare(written({ ownerReferences: [{ apiVersion, controller, kind, name, uid }] }))).toEqual({
+      kind: 'same',
+    })
+  })
+
   it('takes the owner reference off a Secret that is to outlive its credential', () => {
     const retained = desired({ owner: undefined })
     expect(compare(written({ ownerReferences: [foreignOwner, owner] }), retained)).toEqual({

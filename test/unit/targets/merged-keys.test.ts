@@ -18,6 +18,7 @@ const identity: MergeIdentity = {
   manager: ours,
   formerManager: operator,
   isOrphan: (manager) => manager === orphan,
+  isRival: (manager) => manager === living,
 }
 
 /** A key of a Secret: its text, and who holds it by the API server's books. */
@@ -89,6 +90,11 @@ describe('compareMerged', () => {
   it('takes back by force a key that is recorded as ours and was changed by another', () => {
     const keys = { token: { text: 'altered', holders: ['kubectl'] } }
     expect(compare(keys, { token: 'new' }, ['token'])).toEqual({ kind: 'differs', isForced: true })
+  })
+
+  it('does not take back a key that another credential holds by now: it would do the same, without end', () => {
+    const keys = { token: { text: 'altered', holders: [living] } }
+    expect(compare(keys, { token: 'new' }, ['token'])).toEqual({ kind: 'conflict', keys: ['token'] })
   })
 
   it('takes over by force what a credential that is gone left behind', () => {

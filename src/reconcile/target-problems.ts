@@ -1,0 +1,71 @@
+import { Sensitive } from '../lib/sensitive.ts'
+import type { Secret } from '../targets/desired-secret.ts'
+import { compareMerged } from '../targets/merged-keys.ts'
+import { isProblem, type Observed, type Problem, type TargetSpec } from './observed.ts'
+import { isOfAnotherCredential, isOurs, mergeIdentityOf } from './ownership.ts'
+
+/** What stands in the way of a target, whatever token it is to hold. */
+export function targetProblem(observed: Observed, target: TargetSpec): Problem | undefined {
+  const failed = observed.targetProblems.get(target.name)
+  if (failed !== undefined) return failed
+  return target.creationPolicy === 'Merge' ? mergeProblem(observed, target) : ownerProblem(observed, target)
+}
+
+function ownerProblem(observed: Observed, { name }: TargetSpec): Problem | undefined {
+  const meta = observed.targetMetas.get(name)
+  const recorded = observed.record.get(name)
+  if (meta === undefined || isOurs(observed, meta)) return undefined
+  const isLostOwner =
+    meta.controllerUid === undefined && recorded?.uid === meta.uid && recorded.creationPolicy === 'Owner'
+  if (isLostOwner) return undefined
+  return conflict(
+    `Secret ${name} is there already and is not of this resource's making` +
+      `${meta.controllerUid === undefined ? '' : ' (it has another owner)'}; delete it, or name another target`,
+  )
+}
+
+function mergeProblem(observed: Observed, target: TargetSpec): Problem | undefined {
+  const { name } = target
+  const meta = observed.targetMetas.get(name)
+  if (meta === undefined || meta.isDeleting) {
+    return {
+      class: 'waiting',
+      reason: 'TargetMissing',
+      message: `spec.targets: Secret ${name} (creationPolicy Merge) is not there; create it, and its keys are added`,
+    }
+  }
+  if (isOfAnotherCredential(observed, meta)) {
+    return conflict(`Secret ${name} belongs to another EnosAppCredential; name another target`)
+  }
+  const content = observed.targetContents.get(name)
+  if (content === undefined) return undefined
+  if (content.immutable === true) {
+    return {
+      class: 'userMustAct',
+      reason: 'TargetWriteFailed',
+      message: `spec.targets: Secret ${name} (creationPolicy Merge) is immutable; name one that is not`,
+    }
+  }
+  const { templates } = observed
+  const keys = isProblem(templates) ? [] : (templates.get(name)?.keys ?? [])
+  const foreign = foreignKeys(observed, name, content, keys)
+  return foreign.length === 0
+    ? undefined
+    : conflict(
+        `Secret ${name} has ${foreign.join(', ')} already, set by somebody else; name other keys, or remove those`,
+      )
+}
+
+function foreignKeys(observed: Observed, name: string, content: Secret, keys: readonly string[]): readonly string[] {
+  // A Secret that was all ours so far is about to be given away.
+  if (isOurs(observed, observed.targetMetas.get(name))) return []
+  const recordedKeys = observed.record.get(name)?.keys ?? []
+  const anything = new Sensitive('')
+  const desired = Object.fromEntries(keys.map((key) => [key, anything]))
+  const comparison = compareMerged(content, desired, recordedKeys, mergeIdentityOf(observed))
+  return comparison.kind === 'conflict' ? comparison.keys : []
+}
+
+function conflict(message: string): Problem {
+  return { class: 'userMustAct', reason: 'TargetConflict', message: `spec.targets: ${message}` }
+}

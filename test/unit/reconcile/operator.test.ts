@@ -1,0 +1,281 @@
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { secrets } from '../../../src/kubernetes/types.ts'
+import { hourMs, marker, minuteMs } from '../../support/builders.ts'
+import { selfSigned } from '../../support/certificate.ts'
+import type { ApiCall } from '../../support/memory-api.ts'
+import { namespace, OperatorWorld } from './operator-world.ts'
+
+function newWorld(): OperatorWorld {
+  const world = new OperatorWorld()
+  onTestFinished(async () => {
+    await world.operator?.kill()
+  })
+  return world
+}
+
+const isSource = ({ name, plural, verb }: ApiCall): boolean => verb === 'get' && plural === 'secrets' && name === 'app'
+const isStatus = ({ plural, verb }: ApiCall): boolean => verb === 'patch' && plural === 'enosappcredentials'
+
+describe('two resources that name one Secret', () => {
+  it('do not fight over it: who retains it keeps it, and the other one says so', async () => {
+    const world = newWorld()
+    world.addCredential('a', { targets: [{ name: 'shared', deletionPolicy: 'Retain' }] })
+    await world.start()
+    world.addCredential('b', {
+      targets: [{ name: 'shared', creationPolicy: 'Merge', data: { other: '{{ accessToken }}' } }],
+    })
+    await world.clock.advance(5000)
+    const before = world.api.calls.length
+    await world.clock.advance(20 * minuteMs)
+    expect(world.callsSince(before).filter((call) => call.startsWith('patch'))).toEqual([])
+    expect(world.conditions('a')).toContain('Ready=True/Synced')
+    expect(world.conditions('b')).toContain('Ready=False/TargetConflict')
+
+    world.deleteCredential('a')
+    await world.clock.advance(5000)
+    expect(world.conditions('b')).toContain('Ready=True/Synced')
+  })
+})
+
+describe('a CA in a ConfigMap, while ConfigMaps cannot be listed', () => {
+  const spec = { gateway: { url: 'https://apim.example.com', caRef: { kind: 'ConfigMap', name: 'ca', key: 'ca.crt' } } }
+
+  it('holds up no worker, no stop, and no other resource; it is told, and over when they can be listed', async () => {
+    const world = newWorld()
+    let onSynced = (): void => undefined
+    const synced = new Promise<void>((resolve) => (onSynced = resolve))
+    world.addConfigMap('ca', { 'ca.crt': selfSigned().cert })
+    for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) world.addCredential(name, spec)
+    world.addCredential('other')
+    await world.start(() => synced)
+    expect(world.conditions('other')).toContain('Ready=True/Synced')
+    expect(world.conditions('a')).toBe(
+      'Ready=False/WaitingForConfigMaps RenewalHealthy=False/WaitingForConfigMaps Reconciling=True/WaitingForConfigMaps',
+    )
+    onSynced()
+    await world.clock.advance(1000)
+    expect(world.conditions('a')).toBe('Ready=True/Synced RenewalHealthy=True/Synced')
+  })
+
+  it('does not keep the operator from stopping', async () => {
+    const world = newWorld()
+    world.addCredential('a', spec)
+    const operator = await world.start(() => new Promise(() => undefined))
+    let isStopped = false
+    void operator.kill().then(() => (isStopped = true))
+    await world.clock.advance(1000)
+    expect(isStopped).toBe(true)
+  })
+
+  it('changes nothing of a resource that was in order before a restart, when the list comes in time', async () => {
+    const world = newWorld()
+    world.addConfigMap('ca', { 'ca.crt': selfSigned().cert })
+    world.addCredential('a', spec)
+    await world.start()
+    const before = world.api.calls.length
+    world.gateway.calls.length = 0
+    await world.start(async () => {
+      await new Promise<void>((resolve) => world.clock.setTimer(500, resolve))
+    })
+    expect(world.callsSince(before)).toEqual([])
+    expect(world.gateway.operations).toEqual([])
+  })
+})
+
+describe('a target that cannot be had, beside one that is written', () => {
+  const targets = [{ name: 'good' }, { name: 'missing', creationPolicy: 'Merge' }]
+
+  it('takes nothing away from it: the status tells of its token, and a restart needs no call', async () => {
+    const world = newWorld()
+    world.addCredential('a', { targets })
+    await world.start()
+    expect(world.conditions('a')).toContain('Ready=False/TargetMissing')
+    const { expiresAt, gateway, tokenFingerprint } = world.status('a')
+    expect(expiresAt).toBe('2026-01-01T02:00:00Z')
+    expect(gateway).toBe('https://apim.example.com')
+    expect(tokenFingerprint).toHaveLength(12)
+
+    world.gateway.calls.length = 0
+    await world.start()
+    expect(world.gateway.operations).toEqual([])
+    await world.clock.advance(2 * hourMs)
+    expect(world.isValid('good')).toBe(true)
+  })
+})
+
+describe('a suspended resource', () => {
+  it('is not Ready any more when its target is gone, nor is it written', async () => {
+    const world = newWorld()
+    world.addCredential('a')
+    await world.start()
+    world.changeSpec('a', { suspend: true })
+    await world.clock.advance(1000)
+    expect(world.conditions('a')).toContain('Ready=True/Suspended')
+    world.deleteSecret('a-token')
+    await world.clock.advance(1000)
+    expect(world.conditions('a')).toContain('Ready=False/Suspended')
+    expect(world.secret('a-token')).toBeUndefined()
+  })
+
+  it('is Ready as long as its target holds the token, whatever else is changed on it, also after a restart', async () => {
+    const world = newWorld()
+    world.addCredential('a', { targets: [{ name: 'a-token', data: { header: 'Bearer {{ accessToken }}' } }] })
+    world.addCredential('b')
+    await world.start()
+    for (const name of ['a', 'b']) world.changeSpec(name, { suspend: true })
+    await world.clock.advance(1000)
+    world.changeSecret('b-token', { more: 'x' })
+    await world.clock.advance(1000)
+    const before = ['a', 'b'].map((name) => world.conditions(name))
+    expect(before).toEqual(Array(2).fill('Ready=True/Suspended RenewalHealthy=Unknown/Suspended'))
+    await world.start()
+    expect(['a', 'b'].map((name) => world.conditions(name))).toEqual(before)
+    world.changeSecret('b-token', { accessToken: 'forged' })
+    await world.clock.advance(1000)
+    expect(world.conditions('b')).toContain('Ready=False/Suspended')
+  })
+})
+
+describe('a source Secret that is changed after a restart', () => {
+  async function restarted(): Promise<OperatorWorld> {
+    const world = newWorld()
+    world.addCredential('a')
+    await world.start()
+    await world.start()
+    return world
+  }
+
+  it('ends Ready when the appKey is one that the gateway does not know', async () => {
+    const world = await restarted()
+    world.changeSecret('app', { appKey: 'of-nobody' })
+    await world.clock.advance(5000)
+    expect(world.conditions('a')).toContain('Ready=False/AppKeyNotFound')
+    await world.start()
+    expect(world.conditions('a')).toContain('Ready=False/AppKeyNotFound')
+  })
+
+  it('ends Ready when the appKey is another one and the new token cannot be written', async () => {
+    const world = await restarted()
+    world.service.addApplication({ appKey: 'another', appSecret: marker.appSecret })
+    world.refuse(({ name, verb }) => verb === 'patch' && name === 'a-token')
+    world.changeSecret('app', { appKey: 'another' })
+    await world.clock.advance(5000)
+    expect(world.conditions('a')).toContain('Ready=False/TargetWriteFailed')
+  })
+
+  it('leaves Ready alone when the appSecret alone is changed, at both ends or at one', async () => {
+    const world = await restarted()
+    world.changeSecret('app', { appSecret: 'not-yet-at-the-gateway' })
+    await world.clock.advance(5000)
+    expect(world.conditions('a')).toContain('Ready=True/Synced RenewalHealthy=False/InvalidAppSecret')
+    world.changeSecret('app', { appSecret: marker.appSecret })
+    await world.clock.advance(5000)
+    expect(world.conditions('a')).toBe('Ready=True/Synced RenewalHealthy=True/Synced')
+  })
+
+  it('ends Ready while the gateway cannot be asked whose token it is', async () => {
+    const world = await restarted()
+    world.stopGateway()
+    world.changeSecret('app', { appKey: 'another' })
+    await world.clock.advance(5000)
+    expect(world.conditions('a')).toContain('Ready=False/GatewayUnreachable')
+  })
+})
+
+describe('what the API server refuses', () => {
+  it('is tried again though nothing changes: a source that may not be read', async () => {
+    const world = newWorld()
+    world.refuse(isSource)
+    world.addCredential('a')
+    await world.start()
+    expect(world.conditions('a')).toContain('Stalled=True/SourceForbidden')
+    world.refuse(undefined)
+    await world.clock.advance(10 * minuteMs)
+    expect(world.conditions('a')).toBe('Ready=True/Synced RenewalHealthy=True/Synced')
+  })
+
+  it('is not tried in a storm: a source that may not be read', async () => {
+    const world = newWorld()
+    world.refuse(isSource)
+    world.addCredential('a')
+    await world.start()
+    await world.clock.advance(hourMs)
+    const before = world.api.calls.length
+    await world.clock.advance(hourMs)
+    expect(world.callsSince(before).length).toBeLessThan(30)
+    expect(world.callsSince(before).length).toBeGreaterThan(5)
+  })
+
+  it.each<[string, (call: ApiCall) => boolean, (world: OperatorWorld) => void]>([
+    ['a status', isStatus, (world) => world.changeSpec('a', { suspend: true })],
+    ['a source', isSource, (world) => world.changeSecret('app', { more: 'x' })],
+  ])('for the moment is left alone for as long as it asks for: %s', async (_, isRefused, change) => {
+    const world = newWorld()
+    world.addCredential('a')
+    await world.start()
+    world.refuse(isRefused, { code: 429, reason: 'TooManyRequests', retryAfterMs: 60_000 })
+    const before = world.api.calls.length
+    const refusals = (): number => world.api.calls.slice(before).filter((call) => isRefused(call)).length
+    change(world)
+    await world.clock.advance(59_000)
+    expect(refusals()).toBe(1)
+    await world.clock.advance(2000)
+    expect(refusals()).toBe(2)
+  })
+
+  it('for a year is tried again after minutes all the same', async () => {
+    const world = newWorld()
+    world.addCredential('a')
+    await world.start()
+    world.refuse(isStatus, { code: 429, reason: 'TooManyRequests', retryAfterMs: 365 * 24 * hourMs })
+    world.changeSpec('a', { suspend: true })
+    await world.clock.advance(minuteMs)
+    world.refuse(undefined)
+    await world.clock.advance(5 * minuteMs)
+    expect(world.conditions('a')).toContain('Ready=True/Suspended')
+  })
+
+  it('is told of a target that left the spec and cannot be deleted, though all others are in order', async () => {
+    const world = newWorld()
+    world.addCredential('a', { targets: [{ name: 'one' }, { name: 'two' }] })
+    await world.start()
+    world.refuse(({ verb }) => verb === 'delete')
+    world.changeSpec('a', { targets: [{ name: 'one' }] })
+    await world.clock.advance(5000)
+    expect(world.conditions('a')).toBe('Ready=True/Synced RenewalHealthy=True/Synced Stalled=True/TargetWriteFailed')
+    const { message } = world.status('a').conditions.find(({ type }) => type === 'Stalled') ?? {}
+    expect(message).toContain('Secret two was not deleted: HTTP 403 Forbidden')
+    world.refuse(undefined)
+    await world.clock.advance(10 * minuteMs)
+    expect(world.conditions('a')).toBe('Ready=True/Synced RenewalHealthy=True/Synced')
+    expect(world.secret('two')).toBeUndefined()
+  })
+})
+
+describe('keys in somebody else’s Secret', () => {
+  it('stay when the user said so at last, though the operator was away', async () => {
+    const world = newWorld()
+    world.addSecret('theirs', { own: 'x' })
+    world.addCredential('a', { targets: [{ name: 'theirs', creationPolicy: 'Merge' }] })
+    const operator = await world.start()
+    await operator.kill()
+    world.changeSpec('a', { targets: [{ name: 'theirs', creationPolicy: 'Merge', deletionPolicy: 'Retain' }] })
+    world.deleteCredential('a')
+    await world.start()
+    expect(world.credential('a')).toBeUndefined()
+    expect(Object.keys(world.secret('theirs')?.data ?? {})).toEqual(['own', 'accessToken', 'expiresAt'])
+  })
+})
+
+describe('an owner reference that somebody set to block', () => {
+  it('is put right', async () => {
+    const world = newWorld()
+    world.addCredential('a')
+    await world.start()
+    const present = world.secret('a-token')?.metadata.ownerReferences ?? []
+    const ownerReferences = present.map((reference) => ({ ...reference, blockOwnerDeletion: true }))
+    world.user.patch(secrets, { namespace, name: 'a-token' }, { metadata: { ownerReferences } })
+    await world.clock.advance(1000)
+    expect(world.secret('a-token')?.metadata.ownerReferences).toEqual(present)
+  })
+})
