@@ -1,0 +1,116 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseAllDocuments } from 'yaml'
+import type { KubernetesObject } from '../../src/kubernetes/types.ts'
+import type { Harness } from './harness.ts'
+
+interface Rule {
+  readonly apiGroups: readonly string[]
+  readonly resources: readonly string[]
+  readonly verbs: readonly string[]
+  readonly resourceNames?: readonly string[]
+}
+
+interface RbacObject extends KubernetesObject {
+  readonly rules?: readonly Rule[]
+  readonly roleRef?: { readonly kind: string; readonly name: string }
+  readonly subjects?: readonly { readonly kind: string; readonly name: string; readonly namespace?: string }[]
+}
+
+/** Roles of the operator's service account, and what binds it to them. */
+export type Roles = readonly RbacObject[]
+
+/** For all namespaces (deploy/), or for its own (deploy/namespaced/). */
+export type Scope = 'cluster' | 'namespaced'
+
+const account = 'enos-credential-operator'
+const deploy = fileURLToPath(new URL('../../deploy', import.meta.url))
+
+/** What the manifests give the operator's service account, every component included. */
+export async function shippedRoles(harness: Harness, scope: Scope): Promise<Roles> {
+  const objects = parseAllDocuments(await everythingShipped(harness, scope)).map(
+    (document) => document.toJS() as RbacObject,
+  )
+  const bindings = objects.filter(({ subjects = [] }) =>
+    subjects.some(({ kind, name }) => kind === 'ServiceAccount' && name === account),
+  )
+  const isBound = ({ kind = '', metadata }: RbacObject): boolean =>
+    bindings.some(({ roleRef }) => roleRef?.kind === kind && roleRef.name === metadata.name)
+  return [...objects.filter(isBound), ...bindings]
+}
+
+/** Renders the install with all components, as an overlay of a user would. */
+async function everythingShipped(harness: Harness, scope: Scope): Promise<string> {
+  const variant = scope === 'cluster' ? '.' : 'namespaced'
+  const components = readdirSync(join(deploy, 'components'))
+    .map((component) => join(deploy, 'components', component, variant))
+    .filter((directory) => existsSync(join(directory, 'kustomization.yaml')))
+  const directory = await mkdtemp(join(tmpdir(), 'overlay-'))
+  try {
+    const overlay = {
+      apiVersion: 'kustomize.config.k8s.io/v1beta1',
+      kind: 'Kustomization',
+      resources: [relative(directory, join(deploy, variant))],
+      components: components.map((component) => relative(directory, component)),
+    }
+    await writeFile(join(directory, 'kustomization.yaml'), JSON.stringify(overlay))
+    return await harness.kubectl(['kustomize', directory])
+  } finally {
+    await rm(directory, { recursive: true })
+  }
+}
+
+/** Each permission by itself, as `secrets get` or `apps/deployments patch`; twice what is given twice. Sorted. */
+export function permissionsOf(roles: Roles): string[] {
+  return roles.flatMap(({ rules = [] }) => rules.flatMap((rule) => singles(rule).map(nameOf))).sort()
+}
+
+/** The same roles, for a verb on a resource less. @throws when they do not have it */
+export function without(roles: Roles, permission: string): Roles {
+  if (!permissionsOf(roles).includes(permission)) throw new Error(`the manifests do not give ${permission}`)
+  return roles.map((role) =>
+    role.rules === undefined
+      ? role
+      : { ...role, rules: role.rules.flatMap(singles).filter((rule) => nameOf(rule) !== permission) },
+  )
+}
+
+function singles({ apiGroups, resources, verbs, ...names }: Rule): Rule[] {
+  return apiGroups.flatMap((group) =>
+    resources.flatMap((resource) =>
+      verbs.map((verb) => ({ apiGroups: [group], resources: [resource], verbs: [verb], ...names })),
+    ),
+  )
+}
+
+function nameOf({ apiGroups: [group], resourceNames, resources: [resource], verbs: [verb] }: Rule): string {
+  const names = resourceNames === undefined ? '' : ` of ${resourceNames.join(' and ')}`
+  return `${group === '' || group === undefined ? '' : `${group}/`}${resource} ${verb}${names}`
+}
+
+/** Makes a service account in a namespace that has these roles, and no others. @returns its kubeconfig */
+export async function identityWith(harness: Harness, namespace: string, roles: Roles): Promise<string> {
+  // Several tests have a ClusterRole of the same name, each its own.
+  const nameIn = (kind: string, name: string): string => (kind.startsWith('Cluster') ? `${name}-${namespace}` : name)
+  const items = roles.map(({ kind = '', metadata, roleRef, subjects, ...rest }) => ({
+    ...rest,
+    kind,
+    metadata: {
+      name: nameIn(kind, metadata.name ?? ''),
+      labels: { test: 'permissions' },
+      ...(kind.startsWith('Cluster') ? {} : { namespace }),
+    },
+    ...(roleRef === undefined ? {} : { roleRef: { ...roleRef, name: nameIn(roleRef.kind, roleRef.name) } }),
+    ...(subjects === undefined ? {} : { subjects: subjects.map((subject) => ({ ...subject, namespace })) }),
+  }))
+  await harness.kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
+  return await harness.serviceAccount(namespace, account)
+}
+
+/** Removes what identityWith made outside of namespaces. */
+export async function removeClusterRoles(harness: Harness): Promise<void> {
+  await harness.kubectl(['delete', 'clusterrolebinding,clusterrole', '-l', 'test=permissions', '--ignore-not-found'])
+}
