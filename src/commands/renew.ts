@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { annotations } from '../api/v1alpha1/names.ts'
 import { parseStatus } from '../api/v1alpha1/credential.ts'
-import type { CredentialStatus } from '../api/v1alpha1/schema.ts'
+import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import { isNotFound } from '../kubernetes/errors.ts'
 import { credentials, type KubernetesClient, type KubernetesObject, type ObjectRef } from '../kubernetes/types.ts'
 import { sleep } from '../lib/clock.ts'

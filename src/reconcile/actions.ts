@@ -1,5 +1,5 @@
-import type { CredentialStatus } from '../api/v1alpha1/schema.ts'
-import type { FoundToken, Membership } from '../enos/application.ts'
+import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
+import type { FoundToken, Membership } from '../enos/membership.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
 import type { Notice } from '../status/events.ts'
 import type { Correction, DesiredSecret } from '../targets/desired-secret.ts'

@@ -1,5 +1,5 @@
-import type { CredentialStatus } from '../api/v1alpha1/schema.ts'
-import type { Membership } from '../enos/application.ts'
+import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
+import type { Membership } from '../enos/membership.ts'
 import { compileTemplates, type CompiledTemplates } from '../targets/template.ts'
 import { ExpiredTime } from './expired-time.ts'
 import {

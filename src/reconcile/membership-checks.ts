@@ -1,4 +1,4 @@
-import type { FoundToken, Membership } from '../enos/application.ts'
+import type { FoundToken, Membership } from '../enos/membership.ts'
 import { fingerprintOf } from '../enos/signature.ts'
 import { parseDuration } from '../lib/duration.ts'
 import { readData } from '../targets/desired-secret.ts'

@@ -1,4 +1,4 @@
-import type { CredentialStatus } from '../api/v1alpha1/schema.ts'
+import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import { isSameStatus, nextStatus } from '../status/next-status.ts'
 import type { Plan } from './actions.ts'
 import { unreadAlteredTargets } from './altered-targets.ts'

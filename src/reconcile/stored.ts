@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { annotations, apiVersion, kind, managedBy, mergeFieldManager } from '../api/v1alpha1/names.ts'
 import { parseSpec, parseStatus } from '../api/v1alpha1/credential.ts'
-import { longestRenewRequest } from '../api/v1alpha1/schema.ts'
+import { longestRenewRequest } from '../api/v1alpha1/status-schema.ts'
 import { keyOf, type KubernetesObject } from '../kubernetes/types.ts'
 import type { Credential, ObjectMetadata } from './observed.ts'
 

@@ -1,5 +1,5 @@
 import { annotations, apiVersion, kind, labels, managedBy } from '../api/v1alpha1/names.ts'
-import type { RecordedToken } from '../enos/application.ts'
+import type { RecordedToken } from '../enos/membership.ts'
 import type { HeldToken } from '../enos/schedule.ts'
 import { formatTime } from '../lib/time.ts'
 import { compareSecret, type DesiredSecret, noCorrection, type Secret } from '../targets/desired-secret.ts'

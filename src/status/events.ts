@@ -1,5 +1,5 @@
 import type { Condition } from '../api/v1alpha1/conditions.ts'
-import type { CredentialStatus } from '../api/v1alpha1/schema.ts'
+import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 
 /** Something that people care about, as it is told in an Event. */
 export interface Notice {

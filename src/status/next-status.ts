@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type Condition, setCondition } from '../api/v1alpha1/conditions.ts'
-import type { CredentialStatus } from '../api/v1alpha1/schema.ts'
+import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import { formatTime } from '../lib/time.ts'
 import { inputsOf, type Observed, type Problem, publishedToken } from '../reconcile/observed.ts'
 import { hasAudience, propagatedFingerprint } from '../reconcile/publication.ts'

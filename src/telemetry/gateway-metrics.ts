@@ -43,7 +43,7 @@ export class GatewayMetrics implements TokenClientObserver {
     })
     this.#circuits = new Gauge({
       name: 'enos_gateway_circuit_open',
-      help: '1 while a gateway that does not answer is only tried now and then.',
+      help: '1 while a gateway that answers nobody, or everybody with 429 or 5xx, is only tried now and then.',
       labelNames: ['host'],
       registers,
     })

@@ -1,6 +1,6 @@
 import { normaliseGatewayUrl, parseSpec, parseStatus } from '../../src/api/v1alpha1/credential.ts'
-import type { CredentialStatus } from '../../src/api/v1alpha1/schema.ts'
-import type { Membership } from '../../src/enos/application.ts'
+import type { CredentialStatus } from '../../src/api/v1alpha1/status-schema.ts'
+import type { Membership } from '../../src/enos/membership.ts'
 import type { ApplicationView } from '../../src/enos/applications.ts'
 import type { HeldToken } from '../../src/enos/schedule.ts'
 import { fingerprintOf } from '../../src/enos/signature.ts'

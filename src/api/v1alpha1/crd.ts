@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { apiVersion, group, kind, plural, version } from './names.ts'
-import { longestName, specSchema, statusSchema } from './schema.ts'
+import { longestName, specSchema } from './schema.ts'
+import { statusSchema } from './status-schema.ts'
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 

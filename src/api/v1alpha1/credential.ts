@@ -1,5 +1,6 @@
 import type { z } from 'zod'
-import { longestName, specSchema, statusSchema, type CredentialSpec, type CredentialStatus } from './schema.ts'
+import { longestName, specSchema, type CredentialSpec } from './schema.ts'
+import { statusSchema, type CredentialStatus } from './status-schema.ts'
 
 /** An EnosAppCredential as it was read, or what is wrong with it. */
 export type ParsedSpec =

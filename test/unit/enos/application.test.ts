@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { Application, type FoundToken, type Member, type RecordedToken } from '../../../src/enos/application.ts'
+import { Application } from '../../../src/enos/application.ts'
+import type { FoundToken, Member, RecordedToken } from '../../../src/enos/membership.ts'
 import type { HeldToken } from '../../../src/enos/schedule.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
 import { gatewayUrl, heldToken, hourMs, marker, membership, minuteMs, now } from '../../support/builders.ts'

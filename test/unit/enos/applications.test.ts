@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { TokenService, type TokenServiceOptions } from '../../../simulator/token-service.ts'
-import type { Membership } from '../../../src/enos/application.ts'
+import type { Membership } from '../../../src/enos/membership.ts'
 import { Applications } from '../../../src/enos/applications.ts'
 import { jitterShareOf } from '../../../src/enos/schedule.ts'
 import type { ObjectKey } from '../../../src/kubernetes/types.ts'

@@ -1,5 +1,5 @@
 import { TokenService } from '../../../simulator/token-service.ts'
-import type { Membership } from '../../../src/enos/application.ts'
+import type { Membership } from '../../../src/enos/membership.ts'
 import { Applications } from '../../../src/enos/applications.ts'
 import type { CallResult, Failure, Operation, TokenRequest } from '../../../src/enos/token-client.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'

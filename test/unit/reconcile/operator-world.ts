@@ -1,7 +1,7 @@
 import { TokenService } from '../../../simulator/token-service.ts'
 import { parseStatus } from '../../../src/api/v1alpha1/credential.ts'
 import { apiVersion, kind, managedBy } from '../../../src/api/v1alpha1/names.ts'
-import type { CredentialStatus } from '../../../src/api/v1alpha1/schema.ts'
+import type { CredentialStatus } from '../../../src/api/v1alpha1/status-schema.ts'
 import { ApiError } from '../../../src/kubernetes/errors.ts'
 import { configMaps, credentials, secrets } from '../../../src/kubernetes/types.ts'
 import { gatewayUrl, marker, type SpecInput } from '../../support/builders.ts'

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { expect } from 'vitest'
 import { managedBy } from '../../../src/api/v1alpha1/names.ts'
-import type { Membership } from '../../../src/enos/application.ts'
+import type { Membership } from '../../../src/enos/membership.ts'
 import type { ApplicationView } from '../../../src/enos/applications.ts'
 import type { HeldToken } from '../../../src/enos/schedule.ts'
 import { credentials, secrets } from '../../../src/kubernetes/types.ts'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { CredentialStatus } from '../../../src/api/v1alpha1/schema.ts'
+import type { CredentialStatus } from '../../../src/api/v1alpha1/status-schema.ts'
 import { secrets } from '../../../src/kubernetes/types.ts'
 import type { Action } from '../../../src/reconcile/actions.ts'
 import { plan } from '../../../src/reconcile/plan.ts'
