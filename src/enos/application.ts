@@ -83,9 +83,10 @@ export class Application {
    * Takes over a token that an earlier process got with the member's appSecret. Only members with the same appSecret
    * are given it, so a resource cannot plant a token of its own into others.
    */
-  takeOver({ identity }: Member, { token, expiresAt, fingerprint, expiresAtWall, issuedAtWall }: FoundToken): void {
+  takeOver({ identity }: Member, found: FoundToken): void {
     if (identity.provenFor !== undefined) return
-    this.noteLifetime({ expiresAtWall, issuedAtWall })
+    this.noteLifetime(found)
+    const { token, expiresAt, fingerprint, expiresAtWall, issuedAtWall } = found
     const lifetimeMs = this.longestExpireMs
     this.token ??= { token, fingerprint, expiresAt, expiresAtWall, issuedAtWall, lifetimeMs }
     if (this.token.fingerprint === fingerprint) identity.provenFor = fingerprint
@@ -97,8 +98,12 @@ export class Application {
   }
 
   /** A token of this application was recorded with such a life. */
-  noteLifetime({ expiresAtWall, issuedAtWall }: Pick<RecordedToken, 'expiresAtWall' | 'issuedAtWall'>): void {
-    this.longestExpireMs = Math.max(this.longestExpireMs, expiresAtWall - issuedAtWall)
+  noteLifetime({
+    expiresAtWall,
+    issuedAtWall,
+    prolongedAtWall = issuedAtWall,
+  }: Omit<RecordedToken, 'fingerprint'>): void {
+    this.longestExpireMs = Math.max(this.longestExpireMs, expiresAtWall - prolongedAtWall)
   }
 
   /** Members who may have the present token. */

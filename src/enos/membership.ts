@@ -9,6 +9,8 @@ export interface RecordedToken {
   readonly fingerprint: string
   readonly expiresAtWall: number
   readonly issuedAtWall: number
+  /** When a refresh last prolonged it, where that answered the same token. */
+  readonly prolongedAtWall?: number
 }
 
 /** A token that was read back from a target of ours after a restart, and has the fingerprint that was recorded. */

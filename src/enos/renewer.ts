@@ -186,7 +186,7 @@ export class Renewer {
 
     const wallOffset = clock.wall() - clock.now()
     const recorded = isSame ? held : recordOf(application, identity, fingerprint)
-    if (recorded !== undefined) application.noteLifetime(recorded)
+    if (!isSame && recorded !== undefined) application.noteLifetime(recorded)
     const expiresAtWall = wholeSeconds(expiresAt + wallOffset)
     const isAsRecorded = recorded !== undefined && Math.abs(recorded.expiresAtWall - expiresAtWall) <= expiryToleranceMs
     const adopted: HeldToken = {

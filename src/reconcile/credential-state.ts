@@ -75,16 +75,18 @@ function recordOf(
 
 /** The token on the targets, where all is known of it. */
 function tokenOf(
-  { expiresAt, gateway, issuedAt, tokenFingerprint }: CredentialStatus,
+  { expiresAt, gateway, issuedAt, lastRenewalAt, tokenFingerprint }: CredentialStatus,
   wallOffset: number,
 ): PublishedToken | undefined {
   const [expiresAtWall, issuedAtWall] = [Date.parse(expiresAt ?? ''), Date.parse(issuedAt ?? '')]
+  const prolongedAtWall = Date.parse(lastRenewalAt ?? '')
   if (tokenFingerprint === undefined || gateway === undefined) return undefined
   if (!Number.isFinite(expiresAtWall) || !Number.isFinite(issuedAtWall)) return undefined
   return {
     fingerprint: tokenFingerprint,
     expiresAtWall,
     issuedAtWall,
+    ...(prolongedAtWall > issuedAtWall ? { prolongedAtWall } : {}),
     expiresAt: expiresAtWall - wallOffset,
     gatewayUrl: gateway,
     appKey: undefined,

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { KubeConfig } from '@kubernetes/client-node'
 import { afterAll, beforeAll, expect, inject } from 'vitest'
-import type { CredentialStatus } from '../../src/api/v1alpha1/schema.ts'
+import type { CredentialStatus } from '../../src/api/v1alpha1/status-schema.ts'
 import { connect, type ApiConnection } from '../../src/kubernetes/connect.ts'
 import { isNotFound } from '../../src/kubernetes/errors.ts'
 import {

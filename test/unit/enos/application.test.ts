@@ -215,6 +215,12 @@ describe('the lifetime', () => {
     expect(application.longestExpireMs).toBe(2 * hourMs)
   })
 
+  it('of a token that refreshes prolong is counted from the last of them', () => {
+    const prolongedAtWall = found().expiresAtWall - hourMs
+    application.takeOver(application.join('ns/a', membership()), { ...found(), prolongedAtWall })
+    expect(application.longestExpireMs).toBe(hourMs)
+  })
+
   it('is not what a member recorded of another token: it may be another application’s', () => {
     application.join('ns/a', membership({ recorded: recorded() }))
     expect(application.longestExpireMs).toBe(0)

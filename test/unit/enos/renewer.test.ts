@@ -193,6 +193,17 @@ describe('an attempt', () => {
     expect(memory.refreshMissingAt).toBeUndefined()
   })
 
+  it('keeps the lifetime where refreshes prolong the same token', async () => {
+    const { client } = serviceClient({ doesRefreshChangeToken: false })
+    await attempt(client)
+    for (let times = 0; times < 3; times++) {
+      await clock.advance(96 * minuteMs)
+      await attempt(client)
+    }
+    expect(client.operations.filter((one) => one === 'refresh')).toHaveLength(3)
+    expect(application.token?.lifetimeMs).toBe(2 * hourMs)
+  })
+
   it('sends nothing more once nobody is left to make it for', async () => {
     const { client } = serviceClient({ lifetimeSeconds: 60 })
     await attempt(client)
