@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type KubernetesObject, leases } from '../../src/kubernetes/types.ts'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { credentials, type KubernetesObject, leases } from '../../src/kubernetes/types.ts'
 import { selfSigned } from '../support/certificate.ts'
 import { delay, eventually, useHarness } from './harness.ts'
 import type { OperatorProcess } from './operator-process.ts'
@@ -125,6 +125,18 @@ async function prepare(
   return { world, start: () => harness().operator({ kubeconfig, args, env }) }
 }
 
+/** What other files left behind goes with its namespace; and in a namespace that goes, everybody is refused. */
+async function clearOthers(): Promise<void> {
+  const left = async (): Promise<readonly KubernetesObject[]> =>
+    (await harness().admin.list(credentials, undefined)).items
+  for (const { metadata } of await left()) {
+    const { name = '', namespace = '' } = metadata
+    await harness().patchCredential(namespace, name, { metadata: { finalizers: [] } })
+    await harness().kubectl(['-n', namespace, 'delete', 'enosappcredential', name, '--ignore-not-found'])
+  }
+  await eventually(async () => expect(await left()).toEqual([]))
+}
+
 async function refusals(operator: OperatorProcess, method?: string): Promise<number> {
   return await operator.metric('rest_client_requests_total', { code: '403', ...(method && { method }) })
 }
@@ -138,9 +150,14 @@ describe('the permissions of the manifests', () => {
 
   it.each(['cluster', 'namespaced'] as const)('suffice for everything (%s): nothing is refused', async (scope) => {
     const all: readonly Step[] = Object.values(steps)
+    if (scope === 'cluster') await clearOthers()
     const { start, world } = await prepare(shipped[scope], all, scope)
     const { namespace } = world
     const first = await (await start()).working()
+    // Left behind by a failure, it would do the work of those that may not.
+    onTestFinished(async () => {
+      await first.end()
+    })
     await Promise.all(
       all.map(async (step) => {
         await step.act(world, first)
@@ -156,6 +173,9 @@ describe('the permissions of the manifests', () => {
     expect(lease.spec.holderIdentity).toBe('')
 
     const second = await (await start()).working()
+    onTestFinished(async () => {
+      await second.end()
+    })
     await harness().kubectl(['-n', namespace, 'delete', 'enosappcredentials', '--all'])
     expect(await harness().data(namespace, 'shared')).toEqual({ foreign: 'x' })
     expect(await refusals(second)).toBe(0)
