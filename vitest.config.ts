@@ -2,6 +2,8 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
+    // Of tests that run side by side in a file: most of their time they wait.
+    maxConcurrency: 8,
     reporters: [['default', { summary: false }], './tools/reliability-report.ts', './tools/test-summary.ts'],
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },

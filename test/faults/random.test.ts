@@ -27,7 +27,8 @@ describe('a random run', () => {
           await Promise.all(faults.map((fault) => fault.begin(world, random)))
           await delay(500 + random() * 2500)
           for (const fault of faults) await fault.end?.(world, random)
-          await world.recovered(10_000)
+          // A call that hangs is given up after a third of the life that is left, and tried again after an eighth.
+          await world.recovered(15_000)
         }
       } catch (error) {
         throw new Error(`SEED=${seed}, after ${played.length} faults, the last: ${played.at(-1) ?? ''}`, {

@@ -1,0 +1,96 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { InvalidValueError, runFlags, variableOf } from '../../../src/config/flags.ts'
+import { readRunConfig } from '../../../src/config/run-config.ts'
+import { isGatewayAllowed, isGatewayPattern } from '../../../src/enos/allowed-gateways.ts'
+
+const value = fc.oneof(
+  fc.string({ unit: 'binary' }),
+  fc.constantFrom(
+    '',
+    '0',
+    ':0',
+    ':8080',
+    '[::1]:1',
+    'true',
+    'false',
+    'info',
+    'json',
+    'a,b',
+    '*.example.com:443',
+    '1',
+    '64',
+    '99999',
+    '-1',
+    '1e3',
+  ),
+)
+const names = runFlags.map(({ name }) => name)
+const flags = fc.dictionary(fc.constantFrom(...names), fc.oneof(value, fc.array(value, { maxLength: 3 })))
+const environment = fc.dictionary(fc.constantFrom(...names.map(variableOf), 'HTTPS_PROXY', 'no_proxy', 'PATH'), value)
+
+it('whatever flags and variables hold, they make a configuration, or one line names the one that cannot be used', () => {
+  fc.assert(
+    fc.property(flags, environment, (given, variables) => {
+      try {
+        const config = readRunConfig(given, variables)
+        expect(Object.isFrozen(config)).toBe(true)
+        for (const count of [config.maxConcurrentReconciles, config.gatewayMaxConcurrency]) {
+          expect(Number.isInteger(count) && count >= 1 && count <= 10_000).toBe(true)
+        }
+        for (const address of [config.metricsBindAddress, config.healthProbeBindAddress]) {
+          expect(address === undefined || (address.port >= 0 && address.port <= 65_535)).toBe(true)
+        }
+        for (const namespace of config.namespaces) expect(namespace).toMatch(/^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/)
+        expect(config.allowedGateways.every(isGatewayPattern)).toBe(true)
+      } catch (error) {
+        if (!(error instanceof InvalidValueError)) throw error
+        expect(error.message).not.toMatch(/[\n\r]/)
+        expect(
+          [...names.map((name) => `--${name}`), ...names.map(variableOf)].some((name) =>
+            error.message.startsWith(name),
+          ),
+        ).toBe(true)
+      }
+    }),
+    { numRuns: 3000 },
+  )
+})
+
+describe('patterns of gateways', () => {
+  const label = fc.stringMatching(/^[a-z0-9]{1,8}$/).filter((text) => !/^\d+$/.test(text))
+  const host = fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => labels.join('.'))
+  const port = fc.option(fc.integer({ min: 1, max: 65_535 }))
+
+  it('allow what a plain reading of them says, and nothing else', () => {
+    fc.assert(
+      fc.property(
+        fc.boolean(),
+        host,
+        port,
+        host,
+        port,
+        fc.boolean(),
+        (isWild, wanted, wantedPort, suffix, realPort, isBelow) => {
+          const real = isBelow ? `${suffix}.${wanted}` : suffix
+          const pattern = `${isWild ? '*.' : ''}${wanted}${wantedPort === null ? '' : `:${wantedPort}`}`
+          const url = `https://${real}${realPort === null ? '' : `:${realPort}`}`
+          const hasHost = isWild ? real.endsWith(`.${wanted}`) : real === wanted
+          const hasPort = wantedPort === null || wantedPort === (realPort ?? 443)
+          expect(isGatewayPattern(pattern)).toBe(true)
+          expect(isGatewayAllowed([pattern], url)).toBe(hasHost && hasPort)
+        },
+      ),
+      { numRuns: 3000 },
+    )
+  })
+
+  it('never throw, whatever they are', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), host, (pattern, real) => {
+        if (isGatewayPattern(pattern)) expect(typeof isGatewayAllowed([pattern], `https://${real}`)).toBe('boolean')
+      }),
+      { numRuns: 2000 },
+    )
+  })
+})

@@ -1,0 +1,83 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { stringify } from 'yaml'
+import { currentNamespace, KubeconfigError, loadKubeconfig } from '../../../src/kubernetes/kubeconfig.ts'
+import { marker } from '../../support/builders.ts'
+
+let directory: string
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'kubeconfig-fuzz-'))
+})
+afterAll(() => {
+  rmSync(directory, { recursive: true })
+})
+
+const anyValue = fc.oneof(
+  fc.jsonValue({ maxDepth: 2 }),
+  fc.constantFrom(null, '', 'c', 'https://127.0.0.1:6443', marker.token, 123, [], {}),
+)
+const good = {
+  apiVersion: 'v1',
+  kind: 'Config',
+  'current-context': 'c',
+  clusters: [{ name: 'c', cluster: { server: 'https://127.0.0.1:6443' } }],
+  users: [{ name: 'c', user: { token: marker.token } }],
+  contexts: [{ name: 'c', context: { cluster: 'c', user: 'c', namespace: 'plant-a' } }],
+}
+const lists = fc.constantFrom('clusters', 'users', 'contexts', 'current-context', 'kind')
+const fields = fc.constantFrom(
+  'name',
+  'cluster',
+  'user',
+  'context',
+  'server',
+  'token',
+  'namespace',
+  'proxy-url',
+  'exec',
+)
+/** A right kubeconfig of which something is replaced. */
+const mutated = fc
+  .array(fc.tuple(lists, fc.option(fields), anyValue), { minLength: 1, maxLength: 3 })
+  .map((changes) => {
+    const config = structuredClone(good) as unknown as Record<string, unknown>
+    for (const [list, field, value] of changes) {
+      const first = (config[list] as Record<string, unknown>[] | undefined)?.[0]
+      if (field === null || typeof first !== 'object' || first === null) config[list] = value
+      else if (Object.hasOwn(first, field)) first[field] = value
+      else
+        Object.assign(Object.values(first).find((one) => typeof one === 'object') ?? {}, {
+          [field]: value,
+        })
+    }
+    return stringify(config)
+  })
+const texts = fc.oneof(
+  mutated,
+  mutated,
+  fc.string({ unit: 'binary' }),
+  anyValue.map((value) => stringify(value)),
+)
+
+it('whatever stands in a kubeconfig, it can be used, or one line says what to do and quotes nothing of it', () => {
+  const file = join(directory, 'config')
+  fc.assert(
+    fc.property(texts, (text) => {
+      writeFileSync(file, text)
+      try {
+        const config = loadKubeconfig({ flag: file, environment: {} })()
+        expect(config.getCurrentCluster()?.server).toMatch(/^https?:/)
+        expect(typeof currentNamespace(config)).toBe('string')
+      } catch (error) {
+        if (!(error instanceof KubeconfigError)) throw error
+        expect(error.message).not.toContain(marker.token)
+        expect(error.message).not.toMatch(/[\n\r]/)
+        expect(error.message).toContain(file)
+      }
+    }),
+    { numRuns: 2000 },
+  )
+})
