@@ -45,13 +45,11 @@ const mutated = fc
   .map((changes) => {
     const config = structuredClone(good) as unknown as Record<string, unknown>
     for (const [list, field, value] of changes) {
-      const first = (config[list] as Record<string, unknown>[] | undefined)?.[0]
-      if (field === null || typeof first !== 'object' || first === null) config[list] = value
+      const first = (config[list] as unknown[] | undefined)?.[0]
+      const inner = isRecord(first) ? Object.values(first).find(isRecord) : undefined
+      if (field === null || !isRecord(first)) config[list] = value
       else if (Object.hasOwn(first, field)) first[field] = value
-      else
-        Object.assign(Object.values(first).find((one) => typeof one === 'object') ?? {}, {
-          [field]: value,
-        })
+      else if (inner !== undefined) inner[field] = value
     }
     return stringify(config)
   })
@@ -81,3 +79,7 @@ it('whatever stands in a kubeconfig, it can be used, or one line says what to do
     { numRuns: 2000 },
   )
 })
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}
