@@ -6,7 +6,8 @@ export default defineConfig({
     maxConcurrency: 8,
     reporters: [['default', { summary: false }], './tools/reliability-report.ts', './tools/test-summary.ts'],
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      // One after the other: what takes real time wants the cores for itself.
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], sequence: { groupOrder: 0 } } },
       {
         test: {
           name: 'integration',
@@ -14,6 +15,7 @@ export default defineConfig({
           globalSetup: ['test/integration/global-setup.ts'],
           // The files share one control plane, and its two cores.
           fileParallelism: false,
+          sequence: { groupOrder: 1 },
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },
@@ -24,6 +26,7 @@ export default defineConfig({
           include: ['test/faults/**/*.test.ts'],
           globalSetup: ['test/integration/global-setup.ts'],
           fileParallelism: false,
+          sequence: { groupOrder: 2 },
           hookTimeout: 120_000,
         },
       },

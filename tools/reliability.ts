@@ -1,5 +1,7 @@
 import type { Row } from '../test/faults/fault-case.ts'
 
+export type { Row }
+
 const head = `# Reliability
 
 Made by \`make reliability\`: a real kube-apiserver and etcd, the operator as a process of its own with the rights of the shipped manifests, the simulated gateway, tokens of 12 s or little more, and a referee that looks at every target ten times a second and asks the gateway itself whether its token is good. Every fault is played by \`make test\` too, which fails where one of the middle columns is not zero; \`make soak\` plays a thousand at random.

@@ -66,9 +66,11 @@ const unreachable: readonly FaultCase[] = [
 
 const odd: readonly FaultCase[] = [
   everyCall('answers 500', http(500), 'GatewayError'),
+  everyCall('answers 500 with Retry-After: 1', http(500, '', { 'retry-after': '1' }), 'GatewayError'),
   everyCall('answers 502 with a page', http(502, '<html>Bad Gateway</html>'), 'GatewayError'),
   everyCall('answers 503', http(503), 'GatewayError'),
   everyCall('answers 503 with Retry-After: 1', http(503, '', { 'retry-after': '1' }), 'GatewayError'),
+  everyCall('answers 429', http(429), 'GatewayError'),
   everyCall('answers 429 with Retry-After: 3600', http(429, '', { 'retry-after': '3600' }), 'GatewayError'),
   everyCall('redirects', http(302, '', { location: 'http://127.0.0.1:1/' }), 'UnexpectedReply'),
   everyCall('answers HTML for JSON', http(200, '<html>Welcome</html>'), 'UnexpectedReply'),
