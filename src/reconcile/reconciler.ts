@@ -55,7 +55,7 @@ export class Reconciler {
   readonly #options: ReconcilerOptions
   readonly #queue: WorkQueue<ObjectKey>
   readonly #states = new Map<ObjectKey, CredentialState>()
-  /** Credentials that hold a token which is about to be refreshed. */
+  /** Credentials that hold a token which is about to be refreshed, and have not joined its application yet. */
   readonly #awakened = new Set<ObjectKey>()
   readonly #waiters = new Map<ObjectKey, (() => void)[]>()
   readonly #configMaps: AwaitedConfigMaps
@@ -175,7 +175,7 @@ export class Reconciler {
   }
 
   async #settle(first: Credential, signal: AbortSignal): Promise<void> {
-    const { caches, clock, executor } = this.#options
+    const { applications, caches, clock, executor } = this.#options
     const { key } = first
     const pass = newPass(first, this.#stateOf(first))
     let hasWritten = false
@@ -191,6 +191,7 @@ export class Reconciler {
       const observed = this.#observe(pass)
       const { actions, wakeAt } = plan(observed, clock.now())
       if (actions.length === 0) {
+        if (applications.isMember(key)) this.#awakened.delete(key)
         if (wakeAt !== undefined) this.#queue.addAfter(key, wakeAt - clock.now())
         if (hasFailed(pass)) this.#retry(key, pass.retryAfterMs)
         else this.#queue.forget(key)
