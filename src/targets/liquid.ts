@@ -1,4 +1,4 @@
-import { Context, type FilterImplOptions, Liquid } from 'liquidjs'
+import { Context, defaultOperators, type FilterImplOptions, Liquid } from 'liquidjs'
 
 /** As etcd and the API server bound a Secret: 1 MiB in all. */
 export const largestOutput = 1024 * 1024
@@ -16,6 +16,8 @@ const elementCost = 32
 export const presentTime = 'the present time would never settle; use issuedAt or expiresAt'
 
 type FilterHandler = Extract<FilterImplOptions, (...args: never[]) => unknown>
+type FilterImpl = ThisParameterType<FilterHandler>
+type OperatorHandler = (typeof defaultOperators)[string]
 
 /** Liquid with outputs and filters only: no tags, no files, no chance, no clock. */
 export const engine = new Liquid({
@@ -28,6 +30,12 @@ export const engine = new Liquid({
   memoryLimit: largestWork,
   // Nothing is read from anywhere.
   templates: {},
+  operators: Object.fromEntries(Object.entries(defaultOperators).map(([name, handler]) => [name, measured(handler)])),
+  outputEscape: function (this: FilterImpl, value: unknown): string {
+    this.context.memoryLimit.use(Array.isArray(value) ? costOf(value) : 0)
+    // Nothing is escaped: the type would have a text, and Liquid makes one of whatever it is.
+    return value as string
+  },
 })
 for (const tag of Object.keys(engine.tags)) Reflect.deleteProperty(engine.tags, tag)
 // Chance has no place in a Secret, which would never be as it should; and expressions in strings hide their variables.
@@ -36,6 +44,8 @@ for (const [name, filter] of Object.entries(engine.filters)) {
   if (refusedFilters.test(name)) engine.unregisterFilter(name)
   else if (typeof filter === 'function') engine.registerFilter(name, guarded(name, filter))
 }
+// Liquid's own would have the output go past `outputEscape`.
+engine.registerFilter('raw', (value: unknown) => value)
 
 /** A scope whose limits count for everything that is rendered with it. */
 export function newContext(scope: object): Context {
@@ -52,6 +62,15 @@ function guarded(name: string, filter: FilterHandler): FilterHandler {
     // What a filter makes longer (url_encode: up to nine times), the next would make longer still.
     if (typeof result === 'string') memoryLimit.check(result.length)
     return result
+  }
+}
+
+/** Liquid charges a range as if its elements cost nothing; to look for something among a million takes seconds. */
+function measured(handler: OperatorHandler): OperatorHandler {
+  return (...operands: [unknown, unknown, Context] | [unknown, Context]) => {
+    const context = operands.at(-1) as Context
+    context.memoryLimit.use(operands.slice(0, -1).reduce<number>((cost, one) => cost + costOf(one), callCost))
+    return (handler as (...all: unknown[]) => ReturnType<OperatorHandler>)(...operands)
   }
 }
 

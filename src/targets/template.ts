@@ -64,7 +64,7 @@ export function compileTemplates(data: Readonly<Record<string, string>>): Compil
       const parsed = engine.parse(text)
       const variables = engine.globalVariablesSync(parsed)
       const unknown = variables.find((variable) => !Object.hasOwn(placeholders, variable))
-      if (unknown !== undefined) return { key, detail: `unknown variable ${unknown}` }
+      if (unknown !== undefined) return { key, detail: `unknown variable${nameIn(unknown)}` }
       usesSources ||= variables.includes('appKey') || variables.includes('appSecret')
       templates.set(key, parsed)
     } catch (error) {
@@ -132,10 +132,16 @@ function describe(error: unknown): string {
   const message = error instanceof Error ? error.message : ''
   const place = /line:(\d+), col:(\d+)/.exec(message)
   const where = place === null ? '' : ` (line ${place[1] ?? ''}, column ${place[2] ?? ''})`
-  const named = /^undefined (variable|filter): ([A-Za-z_][\w.-]{0,60})/.exec(message)
-  if (named !== null) return `unknown ${named[1] ?? ''} ${named[2] ?? ''}${where}`
+  const [, what, name] = /^undefined (variable|filter): (.*)/s.exec(message) ?? []
+  if (what !== undefined && name !== undefined) return `unknown ${what}${nameIn(name)}${where}`
   if (/^tag /.test(message)) return `tags are not allowed, only outputs {{ … }}${where}`
   if (message.startsWith(presentTime)) return presentTime
   if (/limit exceeded|^Invalid string length/.test(message)) return `it takes too much time or memory${where}`
   return `not valid Liquid${where}`
+}
+
+/** A name as it stands in a template; `{{ ["any text"] }}` is a variable to Liquid, and of any length. */
+function nameIn(text: string): string {
+  const [name] = /^[A-Za-z_][\w.-]{0,60}/.exec(text) ?? []
+  return name === undefined ? '' : ` ${name}`
 }

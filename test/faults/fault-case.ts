@@ -62,7 +62,7 @@ export function playFaults(
 ): void {
   const harness = useHarness(access)
   describe(group, { concurrent: !isSerial }, () => {
-    it.for(cases)('$name', { timeout: 240_000 }, async (fault, { task }) => {
+    it.for(cases)('$name', { timeout: 480_000 }, async (fault, { task }) => {
       const world = await World.create(harness(), fault.world)
       const row = await play(group, fault, world)
       task.meta.row = row

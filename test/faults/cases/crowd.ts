@@ -29,7 +29,7 @@ export const crowdFaults: readonly FaultCase[] = [
           expect(await anonymousMiB(world)).toBeLessThan(largestMiB)
           expect(await ready(world)).toBe(many)
         },
-        120_000,
+        300_000,
         500,
       )
       expect(await anonymousMiB(world)).toBeLessThan(largestMiB)
@@ -47,7 +47,7 @@ export const crowdFaults: readonly FaultCase[] = [
         if (at % 3 === 1) return { appSecretRef: { name: 'wrong' } }
         return { gateway: { url: 'http://127.0.0.1:1', allowInsecureHTTP: true } }
       })
-      await eventually(async () => expect(await failed(world)).toBe(bad), 120_000, 1000)
+      await eventually(async () => expect(await failed(world)).toBe(bad), 300_000, 1000)
     },
     during: async (world) => {
       for (let times = 0; times < 3; times++) {
