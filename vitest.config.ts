@@ -7,7 +7,15 @@ export default defineConfig({
     reporters: [['default', { summary: false }], './tools/reliability-report.ts', './tools/test-summary.ts'],
     projects: [
       // One after the other: what takes real time wants the cores for itself.
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], sequence: { groupOrder: 0 } } },
+      {
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          sequence: { groupOrder: 0 },
+          // Some try thousands of cases.
+          testTimeout: 30_000,
+        },
+      },
       {
         test: {
           name: 'integration',

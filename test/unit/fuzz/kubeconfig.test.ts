@@ -47,9 +47,9 @@ const mutated = fc
     for (const [list, field, value] of changes) {
       const first = (config[list] as unknown[] | undefined)?.[0]
       const inner = isRecord(first) ? Object.values(first).find(isRecord) : undefined
-      if (field === null || !isRecord(first)) config[list] = value
-      else if (Object.hasOwn(first, field)) first[field] = value
-      else if (inner !== undefined) inner[field] = value
+      if (field === null || !isRecord(first)) config[list] = structuredClone(value)
+      else if (Object.hasOwn(first, field)) first[field] = structuredClone(value)
+      else if (inner !== undefined) inner[field] = structuredClone(value)
     }
     return stringify(config)
   })

@@ -32,8 +32,16 @@ const mutated = fc
       const parent = path.slice(0, -1).reduce<unknown>((node, key) => (node as Record<string, unknown>)[key], spec)
       if (typeof parent !== 'object' || parent === null) continue
       const key = name ?? path.at(-1) ?? 'x'
+      // The length of an array takes no other value.
+      if (Array.isArray(parent) && key === 'length') continue
       if (value === null) Reflect.deleteProperty(parent, key)
-      else Object.defineProperty(parent, key, { value, enumerable: true, configurable: true, writable: true })
+      else
+        Object.defineProperty(parent, key, {
+          value: structuredClone(value),
+          enumerable: true,
+          configurable: true,
+          writable: true,
+        })
     }
     return spec
   })
