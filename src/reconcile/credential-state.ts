@@ -22,7 +22,6 @@ export interface CredentialState {
   readonly record: Map<string, TargetRecord>
   sources: Sources | undefined
   membership: Membership | undefined
-  isAwakened: boolean
   statusWrittenAt: number
   readonly expiredTime: ExpiredTime
 }
@@ -37,7 +36,6 @@ export function newState(credential: Credential, now: number, wallOffset: number
     record: recordOf(credential.status, templates, wallOffset),
     sources: undefined,
     membership: undefined,
-    isAwakened: false,
     statusWrittenAt: Number.NEGATIVE_INFINITY,
     expiredTime: new ExpiredTime(now),
   }
