@@ -166,6 +166,11 @@ export class Application {
     }
   }
 
+  /** The last failure of one of its identities was its own, and says nothing of the gateway. */
+  get isAtFault(): boolean {
+    return this.#identities.some(({ failure }) => failure?.isOwn === true)
+  }
+
   /** An outage is over: what waits out a failure that heals by itself need not wait any longer. */
   retryNow(): void {
     for (const identity of this.#identities) {
@@ -195,9 +200,11 @@ export class Application {
       // With a gateway that answers each get with another token, no identity stays proven.
       return Math.max(identity.retryAt, identity.lastAttemptAt + shortestIntervalMs)
     }
-    const [dueAt, spacingMs] =
+    const [renewalAt, spacingMs] =
       method === 'Get' ? [token.expiresAt, pollIntervalMs] : [this.renewalAt(token), shortestIntervalMs]
-    return Math.max(Math.min(dueAt, this.#verificationAt()), identity.retryAt, this.lastAttemptAt + spacingMs)
+    // What failed before its time (it was asked for, or verified) is not left to the renewal, which may be hours away.
+    const dueAt = identity.failure === undefined ? Math.min(renewalAt, this.#verificationAt()) : identity.retryAt
+    return Math.max(dueAt, identity.retryAt, this.lastAttemptAt + spacingMs)
   }
 
   /**

@@ -8,7 +8,8 @@ import { Application } from './application.ts'
 import type { FoundToken, Membership } from './membership.ts'
 import type { RenewalMethod } from './attempt.ts'
 import { Gate } from './gate.ts'
-import { callLimit, type GatewayMemory, hasRefresh, Renewer, type RenewerOptions } from './renewer.ts'
+import { callLimit, Renewer, type RenewerOptions } from './renewer.ts'
+import { RefreshSupport } from './refresh-support.ts'
 import { type HeldToken, isClamped, jitterShareOf, priorityOf } from './schedule.ts'
 import type { Failure, Operation } from './token-client.ts'
 
@@ -48,7 +49,7 @@ export interface ApplicationsOptions extends Pick<RenewerOptions, 'client' | 'ga
 interface Gateway {
   readonly url: string
   readonly queue: WorkQueue<string>
-  readonly memory: GatewayMemory
+  readonly refreshSupport: RefreshSupport<Application>
   readonly gate: Gate
   readonly applications: Map<string, Application>
 }
@@ -70,6 +71,7 @@ export class Applications {
   readonly #byMember = new Map<ObjectKey, Application>()
   readonly #byId = new Map<string, Application>()
   #sequence = 0
+  #isShutDown = false
 
   constructor(options: ApplicationsOptions) {
     this.#options = options
@@ -108,6 +110,7 @@ export class Applications {
     if (application.members.size > 0) return
     const gateway = this.#gateways.get(application.gatewayUrl)
     gateway?.gate.forget(application)
+    gateway?.refreshSupport.forget(application)
     this.#byId.delete(application.id)
     gateway?.applications.delete(application.appKey.reveal())
     if (gateway?.applications.size === 0) {
@@ -150,6 +153,7 @@ export class Applications {
 
   /** Stops all attempts; those under way are given `drainMs`. */
   async shutDown(drainMs: number): Promise<void> {
+    this.#isShutDown = true
     for (const { gate } of this.#gateways.values()) gate.shutDown()
     await Promise.all(this.queues().map((queue) => queue.shutDown({ drainMs })))
   }
@@ -169,14 +173,14 @@ export class Applications {
         log.error({ application, err: error }, 'attempt ended unexpectedly')
       },
     })
-    const memory: GatewayMemory = { refreshMissingAt: undefined, isRefreshRetried: false }
+    const refreshSupport = new RefreshSupport<Application>()
     const gate = new Gate({
       clock,
       release: (application) => this.#schedule(gateway, application),
     })
-    const gateway: Gateway = { url, queue, applications, memory, gate }
+    const gateway: Gateway = { url, queue, applications, refreshSupport, gate }
     this.#gateways.set(url, gateway)
-    queue.run(gatewayMaxConcurrency, (id, signal) => this.#work(gateway, id, signal))
+    if (!this.#isShutDown) queue.run(gatewayMaxConcurrency, (id, signal) => this.#work(gateway, id, signal))
     return gateway
   }
 
@@ -212,12 +216,23 @@ export class Applications {
     // Asked again: while it waited for its turn, much may have changed.
     const due = application.nextDue(this.#methodOf(gateway, application))
     if (due === undefined || due.at > clock.now()) return
-    const report = await this.#renewer.attempt(application, due.identity, gateway.memory, signal)
-    if (!signal.aborted) gateway.gate.report(application, report.gatewayFailure, gateway.applications.size)
+    const { gate, refreshSupport } = gateway
+    const wasRefreshMissing = refreshSupport.isMissing
+    const report = await this.#renewer.attempt(application, due.identity, refreshSupport, signal)
+    if (application.members.size > 0) gate.report(application, report.gateway, gateway.applications.size)
+    if (refreshSupport.isMissing !== wasRefreshMissing) this.#rescheduleAll(gateway)
     // A get may bring a new token, and the refresh after it fail.
     if (report.hasNewToken) onAttempt(application.provenMembers(), application.lastRenewal?.method ?? 'get', 'success')
     if (report.failure !== undefined) onAttempt(due.identity.members, report.method, 'error')
     onChange(due.identity.members, false)
+  }
+
+  /** The gateway turned out to have refresh, or to have none: its tokens are due at another time than was said. */
+  #rescheduleAll(gateway: Gateway): void {
+    for (const application of gateway.applications.values()) {
+      this.#schedule(gateway, application)
+      this.#options.onChange(application.members.keys(), false)
+    }
   }
 
   /** A renewal that cannot even be tried fails as well, for its members; but it is no attempt, and is not counted. */
@@ -246,7 +261,7 @@ export class Applications {
   }
 
   #methodOf(gateway: Gateway, application: Application): RenewalMethod {
-    return application.method(hasRefresh(gateway.memory))
+    return application.method(gateway.refreshSupport.isFor(application))
   }
 
   #viewOf(gateway: Gateway, application: Application, key: ObjectKey): ApplicationView {
@@ -255,7 +270,7 @@ export class Applications {
     const { identity, membership } = member
     const method = this.#methodOf(gateway, application)
     const token = application.isProven(identity) ? application.token : undefined
-    const isRefreshMissing = gateway.memory.refreshMissingAt !== undefined
+    const isRefreshMissing = gateway.refreshSupport.isMissing
     return {
       token,
       renewalAtWall:

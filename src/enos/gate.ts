@@ -1,7 +1,8 @@
 import { type Clock, sleep, type Timer } from '../lib/clock.ts'
 import type { Application } from './application.ts'
 import { Circuit } from './circuit.ts'
-import { probeDelayMs, recoveryPaceMs } from './schedule.ts'
+import { longestPatienceMs, probeDelayMs, recoveryPaceMs } from './schedule.ts'
+import type { AttemptReport } from './renewer.ts'
 import type { Failure } from './token-client.ts'
 
 export interface GateOptions {
@@ -100,16 +101,16 @@ export class Gate {
     this.#circuit.forget(application)
   }
 
-  /** @param failure that heals by itself; undefined: the gateway answered */
-  report(application: Application, failure: Failure | undefined, applicationCount: number): void {
-    if (failure === undefined) {
+  /** @param told what an attempt tells of the gateway */
+  report(application: Application, told: AttemptReport['gateway'], applicationCount: number): void {
+    if (told === 'answers') {
       const failed = [...this.#circuit.failed]
       this.#patientUntil = Number.NEGATIVE_INFINITY
       if (this.#circuit.reportAnswer()) this.#letOut(failed.filter((other) => other !== application))
-    } else {
+    } else if (told !== 'nothing') {
       const now = this.#options.clock.now()
-      this.#patientUntil = Math.max(this.#patientUntil, now + (failure.retryAfterMs ?? 0))
-      if (this.#circuit.reportFailure(application, failure, applicationCount)) {
+      this.#patientUntil = Math.max(this.#patientUntil, now + Math.min(told.retryAfterMs ?? 0, longestPatienceMs))
+      if (this.#circuit.reportFailure(application, told, applicationCount)) {
         this.#probes = 0
         this.#lastProbeAt = now
         this.#returning.clear()
@@ -181,12 +182,21 @@ export class Gate {
   }
 
   /**
-   * A probe is for who has most to lose: a token, and the least life left. Those that failed already come last, so
-   * that a handful whose failures are their own cannot keep the circuit open for all others.
+   * A probe is for who is most likely to be answered, since that is the end for all: who has not failed meanwhile, and
+   * of those who was answered last, as its token tells, or else came last. So no number of applications that always
+   * fail keeps the circuit open for the others. Those that failed take turns, but for the ones whose failure says
+   * nothing of the gateway: they come at the very end.
    */
   #isBetterProbe(a: Application, b: Application): boolean {
-    const [hasFailed, otherHasFailed] = [this.#circuit.failed.has(a), this.#circuit.failed.has(b)]
-    return hasFailed === otherHasFailed ? this.#expiryOf(a) < this.#expiryOf(b) : otherHasFailed
+    if (a.isAtFault !== b.isAtFault) return b.isAtFault
+    const [triedAt, otherTriedAt] = [this.#triedAt(a), this.#triedAt(b)]
+    if (triedAt !== otherTriedAt) return triedAt < otherTriedAt
+    return (a.token?.expiresAt ?? 0) >= (b.token?.expiresAt ?? 0)
+  }
+
+  /** When it failed last; it has not since the gateway answered: long ago. */
+  #triedAt(application: Application): number {
+    return this.#circuit.failed.has(application) ? application.lastAttemptAt : Number.NEGATIVE_INFINITY
   }
 
   /** Infinity: it has no token that could run out. */

@@ -2,31 +2,19 @@ import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import type { Log } from '../telemetry/logger.ts'
 import type { Application } from './application.ts'
-import type { Identity } from './membership.ts'
+import type { Identity, RecordedToken } from './membership.ts'
 import { type Attempt, nextCall } from './attempt.ts'
+import type { RefreshSupport } from './refresh-support.ts'
 import { callTimeoutMs, type HeldToken, retryDelayMs } from './schedule.ts'
 import { fingerprintOf } from './signature.ts'
 import type { CallResult, Failure, Operation, TokenClient } from './token-client.ts'
-
-/** What is remembered of a gateway across its applications. */
-export interface GatewayMemory {
-  /** When it last answered 404 to a refresh, steady; undefined: it did not, or has refreshed since. */
-  refreshMissingAt: number | undefined
-  /** It may have got a refresh since: the next renewal tries one. */
-  isRefreshRetried: boolean
-}
-
-/** Whether tokens of this gateway are to be refreshed. */
-export function hasRefresh({ isRefreshRetried, refreshMissingAt }: GatewayMemory): boolean {
-  return refreshMissingAt === undefined || isRefreshRetried
-}
 
 export interface AttemptReport {
   /** The last call of the attempt. */
   readonly method: Operation
   readonly failure: Failure | undefined
-  /** The same, where it may be the gateway's and not the application's: no answer, or one that heals by itself. */
-  readonly gatewayFailure: Failure | undefined
+  /** What it tells of the gateway: that it answers, or the failure, where it may be the gateway's. */
+  readonly gateway: 'answers' | 'nothing' | Failure
   /** The application has another token than before, or the same with another expiry. */
   readonly hasNewToken: boolean
 }
@@ -45,11 +33,6 @@ export interface RenewerOptions {
   readonly onToken: (application: Application) => void
 }
 
-/**
- * A 404 may be an ingress's in the middle of an upgrade: a refresh is tried again, but at most this often, and only with
- * a new token, so that no token's schedule changes in the middle of its life.
- */
-const refreshRetryMs = 60 * 60 * 1000
 /** Get, refresh, get again, refresh, get: no attempt needs more calls. */
 export const callLimit = 5
 /** `expire` is in whole seconds: two answers for one token may differ by this without meaning anything. */
@@ -66,16 +49,16 @@ export class Renewer {
   async attempt(
     application: Application,
     identity: Identity,
-    gateway: GatewayMemory,
+    refreshSupport: RefreshSupport<Application>,
     signal: AbortSignal,
   ): Promise<AttemptReport> {
     const { clock, gatherHolders } = this.#options
     const { token: before, lastRenewal } = application
     const isForced = application.isForced(identity, clock.now())
     let attempt: Attempt = {
-      method: application.method(hasRefresh(gateway), identity),
+      method: application.method(refreshSupport.isFor(application), identity),
       isForced,
-      heldFingerprint: before?.fingerprint ?? recordedFingerprint(application, identity),
+      heldFingerprint: before?.fingerprint ?? recordOf(application, identity)?.fingerprint,
       answered: undefined,
       answeredRenewalAt: Number.POSITIVE_INFINITY,
       hasRefreshed: false,
@@ -88,7 +71,10 @@ export class Renewer {
 
     let method: Operation = 'get'
     let failure: Failure | undefined
-    let gatewayFailure: Failure | undefined
+    let gateway: AttemptReport['gateway'] = 'nothing'
+    const report = (): AttemptReport => {
+      return { method, failure, gateway, hasNewToken: application.lastRenewal !== lastRenewal }
+    }
     for (let calls = 0; calls < callLimit; calls++) {
       const call = nextCall(attempt, clock.now())
       // Suspended or gone meanwhile: nothing more is sent for it.
@@ -97,10 +83,16 @@ export class Renewer {
       if (held !== undefined) await gatherHolders(application.gatewayUrl, held.fingerprint, signal)
       method = call
       const result = await this.#call(application, identity, held, signal)
+      if (!signal.aborted) gateway = tellsOf(result)
       if (result.kind === 'token') {
         const answered = this.#adopt(application, identity, result, call)
-        if (call === 'refresh') gateway.refreshMissingAt = undefined
-        else await this.#afterReplacement(application, attempt.heldFingerprint, answered, gateway, signal)
+        if (call === 'refresh') refreshSupport.reportRefreshed()
+        else if (attempt.heldFingerprint !== undefined && attempt.heldFingerprint !== answered.fingerprint) {
+          refreshSupport.reportNewToken(application, clock.now())
+          // Somebody renewed or revoked the other token, or it ran out. Who holds it and has not joined since a restart
+          // would keep it.
+          await gatherHolders(application.gatewayUrl, attempt.heldFingerprint, signal)
+        }
         attempt = {
           ...attempt,
           answered,
@@ -108,16 +100,18 @@ export class Renewer {
           hasRefreshed: call === 'refresh',
         }
         if (call === 'refresh' || clock.now() < attempt.answeredRenewalAt) failure = undefined
+      } else if (signal.aborted) {
+        // A call that was broken off is no failure, and whoever comes next takes up what was asked for.
+        return report()
       } else if (result.kind === 'getAgain') {
         failure = result.failure
         attempt = { ...attempt, answered: undefined, refusedRefreshes: attempt.refusedRefreshes + 1 }
       } else if (result.kind === 'refreshMissing') {
-        gateway.refreshMissingAt = clock.now()
-        gateway.isRefreshRetried = false
+        const isBelieved = refreshSupport.reportMissing(application.longestExpireMs, clock.now())
+        failure = isBelieved ? undefined : refreshMissing(application)
         attempt = { ...attempt, method: 'Get' }
       } else {
         failure = result.failure
-        if (failure.class === 'retry') gatewayFailure = failure
         break
       }
     }
@@ -125,23 +119,7 @@ export class Renewer {
     identity.lastAttemptAt = clock.now()
     application.handleRequests(identity)
     this.#settle(application, identity, failure)
-    return { method, failure, gatewayFailure, hasNewToken: application.lastRenewal !== lastRenewal }
-  }
-
-  /** Where a get answered another token than was held: somebody renewed or revoked it, or it ran out. */
-  async #afterReplacement(
-    { gatewayUrl }: Application,
-    heldFingerprint: string | undefined,
-    { fingerprint }: HeldToken,
-    gateway: GatewayMemory,
-    signal: AbortSignal,
-  ): Promise<void> {
-    if (heldFingerprint === undefined || heldFingerprint === fingerprint) return
-    const { clock, gatherHolders } = this.#options
-    const missingForMs = clock.now() - (gateway.refreshMissingAt ?? Number.POSITIVE_INFINITY)
-    if (missingForMs >= refreshRetryMs) gateway.isRefreshRetried = true
-    // Who holds the old one and has not joined since a restart would keep it.
-    await gatherHolders(gatewayUrl, heldFingerprint, signal)
+    return report()
   }
 
   async #call(
@@ -252,18 +230,22 @@ function wholeSeconds(ms: number): number {
   return Math.floor(ms / 1000) * 1000
 }
 
-function recordOf(application: Application, { members }: Identity, fingerprint: string) {
-  for (const key of members) {
-    const recorded = application.members.get(key)?.membership.recorded
-    if (recorded?.fingerprint === fingerprint) return recorded
+/** What a member recorded of this token, or of any. */
+function recordOf({ members }: Application, identity: Identity, fingerprint?: string): RecordedToken | undefined {
+  for (const key of identity.members) {
+    const recorded = members.get(key)?.membership.recorded
+    if (recorded !== undefined && (fingerprint ?? recorded.fingerprint) === recorded.fingerprint) return recorded
   }
   return undefined
 }
 
-function recordedFingerprint(application: Application, { members }: Identity): string | undefined {
-  for (const key of members) {
-    const recorded = application.members.get(key)?.membership.recorded
-    if (recorded !== undefined) return recorded.fingerprint
-  }
-  return undefined
+function tellsOf(result: CallResult): AttemptReport['gateway'] {
+  if (result.kind !== 'failed' || result.failure.class === 'userMustAct') return 'answers'
+  return result.failure.isOwn === true ? 'nothing' : result.failure
+}
+
+/** It is not believed yet. */
+function refreshMissing({ gatewayUrl }: Application): Failure {
+  const message = `refresh at ${gatewayUrl}: HTTP 404; if it stays so, tokens are renewed by get as they expire`
+  return { class: 'retry', reason: 'GatewayError', message }
 }

@@ -54,6 +54,9 @@ export function callTimeoutMs(timeoutMs: number, lifeLeftMs: number): number {
   return lifeLeftMs <= 0 ? timeoutMs : Math.min(timeoutMs, Math.max(1000, lifeLeftMs / 3))
 }
 
+/** A gateway may ask for patience, but not for more than this. */
+export const longestPatienceMs = 5 * minuteMs
+
 /**
  * How long to wait after a failed attempt. Spaced by the life that is left, so that several attempts fit into any
  * window and an outage of hours is no storm. Without a valid token, what only the user can mend is asked again after
@@ -75,11 +78,9 @@ export function retryDelayMs(
     lifeLeftMs > 0 ? [1000, Math.min(5 * minuteMs, Math.max(1000, lifeLeftMs / 8))] : [baseMs, longestMs]
   const backoffMs = Math.min(capMs, firstMs * 2 ** Math.min(failures - 1, 20))
   const jitteredMs = backoffMs * (0.75 + 0.25 * random)
-  // A gateway may ask for patience, but not for so much that every chance to renew is lost.
-  return Math.max(
-    jitteredMs,
-    Math.min(retryAfterMs ?? 0, 5 * minuteMs, lifeLeftMs > 0 ? Math.max(1000, lifeLeftMs / 4) : 5 * minuteMs),
-  )
+  // Nor for so much that every chance to renew is lost.
+  const patienceMs = lifeLeftMs > 0 ? Math.max(1000, lifeLeftMs / 4) : longestPatienceMs
+  return Math.max(jitteredMs, Math.min(retryAfterMs ?? 0, longestPatienceMs, patienceMs))
 }
 
 /**
@@ -94,7 +95,7 @@ export function retryDelayMs(
  */
 export function probeDelayMs(probes: number, shortestLifeMs: number, retryAfterMs: number): number {
   const spacedMs = Math.min(5000, 1000 * (probes + 1), Math.max(250, shortestLifeMs / 16))
-  return Math.max(spacedMs, Math.min(retryAfterMs, 5 * minuteMs, Math.max(250, shortestLifeMs / 4)))
+  return Math.max(spacedMs, Math.min(retryAfterMs, longestPatienceMs, Math.max(250, shortestLifeMs / 4)))
 }
 
 /** Between two attempts while those that an outage held up come back. */

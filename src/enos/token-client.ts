@@ -18,6 +18,8 @@ export interface Failure {
   readonly retryAfterMs?: number
   /** Where no answer came: the code of the network or TLS error, such as ENOTFOUND. */
   readonly cause?: string
+  /** It says nothing of the gateway: the caller does not trust its certificate, or gave it little time. */
+  readonly isOwn?: boolean
 }
 
 /** What one call came to. A call never throws: whatever happened is one of these. */
@@ -58,9 +60,20 @@ export interface TokenClientOptions {
   readonly userAgent: string
 }
 
+const timedOut = 'timed out'
 const path = '/apim-token-service/v2.0/token/'
 /** A reply is some hundred bytes. */
 const largestReplyBytes = 64 * 1024
+/** Any gateway may fail to answer in less time than this. */
+const shortTimeoutMs = 5000
+/** What OpenSSL says of a chain that ends in no CA which the caller trusts. */
+const distrust: ReadonlySet<string> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+])
 /** A replay (1001) is answered with a new timestamp this often; more means that something is wrong. */
 const timestampTries = 3
 
@@ -96,11 +109,10 @@ export class TokenClient {
     }
     if (answer.kind === 'noAnswer') {
       observe('error')
-      const message = `cannot reach ${request.gatewayUrl}: ${answer.cause}`
-      return {
-        kind: 'failed',
-        failure: { class: 'retry', reason: 'GatewayUnreachable', message, cause: answer.cause },
-      }
+      const { cause } = answer
+      const message = `cannot reach ${request.gatewayUrl}: ${cause}`
+      const isOwn = distrust.has(cause) || (cause === timedOut && request.timeoutMs < shortTimeoutMs)
+      return { kind: 'failed', failure: { class: 'retry', reason: 'GatewayUnreachable', message, cause, isOwn } }
     }
     if (answer.skewMs !== undefined) observer.onClockSkew(host, answer.skewMs)
     const reply = answer.kind === 'tooLarge' ? undefined : readReply(answer.body)
@@ -172,7 +184,7 @@ export class TokenClient {
     } catch (error) {
       return {
         kind: 'noAnswer',
-        cause: signal.aborted ? 'stopped' : aborter.signal.aborted ? 'timed out' : causeOf(error),
+        cause: signal.aborted ? 'stopped' : aborter.signal.aborted ? timedOut : causeOf(error),
       }
     } finally {
       timer.cancel()

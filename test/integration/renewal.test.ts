@@ -211,8 +211,8 @@ describe.concurrent('the method', () => {
     await delay(6000)
     await harness().expectReady(namespace, 'auto')
     await harness().expectReady(namespace, 'auto-too')
-    // Both may find out side by side.
-    expect(operations(gateway).filter((call) => call === 'refresh').length).toBeLessThanOrEqual(2)
+    // It takes a second 404 to be believed, and both may find out side by side.
+    expect(operations(gateway).filter((call) => call === 'refresh').length).toBeLessThanOrEqual(4)
   })
 
   it('Refresh says so where the gateway has none, and renews by get all the same', async () => {

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { expect } from 'vitest'
 import { credentials, type KubernetesObject } from '../../../src/kubernetes/types.ts'
 import { delay, eventually } from '../../integration/harness.ts'
+import { selfSigned } from '../../support/certificate.ts'
 import type { FaultCase } from '../fault-case.ts'
 import type { World } from '../world.ts'
 
@@ -13,6 +14,9 @@ const inContainerOf128MiB = {
   env: { MALLOC_ARENA_MAX: '2' },
 }
 const bad = 1000
+const distrustful = 200
+const certificate = selfSigned()
+const trusting = { allowInsecureHTTP: false, caRef: { kind: 'ConfigMap', name: 'gateway-ca' } }
 /** How long a good resource takes at the most while so many bad ones are tried again and again. */
 const goodWithinMs = 5000
 
@@ -56,6 +60,36 @@ export const crowdFaults: readonly FaultCase[] = [
         await eventually(async () => expect(await ready(world)).toBe(times + 1), goodWithinMs)
         expect(performance.now() - begun).toBeLessThan(goodWithinMs)
       }
+      await removeAll(world)
+    },
+  },
+  {
+    name: `${distrustful} resources do not trust the gateway’s certificate, each with an application of its own`,
+    expected: `each says why; the gateway is not held for dead: a good one is synced within ${goodWithinMs / 1000} s`,
+    world: {
+      hasCrowd: true,
+      gateway: { tls: certificate },
+      gatewaySpec: async ({ harness, namespace }) => {
+        await harness.createConfigMap(namespace, 'gateway-ca', { 'ca.crt': certificate.cert })
+        return trusting
+      },
+    },
+    when: 'now',
+    begin: async (world) => {
+      const { crowd, gateway, harness } = world
+      const appKeys = Array.from({ length: distrustful }, (_, at) => [`key-${at}`, harness.keys().appKey] as const)
+      await harness.createSecret(crowd, 'applications', Object.fromEntries(appKeys))
+      await harness.createConfigMap(crowd, 'gateway-ca', { 'ca.crt': certificate.cert })
+      await create(world, distrustful, 'distrustful', (at) => ({
+        gateway: { url: gateway.url },
+        appKeyRef: { name: 'applications', key: `key-${at}` },
+      }))
+      await eventually(async () => expect(await failed(world)).toBe(distrustful), 120_000, 500)
+    },
+    during: async (world) => {
+      await create(world, 1, 'good', () => ({ gateway: { url: world.gateway.url, ...trusting } }))
+      await eventually(async () => expect(await ready(world)).toBe(1), goodWithinMs)
+      expect(await world.operator.metric('enos_gateway_circuit_open')).toBe(0)
       await removeAll(world)
     },
   },

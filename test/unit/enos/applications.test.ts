@@ -13,6 +13,7 @@ let clock: FakeClock
 let service: TokenService
 let client: ScriptedClient
 let applications: Applications
+let changed: ObjectKey[]
 let urgent: ObjectKey[]
 let attempts: string[]
 let lines: string[]
@@ -37,6 +38,7 @@ function start(options: Partial<TokenServiceOptions> = {}, concurrency = 32): vo
     ...options,
   })
   client = clientOf(clock, () => service)
+  changed = []
   urgent = []
   attempts = []
   const readable = readableLog()
@@ -49,7 +51,9 @@ function start(options: Partial<TokenServiceOptions> = {}, concurrency = 32): vo
     gatewayMaxConcurrency: concurrency,
     gatherHolders: () => Promise.resolve(),
     onChange: (keys, isUrgent) => {
-      if (isUrgent) urgent.push(...keys)
+      const some = [...keys]
+      changed.push(...some)
+      if (isUrgent) urgent.push(...some)
     },
     onAttempt: (keys, method, result) => void attempts.push(...[...keys].map((key) => `${key} ${method} ${result}`)),
   })
@@ -139,10 +143,11 @@ describe('Applications', () => {
     applications.join('ns/a', membership())
     await clock.advance(0)
     await clock.advance(59_999)
-    expect(client.operations).toEqual(['get', 'get', 'refresh'])
+    // It takes a second 404 to believe it.
+    expect(client.operations).toEqual(['get', 'get', 'refresh', 'get', 'refresh'])
     await clock.advance(1001)
     expect(service.isValid(tokenOf('ns/a') ?? '')).toBe(true)
-    expect(client.calls.length).toBeLessThan(9)
+    expect(client.calls.length).toBeLessThan(11)
     expect(applications.view('ns/a')).toMatchObject({ method: 'Get', isRefreshMissing: true, failure: undefined })
   })
 
@@ -150,9 +155,72 @@ describe('Applications', () => {
     start({ hasRefresh: false, lifetimeSeconds: 60 })
     applications.join('ns/a', membership(nth(1)))
     await clock.advance(59_000)
+    expect(client.operations.filter((operation) => operation === 'refresh')).toHaveLength(2)
     applications.join('ns/b', membership(nth(2)))
     await clock.advance(59_000)
-    expect(client.operations.filter((operation) => operation === 'refresh')).toHaveLength(1)
+    expect(client.operations.filter((operation) => operation === 'refresh')).toHaveLength(2)
+  })
+
+  it('goes on refreshing where a refresh is answered 404 once', async () => {
+    start()
+    for (let i = 0; i < 20; i++) {
+      applications.join(`ns/${i}`, membership(nth(i)))
+      await clock.advance(minuteMs)
+    }
+    const honest = client.answer
+    let glitches = 1
+    client.answer = (operation, request) =>
+      operation === 'refresh' && glitches-- > 0 ? { kind: 'refreshMissing' } : honest(operation, request)
+    await clock.advance(2 * hourMs)
+    expect(glitches).toBeLessThan(0)
+    for (let i = 0; i < 20; i++) {
+      expect(applications.view(`ns/${i}`)).toMatchObject({ method: 'Refresh', failure: undefined })
+      expect(service.isValid(tokenOf(`ns/${i}`) ?? '')).toBe(true)
+    }
+  })
+
+  it('renews all in time again, and says so, once a gateway without refresh has got one', async () => {
+    start()
+    const honest = client.answer
+    let isMissing = true
+    client.answer = (operation, request) =>
+      isMissing && operation === 'refresh' ? { kind: 'refreshMissing' } : honest(operation, request)
+    applications.join('ns/a', membership(nth(1)))
+    // It is believed after 98 minutes; the token that comes after four hours is to ask again with, 90 minutes later.
+    await clock.advance(5 * hourMs)
+    applications.join('ns/b', membership(nth(2)))
+    await clock.advance(30 * minuteMs - 1000)
+    isMissing = false
+    expect(applications.view('ns/b')).toMatchObject({ method: 'Get', isRefreshMissing: true })
+    changed = []
+    await clock.advance(7 * minuteMs)
+    expect(changed).toContain('ns/b')
+    expect(applications.view('ns/b')).toMatchObject({ method: 'Refresh', isRefreshMissing: false })
+    await clock.advance(hourMs)
+    expect(attempts.slice(-2)).toEqual(['ns/a refresh success', 'ns/b refresh success'])
+  })
+
+  it('soon tries again what failed before its time, and does not wait for the renewal', async () => {
+    start()
+    applications.join('ns/a', membership())
+    await clock.advance(minuteMs)
+    const honest = client.answer
+    client.answer = () => ({ kind: 'failed', failure: failure() })
+    applications.join('ns/a', membership({ renewRequest: 'now' }))
+    await clock.advance(0)
+    expect(applications.view('ns/a')).toMatchObject({ failures: 1, handledRequest: 'now' })
+    client.answer = honest
+    await clock.advance(2000)
+    expect(applications.view('ns/a')).toMatchObject({ failures: 0, failure: undefined })
+  })
+
+  it('calls for nobody who joins after a stop', async () => {
+    start()
+    await applications.shutDown(0)
+    applications.join('ns/a', membership())
+    await clock.advance(minuteMs)
+    expect(client.calls).toEqual([])
+    expect(applications.view('ns/a')).toMatchObject({ token: undefined, failure: undefined })
   })
 
   it('retries a gateway that fails, and recovers', async () => {

@@ -3,8 +3,9 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { TokenService, type TokenServiceOptions } from '../../../simulator/token-service.ts'
 import { Application } from '../../../src/enos/application.ts'
 import type { Identity } from '../../../src/enos/membership.ts'
-import { type AttemptReport, type GatewayMemory, Renewer } from '../../../src/enos/renewer.ts'
-import type { CallResult } from '../../../src/enos/token-client.ts'
+import { RefreshSupport } from '../../../src/enos/refresh-support.ts'
+import { type AttemptReport, Renewer } from '../../../src/enos/renewer.ts'
+import type { CallResult, Failure } from '../../../src/enos/token-client.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
 import { gatewayUrl, heldToken, hourMs, marker, membership, minuteMs, now } from '../../support/builders.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
@@ -13,7 +14,7 @@ import { clientOf, failure, readableLog, ScriptedClient, tokenResult } from './s
 let clock: FakeClock
 let application: Application
 let identity: Identity
-let memory: GatewayMemory
+let refreshSupport: RefreshSupport<Application>
 let gathered: string[]
 let tokens: string[]
 let lines: string[]
@@ -22,7 +23,7 @@ beforeEach(() => {
   clock = new FakeClock(now)
   application = new Application('application-1', gatewayUrl, new Sensitive(marker.appKey), 0)
   identity = application.join('ns/a', membership()).identity
-  memory = { refreshMissingAt: undefined, isRefreshRetried: false }
+  refreshSupport = new RefreshSupport()
   gathered = []
   tokens = []
 })
@@ -33,7 +34,7 @@ function serviceClient(options: Partial<TokenServiceOptions> = {}): { client: Sc
   return { client: clientOf(clock, () => service), service }
 }
 
-function attempt(client: ScriptedClient): Promise<AttemptReport> {
+function attempt(client: ScriptedClient, signal = new AbortController().signal): Promise<AttemptReport> {
   const readable = readableLog()
   lines = readable.lines
   const renewer = new Renewer({
@@ -47,15 +48,17 @@ function attempt(client: ScriptedClient): Promise<AttemptReport> {
     },
     onToken: ({ token }) => void tokens.push(token?.token.reveal() ?? ''),
   })
-  return renewer.attempt(application, identity, memory, new AbortController().signal)
+  return renewer.attempt(application, identity, refreshSupport, signal)
 }
+
+const failed = (overrides?: Partial<Failure>): CallResult => ({ kind: 'failed', failure: failure(overrides) })
 
 describe('an attempt', () => {
   it('begins with get, and is content with a new token', async () => {
     const { client, service } = serviceClient()
     const report = await attempt(client)
     expect(client.operations).toEqual(['get'])
-    expect(report).toEqual({ method: 'get', failure: undefined, hasNewToken: true })
+    expect(report).toEqual({ method: 'get', failure: undefined, gateway: 'answers', hasNewToken: true })
     expect(application.token?.token.reveal()).toBe(service.currentToken(marker.appKey))
     expect(application.token?.expiresAt).toBe(now + 2 * hourMs)
     expect(application.isProven(identity)).toBe(true)
@@ -79,7 +82,7 @@ describe('an attempt', () => {
     const report = await attempt(client)
     expect(client.operations).toEqual(['get', 'get', 'refresh'])
     expect(client.calls[2]?.refresh).toBe(first)
-    expect(report).toEqual({ method: 'refresh', failure: undefined, hasNewToken: true })
+    expect(report).toEqual({ method: 'refresh', failure: undefined, gateway: 'answers', hasNewToken: true })
     expect(tokens).toEqual([first, service.currentToken(marker.appKey)])
     expect(application.token?.expiresAt).toBe(clock.now() + 2 * hourMs)
     expect(application.lastRenewal?.method).toBe('refresh')
@@ -153,17 +156,25 @@ describe('an attempt', () => {
     expect(application.token?.token.reveal()).toBe('first')
   })
 
-  it('falls back to method Get where refresh is HTTP 404, and remembers it of the gateway', async () => {
+  it('fails where refresh is HTTP 404 once, and falls back to method Get where it stays so', async () => {
     const { client } = serviceClient({ hasRefresh: false })
     await attempt(client)
     await clock.advance(96 * minuteMs)
-    const report = await attempt(client)
+    const { failure: seen, gateway } = await attempt(client)
     expect(client.operations).toEqual(['get', 'get', 'refresh'])
-    expect(report.failure).toBeUndefined()
-    expect(memory).toEqual({ refreshMissingAt: clock.now(), isRefreshRetried: false })
-    await clock.advance(1000)
+    expect(seen).toEqual({
+      class: 'retry',
+      reason: 'GatewayError',
+      message: `refresh at ${gatewayUrl}: HTTP 404; if it stays so, tokens are renewed by get as they expire`,
+    })
+    expect(gateway).toBe('answers')
+    expect(identity.failures).toBe(1)
+    expect(refreshSupport.isMissing).toBe(false)
+    await clock.advance(minuteMs)
+    expect((await attempt(client)).failure).toBeUndefined()
+    expect(refreshSupport.isMissing).toBe(true)
     await attempt(client)
-    expect(client.operations).toEqual(['get', 'get', 'refresh', 'get'])
+    expect(client.operations).toEqual(['get', 'get', 'refresh', 'get', 'refresh', 'get'])
   })
 
   it('tries a refresh again with a new token, an hour after a 404 at the soonest', async () => {
@@ -171,26 +182,54 @@ describe('an attempt', () => {
     await attempt(client)
     await clock.advance(96 * minuteMs)
     await attempt(client)
-    await clock.advance(24 * minuteMs)
+    await clock.advance(minuteMs)
     await attempt(client)
-    expect(memory.isRefreshRetried).toBe(false)
-    await clock.advance(120 * minuteMs)
-    await attempt(client)
-    expect(memory.isRefreshRetried).toBe(true)
+    expect(refreshSupport.isMissing).toBe(true)
+    for (const minutes of [23, 120]) {
+      await clock.advance(minutes * minuteMs)
+      await attempt(client)
+      expect(refreshSupport.isFor(application)).toBe(minutes === 120)
+    }
     await clock.advance(96 * minuteMs)
     await attempt(client)
-    expect(client.operations.filter((one) => one === 'refresh')).toHaveLength(2)
-    expect(memory).toEqual({ refreshMissingAt: clock.now(), isRefreshRetried: false })
+    expect(client.operations.filter((one) => one === 'refresh')).toHaveLength(3)
+    expect(refreshSupport.isFor(application)).toBe(false)
   })
 
   it('forgets a 404 when a refresh has worked', async () => {
-    memory = { refreshMissingAt: now, isRefreshRetried: true }
+    refreshSupport.reportMissing(hourMs, now - 2 * hourMs)
+    refreshSupport.reportMissing(hourMs, now - hourMs)
+    refreshSupport.reportNewToken(application, now)
     const { client } = serviceClient()
     await attempt(client)
     await clock.advance(96 * minuteMs)
     await attempt(client)
     expect(client.operations).toEqual(['get', 'get', 'refresh'])
-    expect(memory.refreshMissingAt).toBeUndefined()
+    expect(refreshSupport.isMissing).toBe(false)
+  })
+
+  it('takes a call that a stop broke off for no failure, and has nothing handled that was asked for', async () => {
+    identity = application.join('ns/a', membership({ renewRequest: 'please' })).identity
+    const aborter = new AbortController()
+    const client = new ScriptedClient(clock, () => {
+      aborter.abort()
+      return { kind: 'failed', failure: failure() }
+    })
+    const report = await attempt(client, aborter.signal)
+    expect(report).toEqual({ method: 'get', failure: undefined, gateway: 'nothing', hasNewToken: false })
+    expect(identity.failures).toBe(0)
+    expect(application.members.get('ns/a')?.handledRequest).toBeUndefined()
+    expect(lines).toEqual([])
+  })
+
+  it.each([
+    ['that it answers, of a token', () => tokenResult(clock, 'token', hourMs), 'answers'],
+    ['that it answers, of a refusal', () => failed({ class: 'userMustAct' }), 'answers'],
+    ['its failure', () => failed(), failure()],
+    ['nothing of it, where the failure is its own', () => failed({ isOwn: true }), 'nothing'],
+  ])('tells of the gateway: %s', async (_, answer, told) => {
+    const { gateway } = await attempt(new ScriptedClient(clock, answer))
+    expect(gateway).toEqual(told)
   })
 
   it('keeps the lifetime where refreshes prolong the same token', async () => {
@@ -380,7 +419,7 @@ describe('whatever the gateway answers', () => {
         fc.constantFrom(undefined, 'a'),
         async (script, renewalMethod, isForced, held) => {
           clock = new FakeClock(now)
-          memory = { refreshMissingAt: undefined, isRefreshRetried: false }
+          refreshSupport = new RefreshSupport()
           application = new Application('application-1', gatewayUrl, new Sensitive(marker.appKey), 0)
           application.longestExpireMs = 7_200_000
           if (held !== undefined) application.token = heldToken({ value: held })

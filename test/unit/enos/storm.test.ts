@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import type { ApplicationView } from '../../../src/enos/applications.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
 import { hourMs, membership, minuteMs } from '../../support/builders.ts'
 import { type Call, indexOf, type Mood, mostInASecond, Storm } from './storm-world.ts'
@@ -180,7 +181,7 @@ describe('a gateway that is down', () => {
     storm = new Storm({ concurrency })
     storm.join(100)
     await storm.pass('refuses', 1000)
-    expect(storm.applications.view('ns/app-99')).toMatchObject({
+    expect(storm.applications.view('ns/app-70')).toMatchObject({
       failures: 0,
       failure: {
         class: 'retry',
@@ -189,7 +190,7 @@ describe('a gateway that is down', () => {
       },
     })
     await storm.pass('well', minuteMs)
-    expect(storm.applications.view('ns/app-99')).toMatchObject({ failures: 0, failure: undefined })
+    expect(storm.applications.view('ns/app-70')).toMatchObject({ failures: 0, failure: undefined })
   })
 
   it('does not make those wait on for their own retry that found it down', async () => {
@@ -243,8 +244,10 @@ describe('a gateway that is down', () => {
   })
 })
 
-describe('an application whose failures are its own', () => {
+describe('an application that always fails', () => {
   const timedOut = failure({ reason: 'GatewayUnreachable', message: 'timed out' })
+  const owner = { appKey: new Sensitive('owner'), appSecret: new Sensitive('secret-of-owner') }
+  const good = (): ApplicationView | undefined => storm.applications.view('ns/owner')
 
   it('opens no circuit for the others', async () => {
     storm = new Storm({ concurrency })
@@ -257,7 +260,6 @@ describe('an application whose failures are its own', () => {
 
   it('cannot keep it open, even with many like it: who has a token to lose probes next', async () => {
     storm = new Storm({ concurrency })
-    const owner = { appKey: new Sensitive('owner'), appSecret: new Sensitive('secret-of-owner') }
     storm.applications.join('ns/owner', membership(owner))
     await storm.pass('well', untilFirstRenewalMs)
     storm.join(1000)
@@ -267,16 +269,78 @@ describe('an application whose failures are its own', () => {
     expect(storm.applications.view('ns/owner')?.failure).toBeUndefined()
   })
 
+  it('holds up a first sync by one probe at the most, even with a thousand like it', async () => {
+    storm = new Storm({ concurrency })
+    storm.join(1000)
+    storm.onlyFor = 'owner'
+    await storm.pass(unavailable, minuteMs)
+    expect(storm.isCircuitOpen).toBe(true)
+    storm.applications.join('ns/owner', membership(owner))
+    await storm.pass(unavailable, 5000)
+    expect(good()?.token).toBeDefined()
+  })
+
+  it('holds up a renewal by get that is due as the token ends by one probe at the most', async () => {
+    storm = new Storm({ concurrency, lifetimeSeconds: 120 })
+    storm.applications.join('ns/owner', membership({ ...owner, renewalMethod: 'Get' }))
+    await storm.pass('well', 1000)
+    storm.join(1000)
+    storm.onlyFor = 'owner'
+    let expiredMs = 0
+    for (let seconds = 0; seconds < 1200; seconds++) {
+      await storm.pass(unavailable, 1000)
+      const expiresAt = good()?.token?.expiresAt ?? 0
+      if (expiresAt <= storm.clock.now()) expiredMs += 1000
+    }
+    // It ends ten times.
+    expect(expiredMs).toBeLessThanOrEqual(10 * 5000)
+  })
+
   it('comes after those that did not fail, whatever its deadline', async () => {
     storm = new Storm({ concurrency })
     storm.join(40)
     await storm.pass('well', 5 * minuteMs)
-    const owner = { appKey: new Sensitive('owner'), appSecret: new Sensitive('secret-of-owner') }
     storm.applications.join('ns/owner', membership({ ...owner, renewBeforeMs: 40 * minuteMs }))
     await storm.pass('well', 75 * minuteMs)
     storm.onlyFor = 'owner'
     await storm.pass(timedOut, 20 * minuteMs)
     expect(storm.calls.filter(({ appKey, operation }) => appKey === 'owner' && operation === 'refresh')).toHaveLength(1)
+  })
+})
+
+describe('a thousand applications whose failures say nothing of the gateway', () => {
+  const distrust = failure({ reason: 'GatewayUnreachable', message: 'SELF_SIGNED_CERT_IN_CHAIN', isOwn: true })
+  const owner = { appKey: new Sensitive('owner'), appSecret: new Sensitive('secret-of-owner') }
+  const good = (): ApplicationView | undefined => storm.applications.view('ns/owner')
+
+  it('open no circuit, and hold up nobody', async () => {
+    storm = new Storm({ concurrency, lifetimeSeconds: 120 })
+    storm.join(1000)
+    storm.onlyFor = 'owner'
+    await storm.pass(distrust, 10 * minuteMs)
+    expect(storm.isCircuitOpen).toBe(false)
+    storm.applications.join('ns/owner', membership(owner))
+    await storm.pass(distrust, 0)
+    expect(good()?.token).toBeDefined()
+    for (let seconds = 0; seconds < 600; seconds++) {
+      await storm.pass(distrust, 1000)
+      expect(good()?.failure).toBeUndefined()
+      expect(good()?.token?.expiresAt).toBeGreaterThan(storm.clock.now())
+    }
+  })
+
+  it('do not hide that the gateway is back after an outage', async () => {
+    storm = new Storm({ concurrency })
+    storm.join(1000)
+    await storm.pass(distrust, minuteMs)
+    storm.applications.join('ns/owner', membership(owner))
+    await storm.pass('refuses', 10 * minuteMs)
+    expect(storm.isCircuitOpen).toBe(true)
+    expect(good()?.token).toBeUndefined()
+    storm.onlyFor = 'owner'
+    await storm.pass(distrust, minuteMs)
+    expect(good()?.token).toBeDefined()
+    expect(storm.isCircuitOpen).toBe(false)
   })
 })
 

@@ -286,9 +286,15 @@ describe('where no answer comes', () => {
     expect(failureOf(await call())).toEqual({
       ...unreachable,
       cause: 'timed out',
+      isOwn: false,
       message: `cannot reach http://${authority}: timed out`,
     })
     expect(observer.onCall).toHaveBeenCalledExactlyOnceWith(authority, 'get', 'error', 10_000)
+  })
+
+  it('the failure is the caller’s own where the deadline was short', async () => {
+    const { call, clock } = await setUp(() => void clock.advance(4999))
+    expect(failureOf(await call({ timeoutMs: 4999 }))).toMatchObject({ cause: 'timed out', isOwn: true })
   })
 
   it('the deadline ends a body that does not', async () => {
