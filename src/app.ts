@@ -109,6 +109,7 @@ export async function runOperator(config: RunConfig, signal: AbortSignal): Promi
   })
   const consumers = new Consumers({
     client,
+    credentials: caches.credentials,
     clock,
     random,
     log,

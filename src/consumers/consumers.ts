@@ -1,18 +1,34 @@
-import type { ConditionStatus } from '../api/v1alpha1/conditions.ts'
-import type { Reason } from '../api/v1alpha1/reasons.ts'
 import { ApiError, isForbidden } from '../kubernetes/errors.ts'
 import type { KubernetesClient, ObjectKey } from '../kubernetes/types.ts'
 import { WorkQueue, type WorkQueueObserver, type WorkQueueSnapshot } from '../kubernetes/work-queue.ts'
 import { type Clock, sleep } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
+import type { Caches } from '../reconcile/caches.ts'
 import type { Publisher } from '../reconcile/executor.ts'
 import type { Credential, Publication } from '../reconcile/observed.ts'
 import type { Log } from '../telemetry/logger.ts'
+import {
+  attempt,
+  byTarget,
+  failed,
+  forbidden,
+  isWanted,
+  type Job,
+  nothing,
+  outcomeOf,
+  type Part,
+  type PartResult,
+  refusal,
+  type Task,
+  workloadName,
+  workloadsOf,
+} from './jobs.ts'
 import { type Pod, podOwner, type PodVersion, runningPods, secretUse, tellPod, versionOf } from './pods.ts'
 import { restartWorkload, type RestartOutcome } from './workloads.ts'
 
 export interface ConsumersOptions {
   readonly client: Pick<KubernetesClient, 'get' | 'list' | 'patch'>
+  readonly credentials: Pick<Caches['credentials'], 'get'>
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -20,24 +36,6 @@ export interface ConsumersOptions {
   /** The publication of a credential came to something. */
   readonly onChange: (key: ObjectKey) => void
 }
-
-/** What came of one part of a job. `notes` are for people. */
-interface PartResult {
-  readonly status: ConditionStatus
-  readonly reason: Reason
-  readonly notes: readonly string[]
-}
-
-interface Job {
-  readonly credential: Credential
-  readonly fingerprint: string
-  readonly writtenAtWall: number
-  /** Undefined until it is done. */
-  touched: PartResult | undefined
-  restarted: PartResult | undefined
-}
-
-type WorkloadRef = NonNullable<Credential['spec']['restartOnRenewal']>[number]
 
 /** So many pods are touched side by side, then there is a pause: at most 100 a second in a namespace. */
 const podsAtATime = 10
@@ -77,29 +75,24 @@ export class Consumers implements Publisher {
     this.#restarts.run(concurrency, (namespace, signal) => this.#restart(namespace, signal))
   }
 
-  publish(credential: Credential, fingerprint: string, writtenAtWall: number): void {
-    const { propagation, restartOnRenewal = [] } = credential.spec
-    const nothing: PartResult = { status: 'True', reason: 'Propagated', notes: [] }
+  publish({ key, namespace, spec, uid }: Credential, fingerprint: string, writtenAtWall: number): void {
     const job: Job = {
-      credential,
+      key,
+      uid,
+      namespace,
       fingerprint,
       writtenAtWall,
-      touched: propagation === 'Immediate' ? undefined : nothing,
-      restarted: restartOnRenewal.length > 0 ? undefined : nothing,
+      touched: isWanted(spec, 'touched') ? undefined : nothing,
+      restarted: isWanted(spec, 'restarted') ? undefined : nothing,
     }
-    this.#jobs.set(credential.key, job)
-    if (job.touched === undefined) this.#touches.add(credential.namespace)
-    if (job.restarted === undefined) this.#restarts.addAfter(credential.namespace, restartDebounceMs)
+    this.#jobs.set(key, job)
+    if (job.touched === undefined) this.#touches.add(namespace)
+    if (job.restarted === undefined) this.#restarts.addAfter(namespace, restartDebounceMs)
   }
 
   publication(key: ObjectKey): Publication | undefined {
     const job = this.#jobs.get(key)
-    if (job === undefined) return undefined
-    const { fingerprint, restarted, touched } = job
-    if (touched === undefined || restarted === undefined) return { fingerprint, outcome: undefined }
-    const { reason, status } = touched.reason === 'Propagated' ? restarted : touched
-    const notes = [...touched.notes, ...restarted.notes]
-    return { fingerprint, outcome: { status, reason, message: notes.join('; ') } }
+    return job === undefined ? undefined : { fingerprint: job.fingerprint, outcome: outcomeOf(job) }
   }
 
   forget(key: ObjectKey): void {
@@ -115,97 +108,124 @@ export class Consumers implements Publisher {
   }
 
   async #touch(namespace: string, signal: AbortSignal): Promise<void> {
-    const jobs = this.#pending(namespace, 'touched')
-    if (jobs.length === 0) {
+    const { client, clock, log } = this.#options
+    const tasks = this.#pending(namespace, 'touched').map((task) => ({
+      ...task,
+      reached: 0,
+      unreachable: new Set<string>(),
+    }))
+    if (tasks.length === 0) {
       this.#touches.forget(namespace)
       return
     }
-    const { client, clock, log } = this.#options
-    let touched = 0
-    const fixed = new Map<Job, Set<string>>(jobs.map((job) => [job, new Set()]))
-    const reached = new Map<Job, number>(jobs.map((job) => [job, 0]))
-    const toTouch: { readonly pod: PodVersion; readonly fingerprint: string }[] = []
+    const writersOf = byTarget(tasks)
+    const toTell: { readonly pod: PodVersion; readonly fingerprint: string; readonly by: readonly Task[] }[] = []
     for await (const pod of runningPods(client, namespace, signal)) {
       const version = versionOf(pod)
-      let news: string | undefined
-      for (const job of jobs) {
-        const { isFixed, isLive } = secretUse(pod, new Set(job.credential.spec.targets.map((target) => target.name)))
-        if (isLive) reached.set(job, (reached.get(job) ?? 0) + 1)
-        if (isLive && version.told !== job.fingerprint) news = job.fingerprint
-        if (isFixed && !isRestarted(job.credential, pod)) fixed.get(job)?.add(nameOf(pod))
+      const { fixed, live } = secretUse(pod)
+      const by: Task[] = []
+      for (const task of writersOf(live)) {
+        task.reached++
+        if (version.told !== task.job.fingerprint) by.push(task)
       }
-      if (news !== undefined) toTouch.push({ pod: version, fingerprint: news })
+      for (const task of writersOf(fixed)) {
+        if (!isRestarted(task.spec, pod)) task.unreachable.add(nameOf(pod))
+      }
+      const last = by.at(-1)
+      if (last !== undefined) toTell.push({ pod: version, fingerprint: last.job.fingerprint, by })
     }
-    for (let at = 0; at < toTouch.length; at += podsAtATime) {
+    let touched = 0
+    for (let at = 0; at < toTell.length; at += podsAtATime) {
       if (at > 0) await sleep(clock, podPauseMs, signal)
-      const batch = toTouch.slice(at, at + podsAtATime)
-      const told = await Promise.all(batch.map(({ fingerprint, pod }) => tellPod(client, pod, fingerprint, signal)))
-      touched += told.filter(Boolean).length
+      const batch = toTell.slice(at, at + podsAtATime).map(async ({ by, fingerprint, pod }) => {
+        const isTold = await attempt(`Pod ${pod.name}`, by, () => tellPod(client, pod, fingerprint, signal))
+        if (isTold === true) touched++
+      })
+      await Promise.all(batch)
     }
-    this.#touches.forget(namespace)
     if (touched > 0) log.info({ namespace, pods: touched }, 'pods were touched')
-    for (const job of jobs) {
-      const told = counted(reached.get(job) ?? 0, 'pod that mounts', 'pods that mount')
-      const unreachable = [...(fixed.get(job) ?? [])].sort()
-      if (unreachable.length === 0) {
-        this.#finish(job, 'touched', 'True', 'Propagated', [`${told} a target were told of the present token`])
-        continue
-      }
-      this.#finish(job, 'touched', 'True', 'ConsumersNeedRestart', [
-        `${told} a target were told of the present token`,
-        `${listed(unreachable)} read it from environment or subPath, and see it only when restarted: name the workload in spec.restartOnRenewal`,
-      ])
-    }
-  }
-
-  async #restart(namespace: string, signal: AbortSignal): Promise<void> {
-    const jobs = this.#pending(namespace, 'restarted')
-    const notes = new Map<string, string>()
-    for (const { kind, name, writtenAtWall } of workloadsOf(jobs)) {
-      const outcome = await restartWorkload(this.#options, kind, { namespace, name }, writtenAtWall, signal)
-      if (outcome === 'restarted') this.#options.log.info({ namespace, kind, name }, 'workload was restarted')
-      notes.set(`${kind} ${name}`, restartNotes[outcome])
-    }
-    for (const job of jobs) {
-      const own = (job.credential.spec.restartOnRenewal ?? []).map(({ kind, name }) => `${kind} ${name}`)
-      const told = own.map((workload) => `${workload}: ${notes.get(workload) ?? ''}`)
-      this.#finish(job, 'restarted', 'True', 'Propagated', told)
-    }
-    this.#restarts.forget(namespace)
-  }
-
-  #pending(namespace: string, part: 'touched' | 'restarted'): Job[] {
-    return [...this.#jobs.values()].filter((job) => {
-      return (
-        job.credential.namespace === namespace && (job[part] === undefined || job[part].reason === 'PropagationFailed')
-      )
+    this.#conclude('touched', namespace, tasks, ({ failures, reached, unreachable }) => {
+      const told = `${counted(reached - failures.size, 'pod that mounts', 'pods that mount')} a target were told of the present token`
+      if (unreachable.size === 0) return { status: 'True', reason: 'Propagated', notes: [told] }
+      const blind = `${listed([...unreachable].sort())} read it from environment or subPath, and see it only when restarted: name the workload in spec.restartOnRenewal`
+      return { status: 'True', reason: 'ConsumersNeedRestart', notes: [told, blind] }
     })
   }
 
-  #finish(
-    job: Job,
-    part: 'touched' | 'restarted',
-    status: ConditionStatus,
-    reason: Reason,
-    notes: readonly string[],
-  ): void {
-    job[part] = { status, reason, notes }
-    this.#options.onChange(job.credential.key)
+  async #restart(namespace: string, signal: AbortSignal): Promise<void> {
+    const tasks = this.#pending(namespace, 'restarted')
+    const notes = new Map<string, string>()
+    for (const [workload, { by, kind, name, writtenAtWall }] of workloadsOf(tasks)) {
+      signal.throwIfAborted()
+      const outcome = await attempt(workload, by, () =>
+        restartWorkload(this.#options, kind, { namespace, name }, writtenAtWall, signal),
+      )
+      if (outcome === undefined) continue
+      if (outcome === 'restarted') this.#options.log.info({ namespace, kind, name }, 'workload was restarted')
+      notes.set(workload, `${workload}: ${restartNotes[outcome]}`)
+    }
+    this.#conclude('restarted', namespace, tasks, ({ spec }) => ({
+      ...nothing,
+      notes: (spec.restartOnRenewal ?? []).flatMap((ref) => notes.get(workloadName(ref)) ?? []),
+    }))
+  }
+
+  /** What is still to be done, as it is wanted by now. */
+  #pending(namespace: string, part: Part): Task[] {
+    const tasks: Task[] = []
+    for (const job of this.#jobs.values()) {
+      const isDone = job[part] !== undefined && job[part].reason !== 'PropagationFailed'
+      if (job.namespace !== namespace || isDone) continue
+      const credential = this.#options.credentials.get(job.key)
+      // Without a job it is published anew, should that be wanted again.
+      if (credential?.spec === undefined || credential.isDeleting || credential.uid !== job.uid) this.forget(job.key)
+      else if (isWanted(credential.spec, part)) tasks.push({ job, spec: credential.spec, failures: new Map() })
+      else this.#finish(job, part, nothing)
+    }
+    return tasks
   }
 
   /** What was refused is not asked again before the next token; everything else is tried on, by the queue. */
-  #fail(namespace: string, part: 'touched' | 'restarted', error: unknown): void {
-    const queue = part === 'touched' ? this.#touches : this.#restarts
-    const detail = error instanceof ApiError ? error.message : 'unexpected error'
-    this.#options.log.warn({ namespace, detail }, 'consumers could not be told of the token')
-    if (isForbidden(error)) {
-      const what = part === 'touched' ? 'list and patch Pods' : 'get and patch the workloads'
-      const note = `the operator may not ${what} in namespace ${namespace} (HTTP 403): install deploy/components/consumers`
-      for (const job of this.#pending(namespace, part)) this.#finish(job, part, 'False', 'PropagationForbidden', [note])
-      return
+  #conclude<T extends Task>(part: Part, namespace: string, tasks: readonly T[], done: (task: T) => PartResult): void {
+    const queue = this.#queueOf(part)
+    const failures = new Map(tasks.flatMap((task) => [...task.failures]))
+    if (failures.size > 0) this.#warn(namespace, [...failures.values()])
+    for (const task of tasks) {
+      const errors = [...task.failures.values()]
+      if (errors.length === 0) this.#finish(task.job, part, done(task))
+      else if (errors.every(isForbidden)) {
+        const verbs = part === 'touched' ? 'patch' : 'get and patch'
+        const refused = refusal(`${verbs} ${listed([...task.failures.keys()])}`, namespace)
+        this.#finish(task.job, part, forbidden([...done(task).notes, refused]))
+      } else if (queue.retries(namespace) >= quietFailures) {
+        this.#finish(task.job, part, failed(listed(errors.map(({ message }) => message))))
+      }
     }
-    if (queue.retries(namespace) < quietFailures) return
-    for (const job of this.#pending(namespace, part)) this.#finish(job, part, 'False', 'PropagationFailed', [detail])
+    if ([...failures.values()].every(isForbidden)) queue.forget(namespace)
+    else queue.addRateLimited(namespace)
+  }
+
+  #finish(job: Job, part: Part, result: PartResult): void {
+    job[part] = result
+    this.#options.onChange(job.key)
+  }
+
+  /** Nothing can be done for a whole namespace. */
+  #fail(namespace: string, part: Part, error: unknown): void {
+    this.#warn(namespace, [error])
+    const isRefused = isForbidden(error)
+    if (!isRefused && this.#queueOf(part).retries(namespace) < quietFailures) return
+    const result = isRefused ? forbidden([refusal('list and patch Pods', namespace)]) : failed(detailOf(error))
+    for (const { job } of this.#pending(namespace, part)) this.#finish(job, part, result)
+  }
+
+  #warn(namespace: string, errors: readonly unknown[]): void {
+    const failures = { failures: errors.length, detail: detailOf(errors[0]) }
+    this.#options.log.warn({ namespace, ...failures }, 'consumers could not be told of the token')
+  }
+
+  #queueOf(part: Part): WorkQueue<string> {
+    return part === 'touched' ? this.#touches : this.#restarts
   }
 
   #queue(name: string, onError: (namespace: string, error: unknown) => void): WorkQueue<string> {
@@ -221,20 +241,8 @@ export class Consumers implements Publisher {
   }
 }
 
-/** The workloads of some jobs, each once: with the last moment when one of its tokens was written. */
-function workloadsOf(jobs: readonly Job[]): Iterable<WorkloadRef & { readonly writtenAtWall: number }> {
-  const workloads = new Map<string, WorkloadRef & { readonly writtenAtWall: number }>()
-  for (const { credential, writtenAtWall } of jobs) {
-    for (const { kind, name } of credential.spec.restartOnRenewal ?? []) {
-      const known = workloads.get(`${kind} ${name}`)?.writtenAtWall ?? writtenAtWall
-      workloads.set(`${kind} ${name}`, { kind, name, writtenAtWall: Math.max(known, writtenAtWall) })
-    }
-  }
-  return workloads.values()
-}
-
 /** The pod's workload is restarted anyway. */
-function isRestarted({ spec: { restartOnRenewal = [] } }: Credential, pod: Pod): boolean {
+function isRestarted({ restartOnRenewal = [] }: Credential['spec'], pod: Pod): boolean {
   const owner = podOwner(pod)
   return restartOnRenewal.some(({ kind, name }) => kind === owner?.kind && name === owner.name)
 }
@@ -251,4 +259,8 @@ function counted(count: number, one: string, many: string): string {
 function listed(names: readonly string[]): string {
   const shown = names.slice(0, 5).join(', ')
   return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown
+}
+
+function detailOf(error: unknown): string {
+  return error instanceof ApiError ? error.message : 'unexpected error'
 }

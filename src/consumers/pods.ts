@@ -26,40 +26,41 @@ export interface Pod extends KubernetesObject {
   }
 }
 
-/** How a pod uses some Secrets: `live` files change under it, `fixed` (environment, subPath) never do. */
+/** Names of the Secrets that a pod uses: `live` files change under it, `fixed` (environment, subPath) never do. */
 export interface SecretUse {
-  readonly isLive: boolean
-  readonly isFixed: boolean
+  readonly live: ReadonlySet<string>
+  readonly fixed: ReadonlySet<string>
 }
 
 /**
- * How a running pod uses Secrets.
+ * Which Secrets a running pod uses, and how.
  * @see https://kubernetes.io/docs/concepts/configuration/secret/#using-secrets-as-files-from-a-pod (mounted Secrets are
  * updated; environment variables and subPath mounts are not)
  */
-export function secretUse({ metadata, spec }: Pod, secretNames: ReadonlySet<string>): SecretUse {
-  if (metadata.deletionTimestamp !== undefined) return { isLive: false, isFixed: false }
-  const isOneOf = (name: string | undefined): boolean => name !== undefined && secretNames.has(name)
-  const volumes = new Set(
-    (spec?.volumes ?? [])
-      .filter(
-        ({ projected, secret }) =>
-          isOneOf(secret?.secretName) || projected?.sources?.some((source) => isOneOf(source.secret?.name)) === true,
-      )
-      .map(({ name }) => name),
+export function secretUse({ metadata, spec }: Pod): SecretUse {
+  const live = new Set<string>()
+  const fixed = new Set<string>()
+  if (metadata.deletionTimestamp !== undefined) return { live, fixed }
+  const volumes = new Map(
+    (spec?.volumes ?? []).map(({ name, projected, secret }) => {
+      const projections = (projected?.sources ?? []).map((source) => source.secret?.name)
+      return [name, [secret?.secretName, ...projections]]
+    }),
   )
+  const add = (names: Set<string>, name: string | undefined): void => {
+    if (name !== undefined) names.add(name)
+  }
   // Init containers have run, but for sidecars, which stay.
   const sidecars = (spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always')
-  const containers = [...(spec?.containers ?? []), ...sidecars]
-  const mounts = containers.flatMap((container) => container.volumeMounts ?? []).filter(({ name }) => volumes.has(name))
-  const isSubPath = ({ subPath, subPathExpr }: { subPath?: string; subPathExpr?: string }): boolean =>
-    (subPath ?? '') !== '' || (subPathExpr ?? '') !== ''
-  const isInEnvironment = containers.some(
-    ({ env = [], envFrom = [] }) =>
-      env.some(({ valueFrom }) => isOneOf(valueFrom?.secretKeyRef?.name)) ||
-      envFrom.some(({ secretRef }) => isOneOf(secretRef?.name)),
-  )
-  return { isLive: mounts.some((mount) => !isSubPath(mount)), isFixed: isInEnvironment || mounts.some(isSubPath) }
+  for (const { env = [], envFrom = [], volumeMounts = [] } of [...(spec?.containers ?? []), ...sidecars]) {
+    for (const { valueFrom } of env) add(fixed, valueFrom?.secretKeyRef?.name)
+    for (const { secretRef } of envFrom) add(fixed, secretRef?.name)
+    for (const { name, subPath = '', subPathExpr = '' } of volumeMounts) {
+      const isSubPath = subPath !== '' || subPathExpr !== ''
+      for (const secret of volumes.get(name) ?? []) add(isSubPath ? fixed : live, secret)
+    }
+  }
+  return { live, fixed }
 }
 
 /** `Deployment`'s pods carry its ReplicaSet's name; good enough to find them by. */

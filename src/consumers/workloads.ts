@@ -51,7 +51,9 @@ export async function restartWorkload(
       const workload = await client.get<Workload>(type, ref, { signal })
       if (workload.spec?.paused === true) return 'isPaused'
       if (!needsRestart(workload, secretWrittenAtWall)) return 'isFresh'
-      await client.patch(type, ref, { type: 'merge', body: restartBody(workload.metadata, clock.wall()) }, { signal })
+      // Later than the write by whatever clock that was timed, so that it is known to have come after it.
+      const atWall = Math.max(clock.wall(), secretWrittenAtWall + 1000)
+      await client.patch(type, ref, { type: 'merge', body: restartBody(workload.metadata, atWall) }, { signal })
       return 'restarted'
     } catch (error) {
       if (isNotFound(error)) return 'isAbsent'
@@ -61,9 +63,9 @@ export async function restartWorkload(
 }
 
 /** The merge patch of `kubectl rollout restart`, for this version of a workload. */
-function restartBody({ uid, resourceVersion }: ObjectMeta, nowWallMs: number): object {
+function restartBody({ uid, resourceVersion }: ObjectMeta, atWallMs: number): object {
   return {
     metadata: { uid, resourceVersion },
-    spec: { template: { metadata: { annotations: { [restartedAt]: formatTime(nowWallMs) } } } },
+    spec: { template: { metadata: { annotations: { [restartedAt]: formatTime(atWallMs) } } } },
   }
 }

@@ -9,12 +9,12 @@ export function hasAudience({ credential: { spec } }: Observed): boolean {
 
 /**
  * The token that consumers were told of last. Recorded in the status once they were, so that a crash in between loses
- * nothing. The first token of a resource is no renewal: nobody holds an older one.
+ * nothing, and the next process tries again what failed. The first token of a resource is no renewal: nobody holds an older one.
  */
 export function propagatedFingerprint(observed: Observed): string | undefined {
   if (!hasAudience(observed)) return undefined
   const { credential, publication } = observed
-  if (publication?.outcome !== undefined) return publication.fingerprint
+  if (publication?.outcome?.status === 'True') return publication.fingerprint
   return credential.status.propagatedFingerprint ?? publishedToken(observed)?.fingerprint
 }
 

@@ -1,13 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join, relative } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { workloadTypes, type Workload } from '../../src/consumers/workloads.ts'
 import { type KubernetesObject, pods } from '../../src/kubernetes/types.ts'
 import type { Simulator } from '../../simulator/server.ts'
 import { delay, eventually, type Keys, useHarness } from './harness.ts'
 import type { OperatorProcess } from './operator-process.ts'
+import { shippedRoles } from './shipped-permissions.ts'
 
 const harness = useHarness()
 let operator: OperatorProcess
@@ -28,25 +25,13 @@ afterAll(async () => {
   await harness().kubectl(['delete', 'clusterrolebinding,clusterrole', '-l', 'test=consumers', '--ignore-not-found'])
 })
 
-/** Adds the permissions of deploy/components/consumers, as an overlay of a user would. */
+/** Adds the permissions of deploy/components/consumers. */
 async function allowConsumers(): Promise<void> {
-  const directory = await mkdtemp(join(tmpdir(), 'overlay-'))
-  try {
-    const deploy = relative(directory, fileURLToPath(new URL('../../deploy', import.meta.url)))
-    const overlay = {
-      apiVersion: 'kustomize.config.k8s.io/v1beta1',
-      kind: 'Kustomization',
-      resources: [deploy],
-      components: [join(deploy, 'components/consumers')],
-      labels: [{ pairs: { test: 'consumers' } }],
-    }
-    await writeFile(join(directory, 'kustomization.yaml'), JSON.stringify(overlay))
-    const all = await harness().kubectl(['kustomize', directory])
-    const roles = all.split(/^---$/m).filter((one) => /kind: ClusterRole/.test(one) && /propagation|restart/.test(one))
-    await harness().kubectl(['apply', '-f', '-'], roles.join('---\n'))
-  } finally {
-    await rm(directory, { recursive: true })
-  }
+  const roles = await shippedRoles(harness(), 'cluster')
+  const items = roles
+    .filter(({ metadata }) => /propagation|restart/.test(metadata.name ?? ''))
+    .map((role) => ({ ...role, metadata: { ...role.metadata, labels: { test: 'consumers' } } }))
+  await harness().kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
 }
 
 function application(): Keys {

@@ -8,10 +8,13 @@ const live = { volumeMounts: [{ name: 'v' }] }
 const subPath = { volumeMounts: [{ name: 'v', subPath: 'accessToken' }] }
 const environment = { env: [{ valueFrom: { secretKeyRef: { name: 'enos-token' } } }] }
 
-const use = (spec: Spec, metadata: Pod['metadata'] = {}) => secretUse({ metadata, spec }, new Set(['enos-token']))
+function use(spec: Spec, metadata: Pod['metadata'] = {}): { isLive: boolean; isFixed: boolean } {
+  const { fixed, live } = secretUse({ metadata, spec })
+  return { isLive: live.has('enos-token'), isFixed: fixed.has('enos-token') }
+}
 
 describe('how a pod uses a Secret', () => {
-  it.each<[string, Spec, ReturnType<typeof secretUse>]>([
+  it.each<[string, Spec, ReturnType<typeof use>]>([
     ['a volume', { volumes, containers: [live] }, { isLive: true, isFixed: false }],
     [
       'a projected volume',

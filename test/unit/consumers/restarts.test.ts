@@ -179,3 +179,137 @@ describe('when the API server does not let it', () => {
     expect(world.outcome('wind')).toMatchObject({ status: 'False', reason: 'PropagationForbidden' })
   })
 })
+
+describe('when one of several workloads cannot be restarted', () => {
+  it.each([403, 500])('the others are, and only those that name it say so: HTTP %i', async (code) => {
+    const world = new World()
+    for (const name of ['bad', 'good', 'shared']) world.deployment(name)
+    world.refuse(['bad'], code)
+    world.publish('wind', 'aaa', restarting('bad', 'shared'))
+    world.publish('solar', 'bbb', restarting('good', 'shared'))
+    await world.clock.advance(60 * 60_000)
+    expect(world.restartOf('good')).toBeDefined()
+    expect(world.outcome('solar')).toEqual({
+      status: 'True',
+      reason: 'Propagated',
+      message: 'Deployment good: was restarted; Deployment shared: was restarted',
+    })
+    const reason = code === 403 ? 'PropagationForbidden' : 'PropagationFailed'
+    expect(world.outcome('wind')).toMatchObject({ status: 'False', reason })
+    // What was done is not done again, however often the other is tried.
+    const times = (name: string): number => world.patches.filter((patch) => patch.name === name).length
+    expect([times('good'), times('shared')]).toEqual([1, 1])
+    if (code === 403) expect(times('bad')).toBe(1)
+    else expect(times('bad')).toBeGreaterThan(5)
+  })
+
+  it('names what is forbidden, and tells what became of the rest', async () => {
+    const world = new World()
+    world.deployment('bad')
+    world.deployment('good')
+    world.refuse(['bad'], 403)
+    world.publish('wind', 'aaa', restarting('bad', 'good'))
+    await world.clock.advance(3000)
+    expect(world.outcome('wind')?.message).toBe(
+      'Deployment good: was restarted; the operator may not get and patch Deployment bad in namespace plant-a (HTTP 403): install deploy/components/consumers',
+    )
+  })
+
+  it('is tried on as long as anything but a refusal is in the way', async () => {
+    const world = new World()
+    for (const name of ['refused', 'broken']) world.deployment(name)
+    world.refuse(['refused', 'broken'], 500)
+    world.publish('wind', 'aaa', restarting('refused', 'broken'))
+    await world.clock.advance(60_000)
+    expect(world.outcome('wind')?.reason).toBe('PropagationFailed')
+    world.refuse(['refused'], 403)
+    await world.clock.advance(5 * 60_000)
+    expect(world.restartOf('broken')).toBeDefined()
+    expect(world.outcome('wind')?.reason).toBe('PropagationForbidden')
+  })
+
+  it('a token that comes while it is tried on does not wait for it, nor is said to have failed', async () => {
+    const world = new World()
+    world.deployment('bad')
+    world.deployment('good')
+    world.refuse(['bad'], 500)
+    world.publish('wind', 'aaa', restarting('bad'))
+    await world.clock.advance(60 * 60_000)
+    world.changed.length = 0
+    world.publish('solar', 'bbb', restarting('good'))
+    await world.clock.advance(2000)
+    expect(world.outcome('solar')).toMatchObject({ status: 'True', reason: 'Propagated' })
+    expect(world.changed.filter((key) => key === 'plant-a/solar')).toHaveLength(1)
+  })
+})
+
+describe('when the clock of the operator is behind that of the API server', () => {
+  it('what was restarted for a token is known to be done', async () => {
+    const world = new World()
+    world.deployment('good')
+    world.deployment('bad')
+    const behindMs = 60_000
+    world.clock.stepWall(-behindMs)
+    world.refuse(['bad'], 500)
+    world.publish('wind', 'aaa', restarting('good', 'bad'), { agoMs: -behindMs })
+    await world.clock.advance(50_000)
+    expect(world.patches.filter(({ name }) => name === 'good')).toHaveLength(1)
+  })
+})
+
+describe('when the resource is changed while its workloads wait to be restarted', () => {
+  it('restarts those that it names by then', async () => {
+    const world = new World()
+    world.deployment('former')
+    world.deployment('present')
+    world.publish('wind', 'aaa', restarting('former'))
+    await world.clock.advance(1000)
+    world.edit('wind', restarting('present'))
+    await world.clock.advance(3000)
+    expect(world.patches.map(({ name }) => name)).toEqual(['present'])
+    expect(world.outcome('wind')?.message).toBe('Deployment present: was restarted')
+  })
+
+  it('does not try on what it names no longer', async () => {
+    const world = new World()
+    world.deployment('bad')
+    const refusal = world.refuse(['bad'], 500)
+    world.publish('wind', 'aaa', restarting('bad'))
+    await world.clock.advance(20_000)
+    expect(world.outcome('wind')?.reason).toBe('PropagationFailed')
+    world.edit('wind', { restartOnRenewal: [], propagation: 'Immediate' })
+    refusal.isOver = true
+    await world.clock.advance(5 * 60_000)
+    expect(world.restartOf('bad')).toBeUndefined()
+    expect(world.outcome('wind')).toEqual({ status: 'True', reason: 'Propagated', message: '' })
+  })
+
+  it.each<[string, (world: World) => void]>([
+    ['deleted', (world) => world.credentials.clear()],
+    ['replaced by another of its name', (world) => world.edit('wind', restarting('reports'), 'uid-of-another')],
+    [
+      'being deleted',
+      (world) => {
+        for (const [key, one] of world.credentials) world.credentials.set(key, { ...one, isDeleting: true })
+      },
+    ],
+    [
+      'such that it cannot be read',
+      (world) => {
+        for (const [key, one] of world.credentials) {
+          world.credentials.set(key, { ...one, spec: undefined, problems: ['spec: unknown'] })
+        }
+      },
+    ],
+  ])('restarts nothing for one that is %s', async (_, happen) => {
+    const world = new World()
+    world.deployment('reports')
+    world.publish('wind', 'aaa', restarting('reports'))
+    await world.clock.advance(1000)
+    happen(world)
+    await world.clock.advance(60_000)
+    expect(world.patches).toEqual([])
+    // So that it is published anew, should that still be wanted.
+    expect(world.consumers.publication('plant-a/wind')).toBeUndefined()
+  })
+})

@@ -12,7 +12,8 @@ import {
   type ResourceType,
 } from '../../../src/kubernetes/types.ts'
 import { formatTime } from '../../../src/lib/time.ts'
-import type { Credential, Publication } from '../../../src/reconcile/observed.ts'
+import type { Publication } from '../../../src/reconcile/observed.ts'
+import type { StoredCredential } from '../../../src/reconcile/stored.ts'
 import { credential, hourMs, now, type SpecInput } from '../../support/builders.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { MemoryApi } from '../../support/memory-api.ts'
@@ -35,6 +36,8 @@ export class World {
   readonly lists: ListOptions[] = []
   readonly patches: PatchCall[] = []
   readonly changed: ObjectKey[] = []
+  /** The resources as the watch has them. */
+  readonly credentials = new Map<ObjectKey, StoredCredential>()
   readonly log = readableLog()
   pageSize = Number.POSITIVE_INFINITY
   /** What happens right before a patch reaches the API server. */
@@ -60,6 +63,7 @@ export class World {
     }
     this.consumers = new Consumers({
       client,
+      credentials: this.credentials,
       clock: this.clock,
       random: () => 0.5,
       log: this.log.log,
@@ -69,8 +73,24 @@ export class World {
 
   /** Has the consumers of a credential told of a token that was written now, or so long ago. */
   publish(name: string, fingerprint: string, spec: SpecInput, { agoMs = 0, inNamespace = namespace } = {}): void {
-    const of: Credential = credential({ key: `${inNamespace}/${name}`, namespace: inNamespace, name, spec })
+    const of = credential({ key: `${inNamespace}/${name}`, namespace: inNamespace, name, uid: `uid-${name}`, spec })
+    this.credentials.set(of.key, of)
     this.consumers.publish(of, fingerprint, Math.floor((this.clock.wall() - agoMs) / 1000) * 1000)
+  }
+
+  /** Somebody changes a resource of which a token was published. */
+  edit(name: string, spec: SpecInput, uid = `uid-${name}`): void {
+    const of = credential({ key: `${namespace}/${name}`, namespace, name, uid, spec })
+    this.credentials.set(of.key, of)
+  }
+
+  /** The API server answers each patch of these objects so, until the code is taken away. */
+  refuse(names: readonly string[], code: number): { isOver: boolean } {
+    const refusal = { isOver: false }
+    this.beforePatch = (name) => {
+      if (!refusal.isOver && names.includes(name)) throw failure('patch', code)
+    }
+    return refusal
   }
 
   outcome(name: string): Publication['outcome'] {
@@ -123,8 +143,12 @@ export class World {
 
   #failIfBroken(verb: 'get' | 'list' | 'patch'): void {
     const code = this.broken.get(verb)
-    if (code !== undefined) throw new ApiError(verb, { code, reason: code === 403 ? 'Forbidden' : 'InternalError' })
+    if (code !== undefined) throw failure(verb, code)
   }
+}
+
+function failure(verb: string, code: number): ApiError {
+  return new ApiError(verb, { code, reason: code === 403 ? 'Forbidden' : 'InternalError' })
 }
 
 /** The spec of a pod that mounts the target. */

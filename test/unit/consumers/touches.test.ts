@@ -250,7 +250,90 @@ describe('when the API server does not let it', () => {
   })
 })
 
+describe('when one of several pods cannot be told', () => {
+  it.each([403, 500])('the others are, and only those whose target it mounts say so: HTTP %i', async (code) => {
+    const world = new World()
+    world.pod('bad')
+    world.pod('good')
+    world.pod('other', mounting('solar-token'))
+    world.refuse(['bad'], code)
+    world.publish('wind', 'aaa', immediate)
+    world.publish('solar', 'bbb', { ...immediate, targets: [{ name: 'solar-token' }] })
+    await world.clock.advance(60 * 60_000)
+    expect([world.told('bad'), world.told('good'), world.told('other')]).toEqual([undefined, 'aaa', 'bbb'])
+    expect(world.outcome('solar')).toMatchObject({ status: 'True', reason: 'Propagated' })
+    expect(world.outcome('wind')).toMatchObject({
+      status: 'False',
+      reason: code === 403 ? 'PropagationForbidden' : 'PropagationFailed',
+    })
+    expect(world.patches.filter(({ name }) => name === 'good')).toHaveLength(1)
+    const tries = world.patches.filter(({ name }) => name === 'bad').length
+    if (code === 403) expect(tries).toBe(1)
+    else expect(tries).toBeGreaterThan(5)
+  })
+
+  it('names it, and counts the others', async () => {
+    const world = new World()
+    world.pod('bad')
+    world.pod('good')
+    world.refuse(['bad'], 403)
+    world.publish('wind', 'aaa', immediate)
+    await settle()
+    expect(world.outcome('wind')?.message).toBe(
+      '1 pod that mounts a target were told of the present token; the operator may not patch Pod bad in namespace plant-a (HTTP 403): install deploy/components/consumers',
+    )
+  })
+
+  it('of hundreds, in a batch in the middle, those of later batches are told', async () => {
+    const world = new World()
+    for (let at = 0; at < 35; at++) world.pod(`pod-${at}`)
+    world.refuse(['pod-3'], 500)
+    world.publish('wind', 'aaa', immediate)
+    await world.clock.advance(400)
+    expect(world.told('pod-34')).toBe('aaa')
+  })
+})
+
+describe('when the resource is changed while its pods are to be told', () => {
+  it('tells those that mount its targets by then', async () => {
+    const world = new World()
+    world.pod('former')
+    world.pod('present', mounting('other-token'))
+    world.broken.set('list', 500)
+    world.publish('wind', 'aaa', immediate)
+    await settle()
+    world.edit('wind', { ...immediate, targets: [{ name: 'other-token' }] })
+    world.broken.clear()
+    await world.clock.advance(10_000)
+    expect([world.told('former'), world.told('present')]).toEqual([undefined, 'aaa'])
+  })
+
+  it('tells nobody once it wants that no more', async () => {
+    const world = new World()
+    world.pod('mounts')
+    world.broken.set('list', 500)
+    world.publish('wind', 'aaa', immediate)
+    await settle()
+    world.edit('wind', { propagation: 'Kubelet' })
+    world.broken.clear()
+    await world.clock.advance(60_000)
+    expect(world.patches).toEqual([])
+    expect(world.outcome('wind')).toEqual({ status: 'True', reason: 'Propagated', message: '' })
+  })
+})
+
 describe('what is known of a publication', () => {
+  it('is the failure of one part, whatever is to be said of the other', async () => {
+    const world = new World()
+    world.pod('blind', environment)
+    world.deployment('bad')
+    world.refuse(['bad'], 403)
+    world.publish('wind', 'aaa', { ...immediate, restartOnRenewal: [{ kind: 'Deployment', name: 'bad' }] })
+    await world.clock.advance(3000)
+    expect(world.outcome('wind')).toMatchObject({ status: 'False', reason: 'PropagationForbidden' })
+    expect(world.outcome('wind')?.message).toContain('Pod blind read it from environment')
+  })
+
   it('is of the newest token only', async () => {
     const world = new World()
     world.publish('wind', 'aaa', immediate)

@@ -14,7 +14,7 @@ import { TargetExecutor } from '../../../src/reconcile/target-executor.ts'
 import { TargetWriter } from '../../../src/targets/target-writer.ts'
 import { createLogger } from '../../../src/telemetry/logger.ts'
 import { Watches } from '../../../src/watches.ts'
-import { operator } from '../../support/builders.ts'
+import { credential, operator } from '../../support/builders.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 
 export const silentLog = createLogger({ level: 'silent', format: 'json' })
@@ -85,7 +85,8 @@ export function applicationsOf(clock: FakeClock, call: () => Promise<CallResult>
 }
 
 export function consumersOf(clock: FakeClock, client: Pick<KubernetesClient, 'get' | 'list' | 'patch'>): Consumers {
-  return new Consumers({ client, clock, random: () => 0, log: silentLog, onChange: () => undefined })
+  const credentials = { get: () => credential({ spec: { propagation: 'Immediate' } }) }
+  return new Consumers({ client, credentials, clock, random: () => 0, log: silentLog, onChange: () => undefined })
 }
 
 /** A reconciler whose API server never answers a read. */
