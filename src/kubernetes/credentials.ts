@@ -25,6 +25,8 @@ export interface Connection {
 const resolveIntervalMs = 1000
 /** The kubeconfig itself, and token files, are read again this often: half of the time that client-go takes. */
 const reloadIntervalMs = 30_000
+/** A command that gives credentials is started again when it has not ended in this time. */
+const resolveLimitMs = 60_000
 
 /**
  * Credentials that follow their files. What client-node reads once, it is made to read again: a kubeconfig, its
@@ -35,7 +37,7 @@ export class Credentials {
   readonly #clock: Clock
   #config: KubeConfig
   #loadedAt: number
-  #resolved: { readonly promise: Promise<Connection>; readonly at: number } | undefined
+  #resolved: { readonly promise: Promise<Connection>; readonly at: number; isPending: boolean } | undefined
 
   /** @param load reads the kubeconfig; called again for what was rotated */
   constructor(load: () => KubeConfig, clock: Clock) {
@@ -48,25 +50,32 @@ export class Credentials {
   /** The credentials as they are now; at most a second old, and read once however many ask. */
   current(): Promise<Connection> {
     const now = this.#clock.now()
-    if (this.#resolved === undefined || now - this.#resolved.at >= resolveIntervalMs) {
-      // Exec credentials are kept until they expire; loading again would start their command again.
-      const isDue = now - this.#loadedAt >= reloadIntervalMs && this.#config.getCurrentUser()?.exec === undefined
-      this.#resolved = { promise: this.#resolve(isDue), at: now }
-      this.#resolved.promise.catch(() => {
-        // Whoever asked is told; whoever asks next tries again.
-        this.#resolved = undefined
-      })
+    const known = this.#resolved
+    if (known !== undefined && now - known.at < (known.isPending ? resolveLimitMs : resolveIntervalMs)) {
+      return known.promise
     }
-    return this.#resolved.promise
+    // Exec credentials are kept until they expire; loading again would start their command again.
+    return this.#begin(now - this.#loadedAt >= reloadIntervalMs && this.#config.getCurrentUser()?.exec === undefined)
   }
 
   /** Reads everything again, for the API server refused what there is. */
   invalidate(): void {
-    if (this.#clock.now() - this.#loadedAt < resolveIntervalMs) return
-    this.#resolved = { promise: this.#resolve(true), at: this.#clock.now() }
-    this.#resolved.promise.catch(() => {
-      this.#resolved = undefined
-    })
+    if (this.#clock.now() - this.#loadedAt >= resolveIntervalMs) void this.#begin(true)
+  }
+
+  #begin(reload: boolean): Promise<Connection> {
+    const resolved = { promise: this.#resolve(reload), at: this.#clock.now(), isPending: true }
+    this.#resolved = resolved
+    resolved.promise.then(
+      () => {
+        resolved.isPending = false
+      },
+      () => {
+        // Whoever asked is told; whoever asks next tries again.
+        if (this.#resolved === resolved) this.#resolved = undefined
+      },
+    )
+    return resolved.promise
   }
 
   async #resolve(reload: boolean): Promise<Connection> {

@@ -1,3 +1,5 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { ClientHttp2Stream } from 'node:http2'
 import { Agent, type Dispatcher, Pool, ProxyAgent } from 'undici'
 import type { Clock } from '../lib/clock.ts'
 import type { Connection, Credentials } from './credentials.ts'
@@ -26,6 +28,8 @@ export interface TransportOptions {
 const retireAfterMs = 30_000
 /** A dead connection is found by an HTTP/2 PING in this time. */
 const pingIntervalMs = 15_000
+/** @see https://nodejs.org/api/diagnostics_channel.html#event-http2clientstreamcreated */
+const streamsCreated = 'http2.client.stream.created'
 
 /**
  * Requests to the API server over one kept-alive pool of connections for each set of credentials: HTTP/2 where the
@@ -37,6 +41,7 @@ export class Transport {
 
   constructor(options: TransportOptions) {
     this.#options = options
+    subscribe(streamsCreated, listenForErrors)
   }
 
   /**
@@ -53,13 +58,14 @@ export class Transport {
 
   async close(): Promise<void> {
     await this.#connected?.dispatcher.destroy()
+    unsubscribe(streamsCreated, listenForErrors)
   }
 
   async #send({ call, method, path, headers, body, signal }: TransportRequest): Promise<Dispatcher.ResponseData> {
     const { credentials, onAnswer, userAgent } = this.#options
     let host = ''
     try {
-      const connection = await credentials.current()
+      const connection = await orAborted(credentials.current(), signal)
       const server = new URL(connection.server)
       host = server.host
       const response = await this.#dispatcherFor(connection).request({
@@ -125,6 +131,32 @@ function connect({ identity, proxyUrl, tls }: Connection): Connected {
       ? new Agent({ ...common, connect: { ...tls, timeout: 10_000, keepAlive: true, keepAliveInitialDelay: 30_000 } })
       : new ProxyAgent({ ...common, uri: proxyUrl, requestTls: tls })
   return { identity, dispatcher, pools }
+}
+
+/**
+ * Headers that come for a stream which was given up make Node create another one, of which nobody knows: with the end of
+ * the connection its error, that nobody listens for, would end the process.
+ */
+function listenForErrors(message: unknown): void {
+  const { stream } = message as { readonly stream: ClientHttp2Stream }
+  stream.on('error', () => {
+    // Whoever made the call is told by its own stream.
+  })
+}
+
+/** What a promise comes to; rejects when the signal aborts first. */
+async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>()
+  const onAbort = (): void => {
+    aborted.reject(new Error('aborted'))
+  }
+  signal.addEventListener('abort', onAbort, { once: true })
+  if (signal.aborted) onAbort()
+  try {
+    return await Promise.race([promise, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
 }
 
 /** `Timeout` for a deadline of ours; else the caller aborted. */

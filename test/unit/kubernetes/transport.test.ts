@@ -1,6 +1,8 @@
-import { describe, expect, it } from 'vitest'
+import type { KubeConfig } from '@kubernetes/client-node'
+import { describe, expect, it, vi } from 'vitest'
 import { secrets } from '../../../src/kubernetes/types.ts'
 import { selfSigned } from '../../support/certificate.ts'
+import { settle } from '../../support/fake-clock.ts'
 import { type Answer, collect, errorOf, json, kubeconfigFor, type Response, setUpClient } from './local-server.ts'
 
 const ref = { namespace: 'plant-a', name: 'enos-token' }
@@ -103,5 +105,62 @@ describe('rotated TLS material', () => {
     await client.get(secrets, ref)
     await clock.advance(30_000)
     expect(await first).toMatchObject({ code: 0 })
+  })
+})
+
+describe('credentials that do not come, for the command that gives them hangs', () => {
+  /** Credentials that come when the test says so. */
+  async function setUp() {
+    const plugin = Promise.withResolvers<undefined>()
+    const commands = vi.fn()
+    const load = (url: string): KubeConfig => {
+      const config = kubeconfigFor(url)
+      const apply = config.applyToHTTPSOptions.bind(config)
+      config.applyToHTTPSOptions = async (options) => {
+        commands()
+        await plugin.promise
+        await apply(options)
+      }
+      return config
+    }
+    return {
+      plugin,
+      commands,
+      ...(await setUpClient('HTTP/1.1', (response) => json(response, 200, { metadata: {} }), { load })),
+    }
+  }
+
+  it('fail a call by its deadline', async () => {
+    const { client, clock, onAnswer, server } = await setUp()
+    const failure = errorOf(client.get(secrets, ref, { timeoutMs: 5000 }))
+    await clock.advance(5000)
+    expect(await failure).toMatchObject({ code: 0, reason: 'Timeout' })
+    expect(onAnswer.mock.calls).toMatchObject([[{ code: '<error>' }]])
+    expect(server.received).toEqual([])
+  })
+
+  it('fail a call that its caller gives up, or has given up', async () => {
+    const { client } = await setUp()
+    const aborter = new AbortController()
+    const failure = errorOf(client.get(secrets, ref, { signal: aborter.signal }))
+    await settle()
+    aborter.abort()
+    expect(await failure).toMatchObject({ code: 0, reason: 'Aborted' })
+    expect(await errorOf(client.get(secrets, ref, { signal: aborter.signal }))).toMatchObject({ reason: 'Aborted' })
+  })
+
+  it('are waited for by all calls together, and a minute later asked for anew', async () => {
+    const { client, clock, commands, plugin } = await setUp()
+    const calls = [client.get(secrets, ref, { timeoutMs: 600_000 })]
+    for (const afterMs of [5000, 54_999]) {
+      await clock.advance(afterMs)
+      calls.push(client.get(secrets, ref, { timeoutMs: 600_000 }))
+    }
+    expect(commands).toHaveBeenCalledOnce()
+    await clock.advance(1)
+    calls.push(client.get(secrets, ref, { timeoutMs: 600_000 }))
+    expect(commands).toHaveBeenCalledTimes(2)
+    plugin.resolve(undefined)
+    expect(await Promise.all(calls)).toHaveLength(4)
   })
 })
