@@ -17,6 +17,8 @@ export interface LeaderElectorOptions {
   readonly name: string
   /** Called once, when this process leads. */
   readonly onStartedLeading: () => void
+  /** Called once when this process led and does so no more, before the lease is handed over. */
+  readonly onStoppedLeading: () => void
   /** Others take a lease over when they saw no change of it for so long. As client-go: 15 s. */
   readonly leaseDurationMs?: number
   /** A leader that could not renew for so long gives up; less than `leaseDurationMs`. As client-go: 10 s. */
@@ -93,19 +95,21 @@ export class LeaderElector {
 
   /**
    * Waits for the lease, leads, and renews it, until the signal aborts or the lease is lost. The caller aborts when its
-   * own work has drained, for the next leader begins at once. Never rejects but by what `onStartedLeading` throws.
+   * own work has drained, for the next leader begins at once. Never rejects but by what the callbacks throw.
    *
    * @returns `released` after an abort, `lost` when the lease was not renewed in time or is another's
    */
   async run(signal: AbortSignal): Promise<'released' | 'lost'> {
-    const { log, onStartedLeading } = this.#options
+    const { log, onStartedLeading, onStoppedLeading } = this.#options
     log.info({ lease: this.#ref }, 'waiting for the lease')
     const isAcquired = await this.#acquire(signal)
     if (isAcquired && !signal.aborted) {
       log.info({ lease: this.#ref }, 'leading')
       onStartedLeading()
-      if ((await this.#renew(signal)) === 'lost') {
-        this.#renewedAt = undefined
+      const outcome = await this.#renew(signal)
+      this.#renewedAt = undefined
+      onStoppedLeading()
+      if (outcome === 'lost') {
         log.error({ lease: this.#ref, detail: this.#reported }, 'lost the lease')
         return 'lost'
       }

@@ -134,11 +134,11 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
     })
     for await (const { type: event, object } of events) {
       this.#touch()
-      this.#recover()
-      this.#resourceVersion = object.metadata.resourceVersion ?? this.#resourceVersion
-      if (event === 'BOOKMARK') continue
       if (event === 'DELETED') store.remove(transform(object))
-      else store.upsert(transform(object))
+      else if (event !== 'BOOKMARK') store.upsert(transform(object))
+      // Only now: where one could not be stored, the next watch brings it again.
+      this.#resourceVersion = object.metadata.resourceVersion ?? this.#resourceVersion
+      this.#recover()
     }
   }
 

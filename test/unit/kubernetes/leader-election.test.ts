@@ -170,7 +170,7 @@ function start(
   options: Partial<LeaderElectorOptions> & { readonly stop?: AbortController } = {},
 ) {
   const { stop = new AbortController(), ...rest } = options
-  const state = { starts: 0, result: undefined as string | undefined }
+  const state = { starts: 0, stops: 0, result: undefined as string | undefined }
   const elector = new LeaderElector({
     client: server.client(),
     clock,
@@ -180,6 +180,7 @@ function start(
     namespace: 'enos-system',
     name: 'enos-credential-operator',
     onStartedLeading: () => state.starts++,
+    onStoppedLeading: () => state.stops++,
     ...rest,
   })
   const done = elector.run(stop.signal).then((result) => {
@@ -322,7 +323,7 @@ describe('losing', () => {
     expect(elector.isLeading()).toBe(true)
     await clock.advance(1)
 
-    expect(state.result).toBe('lost')
+    expect(state).toEqual({ starts: 1, stops: 1, result: 'lost' })
     expect(elector.isLeading()).toBe(false)
     expect(server.timeouts).toEqual([8000])
   })
@@ -341,7 +342,7 @@ describe('losing', () => {
       isDown = false
       await clock.advance(5000)
     }
-    expect(state).toEqual({ starts: 1, result: undefined })
+    expect(state).toEqual({ starts: 1, stops: 0, result: undefined })
     expect(elector.isLeading()).toBe(true)
   })
 
@@ -353,7 +354,7 @@ describe('losing', () => {
     server.store({ ...server.lease, spec: { ...server.lease.spec, holderIdentity: 'thief' } })
     await clock.advance(2000)
 
-    expect(state.result).toBe('lost')
+    expect(state).toEqual({ starts: 1, stops: 1, result: 'lost' })
     expect(elector.isLeading()).toBe(false)
     expect(server.lease.spec.holderIdentity).toBe('thief')
   })
@@ -446,15 +447,15 @@ describe('releasing', () => {
     expect(server.lease?.spec).toMatchObject({ holderIdentity: 'b', leaseDurationSeconds: 15, leaseTransitions: 1 })
   })
 
-  it('does not lead any more when others can see the release', async () => {
+  it('does not lead any more, and has said so, when others can see the release', async () => {
     const { clock, server } = setUp()
-    const seen: boolean[] = []
+    const seen: unknown[] = []
     const client = server.client()
     const a = start(server, clock, 'a', {
       client: {
         ...client,
         update: async (...call) => {
-          if ((call[2] as Lease).spec.holderIdentity === '') seen.push(a.elector.isLeading())
+          if ((call[2] as Lease).spec.holderIdentity === '') seen.push([a.elector.isLeading(), a.state.stops])
           return await client.update(...call)
         },
       },
@@ -462,7 +463,7 @@ describe('releasing', () => {
     await settle()
     a.stop.abort()
     await a.done
-    expect(seen).toEqual([false])
+    expect(seen).toEqual([[false, 1]])
   })
 
   it('gives up in 3 s when the API server is away', async () => {
@@ -487,7 +488,7 @@ describe('releasing', () => {
     b.stop.abort()
     await b.done
 
-    expect(b.state).toEqual({ starts: 0, result: 'released' })
+    expect(b.state).toEqual({ starts: 0, stops: 0, result: 'released' })
     expect(server.lease?.spec.holderIdentity).toBe('a')
   })
 
@@ -517,6 +518,7 @@ it('refuses a renewDeadline that is not less than the lease’s duration', () =>
       namespace: 'n',
       name: 'l',
       onStartedLeading: () => undefined,
+      onStoppedLeading: () => undefined,
       leaseDurationMs: 10_000,
     })
   expect(make).toThrow('renewDeadlineMs 10000')

@@ -373,6 +373,37 @@ describe('any other failure', () => {
     await clock.advance(second)
     expect(reflector.hasSynced()).toBe(true)
   })
+
+  it('of the transform in a watch loses nothing: the event comes again', async () => {
+    const transform = vi.fn(stored)
+    const { clock, store, listed, feeds, feed } = await setUp(() => page(10, []), { transform })
+    await feed().send('ADDED', object('a', 11))
+    transform.mockImplementationOnce(() => {
+      throw new Error('odd')
+    })
+    await feed().send('ADDED', object('b', 12))
+    await clock.advance(second)
+    expect(feeds.at(-1)?.options.resourceVersion).toBe('11')
+    await feed().send('ADDED', object('b', 12))
+    expect([...store.keys()]).toEqual(['plant-a/a', 'plant-a/b'])
+    expect(listed).toHaveLength(1)
+  })
+
+  it('of the transform at the same event again and again is retried later each time, and logged once', async () => {
+    const transform = vi.fn(stored).mockImplementation(() => {
+      throw new Error('odd')
+    })
+    const { clock, feeds, feed, log } = await setUp(() => page(10, []), { transform })
+    for (const delayMs of [800, 1600, 3200]) {
+      await feed().send('ADDED', object('a', 11))
+      const before = feeds.length
+      await clock.advance(delayMs - 1)
+      expect(feeds).toHaveLength(before)
+      await clock.advance(1)
+      expect(feeds).toHaveLength(before + 1)
+    }
+    expect(log.warn).toHaveBeenCalledOnce()
+  })
 })
 
 describe('run', () => {

@@ -4,7 +4,7 @@ import { LeaderElector } from '../../../src/kubernetes/leader-election.ts'
 import type { KubernetesClient, ObjectKey } from '../../../src/kubernetes/types.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
 import { formatTime } from '../../../src/lib/time.ts'
-import { forgotten } from '../../../src/reconcile/forgotten.ts'
+import { overdueCredentials } from '../../../src/reconcile/overdue.ts'
 import { startHttpServer } from '../../../src/telemetry/http-server.ts'
 import { probeRoutes, type ProbeSources, stuckParts } from '../../../src/telemetry/probes.ts'
 import { credential, hourMs, membership, metadata, minuteMs, now } from '../../support/builders.ts'
@@ -188,7 +188,7 @@ describe('a renewal that is overdue', () => {
     const reconciler = reconcilerOf()
     const isQueued = (one: ObjectKey): boolean => reconciler.isQueued(one) && applications.isQueued(one)
     const stuck = (): string[] =>
-      stuckParts(sources(clock, { forgotten: (dueBefore) => forgotten(caches, isQueued, dueBefore) }))
+      stuckParts(sources(clock, { forgotten: (dueBefore) => overdueCredentials(caches, isQueued, dueBefore) }))
     return { applications, clock, reconciler, stuck }
   }
   const lost = (which: string): string[] => [`scheduler: the renewal of ${which} is overdue, and none is planned`]
@@ -304,6 +304,7 @@ describe('leader election', () => {
       namespace: 'enos-system',
       name: 'enos',
       onStartedLeading: () => undefined,
+      onStoppedLeading: () => undefined,
     })
     void elector.run(new AbortController().signal)
     // As a replica that does not lead.
