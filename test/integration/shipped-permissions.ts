@@ -29,9 +29,12 @@ export type Scope = 'cluster' | 'namespaced'
 const account = 'enos-credential-operator'
 const deploy = fileURLToPath(new URL('../../deploy', import.meta.url))
 
-/** What the manifests give the operator's service account, every component included. */
-export async function shippedRoles(harness: Harness, scope: Scope): Promise<Roles> {
-  const objects = parseAllDocuments(await everythingShipped(harness, scope)).map(
+/**
+ * What the manifests give the operator's service account, every component of deploy/components included.
+ * @param more components, by their folders in deploy/
+ */
+export async function shippedRoles(harness: Harness, scope: Scope, more: readonly string[] = []): Promise<Roles> {
+  const objects = parseAllDocuments(await everythingShipped(harness, scope, more)).map(
     (document) => document.toJS() as RbacObject,
   )
   const bindings = objects.filter(({ subjects = [] }) =>
@@ -43,11 +46,12 @@ export async function shippedRoles(harness: Harness, scope: Scope): Promise<Role
 }
 
 /** Renders the install with all components, as an overlay of a user would. */
-async function everythingShipped(harness: Harness, scope: Scope): Promise<string> {
+async function everythingShipped(harness: Harness, scope: Scope, more: readonly string[]): Promise<string> {
   const variant = scope === 'cluster' ? '.' : 'namespaced'
   const components = readdirSync(join(deploy, 'components'))
     .map((component) => join(deploy, 'components', component, variant))
     .filter((directory) => existsSync(join(directory, 'kustomization.yaml')))
+    .concat(more.map((component) => join(deploy, component)))
   const directory = await mkdtemp(join(tmpdir(), 'overlay-'))
   try {
     const overlay = {
@@ -93,6 +97,12 @@ function nameOf({ apiGroups: [group], resourceNames, resources: [resource], verb
 
 /** Makes a service account in a namespace that has these roles, and no others. @returns its kubeconfig */
 export async function identityWith(harness: Harness, namespace: string, roles: Roles): Promise<string> {
+  await grant(harness, namespace, roles)
+  return await harness.serviceAccount(namespace, account)
+}
+
+/** Gives these roles to the service account of a namespace. */
+export async function grant(harness: Harness, namespace: string, roles: Roles): Promise<void> {
   // Several tests have a ClusterRole of the same name, each its own.
   const nameIn = (kind: string, name: string): string => (kind.startsWith('Cluster') ? `${name}-${namespace}` : name)
   const items = roles.map(({ kind = '', metadata, roleRef, subjects, ...rest }) => ({
@@ -107,10 +117,9 @@ export async function identityWith(harness: Harness, namespace: string, roles: R
     ...(subjects === undefined ? {} : { subjects: subjects.map((subject) => ({ ...subject, namespace })) }),
   }))
   await harness.kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
-  return await harness.serviceAccount(namespace, account)
 }
 
-/** Removes what identityWith made outside of namespaces. */
+/** Removes what was granted outside of namespaces. */
 export async function removeClusterRoles(harness: Harness): Promise<void> {
   await harness.kubectl(['delete', 'clusterrolebinding,clusterrole', '-l', 'test=permissions', '--ignore-not-found'])
 }

@@ -1,0 +1,106 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Simulator } from '../../simulator/server.ts'
+import { eventually, useHarness } from './harness.ts'
+import type { OperatorProcess } from './operator-process.ts'
+import { grant, identityWith, removeClusterRoles, type Roles, shippedRoles } from './shipped-permissions.ts'
+
+const harness = useHarness()
+let roles: Roles
+/** Of the component merge-cleanup. */
+let clusterRoles: Roles
+let gateway: Simulator
+
+beforeAll(async () => {
+  gateway = await harness().gateway({ lifetimeSeconds: 7200 })
+  const shipped = await shippedRoles(harness(), 'namespaced', ['namespaced/merge-cleanup'])
+  clusterRoles = shipped.filter(({ kind }) => kind?.startsWith('Cluster'))
+  roles = shipped.filter((role) => !clusterRoles.includes(role))
+})
+
+afterAll(() => removeClusterRoles(harness()))
+
+interface World {
+  /** Where the operator is at home. */
+  readonly home: string
+  /** Where it has a Role and a RoleBinding, and nothing else. */
+  readonly namespace: string
+  readonly operator: OperatorProcess
+}
+
+/** A resource that is ready, and its operator: at home in another namespace, for it is to outlive this one. */
+async function setUp(targets: readonly object[]): Promise<World> {
+  const home = await harness().namespace()
+  const namespace = await harness().namespace()
+  const kubeconfig = await identityWith(harness(), home, roles)
+  const items = roles.map(({ metadata, subjects, ...rest }) => ({
+    ...rest,
+    metadata: { name: metadata.name, namespace },
+    ...(subjects === undefined ? {} : { subjects: subjects.map((subject) => ({ ...subject, namespace: home })) }),
+  }))
+  await harness().kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
+  const operator = await harness().operator({ kubeconfig, env: { ENOS_NAMESPACE: namespace } })
+  await operator.working()
+  const keys = harness().keys()
+  gateway.service.addApplication(keys)
+  await harness().createSecret(namespace, 'theirs', { own: 'value' })
+  await harness().createCredential(namespace, 'in-it', gateway, keys, { targets })
+  await harness().expectReady(namespace, 'in-it')
+  return { home, namespace, operator }
+}
+
+async function deleteNamespace(namespace: string): Promise<void> {
+  await harness().kubectl(['delete', 'namespace', namespace, '--wait=true', '--timeout=30s'])
+}
+
+/** What the namespace still waits for. */
+async function waitsFor(namespace: string): Promise<string> {
+  const condition = '{.status.conditions[?(@.type=="NamespaceFinalizersRemaining")].message}'
+  return await harness().kubectl(['get', 'namespace', namespace, '-o', `jsonpath=${condition}`])
+}
+
+const owned = { name: 'owned' }
+const merged = { name: 'theirs', creationPolicy: 'Merge', data: { token: '{{ accessToken }}' } }
+
+/** Its controller removes what is in it in no order that one could count on, and Roles are in it too. */
+describe('the deletion of a namespace in which the operator has Roles only', () => {
+  it.each([
+    ['targets of its own', [owned]],
+    ['merged keys that are retained', [{ ...merged, deletionPolicy: 'Retain' }]],
+  ])('is not held up by %s, though the RoleBindings go first', async (_, targets) => {
+    const { namespace, operator } = await setUp(targets)
+    await harness().kubectl(['-n', namespace, 'delete', 'rolebindings', '--all'])
+    await deleteNamespace(namespace)
+    expect(await operator.end()).toBe(0)
+  })
+
+  it('is not held up by merged keys when the resources are deleted before it', async () => {
+    const { namespace, operator } = await setUp([owned, merged])
+    await harness().kubectl(['-n', namespace, 'delete', 'enosappcredentials', '--all', '--timeout=30s'])
+    expect(await harness().data(namespace, 'theirs')).toEqual({ own: 'value' })
+    await deleteNamespace(namespace)
+    expect(await operator.end()).toBe(0)
+  })
+
+  it('is not held up by merged keys either, with the component merge-cleanup', async () => {
+    const { home, namespace, operator } = await setUp([owned, merged])
+    await grant(harness(), home, clusterRoles)
+    await harness().kubectl(['-n', namespace, 'delete', 'rolebindings', '--all'])
+    await deleteNamespace(namespace)
+    expect(await operator.end()).toBe(0)
+  })
+
+  it('waits for merged keys without that component, and ends when it is added', async () => {
+    const { home, namespace, operator } = await setUp([owned, merged])
+    await harness().kubectl(['-n', namespace, 'delete', 'rolebindings', '--all'])
+    await harness().kubectl(['delete', 'namespace', namespace, '--wait=false'])
+    await eventually(async () => expect(await waitsFor(namespace)).toContain('enos.io/merge-cleanup in 1 resource'))
+    await eventually(() => {
+      const details = operator.log().map(({ detail }) => detail)
+      expect(details).toContain(`patch enosappcredentials ${namespace}/in-it: HTTP 403 Forbidden`)
+    })
+
+    await grant(harness(), home, clusterRoles)
+    await deleteNamespace(namespace)
+    expect(await operator.end()).toBe(0)
+  })
+})
