@@ -24,7 +24,7 @@ export const crowdFaults: readonly FaultCase[] = [
   {
     name: `${many} resources are created and deleted at once`,
     expected: `all are synced, in ${largestMiB} MiB of memory; the others are renewed in time`,
-    world: { hasCrowd: true, lifetimeSeconds: 40, operator: inContainerOf128MiB },
+    world: { hasCrowd: true, lifetimeSeconds: 120, operator: inContainerOf128MiB },
     when: 'now',
     begin: async (world) => {
       await create(world, many, 'all', () => ({}))
@@ -34,7 +34,7 @@ export const crowdFaults: readonly FaultCase[] = [
           expect(await ready(world)).toBe(many)
         },
         300_000,
-        500,
+        2000,
       )
       expect(await anonymousMiB(world)).toBeLessThan(largestMiB)
     },

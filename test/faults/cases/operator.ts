@@ -22,36 +22,33 @@ function selfStruck(name: string, fault: string, expected: string, rest: Partial
   }
 }
 
-/** The lease lasts 15 s, and the window in which a token is renewed 25. */
-const elected = { lifetimeSeconds: 50, isElected: true }
-
-export const operatorFaults: readonly FaultCase[] = [
-  {
-    name: 'of two replicas the leader is killed',
-    expected: 'the other takes over when the lease has run out, within 20 s, and renews in time',
-    world: elected,
+/** Of two replicas the leader is struck. The lease lasts 15 s, and the window in which a token is renewed 25. */
+function leaderStruck(signal: 'SIGKILL' | 'SIGSTOP', rest: Pick<FaultCase, 'name' | 'expected' | 'end'>): FaultCase {
+  return {
+    world: { lifetimeSeconds: 50, isElected: true },
     recoverWithinMs: 24_000,
     begin: async (world) => {
       await world.startOperator()
-      world.operators[0]?.signal('SIGKILL')
-    },
-    end: (world) => world.operator.working(),
-  },
-  {
-    name: 'of two replicas the leader is paused past its lease, and goes on',
-    expected: 'the other renews in time; what was paused sends nothing more, and ends',
-    world: elected,
-    recoverWithinMs: 24_000,
-    begin: async (world) => {
-      await world.startOperator()
-      world.operators[0]?.signal('SIGSTOP')
+      world.operators[0]?.signal(signal)
     },
     during: (world) => world.operator.working(),
+    ...rest,
+  }
+}
+
+export const operatorFaults: readonly FaultCase[] = [
+  leaderStruck('SIGKILL', {
+    name: 'of two replicas the leader is killed',
+    expected: 'the other takes over when the lease has run out, within 20 s, and renews in time',
+  }),
+  leaderStruck('SIGSTOP', {
+    name: 'of two replicas the leader is paused past its lease, and goes on',
+    expected: 'the other renews in time; what was paused sends nothing more, and ends',
     end: async (world) => {
       world.operators[0]?.signal('SIGCONT')
       expect(await world.operators[0]?.exited()).toBe(1)
     },
-  },
+  }),
   {
     name: 'it is killed at 100 random moments',
     world: { lifetimeSeconds: 40 },
