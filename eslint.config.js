@@ -1,5 +1,21 @@
 import tseslint from 'typescript-eslint'
 
+/** The folders of src in the order in which one may import another: each only those before it, and the type of a log. */
+const layers = [
+  'lib',
+  'api',
+  'kubernetes',
+  'enos',
+  'targets',
+  'observed',
+  'status',
+  'telemetry',
+  'reconcile',
+  'consumers',
+  'config',
+  'commands',
+]
+
 export default tseslint.config(
   { ignores: ['dist/', 'node_modules/', '.cache/', 'coverage/'] },
   ...tseslint.configs.strictTypeChecked,
@@ -37,5 +53,21 @@ export default tseslint.config(
       ],
     },
   },
+  ...layers.slice(0, -1).map((layer, at) => ({
+    files: [`src/${layer}/**/*.ts`],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              regex: `^(\\.\\./)+((?!telemetry/logger\\.ts)(${layers.slice(at + 1).join('|')})/|(app|main|watches)\\.ts)`,
+              message: `${layer}/ imports only what stands before it in \`layers\` of eslint.config.js.`,
+            },
+          ],
+        },
+      ],
+    },
+  })),
   { files: ['*.config.js'], ...tseslint.configs.disableTypeChecked },
 )

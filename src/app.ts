@@ -17,7 +17,7 @@ import { SystemClock } from './lib/clock.ts'
 import { systemRandom } from './lib/random.ts'
 import { createCaches } from './reconcile/caches.ts'
 import { Executor } from './reconcile/executor.ts'
-import { forgotten } from './reconcile/forgotten.ts'
+import { overdueCredentials } from './reconcile/overdue.ts'
 import { Reconciler } from './reconcile/reconciler.ts'
 import { samplesOf } from './reconcile/samples.ts'
 import { TargetExecutor } from './reconcile/target-executor.ts'
@@ -65,6 +65,9 @@ export async function runOperator(config: RunConfig, signal: AbortSignal): Promi
         name: config.leaderElectLeaseName,
         onStartedLeading: () => {
           startWorking()
+        },
+        onStoppedLeading: () => {
+          metrics.setLeading(false)
         },
       })
     : undefined
@@ -179,7 +182,7 @@ export async function runOperator(config: RunConfig, signal: AbortSignal): Promi
     isWorking: () => hasLed && (hasBegun || watches.hasSynced()),
     queues,
     forgotten: (dueBefore) =>
-      forgotten(caches, (key) => reconciler.isQueued(key) && applications.isQueued(key), dueBefore),
+      overdueCredentials(caches, (key) => reconciler.isQueued(key) && applications.isQueued(key), dueBefore),
   })
   const servers = await startServers(config, log, metrics, probes)
 

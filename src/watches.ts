@@ -31,6 +31,8 @@ type AnyReflector = Pick<Reflector<KubernetesObject, Stored>, 'hasSynced' | 'syn
 export class Watches {
   readonly #options: WatchesOptions
   readonly #reflectors: AnyReflector[] = []
+  /** Those without which no work can begin. ConfigMaps are not among them: the API server may refuse them for ever. */
+  #required: readonly AnyReflector[] = []
   #signal: AbortSignal | undefined
   #configMapsSynced: Promise<void> | undefined
   readonly #running: Promise<void>[] = []
@@ -43,17 +45,19 @@ export class Watches {
   start(signal: AbortSignal): void {
     this.#signal = signal
     const { caches } = this.#options
-    this.#watch(credentials, caches.credentials, readCredential)
-    this.#watch(secrets, caches.secrets, readMetadata, true)
+    this.#required = [
+      ...this.#watch(credentials, caches.credentials, readCredential),
+      ...this.#watch(secrets, caches.secrets, readMetadata, true),
+    ]
   }
 
-  /** Whether all that is watched has been complete once. */
+  /** Whether credentials and Secrets have been complete once. */
   hasSynced(): boolean {
-    return this.#reflectors.length > 0 && this.#reflectors.every((reflector) => reflector.hasSynced())
+    return this.#required.length > 0 && this.#required.every((reflector) => reflector.hasSynced())
   }
 
   async synced(): Promise<void> {
-    await Promise.all(this.#reflectors.map((reflector) => reflector.synced()))
+    await Promise.all(this.#required.map((reflector) => reflector.synced()))
   }
 
   /** Resolves when ConfigMaps are known; they are watched from the first call on. */

@@ -6,6 +6,7 @@ import { isNotFound } from '../kubernetes/errors.ts'
 import { credentials, type KubernetesClient, type KubernetesObject, type ObjectRef } from '../kubernetes/types.ts'
 import { sleep } from '../lib/clock.ts'
 import { formatDuration } from '../lib/duration.ts'
+import { readCredential } from '../reconcile/stored.ts'
 import { type CommandContext, CommandError } from './context.ts'
 import { connectAs, durationOf, kubeconfigOption } from './options.ts'
 import { inNamespace, parseResourceName } from './resource-ref.ts'
@@ -58,15 +59,15 @@ export function renewCommand(context: CommandContext): Command {
 }
 
 /** @returns the exit code */
-async function renew(
-  { clock, print, signal }: CommandContext,
+export async function renew(
+  { clock, print, signal }: Pick<CommandContext, 'clock' | 'print' | 'signal'>,
   client: KubernetesClient,
   ref: ObjectRef,
   waitMs: number,
 ): Promise<number> {
   const named = `${ref.namespace}/${ref.name}`
   const { metadata, spec, status: statusBefore } = await request(client, ref, clock.wall())
-  const requested = requestOf({ metadata })
+  const requested = readCredential({ metadata }).renewRequest
   print(`${named}: renewal requested\n`)
   if (spec?.suspend === true) {
     print(`${named}: spec.suspend is true: it is renewed when that is false again\n`)
@@ -78,10 +79,10 @@ async function renew(
   const until = clock.now() + waitMs
   while (clock.now() < until) {
     const object = await client.get<CredentialObject>(credentials, ref)
-    const status = parseStatus(object.status)
+    const { renewRequest, status } = readCredential(object)
     const handled = status.lastHandledRenewRequest
     // Somebody may have asked after us: then theirs is the one that is handled.
-    if (handled !== undefined && (handled === requested || handled === requestOf(object))) {
+    if (handled !== undefined && (handled === requested || handled === renewRequest)) {
       const { isRenewed, text } = outcomeOf(before, status, clock.wall())
       print(`${named}: ${text}\n`)
       return isRenewed ? 0 : 1
@@ -105,10 +106,6 @@ async function request(client: KubernetesClient, ref: ObjectRef, wall: number): 
     if (!isNotFound(error)) throw error
     throw new CommandError(`there is no EnosAppCredential ${ref.namespace}/${ref.name}`)
   }
-}
-
-function requestOf({ metadata }: KubernetesObject): string | undefined {
-  return metadata.annotations?.[annotations.renewRequestedAt]
 }
 
 /**

@@ -5,7 +5,7 @@ import { type Clock, sleep } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import type { Caches } from '../reconcile/caches.ts'
 import type { Publisher } from '../reconcile/executor.ts'
-import type { Credential, Publication } from '../reconcile/observed.ts'
+import type { Credential, Publication } from '../observed/observed.ts'
 import type { Log } from '../telemetry/logger.ts'
 import {
   attempt,

@@ -2,7 +2,7 @@ import type { ConditionStatus } from '../api/v1alpha1/conditions.ts'
 import type { Reason } from '../api/v1alpha1/reasons.ts'
 import { ApiError } from '../kubernetes/errors.ts'
 import type { ObjectKey } from '../kubernetes/types.ts'
-import type { Credential, Publication } from '../reconcile/observed.ts'
+import type { Credential, Publication } from '../observed/observed.ts'
 
 /** What came of one part of a job. `notes` are for people. */
 export interface PartResult {

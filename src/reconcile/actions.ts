@@ -1,9 +1,9 @@
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import type { FoundToken, Membership } from '../enos/membership.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
+import type { ObjectVersion, Problem, TargetRecord } from '../observed/observed.ts'
 import type { Notice } from '../status/events.ts'
 import type { Correction, DesiredSecret } from '../targets/desired-secret.ts'
-import type { ObjectVersion, Problem, TargetRecord } from './observed.ts'
 
 /** What a written target is to be recorded as, but for the version that the write brings. */
 export type TargetStamp = Omit<TargetRecord, keyof ObjectVersion>

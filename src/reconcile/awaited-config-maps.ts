@@ -1,8 +1,11 @@
+import type { Store } from '../kubernetes/store.ts'
 import type { ObjectKey } from '../kubernetes/types.ts'
 import type { Clock } from '../lib/clock.ts'
-import { type Credential, sourceRefs } from './observed.ts'
+import { sourceRefs } from '../observed/observed.ts'
+import type { StoredCredential } from './stored.ts'
 
 export interface AwaitedConfigMapsOptions {
+  readonly credentials: Store<StoredCredential>
   readonly clock: Pick<Clock, 'now'>
   /** Resolves when ConfigMaps are watched and known; called when a credential first names one. */
   readonly synced: () => Promise<void>
@@ -11,34 +14,38 @@ export interface AwaitedConfigMapsOptions {
 }
 
 /**
- * ConfigMaps are watched from when a credential first names one. Nobody waits for that, since the API server may refuse
- * it for ever: whoever needs one is looked at again when they are known.
+ * ConfigMaps are watched from when a stored credential first names one, also while another replica leads. Nobody waits
+ * for that, since the API server may refuse it for ever: whoever needs one is looked at again when they are known.
  */
 export class AwaitedConfigMaps {
   readonly #options: AwaitedConfigMapsOptions
-  readonly #keys = new Set<ObjectKey>()
   #since: number | undefined
   #areKnown = false
 
   constructor(options: AwaitedConfigMapsOptions) {
     this.#options = options
+    const { credentials } = options
+    credentials.subscribe((key) => {
+      const credential = credentials.get(key)
+      if (this.#since === undefined && credential !== undefined && needsConfigMap(credential)) this.#begin()
+    })
   }
 
   /** Since when this credential waits for ConfigMaps to be known, steady; undefined: it does not. */
-  awaitedSince({ isDeleting, key, spec }: Credential): number | undefined {
-    if (this.#areKnown || isDeleting || !sourceRefs(spec).some(({ kind }) => kind === 'ConfigMap')) return undefined
-    this.#keys.add(key)
-    this.#since ??= this.#begin()
-    return this.#since
+  awaitedSince(credential: StoredCredential): number | undefined {
+    return this.#areKnown || !needsConfigMap(credential) ? undefined : this.#since
   }
 
-  #begin(): number {
-    const { clock, onKnown, synced } = this.#options
+  #begin(): void {
+    const { clock, credentials, onKnown, synced } = this.#options
+    this.#since = clock.now()
     void synced().then(() => {
       this.#areKnown = true
-      onKnown(this.#keys)
-      this.#keys.clear()
+      onKnown([...credentials.values()].filter(needsConfigMap).map(({ key }) => key))
     })
-    return clock.now()
   }
+}
+
+function needsConfigMap({ isDeleting, spec }: StoredCredential): boolean {
+  return spec !== undefined && !isDeleting && sourceRefs(spec).some(({ kind }) => kind === 'ConfigMap')
 }

@@ -1,6 +1,6 @@
 import { Store } from '../kubernetes/store.ts'
 import type { ObjectKey } from '../kubernetes/types.ts'
-import { type ObjectMetadata, type SourceRef, sourceRefs } from './observed.ts'
+import { type ObjectMetadata, type SourceRef, sourceRefs } from '../observed/observed.ts'
 import type { StoredCredential } from './stored.ts'
 
 /** What the API server has, as the watches and our own writes told. */

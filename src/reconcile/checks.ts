@@ -1,7 +1,7 @@
+import { isProblem, type Observed } from '../observed/observed.ts'
 import { finalizersToSet, isBeingDeleted } from './deletion-checks.ts'
 import { hasFormerTargets } from './former-target-checks.ts'
 import { hasTokenToReadBack, isNotJoined } from './membership-checks.ts'
-import { isProblem, type Observed } from './observed.ts'
 import { hasTokenToPublish } from './publication.ts'
 import { isSettled } from './settled.ts'
 import { hasBrokenSources, hasUnreadSources, isAwaitingConfigMaps } from './source-checks.ts'

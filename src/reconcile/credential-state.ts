@@ -1,7 +1,5 @@
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import type { Membership } from '../enos/membership.ts'
-import { compileTemplates, type CompiledTemplates } from '../targets/template.ts'
-import { ExpiredTime } from './expired-time.ts'
 import {
   type Credential,
   inputsKey,
@@ -10,7 +8,9 @@ import {
   type PublishedToken,
   type Sources,
   type TargetRecord,
-} from './observed.ts'
+} from '../observed/observed.ts'
+import { compileTemplates, type CompiledTemplates } from '../targets/template.ts'
+import { ExpiredTime } from './expired-time.ts'
 
 /** What this process knows of one credential beyond what the API server has. */
 export interface CredentialState {
@@ -73,7 +73,7 @@ function recordOf(
 
 /** The token on the targets, where all is known of it. */
 function tokenOf(
-  { expiresAt, gateway, issuedAt, lastRenewalAt, tokenFingerprint }: CredentialStatus,
+  { appKeyFingerprint, expiresAt, gateway, issuedAt, lastRenewalAt, tokenFingerprint }: CredentialStatus,
   wallOffset: number,
 ): PublishedToken | undefined {
   const [expiresAtWall, issuedAtWall] = [Date.parse(expiresAt ?? ''), Date.parse(issuedAt ?? '')]
@@ -87,6 +87,6 @@ function tokenOf(
     ...(prolongedAtWall > issuedAtWall ? { prolongedAtWall } : {}),
     expiresAt: expiresAtWall - wallOffset,
     gatewayUrl: gateway,
-    appKey: undefined,
+    appKeyFingerprint,
   }
 }

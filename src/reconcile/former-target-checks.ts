@@ -1,7 +1,7 @@
+import type { Observed, TargetRecord } from '../observed/observed.ts'
+import { isOurs } from '../observed/ownership.ts'
 import type { Action } from './actions.ts'
-import { leavingActions, releaseActions } from './deletion-checks.ts'
-import type { Observed, TargetRecord } from './observed.ts'
-import { isOurs } from './ownership.ts'
+import { leavingActions, releaseActions } from './merged-release.ts'
 import type { Verdict } from './verdict.ts'
 
 /**

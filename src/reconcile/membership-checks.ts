@@ -1,10 +1,10 @@
 import type { FoundToken, Membership } from '../enos/membership.ts'
 import { fingerprintOf } from '../enos/signature.ts'
 import { parseDuration } from '../lib/duration.ts'
+import { isProblem, type Observed, publishedToken, steadyNextRenewalAt, type TargetSpec } from '../observed/observed.ts'
+import { isStillTarget } from '../observed/ownership.ts'
 import { readData } from '../targets/desired-secret.ts'
-import { isProblem, type Observed, publishedToken, steadyNextRenewalAt, type TargetSpec } from './observed.ts'
-import { isSameVersions } from './source-checks.ts'
-import { isStillTarget } from './ownership.ts'
+import { isSameSources } from './source-checks.ts'
 import type { Verdict } from './verdict.ts'
 
 /**
@@ -73,7 +73,7 @@ function mayReadBack(observed: Observed, now: number): boolean {
     nextRenewalAt !== undefined &&
     now < nextRenewalAt &&
     sources !== undefined &&
-    isSameVersions(credential.status.sources, sources.versions) &&
+    isSameSources(credential.status.sources, sources.versions) &&
     (credential.status.consecutiveFailures ?? 0) === 0
   )
 }

@@ -1,7 +1,7 @@
 import { normaliseGatewayUrl } from '../api/v1alpha1/credential.ts'
 import type { ApplicationView } from '../enos/applications.ts'
+import { type Observed, type ObjectMetadata, type Publication, sourceRefs } from '../observed/observed.ts'
 import { byUid, type Caches } from './caches.ts'
-import { type Observed, type ObjectMetadata, type Publication, sourceRefs } from './observed.ts'
 import type { Pass } from './pass.ts'
 
 /** What is outside of the caches and of the pass. */

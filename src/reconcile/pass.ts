@@ -1,6 +1,6 @@
+import type { Credential, Problem } from '../observed/observed.ts'
 import type { Secret } from '../targets/desired-secret.ts'
 import type { CredentialState } from './credential-state.ts'
-import type { Credential, Problem } from './observed.ts'
 
 /**
  * One pass over a credential, of as many looks as it takes: what it knows beyond what is kept, that is, Secrets that were

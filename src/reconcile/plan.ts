@@ -1,9 +1,9 @@
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
+import { unreadAlteredTargets } from '../observed/altered-targets.ts'
+import type { Observed, Problem } from '../observed/observed.ts'
 import { isSameStatus, nextStatus } from '../status/next-status.ts'
 import type { Plan } from './actions.ts'
-import { unreadAlteredTargets } from './altered-targets.ts'
 import { checks } from './checks.ts'
-import type { Observed, Problem } from './observed.ts'
 import { wakeAt } from './wake.ts'
 
 /** A first sync that takes longer than this says so in the status; a quicker one saves that write. */

@@ -2,8 +2,14 @@ import { X509Certificate } from 'node:crypto'
 import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
 import type { KubernetesObject } from '../kubernetes/types.ts'
 import { Sensitive } from '../lib/sensitive.ts'
+import {
+  objectVersionOf,
+  type Problem,
+  type SourceRef,
+  type Sources,
+  type SourceVersion,
+} from '../observed/observed.ts'
 import { readData } from '../targets/desired-secret.ts'
-import type { ObjectVersion, Problem, SourceRef, Sources } from './observed.ts'
 
 /** A source as the API server sends it: a Secret, or a ConfigMap. */
 export interface SourceObject extends KubernetesObject {
@@ -19,9 +25,7 @@ export function readSources(
   spec: CredentialSpec,
   read: readonly { readonly ref: SourceRef; readonly object: SourceObject }[],
 ): Sources {
-  const versions = read.map(({ object: { metadata } }): ObjectVersion => {
-    return { name: metadata.name ?? '', uid: metadata.uid ?? '', resourceVersion: metadata.resourceVersion ?? '' }
-  })
+  const versions = read.map(({ object, ref: { keys } }): SourceVersion => ({ ...objectVersionOf(object), keys }))
   const trimmed: string[] = []
   const valueOf = (field: string, kind: SourceRef['kind'], ref: { name: string; key: string }): Sensitive | Problem => {
     const object = read.find((one) => one.ref.kind === kind && one.ref.name === ref.name)?.object ?? { metadata: {} }

@@ -5,22 +5,29 @@ import { keyOf, type ObjectKey } from '../kubernetes/types.ts'
 import { WorkQueue, type WorkQueueObserver, type WorkQueueSnapshot } from '../kubernetes/work-queue.ts'
 import { type Clock, sleep } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
+import {
+  type Credential,
+  type Observed,
+  type Publication,
+  publishedToken,
+  type PublishedToken,
+} from '../observed/observed.ts'
 import { invalidStatus, isSameStatus } from '../status/next-status.ts'
 import type { Log } from '../telemetry/logger.ts'
 import type { Action } from './actions.ts'
 import { AwaitedConfigMaps } from './awaited-config-maps.ts'
-import { byObject, byToken, type Caches } from './caches.ts'
+import { byObject, type Caches } from './caches.ts'
 import { compileAll, type CredentialState, newState } from './credential-state.ts'
 import type { Executor } from './executor.ts'
+import { Gathering } from './gathering.ts'
 import { observe } from './observe.ts'
-import { type Credential, type Observed, type Publication, publishedToken, type PublishedToken } from './observed.ts'
+import { hasFailed, newPass, type Pass } from './pass.ts'
 import { plan } from './plan.ts'
 import type { InvalidCredential } from './stored.ts'
-import { hasFailed, newPass, type Pass } from './pass.ts'
 
 export interface ReconcilerOptions {
   readonly caches: Caches
-  readonly executor: Executor
+  readonly executor: Pick<Executor, 'executeAll' | 'report' | 'setFinalizers'>
   readonly applications: Pick<Applications, 'isMember' | 'leave' | 'view'>
   /** What running consumers were told. */
   readonly publications: { publication(key: ObjectKey): Publication | undefined; forget(key: ObjectKey): void }
@@ -44,8 +51,6 @@ const lookLimit = 24
 const idlePollMs = 10
 /** An API server may ask for patience, but not for so much that a token runs out meanwhile. */
 const longestRetryAfterMs = 5 * 60_000
-/** How long a refresh waits for all holders of the old token to be ready to write the new one. */
-const gatherLimitMs = 5000
 
 /**
  * Looks at a credential whenever something about it changed or is due, and does what the plan says until nothing is
@@ -55,9 +60,7 @@ export class Reconciler {
   readonly #options: ReconcilerOptions
   readonly #queue: WorkQueue<ObjectKey>
   readonly #states = new Map<ObjectKey, CredentialState>()
-  /** Credentials that hold a token which is about to be refreshed, and have not joined its application yet. */
-  readonly #awakened = new Set<ObjectKey>()
-  readonly #waiters = new Map<ObjectKey, (() => void)[]>()
+  readonly #gathering: Gathering
   readonly #configMaps: AwaitedConfigMaps
   /** Whether a credential is looked at, or will be. */
   readonly isQueued = (key: ObjectKey): boolean => this.#queue.has(key)
@@ -65,7 +68,14 @@ export class Reconciler {
   constructor(options: ReconcilerOptions) {
     this.#options = options
     const { caches, clock, configMapsSynced, queueObserver, random } = options
+    this.#gathering = new Gathering({
+      ...options,
+      enqueue: (keys) => {
+        this.enqueue(keys, true)
+      },
+    })
     this.#configMaps = new AwaitedConfigMaps({
+      credentials: caches.credentials,
       clock,
       synced: configMapsSynced,
       onKnown: (keys) => {
@@ -111,30 +121,9 @@ export class Reconciler {
     for (const key of keys) this.#queue.add(key, { priority: isUrgent ? priorities.token : priorities.routine })
   }
 
-  /**
-   * Has all credentials whose targets hold this token join their application, if they can: it is about to be refreshed,
-   * and a gateway may kill the old one by that.
-   */
+  /** @see Gathering.gather */
   async gatherHolders(gatewayUrl: string, fingerprint: string, signal: AbortSignal): Promise<void> {
-    const { applications, caches, clock } = this.#options
-    const holders = [...caches.credentials.byIndex(byToken(gatewayUrl, fingerprint))]
-    const absent = holders.filter((key) => !applications.isMember(key) && !this.#awakened.has(key))
-    if (absent.length === 0) return
-    const done = absent.map(
-      (key) =>
-        new Promise<void>((resolve) => {
-          this.#waiters.set(key, [...(this.#waiters.get(key) ?? []), resolve])
-          this.#awakened.add(key)
-        }),
-    )
-    this.enqueue(absent, true)
-    const limit = new AbortController()
-    const stop = AbortSignal.any([signal, limit.signal])
-    const timeout = sleep(clock, gatherLimitMs, stop).catch(() => {
-      // All are there, or the attempt is called off.
-    })
-    await Promise.race([Promise.all(done), timeout])
-    limit.abort()
+    await this.#gathering.gather(gatewayUrl, fingerprint, signal)
   }
 
   snapshot(): WorkQueueSnapshot {
@@ -162,15 +151,14 @@ export class Reconciler {
   }
 
   async #reconcile(key: ObjectKey, signal: AbortSignal): Promise<void> {
-    const waiters = this.#waiters.get(key) ?? []
-    this.#waiters.delete(key)
+    const endLook = this.#gathering.beginLook(key)
     try {
       const credential = this.#options.caches.credentials.get(key)
       if (credential === undefined) this.#forget(key)
       else if (credential.spec === undefined) await this.#reportInvalid(credential, signal)
       else await this.#settle(credential, signal)
     } finally {
-      for (const resolve of waiters) resolve()
+      endLook()
     }
   }
 
@@ -191,7 +179,7 @@ export class Reconciler {
       const observed = this.#observe(pass)
       const { actions, wakeAt } = plan(observed, clock.now())
       if (actions.length === 0) {
-        if (applications.isMember(key)) this.#awakened.delete(key)
+        if (applications.isMember(key)) this.#gathering.release(key)
         if (wakeAt !== undefined) this.#queue.addAfter(key, wakeAt - clock.now())
         if (hasFailed(pass)) this.#retry(key, pass.retryAfterMs)
         else this.#queue.forget(key)
@@ -226,7 +214,7 @@ export class Reconciler {
     return observe(caches, pass, {
       application: applications.view(key),
       publication: publications.publication(key),
-      isAwakened: this.#awakened.has(key),
+      isAwakened: this.#gathering.isAwakened(key),
       configMapsAwaitedSince: this.#configMaps.awaitedSince(pass.credential),
       isGatewayAllowed,
       fieldManager,
@@ -257,36 +245,39 @@ export class Reconciler {
   }
 
   async #reportInvalid(credential: InvalidCredential, signal: AbortSignal): Promise<void> {
-    const { applications, clock, executor } = this.#options
-    applications.leave(credential.key)
-    this.#states.delete(credential.key)
+    const { clock, executor } = this.#options
+    this.#release(credential.key)
     if (credential.isDeleting) {
       // What was merged where is not known to be so any more: better left than guessed.
-      if (credential.finalizers.includes(mergeFinalizer))
-        await executor.setFinalizers(
-          credential,
-          credential.finalizers.filter((one) => one !== mergeFinalizer),
-          signal,
-        )
-      return
+      const finalizers = credential.finalizers.filter((one) => one !== mergeFinalizer)
+      if (finalizers.length < credential.finalizers.length) await executor.setFinalizers(credential, finalizers, signal)
+    } else {
+      const status = invalidStatus(credential.status, credential.generation, credential.problems, clock.wall())
+      if (!isSameStatus(credential.status, status)) await executor.report(credential, status, signal)
     }
-    const status = invalidStatus(credential.status, credential.generation, credential.problems, clock.wall())
-    if (!isSameStatus(credential.status, status)) await executor.report(credential, status, signal)
+    this.#queue.forget(credential.key)
   }
 
+  /** The credential is gone, or another one has its name. */
   #forget(key: ObjectKey): void {
-    const { applications, caches, onGone, publications } = this.#options
-    applications.leave(key)
-    publications.forget(key)
-    this.#awakened.delete(key)
-    this.#queue.forget(key)
+    const { caches, onGone } = this.#options
     // Somebody else may wait for what this one held.
     const [namespace = ''] = key.split('/')
     for (const name of this.#states.get(key)?.record.keys() ?? []) {
       this.enqueue(caches.credentials.byIndex(byObject('Secret', keyOf({ namespace, name }))))
     }
-    this.#states.delete(key)
+    this.#release(key)
+    this.#queue.forget(key)
     onGone(key)
+  }
+
+  /** Drops all that is known of a credential beyond what the API server has. */
+  #release(key: ObjectKey): void {
+    const { applications, publications } = this.#options
+    applications.leave(key)
+    publications.forget(key)
+    this.#gathering.release(key)
+    this.#states.delete(key)
   }
 }
 

@@ -1,9 +1,9 @@
 import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
-import type { CredentialSample } from '../telemetry/credential-metrics.ts'
 import type { Clock } from '../lib/clock.ts'
+import { publishedToken } from '../observed/observed.ts'
+import type { CredentialSample } from '../telemetry/credential-metrics.ts'
 import type { Caches } from './caches.ts'
 import type { CredentialState } from './credential-state.ts'
-import { publishedToken } from './observed.ts'
 
 /** What metrics tell of each credential at this moment, by its status. */
 export function* samplesOf(

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { parseDuration } from '../lib/duration.ts'
-import { inputsOf, type Observed, publishedToken, steadyNextRenewalAt, type TargetSpec } from './observed.ts'
-import { hasAudience } from './publication.ts'
+import { hasAudience } from '../observed/audience.ts'
+import { inputsOf, type Observed, publishedToken, steadyNextRenewalAt, type TargetSpec } from '../observed/observed.ts'
+import { isStillTarget } from '../observed/ownership.ts'
 import { isSameVersions } from './source-checks.ts'
-import { isStillTarget } from './ownership.ts'
 import type { Verdict } from './verdict.ts'
 
 /**

@@ -1,14 +1,28 @@
-import { type Observed, type ObjectVersion, isProblem, sourceRefs } from './observed.ts'
+import { isDeepStrictEqual } from 'node:util'
+import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
+import {
+  isProblem,
+  type ObjectVersion,
+  type Observed,
+  publishedToken,
+  sourceRefs,
+  type Sources,
+  type SourceVersion,
+} from '../observed/observed.ts'
 import { stopWith, type Verdict } from './verdict.ts'
 
 /** A list of ConfigMaps takes less; one that does not come is told. */
 const configMapsQuietMs = 1000
+/** While the targets hold a valid token, a list that takes longer, or fails and is tried again, is no news. */
+const configMapsPatienceMs = 30_000
 
 /** While ConfigMaps are not known, nothing can be told of one that is not among them. */
 export function isAwaitingConfigMaps(observed: Observed, now: number): Verdict | undefined {
   const { configMapsAwaitedSince: since, credential } = observed
   if (since === undefined) return undefined
-  if (now < since + configMapsQuietMs) return { kind: 'wait', until: since + configMapsQuietMs }
+  const expiresAt = publishedToken(observed)?.expiresAt ?? now
+  const quietUntil = now < expiresAt ? Math.min(since + configMapsPatienceMs, expiresAt) : since + configMapsQuietMs
+  if (now < quietUntil) return { kind: 'wait', until: quietUntil }
   const { fields = [], name = '' } = sourceRefs(credential.spec).find(({ kind }) => kind === 'ConfigMap') ?? {}
   return stopWith(observed, {
     class: 'waiting',
@@ -19,8 +33,13 @@ export function isAwaitingConfigMaps(observed: Observed, now: number): Verdict |
 
 export function hasUnreadSources(observed: Observed): Verdict | undefined {
   const { credential, sourceMetas, sourceProblem, sources } = observed
-  for (const [at, { kind, name, fields }] of sourceRefs(credential.spec).entries()) {
-    if (sourceMetas[at] !== undefined) continue
+  const present: SourceVersion[] = []
+  for (const [at, { kind, name, fields, keys }] of sourceRefs(credential.spec).entries()) {
+    const meta = sourceMetas[at]
+    if (meta !== undefined) {
+      present.push({ ...meta, keys })
+      continue
+    }
     return stopWith(observed, {
       class: 'userMustAct',
       reason: 'SourceSecretNotFound',
@@ -28,13 +47,22 @@ export function hasUnreadSources(observed: Observed): Verdict | undefined {
     })
   }
   if (sourceProblem !== undefined) return stopWith(observed, sourceProblem)
-  if (sources !== undefined && isSameVersions(sources.versions, sourceMetas)) return undefined
+  if (sources !== undefined && isSameSources(sources.versions, present)) return undefined
   return { kind: 'do', actions: [{ do: 'readSources' }] }
 }
 
 export function hasBrokenSources(observed: Observed): Verdict | undefined {
   const values = observed.sources?.values
   return values !== undefined && isProblem(values) ? stopWith(observed, values) : undefined
+}
+
+/** The very values that were recorded: nobody touched the sources, and the spec names the same keys of them. */
+export function isSameSources(
+  recorded: CredentialStatus['sources'] | Sources['versions'],
+  present: readonly SourceVersion[],
+): boolean {
+  const keysOf = (uid: string): readonly string[] | undefined => recorded.find((then) => then.uid === uid)?.keys
+  return isSameVersions(recorded, present) && present.every(({ keys, uid }) => isDeepStrictEqual(keysOf(uid), keys))
 }
 
 export function isSameVersions(

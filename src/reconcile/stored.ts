@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import { annotations, apiVersion, kind, managedBy, mergeFieldManager } from '../api/v1alpha1/names.ts'
 import { parseSpec, parseStatus } from '../api/v1alpha1/credential.ts'
+import { annotations, apiVersion, kind, managedBy, mergeFieldManager } from '../api/v1alpha1/names.ts'
 import { longestRenewRequest } from '../api/v1alpha1/status-schema.ts'
 import { keyOf, type KubernetesObject } from '../kubernetes/types.ts'
-import type { Credential, ObjectMetadata } from './observed.ts'
+import type { Credential, ObjectMetadata } from '../observed/observed.ts'
 
 /** An EnosAppCredential as it is kept: read once, when it comes. */
 export type StoredCredential = Credential | InvalidCredential

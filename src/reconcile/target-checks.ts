@@ -2,21 +2,23 @@ import { annotations, apiVersion, kind, labels, managedBy } from '../api/v1alpha
 import type { RecordedToken } from '../enos/membership.ts'
 import type { HeldToken } from '../enos/schedule.ts'
 import { formatTime } from '../lib/time.ts'
-import { compareSecret, type DesiredSecret, noCorrection, type Secret } from '../targets/desired-secret.ts'
-import { compareMerged } from '../targets/merged-keys.ts'
-import { type CompiledTemplates, TemplateRenderError } from '../targets/template.ts'
-import type { TargetAction, TargetStamp } from './actions.ts'
 import {
   inputsOf,
   isProblem,
+  objectVersionOf,
   type Observed,
   type ObjectVersion,
   type SourceValues,
   type TargetRecord,
   type TargetSpec,
-} from './observed.ts'
-import { isOurs, mergeIdentityOf } from './ownership.ts'
-import { targetProblem } from './target-problems.ts'
+} from '../observed/observed.ts'
+import { isOurs, mergeIdentityOf } from '../observed/ownership.ts'
+import { targetProblem } from '../observed/target-problems.ts'
+import { appKeyFingerprintOf } from '../observed/token-origin.ts'
+import { compareSecret, type DesiredSecret, noCorrection, type Secret } from '../targets/desired-secret.ts'
+import { compareMerged } from '../targets/merged-keys.ts'
+import { type CompiledTemplates, TemplateRenderError } from '../targets/template.ts'
+import type { TargetAction, TargetStamp } from './actions.ts'
 
 /** The reads and writes that bring all targets to the application's token. */
 export function targetActions(observed: Observed, now: number): TargetAction[] {
@@ -83,7 +85,7 @@ function correctionOf(
 ): TargetAction | undefined {
   const { credential, fieldManager } = observed
   const recorded = observed.record.get(desired.name)
-  const was = versionOf(content)
+  const was = objectVersionOf(content)
   const settled = (): TargetAction | undefined =>
     isRecorded(recorded, was, stamp) ? undefined : { do: 'confirmTarget', was, stamp }
 
@@ -129,13 +131,15 @@ function stampOf(
     deletionPolicy: target.deletionPolicy,
     keys: templates.keys,
     inputs: inputsOf(observed, target.name),
-    token: { fingerprint, expiresAt, expiresAtWall, issuedAtWall, gatewayUrl: observed.gatewayUrl, appKey },
+    token: {
+      fingerprint,
+      expiresAt,
+      expiresAtWall,
+      issuedAtWall,
+      gatewayUrl: observed.gatewayUrl,
+      appKeyFingerprint: appKeyFingerprintOf(observed.credential, appKey),
+    },
   }
-}
-
-/** The version of a Secret that was read. */
-export function versionOf({ metadata }: Secret): ObjectVersion {
-  return { name: metadata.name ?? '', uid: metadata.uid ?? '', resourceVersion: metadata.resourceVersion ?? '' }
 }
 
 function isRecorded(recorded: TargetRecord | undefined, was: ObjectVersion, stamp: TargetStamp): boolean {

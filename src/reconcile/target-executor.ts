@@ -1,9 +1,9 @@
 import { mergeFieldManager } from '../api/v1alpha1/names.ts'
 import { type ApiError, isForbidden } from '../kubernetes/errors.ts'
 import type { Store } from '../kubernetes/store.ts'
+import type { ObjectMetadata, Problem } from '../observed/observed.ts'
 import type { TargetWriter, WriteResult } from '../targets/target-writer.ts'
 import type { TargetAction } from './actions.ts'
-import type { ObjectMetadata, Problem } from './observed.ts'
 import type { Pass } from './pass.ts'
 import { readMetadata } from './stored.ts'
 

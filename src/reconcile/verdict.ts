@@ -1,5 +1,5 @@
+import type { Observed, Problem } from '../observed/observed.ts'
 import type { Action } from './actions.ts'
-import type { Observed, Problem } from './observed.ts'
 
 /** What a check says. */
 export type Verdict =

@@ -1,17 +1,9 @@
-import { type Observed, publishedToken, steadyNextRenewalAt } from './observed.ts'
+import { type Observed, steadyNextRenewalAt } from '../observed/observed.ts'
+import { validUntil } from '../observed/validity.ts'
 import { firstVerificationAt } from './settled.ts'
 
 /** However quiet, every resource is looked at again after this time. */
 const resyncMs = 10 * 60_000
-/** With method Get, up to a second of expired token is inherent: Ready falls only after this. */
-export const pollingGraceMs = 2000
-
-/** Until when the published token counts as valid, steady. */
-export function validUntil(observed: Observed): number | undefined {
-  const token = publishedToken(observed)
-  const isPolling = observed.application?.method === 'Get'
-  return token === undefined ? undefined : token.expiresAt + (isPolling ? pollingGraceMs : 0)
-}
 
 /**
  * When a resource must be looked at again though nothing changed: its token expires (Ready falls), its renewal is due

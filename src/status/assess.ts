@@ -1,24 +1,24 @@
 import type { ConditionStatus } from '../api/v1alpha1/conditions.ts'
 import type { Reason } from '../api/v1alpha1/reasons.ts'
-import { firstLackingTarget } from '../reconcile/altered-targets.ts'
-import { type Observed, type Problem, publishedToken } from '../reconcile/observed.ts'
-import { targetProblem } from '../reconcile/target-problems.ts'
-import { holdsForeignToken } from '../reconcile/token-origin.ts'
-import { validUntil } from '../reconcile/wake.ts'
+import { firstLackingTarget } from '../observed/altered-targets.ts'
+import { type Observed, type Problem, publishedToken } from '../observed/observed.ts'
+import { targetProblem } from '../observed/target-problems.ts'
+import { holdsForeignToken } from '../observed/token-origin.ts'
+import { validUntil } from '../observed/validity.ts'
 
-export interface Verdict {
+export interface ConditionValue {
   readonly status: ConditionStatus
   readonly reason: Reason
   readonly message: string
 }
 
 export interface Assessment {
-  readonly ready: Verdict
-  readonly renewalHealthy: Verdict
+  readonly ready: ConditionValue
+  readonly renewalHealthy: ConditionValue
   /** Present when the operator works on it. */
-  readonly reconciling: Verdict | undefined
+  readonly reconciling: ConditionValue | undefined
   /** Present when the user must act. */
-  readonly stalled: Verdict | undefined
+  readonly stalled: ConditionValue | undefined
 }
 
 /** The conditions as they should be. Messages hold no count and no time left, so that they change only with the matter. */
@@ -36,8 +36,8 @@ export function assess(observed: Observed, problem: Problem | undefined, now: nu
   return {
     ready,
     renewalHealthy,
-    stalled: trouble === undefined ? undefined : verdict('True', trouble.reason, trouble.message),
-    reconciling: isIdle || work === undefined ? undefined : verdict('True', work.reason, work.message),
+    stalled: trouble === undefined ? undefined : conditionValue('True', trouble.reason, trouble.message),
+    reconciling: isIdle || work === undefined ? undefined : conditionValue('True', work.reason, work.message),
   }
 }
 
@@ -46,14 +46,14 @@ function assessReady(
   cause: Problem | undefined,
   targetTrouble: Problem | undefined,
   now: number,
-): Verdict {
+): ConditionValue {
   const { spec } = observed.credential
   const token = publishedToken(observed)
   const isValid = now < (validUntil(observed) ?? now)
   if (spec.suspend) return assessSuspended(observed, isValid)
   const lacking = firstLackingTarget(observed)
   if (targetTrouble !== undefined && !(isValid && lacking === undefined)) {
-    return verdict('False', targetTrouble.reason, targetTrouble.message)
+    return conditionValue('False', targetTrouble.reason, targetTrouble.message)
   }
   if (isValid && lacking !== undefined) {
     const { isAltered, name } = lacking
@@ -61,61 +61,61 @@ function assessReady(
       ? `spec.targets: Secret ${name} was changed by somebody else; it is put right when the token is known again`
       : `spec.targets: Secret ${name} is not written yet as the spec has it`
     return cause === undefined
-      ? verdict('False', 'WaitingForToken', what)
-      : verdict('False', cause.reason, `${what}: ${cause.message}`)
+      ? conditionValue('False', 'WaitingForToken', what)
+      : conditionValue('False', cause.reason, `${what}: ${cause.message}`)
   }
   if (isValid && !holdsForeignToken(observed)) {
     const { length } = spec.targets
-    return verdict('True', 'Synced', `${length} ${length === 1 ? 'target holds' : 'targets hold'} a valid token`)
+    return conditionValue('True', 'Synced', `${length} ${length === 1 ? 'target holds' : 'targets hold'} a valid token`)
   }
   if (token !== undefined && !isValid) {
     const why = cause === undefined ? 'a new one is being asked for' : cause.message
-    return verdict('False', 'TokenExpired', `the token has expired: ${why}`)
+    return conditionValue('False', 'TokenExpired', `the token has expired: ${why}`)
   }
-  if (cause !== undefined) return verdict('False', cause.reason, cause.message)
-  return verdict('False', 'WaitingForToken', 'the gateway is being asked for a token')
+  if (cause !== undefined) return conditionValue('False', cause.reason, cause.message)
+  return conditionValue('False', 'WaitingForToken', 'the gateway is being asked for a token')
 }
 
 /** Nothing is asked for and nothing is put right; what the targets hold is told all the same. */
-function assessSuspended(observed: Observed, isValid: boolean): Verdict {
+function assessSuspended(observed: Observed, isValid: boolean): ConditionValue {
   if (publishedToken(observed) === undefined) {
-    return verdict('False', 'Suspended', 'spec.suspend is true: no token is asked for')
+    return conditionValue('False', 'Suspended', 'spec.suspend is true: no token is asked for')
   }
   if (!isValid) {
-    return verdict('False', 'TokenExpired', 'the token has expired, and spec.suspend is true: it is not renewed')
+    return conditionValue('False', 'TokenExpired', 'the token has expired, and spec.suspend is true: it is not renewed')
   }
   const lacking = firstLackingTarget(observed)
   if (lacking !== undefined) {
     const what = `Secret ${lacking.name} ${lacking.isAltered ? 'does not hold the token any more' : 'is not as the spec has it'}`
-    return verdict('False', 'Suspended', `spec.suspend is true: ${what}, and nothing is written`)
+    return conditionValue('False', 'Suspended', `spec.suspend is true: ${what}, and nothing is written`)
   }
   if (holdsForeignToken(observed)) {
     const what = 'the targets hold a token of another gateway or application, and none is asked for'
-    return verdict('False', 'Suspended', `spec.suspend is true: ${what}`)
+    return conditionValue('False', 'Suspended', `spec.suspend is true: ${what}`)
   }
-  return verdict('True', 'Suspended', 'spec.suspend is true: the token is valid and will not be renewed')
+  return conditionValue('True', 'Suspended', 'spec.suspend is true: the token is valid and will not be renewed')
 }
 
-function assessRenewal({ application, credential }: Observed, failure: Problem | undefined): Verdict {
-  if (failure !== undefined) return verdict('False', failure.reason, failure.message)
-  if (credential.spec.suspend) return verdict('Unknown', 'Suspended', 'spec.suspend is true: nothing is renewed')
+function assessRenewal({ application, credential }: Observed, failure: Problem | undefined): ConditionValue {
+  if (failure !== undefined) return conditionValue('False', failure.reason, failure.message)
+  if (credential.spec.suspend) return conditionValue('Unknown', 'Suspended', 'spec.suspend is true: nothing is renewed')
   if (application?.token === undefined)
-    return verdict('Unknown', 'WaitingForToken', 'the gateway is being asked for a token')
+    return conditionValue('Unknown', 'WaitingForToken', 'the gateway is being asked for a token')
   if (application.isRefreshMissing && credential.spec.renewalMethod === 'Auto') {
-    return verdict(
+    return conditionValue(
       'True',
       'RefreshNotSupported',
       'the gateway has no refresh (HTTP 404): a new token is fetched when the old one expires, so up to a second of expired token is inherent',
     )
   }
   if (application.isClamped) {
-    return verdict(
+    return conditionValue(
       'True',
       'RenewBeforeClamped',
       `spec.renewBefore ${credential.spec.renewBefore ?? ''} is more than half of the lifetime of a token: half is used`,
     )
   }
-  return verdict('True', 'Synced', 'the last attempt to get or refresh the token worked')
+  return conditionValue('True', 'Synced', 'the last attempt to get or refresh the token worked')
 }
 
 function firstTargetProblem(observed: Observed): Problem | undefined {
@@ -133,6 +133,6 @@ function firstFormerTargetProblem({ credential, targetProblems }: Observed): Pro
   return [...targetProblems].find(([name]) => isFormer(name))?.[1]
 }
 
-function verdict(status: ConditionStatus, reason: Reason, message: string): Verdict {
+function conditionValue(status: ConditionStatus, reason: Reason, message: string): ConditionValue {
   return { status, reason, message }
 }

@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from 'node:util'
 import { type Condition, setCondition } from '../api/v1alpha1/conditions.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import { formatTime } from '../lib/time.ts'
-import { inputsOf, type Observed, type Problem, publishedToken } from '../reconcile/observed.ts'
-import { hasAudience, propagatedFingerprint } from '../reconcile/publication.ts'
+import { hasAudience, propagatedFingerprint } from '../observed/audience.ts'
+import { inputsOf, type Observed, type Problem, publishedToken } from '../observed/observed.ts'
 import { assess } from './assess.ts'
 
 /** The status that tells what is observed. Pure; equal to the present one when there is nothing to tell. */
@@ -15,16 +15,16 @@ export function nextStatus(observed: Observed, problem: Problem | undefined, now
   const nowWall = now + observed.wallOffset
 
   let conditions: readonly Condition[] = present.conditions
-  for (const [type, verdict] of [
+  for (const [type, value] of [
     ['Ready', ready],
     ['RenewalHealthy', renewalHealthy],
     ['Reconciling', reconciling],
     ['Stalled', stalled],
   ] as const) {
     conditions =
-      verdict === undefined
+      value === undefined
         ? conditions.filter((condition) => condition.type !== type)
-        : setCondition(conditions, { type, ...verdict, observedGeneration: credential.generation }, nowWall)
+        : setCondition(conditions, { type, ...value, observedGeneration: credential.generation }, nowWall)
   }
 
   const outcome = observed.publication?.outcome
@@ -47,10 +47,11 @@ export function nextStatus(observed: Observed, problem: Problem | undefined, now
     consecutiveFailures: application === undefined ? present.consecutiveFailures : application.failures,
     tokenFingerprint: token?.fingerprint,
     gateway: token?.gatewayUrl,
+    appKeyFingerprint: token?.appKeyFingerprint,
     // The versions that the token on the targets was proven with.
     sources:
       sources !== undefined && token !== undefined && application?.token?.fingerprint === token.fingerprint
-        ? [...sources.versions]
+        ? sources.versions.map(({ keys, ...version }) => ({ ...version, keys: [...keys] }))
         : present.sources,
     targets: [...record.values()].map((target) => ({
       name: target.name,

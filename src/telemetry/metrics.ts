@@ -51,7 +51,7 @@ export class Metrics {
     })
     const overdue = new Histogram({
       name: 'enos_credential_renewal_overdue_seconds',
-      help: 'How late the scheduler began renewals.',
+      help: 'How late the scheduler began renewals. To wait for an open circuit is not to be late: see enos_gateway_circuit_open.',
       buckets: [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60],
       registers,
     })

@@ -81,6 +81,16 @@ describe('the API server', () => {
     expect(stderr).toContain('metadata.name: at most 63 characters')
   })
 
+  it.each(['99ms', '2m', '99999999h', '1d'])(
+    'says what a timeout may be, and nothing in CEL’s words: %s',
+    async (timeout) => {
+      const spec = { ...minimalSpec, gateway: { ...minimalSpec.gateway, timeout } }
+      const { stderr } = await kubectl(['create', '-f', '-'], JSON.stringify({ ...named('untimely'), spec }))
+      expect(stderr).toContain(`spec.gateway.timeout: Invalid value: "${timeout}": must be from 100ms to 1m`)
+      expect(stderr).not.toContain('evaluating rule')
+    },
+  )
+
   it('keeps spec and status apart: whoever writes one does not change the other', async () => {
     await create('apart', minimalSpec)
     await harness().patchCredential(namespace, 'apart', { status: { tokenFingerprint: 'planted' } })

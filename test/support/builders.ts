@@ -16,7 +16,8 @@ import {
   sourceRefs,
   type Problem,
   type TargetRecord,
-} from '../../src/reconcile/observed.ts'
+} from '../../src/observed/observed.ts'
+import { appKeyFingerprintOf } from '../../src/observed/token-origin.ts'
 import { nextStatus } from '../../src/status/next-status.ts'
 import type { Secret } from '../../src/targets/desired-secret.ts'
 
@@ -34,6 +35,8 @@ export const marker = {
 
 export const gatewayUrl = 'https://apim.example.com'
 export const operator = 'enos-credential-operator'
+/** As the status of `credential` has it. */
+export const appKeyFingerprint = appKeyFingerprintOf({ uid: 'uid-wind-farm' }, new Sensitive(marker.appKey))
 
 /** A deep partial, as it would be typed in a manifest. */
 export type SpecInput = Record<string, unknown> & { readonly gateway?: Record<string, unknown> }
@@ -154,9 +157,14 @@ export function membership(overrides: Partial<Membership> = {}): Membership {
   }
 }
 
+/** The source Secret as the status records it. */
+export function sourceVersion(resourceVersion = '10') {
+  return { name: 'enos-app', uid: 'uid-enos-app', resourceVersion, keys: ['appKey', 'appSecret'] }
+}
+
 export function sources(overrides: Partial<Sources> = {}): Sources {
   return {
-    versions: [{ name: 'enos-app', uid: 'uid-enos-app', resourceVersion: '10' }],
+    versions: [sourceVersion()],
     values: { appKey: new Sensitive(marker.appKey), appSecret: new Sensitive(marker.appSecret), ca: undefined },
     trimmed: [],
     ...overrides,
@@ -173,7 +181,7 @@ export function targetRecord(overrides: Partial<TargetRecord> = {}, token: HeldT
     creationPolicy: 'Owner',
     deletionPolicy: 'Delete',
     keys: ['accessToken', 'expiresAt'],
-    token: { fingerprint, expiresAt, expiresAtWall, issuedAtWall, gatewayUrl, appKey: undefined },
+    token: { fingerprint, expiresAt, expiresAtWall, issuedAtWall, gatewayUrl, appKeyFingerprint },
     inputs: JSON.stringify({ generation: 1 }),
     ...overrides,
   }
@@ -251,7 +259,8 @@ export function restarted(overrides: ObservedInput = {}): Observed {
         consecutiveFailures: 0,
         tokenFingerprint: fingerprint,
         gateway: gatewayUrl,
-        sources: [{ name: 'enos-app', uid: 'uid-enos-app', resourceVersion: '10' }],
+        appKeyFingerprint,
+        sources: [sourceVersion()],
         targets: [
           {
             name: 'enos-token',

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseDuration } from '../../lib/duration.ts'
 
 /**
  * The one source of the resource: the CRD in crds/ is generated from it (tools/generate.ts), and the operator reads
@@ -33,6 +34,17 @@ const someTime = rule(
   "self.matches('[1-9]')",
   // What is no duration is found by its pattern.
   (text) => !durationPattern.test(text) || /[1-9]/.test(text),
+)
+/**
+ * Less answers nobody in time, or is `ms` typed for `s`; more is longer than anybody waits for a token. Six digits are
+ * too much in any unit, and CEL has no word of its own for what is beyond its durations.
+ */
+const callTimeout = rule(
+  duration,
+  'must be from 100ms to 1m: leave it out for the default, 10s',
+  "self.matches('^(0*[0-9]{1,5}(ms|s|m|h))+$') && duration(self) >= duration('100ms') && duration(self) <= duration('1m')",
+  // What is no duration is found by its pattern.
+  (text) => !durationPattern.test(text) || (parseDuration(text) >= 100 && parseDuration(text) <= 60_000),
 )
 
 const secretName = z.string().min(1).max(253).regex(dnsSubdomain, 'expected the name of a Secret')
@@ -122,7 +134,9 @@ const target = rule(
       deletionPolicy: z
         .enum(['Delete', 'Retain'])
         .default('Delete')
-        .describe('What becomes of the Secret, or of the merged keys, with the resource.'),
+        .describe(
+          'What becomes of the Secret, or of the merged keys, with the resource. Merged keys are taken out by the operator, and the resource stays until they are: with an operator that runs in this very namespace, delete it before the namespace.',
+        ),
     })
     .describe('A Secret that holds the token.'),
   'type, labels and annotations are not for creationPolicy Merge: the Secret is somebody else’s',
@@ -166,9 +180,11 @@ const gateway = rule(
         })
         .optional()
         .describe('CA certificates (PEM) to trust for this gateway, besides those of the system.'),
-      timeout: someTime
+      timeout: callTimeout
         .default('10s')
-        .describe('Time allowed for one call. Less where the token’s remaining life demands it.'),
+        .describe(
+          'Time allowed for one call, 100ms to 1m, from connecting (10s at most) to the whole answer. A renewal is a get, a refresh as a rule, and seldom more: each call has this time. It is less where the token’s remaining life demands it: a third of that, but not less than 1s on that account. Of resources with the same application, appSecret and CA the longest counts.',
+        ),
     })
     .describe('The EnOS API gateway.'),
   'http:// needs allowInsecureHTTP: true',
@@ -218,7 +234,7 @@ export const specSchema = rule(
         .enum(['Kubelet', 'Immediate'])
         .default('Kubelet')
         .describe(
-          'Kubelet: running pods see the new token at the kubelet’s next sync. Immediate: pods that mount a target are touched, so that they see it at once. That is for new tokens: what else changes in a target (a template, the appSecret) comes with the kubelet’s next sync.',
+          'Kubelet: running pods see the new token at the kubelet’s next sync. Immediate: pods that mount a target are touched, so that they see it at once. That is for new tokens: what else changes in a target (a template, the appSecret, the expiry of a token that was only prolonged) comes with the kubelet’s next sync.',
         ),
       restartOnRenewal: z
         .array(
@@ -230,7 +246,7 @@ export const specSchema = rule(
         .max(16)
         .optional()
         .describe(
-          'Workloads to restart after each renewal, for they read the token from their environment. What else changes in a target (a template, the appSecret) restarts nothing.',
+          'Workloads to restart for each new token, for they read it from their environment. What else changes in a target (a template, the appSecret, the expiry of a token that was only prolonged) restarts nothing.',
         )
         .meta({ 'x-kubernetes-list-type': 'atomic' }),
       suspend: z

@@ -46,8 +46,23 @@ export const statusSchema = z
       .describe('Failed attempts since the last that worked; written at most once a minute.'),
     tokenFingerprint: z.string().max(12).optional().describe('First 12 hex digits of the sha256 of the token.'),
     gateway: z.string().max(1024).optional().describe('The gateway that the token came from.'),
+    appKeyFingerprint: z
+      .string()
+      .max(12)
+      .optional()
+      .describe('Tells the appKey of the token from any other, for this resource alone: its uid goes into it.'),
     sources: z
-      .array(z.object(objectVersion))
+      .array(
+        z.object({
+          ...objectVersion,
+          keys: z
+            .array(z.string().max(253))
+            .max(3)
+            .optional()
+            .describe('The keys that were used.')
+            .meta({ 'x-kubernetes-list-type': 'atomic' }),
+        }),
+      )
       .max(3)
       .default([])
       .describe('The source Secrets, and what caRef names, as they were used.')

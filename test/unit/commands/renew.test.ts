@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { outcomeOf } from '../../../src/commands/renew.ts'
+import { outcomeOf, renew } from '../../../src/commands/renew.ts'
+import type { KubernetesClient } from '../../../src/kubernetes/types.ts'
 import { formatTime } from '../../../src/lib/time.ts'
+import { readCredential } from '../../../src/reconcile/stored.ts'
 import { condition, hourMs, minuteMs, now, status } from '../../support/builders.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
 
 const held = status({
   conditions: [condition('RenewalHealthy')],
@@ -42,4 +45,27 @@ it('one that did not work says why, in one line', () => {
     text: 'not renewed: GatewayError: HTTP 503 again',
   })
   expect(outcomeOf(status(), status(), now)).toMatchObject({ isRenewed: false })
+})
+
+describe('renew --wait', () => {
+  it('knows a later request of somebody else by what the status has of it, however long it is', async () => {
+    const metadata = { annotations: { 'enos.io/renew-requested-at': 'x'.repeat(2000) } }
+    const handled = readCredential({ metadata }).renewRequest
+    const after = { ...held, lastRenewalAt: formatTime(now), expiresAt, lastHandledRenewRequest: handled }
+    const client = {
+      patch: () => Promise.resolve({ metadata: {}, status: held }),
+      get: () => Promise.resolve({ metadata, status: after }),
+    } as unknown as KubernetesClient
+    const printed: string[] = []
+    const clock = new FakeClock(now)
+    const context = {
+      clock,
+      print: (text: string) => void printed.push(text),
+      signal: new AbortController().signal,
+    }
+    const code = renew(context, client, { namespace: 'plant-a', name: 'wind-farm' }, 1)
+    await clock.advance(minuteMs)
+    expect(await code).toBe(0)
+    expect(printed.join('')).toContain(`plant-a/wind-farm: renewed, valid until ${expiresAt} (2h)`)
+  })
 })

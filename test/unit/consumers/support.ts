@@ -12,7 +12,7 @@ import {
   type ResourceType,
 } from '../../../src/kubernetes/types.ts'
 import { formatTime } from '../../../src/lib/time.ts'
-import type { Publication } from '../../../src/reconcile/observed.ts'
+import type { Publication } from '../../../src/observed/observed.ts'
 import type { StoredCredential } from '../../../src/reconcile/stored.ts'
 import { credential, hourMs, now, type SpecInput } from '../../support/builders.ts'
 import { FakeClock } from '../../support/fake-clock.ts'

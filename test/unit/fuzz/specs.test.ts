@@ -78,7 +78,10 @@ describe('whatever stands in a spec', () => {
         expect(url.startsWith('https://') || gateway.allowInsecureHTTP).toBe(true)
         const { hash, password, search, username } = new URL(url)
         expect([hash, password, search, username]).toEqual(['', '', '', ''])
-        for (const duration of [gateway.timeout, renewBefore, verifyEvery]) {
+        const timeoutMs = parseDuration(gateway.timeout)
+        expect(timeoutMs).toBeGreaterThanOrEqual(100)
+        expect(timeoutMs).toBeLessThanOrEqual(60_000)
+        for (const duration of [renewBefore, verifyEvery]) {
           if (duration !== undefined) expect(parseDuration(duration)).toBeGreaterThan(0)
         }
         expect(targets.length).toBeGreaterThanOrEqual(1)

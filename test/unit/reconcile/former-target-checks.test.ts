@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Action } from '../../../src/reconcile/actions.ts'
-import type { ObjectMetadata, TargetRecord } from '../../../src/reconcile/observed.ts'
+import type { ObjectMetadata, TargetRecord } from '../../../src/observed/observed.ts'
 import { plan } from '../../../src/reconcile/plan.ts'
 import { metadata, now, type ObservedInput, secret, synced, targetRecord } from '../../support/builders.ts'
 

@@ -18,6 +18,7 @@ import {
   restarted,
   secret,
   sources,
+  sourceVersion,
   synced,
 } from '../../support/builders.ts'
 
@@ -171,8 +172,19 @@ describe('a token that an earlier process wrote', () => {
       'sources changed: it may be of another application',
       {
         sourceMetas: [metadata({ resourceVersion: '11' })],
-        sources: sources({ versions: [metadata({ resourceVersion: '11' })] }),
+        sources: sources({ versions: [sourceVersion('11')] }),
       },
+    ],
+    [
+      'spec names another key of the source',
+      {
+        credential: { spec: { appSecretRef: { name: 'enos-app', key: 'another' } } },
+        sources: sources({ versions: [{ ...sourceVersion(), keys: ['appKey', 'another'] }] }),
+      },
+    ],
+    [
+      'status does not say which keys were used',
+      { credential: { status: { sources: [{ name: 'enos-app', uid: 'uid-enos-app', resourceVersion: '10' }] } } },
     ],
     ['gateway is another one', { credential: { spec: { gateway: { url: 'https://new.example.com' } } } }],
     ['renewal is due: the gateway is asked anyway', { credential: { status: { nextRenewalAt: formatTime(now) } } }],

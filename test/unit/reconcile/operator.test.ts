@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { secrets } from '../../../src/kubernetes/types.ts'
-import { hourMs, marker, minuteMs } from '../../support/builders.ts'
+import { hourMs, marker, minuteMs, type SpecInput } from '../../support/builders.ts'
 import { selfSigned } from '../../support/certificate.ts'
 import type { ApiCall } from '../../support/memory-api.ts'
 import { namespace, OperatorWorld } from './operator-world.ts'
@@ -75,7 +75,7 @@ describe('a CA in a ConfigMap, while ConfigMaps cannot be listed', () => {
     const before = world.api.calls.length
     world.gateway.calls.length = 0
     await world.start(async () => {
-      await new Promise<void>((resolve) => world.clock.setTimer(500, resolve))
+      await new Promise<void>((resolve) => world.clock.setTimer(4000, resolve))
     })
     expect(world.callsSince(before)).toEqual([])
     expect(world.gateway.operations).toEqual([])
@@ -173,14 +173,59 @@ describe('a source Secret that is changed after a restart', () => {
     expect(world.conditions('a')).toBe('Ready=True/Synced RenewalHealthy=True/Synced')
   })
 
-  it('ends Ready while the gateway cannot be asked whose token it is', async () => {
+  it('ends Ready when the appKey is another one, though the gateway cannot be asked', async () => {
     const world = await restarted()
     world.stopGateway()
     world.changeSecret('app', { appKey: 'another' })
     await world.clock.advance(5000)
     expect(world.conditions('a')).toContain('Ready=False/GatewayUnreachable')
   })
+
+  it('leaves Ready alone when something else on it is changed, though the gateway cannot be asked', async () => {
+    const world = await restarted()
+    world.stopGateway()
+    world.user.patch(secrets, { namespace, name: 'app' }, { metadata: { labels: { team: 'wind' } } })
+    await world.clock.advance(5000)
+    expect(world.conditions('a')).toContain('Ready=True/Synced RenewalHealthy=False/GatewayUnreachable')
+    await world.start()
+    expect(world.conditions('a')).toContain('Ready=True/Synced RenewalHealthy=False/GatewayUnreachable')
+  })
 })
+
+describe.each(['while the operator is there', 'while it is away'])(
+  'another key of the same source Secret, %s',
+  (when) => {
+    async function renamed(spec: SpecInput): Promise<OperatorWorld> {
+      const world = newWorld()
+      world.changeSecret('app', { otherKey: 'of-nobody', otherSecret: 'of-nobody' })
+      world.addCredential('a')
+      const operator = await world.start()
+      if (when === 'while it is away') await operator.kill()
+      world.changeSpec('a', spec)
+      if (when === 'while it is away') await world.start()
+      else await world.clock.advance(5000)
+      return world
+    }
+
+    it('ends Ready when it is that of the appKey: the token is not its', async () => {
+      const world = await renamed({ appKeyRef: { name: 'app', key: 'otherKey' } })
+      expect(world.conditions('a')).toContain('Ready=False/AppKeyNotFound')
+      await world.start()
+      expect(world.conditions('a')).toContain('Ready=False/AppKeyNotFound')
+    })
+
+    it('is tried when it is that of the appSecret', async () => {
+      const world = await renamed({ appSecretRef: { name: 'app', key: 'otherSecret' } })
+      expect(world.conditions('a')).toContain('Ready=True/Synced RenewalHealthy=False/InvalidAppSecret')
+    })
+
+    it('costs no call when the spec changed elsewhere', async () => {
+      const world = await renamed({ renewBefore: '30m' })
+      expect(world.conditions('a')).toBe('Ready=True/Synced RenewalHealthy=True/Synced')
+      expect(world.gateway.operations).toEqual(['get'])
+    })
+  },
+)
 
 describe('what the API server refuses', () => {
   it('is tried again though nothing changes: a source that may not be read', async () => {

@@ -4,7 +4,7 @@ import type { CredentialStatus } from '../../../src/api/v1alpha1/status-schema.t
 import { secrets } from '../../../src/kubernetes/types.ts'
 import type { Action } from '../../../src/reconcile/actions.ts'
 import { plan } from '../../../src/reconcile/plan.ts'
-import { validUntil } from '../../../src/reconcile/wake.ts'
+import { validUntil } from '../../../src/observed/validity.ts'
 import { minuteMs } from '../../support/builders.ts'
 import { play, story } from './plan-stories.ts'
 import { expectNoSecretIn, type PlanWorld, textOf } from './plan-world.ts'

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { Publication } from '../../../src/reconcile/observed.ts'
-import { hasTokenToPublish, propagatedFingerprint } from '../../../src/reconcile/publication.ts'
+import { propagatedFingerprint } from '../../../src/observed/audience.ts'
+import type { Publication } from '../../../src/observed/observed.ts'
+import { hasTokenToPublish } from '../../../src/reconcile/publication.ts'
 import { heldToken, synced } from '../../support/builders.ts'
 
 const { fingerprint } = heldToken()

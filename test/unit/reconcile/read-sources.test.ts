@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import type { CredentialSpec } from '../../../src/api/v1alpha1/schema.ts'
-import { isProblem, sourceRefs } from '../../../src/reconcile/observed.ts'
+import { isProblem, sourceRefs } from '../../../src/observed/observed.ts'
 import { readSources, type SourceObject } from '../../../src/reconcile/read-sources.ts'
 import { selfSigned } from '../../support/certificate.ts'
 import { marker, secret, spec } from '../../support/builders.ts'
@@ -40,7 +40,7 @@ describe('reading the sources', () => {
     const { appKey, appSecret, ca } = valuesOf(source(application))
     expect([appKey.reveal(), appSecret.reveal(), ca]).toEqual([marker.appKey, marker.appSecret, undefined])
     expect(read(source(application))).toMatchObject({
-      versions: [{ name: 'enos-app', uid: 'uid-enos-app', resourceVersion: '10' }],
+      versions: [{ name: 'enos-app', uid: 'uid-enos-app', resourceVersion: '10', keys: ['appKey', 'appSecret'] }],
       trimmed: [],
     })
   })

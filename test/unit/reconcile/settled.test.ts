@@ -3,6 +3,7 @@ import { newState } from '../../../src/reconcile/credential-state.ts'
 import { plan } from '../../../src/reconcile/plan.ts'
 import { firstVerificationAt } from '../../../src/reconcile/settled.ts'
 import {
+  appKeyFingerprint,
   condition,
   gatewayUrl,
   heldToken,
@@ -149,7 +150,7 @@ describe('what the status tells after a restart', () => {
       expiresAtWall: now + hourMs,
       issuedAtWall: now - hourMs,
       gatewayUrl,
-      appKey: undefined,
+      appKeyFingerprint,
     })
   })
 })

@@ -2,12 +2,14 @@ import { describe, expect, it } from 'vitest'
 import { plan } from '../../../src/reconcile/plan.ts'
 import { isSameVersions } from '../../../src/reconcile/source-checks.ts'
 import {
+  hourMs,
   joined,
   membership,
   metadata,
   now,
   observed,
   type ObservedInput,
+  restarted,
   sources,
   synced,
 } from '../../support/builders.ts'
@@ -41,6 +43,13 @@ describe('the sources of a resource', () => {
   it('are read again when the spec names another Secret', () => {
     const input = { credential: { generation: 2, spec: twoSources } }
     expect(plan(joined(input), now).actions).toEqual([{ do: 'readSources' }])
+  })
+
+  it.each([
+    { appKeyRef: { name: 'enos-app', key: 'another' } },
+    { appSecretRef: { name: 'enos-app', key: 'another' } },
+  ])('are read again when the spec names another key of the Secret: %j', (spec) => {
+    expect(plan(joined({ credential: { generation: 2, spec } }), now).actions).toEqual([{ do: 'readSources' }])
   })
 
   it('are read again when the spec has a caRef now', () => {
@@ -113,9 +122,24 @@ describe('a ConfigMap, while ConfigMaps are not known', () => {
       ...input,
     })
 
-  it('is waited for a second, and nothing is said or done', () => {
+  it('is waited for a second by a new resource, and nothing is said or done', () => {
     expect(plan(awaiting(), now)).toEqual({ actions: [], wakeAt: now + 1000 })
     expect(plan(awaiting({ membership: membership() }), now + 999)).toEqual({ actions: [], wakeAt: now + 1000 })
+  })
+
+  it('is waited for half a minute while the targets hold a valid token, as a restart finds them', () => {
+    const credential = { spec: withCa }
+    const after = (ms: number, at = now) => {
+      const one = restarted({ credential, sourceMetas: [metadata(), undefined], configMapsAwaitedSince: at })
+      return plan(one, at + ms)
+    }
+    expect(after(29_999)).toEqual({ actions: [], wakeAt: now + 30_000 })
+    expect(after(30_000).actions).toMatchObject([{ do: 'patchStatus' }])
+    const soonExpired = now + hourMs - 10_000
+    expect(after(9999, soonExpired)).toEqual({ actions: [], wakeAt: now + hourMs })
+    expect(after(10_000, soonExpired).actions).toMatchObject([
+      { status: { conditions: [{ type: 'Ready', reason: 'TokenExpired' }, {}, {}] } },
+    ])
   })
 
   it('is not said to be missing after that, only that nobody knows', () => {

@@ -17,6 +17,7 @@ import {
   ownTarget,
   secret,
   sources,
+  sourceVersion,
   synced,
   targetRecord,
 } from '../../support/builders.ts'
@@ -191,7 +192,7 @@ describe('a target that is as we left it', () => {
     const credential = { spec: { targets: [{ name: 'enos-token', data: { key: template } }] } }
     const { record } = synced({ credential })
     const changed = [metadata({ resourceVersion: '11' })]
-    const reread = sources({ versions: [{ name: 'enos-app', uid: 'uid-enos-app', resourceVersion: '11' }] })
+    const reread = sources({ versions: [sourceVersion('11')] })
     expect(kindsOf(actionsOf({ credential, record, sourceMetas: changed, sources: reread }))).toEqual(kinds)
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { plan } from '../../../src/reconcile/plan.ts'
-import { isOurs, isStillTarget } from '../../../src/reconcile/ownership.ts'
+import { isOurs, isStillTarget } from '../../../src/observed/ownership.ts'
 import {
   heldToken,
   joined,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { validUntil } from '../../../src/observed/validity.ts'
 import { plan } from '../../../src/reconcile/plan.ts'
-import { validUntil, wakeAt } from '../../../src/reconcile/wake.ts'
+import { wakeAt } from '../../../src/reconcile/wake.ts'
 import {
   applicationView,
   heldToken,

@@ -16,6 +16,7 @@ import {
   reported,
   restarted,
   sources,
+  sourceVersion,
   status,
   synced,
   targetRecord,
@@ -42,7 +43,8 @@ describe('the status of a resource that is in order', () => {
       consecutiveFailures: 0,
       tokenFingerprint: fingerprint,
       gateway: gatewayUrl,
-      sources: [{ name: 'enos-app', uid: 'uid-enos-app', resourceVersion: '10' }],
+      appKeyFingerprint: expect.stringMatching(/^[0-9a-f]{12}$/) as unknown,
+      sources: [sourceVersion()],
       targets: [
         {
           name: 'enos-token',
@@ -152,7 +154,7 @@ describe('what the status keeps', () => {
   })
 
   it('is the versions of the sources that the present token was proven with', () => {
-    const changed = [{ name: 'enos-app', uid: 'uid-enos-app', resourceVersion: '11' }]
+    const changed = [sourceVersion('11')]
     const sources = { ...joined().sources, versions: changed, values: joined().sources?.values, trimmed: [] }
     const values = sources.values
     if (values === undefined) throw new Error('no values')
@@ -167,7 +169,7 @@ describe('what the status keeps', () => {
 
   it('is not the versions of sources whose token is not on the targets yet', () => {
     const application = applicationView({ token: heldToken({ value: 'of the new source' }) })
-    const versions = [{ name: 'enos-app', uid: 'uid-enos-app', resourceVersion: '11' }]
+    const versions = [sourceVersion('11')]
     const one = restarted({ sources: sources({ versions }), application })
     expect(nextStatus(one, undefined, now).sources[0]?.resourceVersion).toBe('10')
   })

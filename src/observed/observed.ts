@@ -1,10 +1,10 @@
 import type { ConditionStatus } from '../api/v1alpha1/conditions.ts'
+import type { Reason } from '../api/v1alpha1/reasons.ts'
 import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
-import type { Reason } from '../api/v1alpha1/reasons.ts'
-import type { Membership, RecordedToken } from '../enos/membership.ts'
 import type { ApplicationView } from '../enos/applications.ts'
-import type { ObjectKey } from '../kubernetes/types.ts'
+import type { Membership, RecordedToken } from '../enos/membership.ts'
+import type { KubernetesObject, ObjectKey } from '../kubernetes/types.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
 import type { Secret } from '../targets/desired-secret.ts'
 import type { CompiledTemplates } from '../targets/template.ts'
@@ -63,9 +63,15 @@ export interface SourceValues {
   readonly ca: string | undefined
 }
 
+/** One version of a source. */
+export interface SourceVersion extends ObjectVersion {
+  /** The keys that are used, in the order of the fields that name them. */
+  readonly keys: readonly string[]
+}
+
 /** The source Secrets, and what caRef names, as they were read: by these versions, with these values. */
 export interface Sources {
-  readonly versions: readonly ObjectVersion[]
+  readonly versions: readonly SourceVersion[]
   readonly values: SourceValues | Problem
   /** `appSecretRef wind/appSecret`: fields of which trailing newlines were trimmed. */
   readonly trimmed: readonly string[]
@@ -88,8 +94,8 @@ export interface PublishedToken extends RecordedToken {
   readonly expiresAt: number
   /** Normalised URL of the gateway that it came from. */
   readonly gatewayUrl: string
-  /** The appKey that it belongs to; unknown for what was found after a restart. */
-  readonly appKey: Sensitive | undefined
+  /** Of the appKey that it belongs to; undefined where a status does not say. */
+  readonly appKeyFingerprint: string | undefined
 }
 
 /** How far running consumers of the targets were told of a token (propagation Immediate, restartOnRenewal). */
@@ -145,6 +151,13 @@ export interface Observed {
   readonly wallOffset: number
 }
 
+/** The version of an object that was read. */
+export function objectVersionOf({
+  metadata: { name = '', uid = '', resourceVersion = '' },
+}: KubernetesObject): ObjectVersion {
+  return { name, uid, resourceVersion }
+}
+
 export function isProblem(value: object): value is Problem {
   return 'class' in value && 'reason' in value
 }
@@ -157,25 +170,26 @@ export interface PublishingView {
 
 export type TargetSpec = CredentialSpec['targets'][number]
 
-/** An object that the spec reads from, and the fields that name it. */
+/** An object that the spec reads from, the fields that name it, and the keys that those name. */
 export interface SourceRef {
   readonly kind: 'Secret' | 'ConfigMap'
   readonly name: string
   readonly fields: readonly string[]
+  readonly keys: readonly string[]
 }
 
 /** The objects that a spec reads from, each once. */
 export function sourceRefs({ appKeyRef, appSecretRef, gateway: { caRef } }: CredentialSpec): SourceRef[] {
   const refs: SourceRef[] = []
-  const add = (kind: SourceRef['kind'], name: string, field: string): void => {
+  const add = (kind: SourceRef['kind'], { key, name }: { name: string; key: string }, field: string): void => {
     const at = refs.findIndex((ref) => ref.kind === kind && ref.name === name)
     const known = refs[at]
-    if (known === undefined) refs.push({ kind, name, fields: [field] })
-    else refs[at] = { ...known, fields: [...known.fields, field] }
+    if (known === undefined) refs.push({ kind, name, fields: [field], keys: [key] })
+    else refs[at] = { ...known, fields: [...known.fields, field], keys: [...known.keys, key] }
   }
-  add('Secret', appKeyRef.name, 'spec.appKeyRef')
-  add('Secret', appSecretRef.name, 'spec.appSecretRef')
-  if (caRef !== undefined) add(caRef.kind, caRef.name, 'spec.gateway.caRef')
+  add('Secret', appKeyRef, 'spec.appKeyRef')
+  add('Secret', appSecretRef, 'spec.appSecretRef')
+  if (caRef !== undefined) add(caRef.kind, caRef, 'spec.gateway.caRef')
   return refs
 }
 

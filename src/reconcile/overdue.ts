@@ -7,7 +7,7 @@ import type { Caches } from './caches.ts'
  *
  * @param isQueued whether the next look at a credential is queued, and the next attempt for its application
  */
-export function* forgotten(
+export function* overdueCredentials(
   { credentials }: Caches,
   isQueued: (key: ObjectKey) => boolean,
   dueBefore: number,

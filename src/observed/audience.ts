@@ -1,0 +1,18 @@
+import { type Observed, publishedToken } from './observed.ts'
+
+/** Whether somebody is to be told of new tokens. */
+export function hasAudience({ credential: { spec } }: Observed): boolean {
+  return spec.propagation === 'Immediate' || (spec.restartOnRenewal?.length ?? 0) > 0
+}
+
+/**
+ * The token that consumers were told of last. Recorded in the status once they were, so that a crash in between loses
+ * nothing, and the next process tries again what failed. The first token of a resource is no renewal: nobody holds an
+ * older one.
+ */
+export function propagatedFingerprint(observed: Observed): string | undefined {
+  if (!hasAudience(observed)) return undefined
+  const { credential, publication } = observed
+  if (publication?.outcome?.status === 'True') return publication.fingerprint
+  return credential.status.propagatedFingerprint ?? publishedToken(observed)?.fingerprint
+}
