@@ -166,9 +166,9 @@ export class Application {
     }
   }
 
-  /** The last failure of one of its identities was its own, and says nothing of the gateway. */
+  /** Whoever tried for it failed last for a reason of its own, which says nothing of the gateway. */
   get isAtFault(): boolean {
-    return this.#identities.some(({ failure }) => failure?.isOwn === true)
+    return this.#identities.every(({ failure }) => failure?.isOwn === true)
   }
 
   /** An outage is over: what waits out a failure that heals by itself need not wait any longer. */

@@ -228,11 +228,9 @@ export class Applications {
   }
 
   /** The gateway turned out to have refresh, or to have none: its tokens are due at another time than was said. */
-  #rescheduleAll(gateway: Gateway): void {
-    for (const application of gateway.applications.values()) {
-      this.#schedule(gateway, application)
-      this.#options.onChange(application.members.keys(), false)
-    }
+  #rescheduleAll({ applications, gate }: Gateway): void {
+    gate.releaseAll(applications.values())
+    for (const { members } of applications.values()) this.#options.onChange(members.keys(), false)
   }
 
   /** A renewal that cannot even be tried fails as well, for its members; but it is no attempt, and is not counted. */

@@ -119,6 +119,17 @@ export class Gate {
     this.#arm()
   }
 
+  /** Has them make the attempts that are due: by urgency, and at a pace that no gateway minds. */
+  releaseAll(applications: Iterable<Application>): void {
+    const now = this.#options.clock.now()
+    const waiting = [...applications].sort(byUrgency)
+    this.#paceMs = recoveryPaceMs(waiting.map(({ token }) => (token === undefined ? 0 : token.expiresAt - now)))
+    for (const application of waiting) {
+      this.#returning.add(application)
+      if (!this.#options.release(application)) this.#returning.delete(application)
+    }
+  }
+
   shutDown(): void {
     this.#held.clear()
     this.#arm()
@@ -147,17 +158,12 @@ export class Gate {
    * @param failed who waits out a failure of its own, which the outage caused: there is nothing to wait for any more
    */
   #letOut(failed: readonly Application[]): void {
-    const now = this.#options.clock.now()
     for (const application of failed) application.retryNow()
-    const waiting = [...new Set([...this.#held, ...failed])].sort(byUrgency)
+    const waiting = new Set([...this.#held, ...failed])
     this.#held.clear()
     this.#probing = undefined
     this.#nearestExpiryAt = Number.POSITIVE_INFINITY
-    this.#paceMs = recoveryPaceMs(waiting.map(({ token }) => (token === undefined ? 0 : token.expiresAt - now)))
-    for (const application of waiting) {
-      this.#returning.add(application)
-      if (!this.#options.release(application)) this.#returning.delete(application)
-    }
+    this.releaseAll(waiting)
   }
 
   #probe(): void {
@@ -169,26 +175,32 @@ export class Gate {
     this.#arm()
   }
 
-  /** The best of those that are held. Brings `#nearestExpiryAt` up to date on the way. */
+  /**
+   * The best of those that are held. Brings `#nearestExpiryAt` up to date on the way. Whose failures say nothing of the
+   * gateway, though nobody knows whether they still would, have every fourth turn.
+   */
   #nextProbe(): Application {
     let best: Application | undefined
+    let bestAtFault: Application | undefined
     this.#nearestExpiryAt = Number.POSITIVE_INFINITY
     for (const application of this.#held) {
-      if (best === undefined || this.#isBetterProbe(application, best)) best = application
+      if (application.isAtFault) {
+        if (bestAtFault === undefined || application.lastAttemptAt < bestAtFault.lastAttemptAt)
+          bestAtFault = application
+      } else if (best === undefined || this.#isBetterProbe(application, best)) best = application
       this.#nearestExpiryAt = Math.min(this.#nearestExpiryAt, this.#expiryOf(application))
     }
-    if (best === undefined) throw new Error('nobody is held')
-    return best
+    const next = this.#probes % 4 === 3 ? (bestAtFault ?? best) : (best ?? bestAtFault)
+    if (next === undefined) throw new Error('nobody is held')
+    return next
   }
 
   /**
    * A probe is for who is most likely to be answered, since that is the end for all: who has not failed meanwhile, and
    * of those who was answered last, as its token tells, or else came last. So no number of applications that always
-   * fail keeps the circuit open for the others. Those that failed take turns, but for the ones whose failure says
-   * nothing of the gateway: they come at the very end.
+   * fail keeps the circuit open for the others. Those that failed take turns.
    */
   #isBetterProbe(a: Application, b: Application): boolean {
-    if (a.isAtFault !== b.isAtFault) return b.isAtFault
     const [triedAt, otherTriedAt] = [this.#triedAt(a), this.#triedAt(b)]
     if (triedAt !== otherTriedAt) return triedAt < otherTriedAt
     return (a.token?.expiresAt ?? 0) >= (b.token?.expiresAt ?? 0)

@@ -3,6 +3,9 @@ const minuteMs = 60_000
 /** A gateway that had no refresh may have got one: one of its applications asks again, this long after a 404. */
 const askAgainMs = 60 * minuteMs
 
+/** A 404 so long after another is a new one: whoever is due asks at least every five minutes. */
+const forgottenAfterMs = 10 * minuteMs
+
 /** How long a refresh is answered 404 before it is believed: a minute, of tokens that live for hours. */
 function doubtMs(lifetimeMs: number): number {
   return Math.min(minuteMs, lifetimeMs / 100)
@@ -15,13 +18,13 @@ function doubtMs(lifetimeMs: number): number {
  * again, an hour later at the soonest and with a token that is new.
  */
 export class RefreshSupport<K> {
-  /** When it was answered 404 for the first time since the last refresh, steady. */
-  #missingSince: number | undefined
+  /** When it was answered 404 for the first time, of those that are in a row, steady. */
+  #missingSince = Number.POSITIVE_INFINITY
   /** When it was answered 404 last, steady. */
   #missingAt = Number.NEGATIVE_INFINITY
   #isMissing = false
   /** Who is to ask again. */
-  #asking: K | undefined
+  #asking: { readonly application: K; readonly until: number } | undefined
 
   /** It was answered 404, again and again. */
   get isMissing(): boolean {
@@ -30,7 +33,7 @@ export class RefreshSupport<K> {
 
   /** Whether this application's token is to be refreshed. */
   isFor(application: K): boolean {
-    return !this.#isMissing || this.#asking === application
+    return !this.#isMissing || this.#asking?.application === application
   }
 
   /**
@@ -39,7 +42,7 @@ export class RefreshSupport<K> {
    * @returns whether it is believed
    */
   reportMissing(lifetimeMs: number, now: number): boolean {
-    this.#missingSince ??= now
+    if (!this.#isMissing && now - this.#missingAt > forgottenAfterMs) this.#missingSince = now
     this.#missingAt = now
     this.#asking = undefined
     this.#isMissing ||= now - this.#missingSince >= doubtMs(lifetimeMs)
@@ -47,17 +50,21 @@ export class RefreshSupport<K> {
   }
 
   reportRefreshed(): void {
-    this.#missingSince = undefined
+    this.#missingAt = Number.NEGATIVE_INFINITY
     this.#isMissing = false
     this.#asking = undefined
   }
 
-  /** Get answered an application with another token than before: it has all of its life to try a refresh. */
-  reportNewToken(application: K, now: number): void {
-    if (this.#isMissing && now - this.#missingAt >= askAgainMs) this.#asking ??= application
+  /**
+   * Get answered an application that would refresh with another token than before: it has all of its life to try that.
+   * @param expiresAt of the token. Who has not asked until then does so no more, and another takes over.
+   */
+  reportNewToken(application: K, expiresAt: number, now: number): void {
+    if (!this.#isMissing || now - this.#missingAt < askAgainMs) return
+    if (this.#asking === undefined || now >= this.#asking.until) this.#asking = { application, until: expiresAt }
   }
 
   forget(application: K): void {
-    if (this.#asking === application) this.#asking = undefined
+    if (this.#asking?.application === application) this.#asking = undefined
   }
 }

@@ -83,12 +83,16 @@ export class Renewer {
       if (held !== undefined) await gatherHolders(application.gatewayUrl, held.fingerprint, signal)
       method = call
       const result = await this.#call(application, identity, held, signal)
-      if (!signal.aborted) gateway = tellsOf(result)
+      // What a call does not tell, an earlier one may have.
+      const told = signal.aborted ? 'nothing' : tellsOf(result)
+      if (told !== 'nothing') gateway = told
       if (result.kind === 'token') {
         const answered = this.#adopt(application, identity, result, call)
         if (call === 'refresh') refreshSupport.reportRefreshed()
         else if (attempt.heldFingerprint !== undefined && attempt.heldFingerprint !== answered.fingerprint) {
-          refreshSupport.reportNewToken(application, clock.now())
+          if (application.method(true) === 'Refresh') {
+            refreshSupport.reportNewToken(application, answered.expiresAt, clock.now())
+          }
           // Somebody renewed or revoked the other token, or it ran out. Who holds it and has not joined since a restart
           // would keep it.
           await gatherHolders(application.gatewayUrl, attempt.heldFingerprint, signal)

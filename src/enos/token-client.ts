@@ -66,9 +66,13 @@ const path = '/apim-token-service/v2.0/token/'
 const largestReplyBytes = 64 * 1024
 /** Any gateway may fail to answer in less time than this. */
 const shortTimeoutMs = 5000
-/** What OpenSSL says of a chain that ends in no CA which the caller trusts. */
+/** What OpenSSL says of a chain that ends in no CA which the caller trusts, or in one of that name only. */
 const distrust: ReadonlySet<string> = new Set([
+  'CERT_SIGNATURE_FAILURE',
+  'CERT_UNTRUSTED',
   'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'INVALID_CA',
+  'INVALID_PURPOSE',
   'SELF_SIGNED_CERT_IN_CHAIN',
   'UNABLE_TO_GET_ISSUER_CERT',
   'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',

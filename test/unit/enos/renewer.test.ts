@@ -196,10 +196,33 @@ describe('an attempt', () => {
     expect(refreshSupport.isFor(application)).toBe(false)
   })
 
-  it('forgets a 404 when a refresh has worked', async () => {
+  it('leaves it to others to try a refresh again, where all of its members want get', async () => {
+    refreshSupport.reportMissing(hourMs, now - 2 * hourMs - minuteMs)
     refreshSupport.reportMissing(hourMs, now - 2 * hourMs)
+    identity = application.join('ns/a', membership({ renewalMethod: 'Get' })).identity
+    const { client } = serviceClient({ hasRefresh: false })
+    await attempt(client)
+    await clock.advance(2 * hourMs)
+    await attempt(client)
+    expect(client.operations).toEqual(['get', 'get'])
+    expect(refreshSupport.isFor(application)).toBe(false)
+  })
+
+  it('tells that the gateway answers, where get was answered and a refresh failed as its own', async () => {
+    const { client } = serviceClient()
+    await attempt(client)
+    await clock.advance(96 * minuteMs)
+    const honest = client.answer
+    client.answer = (operation, request) => {
+      return operation === 'refresh' ? failed({ isOwn: true }) : honest(operation, request)
+    }
+    expect((await attempt(client)).gateway).toBe('answers')
+  })
+
+  it('forgets a 404 when a refresh has worked', async () => {
+    refreshSupport.reportMissing(hourMs, now - hourMs - minuteMs)
     refreshSupport.reportMissing(hourMs, now - hourMs)
-    refreshSupport.reportNewToken(application, now)
+    refreshSupport.reportNewToken(application, now + 2 * hourMs, now)
     const { client } = serviceClient()
     await attempt(client)
     await clock.advance(96 * minuteMs)

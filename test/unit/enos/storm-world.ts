@@ -26,13 +26,16 @@ export class Storm {
   readonly applications: Applications
   readonly service: TokenService
   mood: Mood = 'well'
-  /** The gateway answers this appKey as it should, whatever its mood. */
-  onlyFor: string | undefined
+  /** How it answers some, by appKey, whatever its mood otherwise. */
+  readonly moods = new Map<string, Mood>()
   calls: Call[] = []
   queueAdds = 0
   mostInFlight = 0
   #inFlight = 0
   #size = 0
+
+  /** The gateway answers refreshes with 404. */
+  hasRefresh = true
 
   constructor({ concurrency = 32, latencyMs = 0, lifetimeSeconds = 7200 }: StormOptions = {}) {
     const { clock } = this
@@ -44,7 +47,8 @@ export class Storm {
     })
     const honest = clientOf(clock, () => this.service)
     const answer = async (request: TokenRequest): Promise<CallResult> => {
-      const mood = request.appKey.reveal() === this.onlyFor ? 'well' : this.mood
+      if (!this.hasRefresh && request.refresh !== undefined) return { kind: 'refreshMissing' }
+      const mood = this.moods.get(request.appKey.reveal()) ?? this.mood
       if (mood === 'refuses') return { kind: 'failed', failure: failure({ reason: 'GatewayUnreachable' }) }
       if (mood === 'hangs') await this.#delay(request.timeoutMs)
       else if (latencyMs > 0) await this.#delay(latencyMs)

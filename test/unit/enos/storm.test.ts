@@ -258,12 +258,12 @@ describe('an application that always fails', () => {
     expect(storm.isCircuitOpen).toBe(false)
   })
 
-  it('cannot keep it open, even with many like it: who has a token to lose probes next', async () => {
+  it('cannot keep it open, even with many like it: who was answered last probes next', async () => {
     storm = new Storm({ concurrency })
     storm.applications.join('ns/owner', membership(owner))
     await storm.pass('well', untilFirstRenewalMs)
     storm.join(1000)
-    storm.onlyFor = 'owner'
+    storm.moods.set('owner', 'well')
     await storm.pass(timedOut, 20 * minuteMs)
     expect(storm.calls.filter(({ appKey, operation }) => appKey === 'owner' && operation === 'refresh')).toHaveLength(1)
     expect(storm.applications.view('ns/owner')?.failure).toBeUndefined()
@@ -272,7 +272,7 @@ describe('an application that always fails', () => {
   it('holds up a first sync by one probe at the most, even with a thousand like it', async () => {
     storm = new Storm({ concurrency })
     storm.join(1000)
-    storm.onlyFor = 'owner'
+    storm.moods.set('owner', 'well')
     await storm.pass(unavailable, minuteMs)
     expect(storm.isCircuitOpen).toBe(true)
     storm.applications.join('ns/owner', membership(owner))
@@ -285,7 +285,7 @@ describe('an application that always fails', () => {
     storm.applications.join('ns/owner', membership({ ...owner, renewalMethod: 'Get' }))
     await storm.pass('well', 1000)
     storm.join(1000)
-    storm.onlyFor = 'owner'
+    storm.moods.set('owner', 'well')
     let expiredMs = 0
     for (let seconds = 0; seconds < 1200; seconds++) {
       await storm.pass(unavailable, 1000)
@@ -302,7 +302,7 @@ describe('an application that always fails', () => {
     await storm.pass('well', 5 * minuteMs)
     storm.applications.join('ns/owner', membership({ ...owner, renewBeforeMs: 40 * minuteMs }))
     await storm.pass('well', 75 * minuteMs)
-    storm.onlyFor = 'owner'
+    storm.moods.set('owner', 'well')
     await storm.pass(timedOut, 20 * minuteMs)
     expect(storm.calls.filter(({ appKey, operation }) => appKey === 'owner' && operation === 'refresh')).toHaveLength(1)
   })
@@ -316,7 +316,7 @@ describe('a thousand applications whose failures say nothing of the gateway', ()
   it('open no circuit, and hold up nobody', async () => {
     storm = new Storm({ concurrency, lifetimeSeconds: 120 })
     storm.join(1000)
-    storm.onlyFor = 'owner'
+    storm.moods.set('owner', 'well')
     await storm.pass(distrust, 10 * minuteMs)
     expect(storm.isCircuitOpen).toBe(false)
     storm.applications.join('ns/owner', membership(owner))
@@ -329,6 +329,23 @@ describe('a thousand applications whose failures say nothing of the gateway', ()
     }
   })
 
+  it('have their turn to probe, however many others are always refused', async () => {
+    storm = new Storm({ concurrency })
+    storm.applications.join('ns/owner', membership(owner))
+    await storm.pass('well', minuteMs)
+    storm.join(60)
+    await storm.pass(unavailable, untilFirstRenewalMs)
+    storm.moods.set('owner', distrust)
+    for (let seconds = 0; (good()?.failures ?? 0) === 0 && seconds < hourMs / 1000; seconds++) {
+      await storm.pass(unavailable, 1000)
+    }
+    expect(good()?.failure?.isOwn).toBe(true)
+    storm.moods.set('owner', 'well')
+    await storm.pass(unavailable, 30_000)
+    expect(good()?.failure).toBeUndefined()
+    expect(storm.calls.filter(({ appKey, operation }) => appKey === 'owner' && operation === 'refresh')).toHaveLength(1)
+  })
+
   it('do not hide that the gateway is back after an outage', async () => {
     storm = new Storm({ concurrency })
     storm.join(1000)
@@ -337,10 +354,25 @@ describe('a thousand applications whose failures say nothing of the gateway', ()
     await storm.pass('refuses', 10 * minuteMs)
     expect(storm.isCircuitOpen).toBe(true)
     expect(good()?.token).toBeUndefined()
-    storm.onlyFor = 'owner'
+    storm.moods.set('owner', 'well')
     await storm.pass(distrust, minuteMs)
     expect(good()?.token).toBeDefined()
     expect(storm.isCircuitOpen).toBe(false)
+  })
+})
+
+describe('a gateway that has got refresh again', () => {
+  it('is no more asked by all at once than after an outage', async () => {
+    storm = new Storm({ concurrency, latencyMs: 10 })
+    storm.hasRefresh = false
+    storm.join(2000)
+    // All find out that there is no refresh; an hour later one asks again with its new token.
+    await storm.pass('well', 4 * hourMs + 80 * minuteMs)
+    storm.hasRefresh = true
+    const calls = await storm.pass('well', 30 * minuteMs)
+    expect(calls.filter(({ operation }) => operation === 'refresh')).toHaveLength(2000)
+    expect(mostInASecond(calls)).toBeLessThanOrEqual(2 * 102)
+    expect(storm.withoutToken).toBe(0)
   })
 })
 
