@@ -102,6 +102,11 @@ export function resourcePage(): string {
         ],
         ['annotation of the resource', code(annotations.renewRequestedAt), 'any new value renews now'],
         [
+          'annotation of pod templates',
+          '`enos.io/restarted-for-<uid>`',
+          'the token that a workload was restarted for (`restartOnRenewal`)',
+        ],
+        [
           'annotation of pods',
           code(annotations.tokenFingerprint),
           'tells the kubelet of a new token (`propagation: Immediate`)',

@@ -1,6 +1,7 @@
 import { ApiError, isForbidden } from '../kubernetes/errors.ts'
 import type { KubernetesClient, ObjectKey } from '../kubernetes/types.ts'
 import { WorkQueue, type WorkQueueObserver, type WorkQueueSnapshot } from '../kubernetes/work-queue.ts'
+import { type Backoff, backoffMs } from '../lib/backoff.ts'
 import { type Clock, sleep } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import type { Caches } from '../reconcile/caches.ts'
@@ -46,6 +47,7 @@ const restartDebounceMs = 2000
 const concurrency = 4
 /** A namespace has as many batches as it has pods, each with calls of its own. */
 const handlingLimitMs = 30 * 60_000
+const backoff: Backoff = { baseMs: 200, capMs: 5 * 60_000 }
 /** From here on the condition says that it does not work, though it is tried on. */
 const quietFailures = 3
 
@@ -82,6 +84,7 @@ export class Consumers implements Publisher {
       namespace,
       fingerprint,
       writtenAtWall,
+      failures: { touched: 0, restarted: 0 },
       touched: isWanted(spec, 'touched') ? undefined : nothing,
       restarted: isWanted(spec, 'restarted') ? undefined : nothing,
     }
@@ -155,10 +158,10 @@ export class Consumers implements Publisher {
   async #restart(namespace: string, signal: AbortSignal): Promise<void> {
     const tasks = this.#pending(namespace, 'restarted')
     const notes = new Map<string, string>()
-    for (const [workload, { by, kind, name, writtenAtWall }] of workloadsOf(tasks)) {
-      signal.throwIfAborted()
+    for (const [workload, { by, kind, name, restart }] of workloadsOf(tasks)) {
+      if (signal.aborted) return
       const outcome = await attempt(workload, by, () =>
-        restartWorkload(this.#options, kind, { namespace, name }, writtenAtWall, signal),
+        restartWorkload(this.#options, kind, { namespace, name }, restart, signal),
       )
       if (outcome === undefined) continue
       if (outcome === 'restarted') this.#options.log.info({ namespace, kind, name }, 'workload was restarted')
@@ -188,6 +191,7 @@ export class Consumers implements Publisher {
   /** What was refused is not asked again before the next token; everything else is tried on, by the queue. */
   #conclude<T extends Task>(part: Part, namespace: string, tasks: readonly T[], done: (task: T) => PartResult): void {
     const queue = this.#queueOf(part)
+    let fewestFailures = Number.POSITIVE_INFINITY
     const failures = new Map(tasks.flatMap((task) => [...task.failures]))
     if (failures.size > 0) this.#warn(namespace, [...failures.values()])
     for (const task of tasks) {
@@ -197,12 +201,17 @@ export class Consumers implements Publisher {
         const verbs = part === 'touched' ? 'patch' : 'get and patch'
         const refused = refusal(`${verbs} ${listed([...task.failures.keys()])}`, namespace)
         this.#finish(task.job, part, forbidden([...done(task).notes, refused]))
-      } else if (queue.retries(namespace) >= quietFailures) {
-        this.#finish(task.job, part, failed(listed(errors.map(({ message }) => message))))
+      } else {
+        const times = ++task.job.failures[part]
+        fewestFailures = Math.min(fewestFailures, times)
+        if (times > quietFailures) this.#finish(task.job, part, failed(listed(errors.map(({ message }) => message))))
       }
     }
-    if ([...failures.values()].every(isForbidden)) queue.forget(namespace)
-    else queue.addRateLimited(namespace)
+    queue.forget(namespace)
+    // Nobody waits longer for the sake of another that fails for ever.
+    if (fewestFailures < Number.POSITIVE_INFINITY) {
+      queue.addAfter(namespace, backoffMs(backoff, fewestFailures, this.#options.random))
+    }
   }
 
   #finish(job: Job, part: Part, result: PartResult): void {
@@ -234,6 +243,7 @@ export class Consumers implements Publisher {
       name,
       clock,
       random,
+      backoff,
       ...(queueObserver === undefined ? {} : { observer: queueObserver }),
       handlingLimitMs: () => handlingLimitMs,
       onError,

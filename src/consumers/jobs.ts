@@ -1,8 +1,10 @@
 import type { ConditionStatus } from '../api/v1alpha1/conditions.ts'
 import type { Reason } from '../api/v1alpha1/reasons.ts'
+import { restartedForAnnotation } from '../api/v1alpha1/names.ts'
 import { ApiError } from '../kubernetes/errors.ts'
 import type { ObjectKey } from '../kubernetes/types.ts'
 import type { Credential, Publication } from '../observed/observed.ts'
+import type { Restart } from './workloads.ts'
 
 /** What came of one part of a job. `notes` are for people. */
 export interface PartResult {
@@ -21,6 +23,8 @@ export interface Job {
   readonly namespace: string
   readonly fingerprint: string
   readonly writtenAtWall: number
+  /** How often each part failed. */
+  readonly failures: Record<Part, number>
   /** Undefined until it is done. */
   touched: PartResult | undefined
   restarted: PartResult | undefined
@@ -65,10 +69,10 @@ export function byTarget<T extends Task>(tasks: readonly T[]): (secrets: Iterabl
   return (secrets) => new Set([...secrets].flatMap((name) => writers.get(name) ?? []))
 }
 
-/** A workload, who wants it restarted, and the last moment when one of their tokens was written. */
+/** A workload, what it is restarted for, and who wants that. */
 interface WorkloadToRestart extends WorkloadRef {
-  writtenAtWall: number
-  readonly by: Task[]
+  readonly restart: Restart
+  readonly by: readonly Task[]
 }
 
 /** The workloads of some tasks, each once. */
@@ -76,10 +80,16 @@ export function workloadsOf(tasks: readonly Task[]): ReadonlyMap<string, Workloa
   const workloads = new Map<string, WorkloadToRestart>()
   for (const task of tasks) {
     for (const ref of task.spec.restartOnRenewal ?? []) {
-      const workload = workloads.get(workloadName(ref)) ?? { ...ref, writtenAtWall: 0, by: [] }
-      workload.writtenAtWall = Math.max(workload.writtenAtWall, task.job.writtenAtWall)
-      workload.by.push(task)
-      workloads.set(workloadName(ref), workload)
+      const { by = [], restart } = workloads.get(workloadName(ref)) ?? {}
+      const { fingerprint, uid, writtenAtWall } = task.job
+      workloads.set(workloadName(ref), {
+        ...ref,
+        by: [...by, task],
+        restart: {
+          writtenAtWall: Math.max(restart?.writtenAtWall ?? 0, writtenAtWall),
+          marks: { ...restart?.marks, [restartedForAnnotation(uid)]: fingerprint },
+        },
+      })
     }
   }
   return workloads
@@ -102,5 +112,5 @@ export function failed(note: string): PartResult {
 }
 
 export function refusal(what: string, namespace: string): string {
-  return `the operator may not ${what} in namespace ${namespace} (HTTP 403): install deploy/components/consumers`
+  return `the API server refuses to let the operator ${what} in namespace ${namespace} (HTTP 403): install deploy/components/consumers, or look at admission webhooks`
 }

@@ -20,12 +20,22 @@ export const workloadTypes = {
 /** What `kubectl rollout restart` sets. */
 const restartedAt = 'kubectl.kubernetes.io/restartedAt'
 
-/** Whether pods of a workload may hold what stood in a Secret before this moment (wall clock, ms). */
-export function needsRestart({ metadata, spec }: Workload, secretWrittenAtWall: number): boolean {
-  const restarted = Date.parse(spec?.template?.metadata?.annotations?.[restartedAt] ?? '')
+/** What a workload is restarted for. */
+export interface Restart {
+  /** The last moment when one of the tokens was written, by the API server's clock, ms. */
+  readonly writtenAtWall: number
+  /** Annotations that name the tokens. By them it is known after a crash that it was done, whatever was written since. */
+  readonly marks: Readonly<Record<string, string>>
+}
+
+/** Whether pods of a workload may hold older tokens. */
+export function needsRestart({ metadata, spec }: Workload, { marks, writtenAtWall }: Restart): boolean {
+  const annotations = spec?.template?.metadata?.annotations ?? {}
+  if (Object.entries(marks).every(([name, value]) => annotations[name] === value)) return false
+  const restarted = Date.parse(annotations[restartedAt] ?? '')
   const created = Date.parse(metadata.creationTimestamp ?? '')
   // Both are in whole seconds: one in the same second may have come before the write.
-  return !(restarted > secretWrittenAtWall) && !(created > secretWrittenAtWall)
+  return !(restarted > writtenAtWall) && !(created > writtenAtWall)
 }
 
 /** What came of a restart: `isFresh` was restarted or made since, by whomever. */
@@ -42,7 +52,7 @@ export async function restartWorkload(
   { client, clock }: { readonly client: Pick<KubernetesClient, 'get' | 'patch'>; readonly clock: Clock },
   kind: keyof typeof workloadTypes,
   ref: ObjectRef,
-  secretWrittenAtWall: number,
+  restart: Restart,
   signal: AbortSignal,
 ): Promise<RestartOutcome> {
   const type = workloadTypes[kind]
@@ -50,10 +60,11 @@ export async function restartWorkload(
     try {
       const workload = await client.get<Workload>(type, ref, { signal })
       if (workload.spec?.paused === true) return 'isPaused'
-      if (!needsRestart(workload, secretWrittenAtWall)) return 'isFresh'
+      if (!needsRestart(workload, restart)) return 'isFresh'
       // Later than the write by whatever clock that was timed, so that it is known to have come after it.
-      const atWall = Math.max(clock.wall(), secretWrittenAtWall + 1000)
-      await client.patch(type, ref, { type: 'merge', body: restartBody(workload.metadata, atWall) }, { signal })
+      const atWall = Math.max(clock.wall(), restart.writtenAtWall + 1000)
+      const body = restartBody(workload.metadata, { [restartedAt]: formatTime(atWall), ...restart.marks })
+      await client.patch(type, ref, { type: 'merge', body }, { signal })
       return 'restarted'
     } catch (error) {
       if (isNotFound(error)) return 'isAbsent'
@@ -63,9 +74,6 @@ export async function restartWorkload(
 }
 
 /** The merge patch of `kubectl rollout restart`, for this version of a workload. */
-function restartBody({ uid, resourceVersion }: ObjectMeta, atWallMs: number): object {
-  return {
-    metadata: { uid, resourceVersion },
-    spec: { template: { metadata: { annotations: { [restartedAt]: formatTime(atWallMs) } } } },
-  }
+function restartBody({ uid, resourceVersion }: ObjectMeta, annotations: Readonly<Record<string, string>>): object {
+  return { metadata: { uid, resourceVersion }, spec: { template: { metadata: { annotations } } } }
 }

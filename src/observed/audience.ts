@@ -7,12 +7,14 @@ export function hasAudience({ credential: { spec } }: Observed): boolean {
 
 /**
  * The token that consumers were told of last. Recorded in the status once they were, so that a crash in between loses
- * nothing, and the next process tries again what failed. The first token of a resource is no renewal: nobody holds an
- * older one.
+ * nothing, and the next process tries again what failed. What is refused waits for the next token: for it, no restart of
+ * the operator is an occasion. The first token of a resource is no renewal: nobody holds an older one.
  */
 export function propagatedFingerprint(observed: Observed): string | undefined {
   if (!hasAudience(observed)) return undefined
   const { credential, publication } = observed
-  if (publication?.outcome?.status === 'True') return publication.fingerprint
+  const reason = publication?.outcome?.reason
+  if (publication !== undefined && reason !== undefined && reason !== 'PropagationFailed')
+    return publication.fingerprint
   return credential.status.propagatedFingerprint ?? publishedToken(observed)?.fingerprint
 }

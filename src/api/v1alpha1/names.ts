@@ -25,6 +25,9 @@ export const annotations = {
   retainedCredentialUid: 'enos.io/credential-uid',
 } as const
 
+/** On the pods of a workload that was restarted for a token of this credential: its fingerprint (restartOnRenewal). */
+export const restartedForAnnotation = (credentialUid: string): string => `enos.io/restarted-for-${credentialUid}`
+
 /** Keeps a credential until its keys are taken out of the Secrets that are somebody else's (creationPolicy Merge). */
 export const mergeFinalizer = 'enos.io/merge-cleanup'
 

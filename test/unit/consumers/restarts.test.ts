@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { workloadTypes } from '../../../src/consumers/workloads.ts'
 import { formatTime } from '../../../src/lib/time.ts'
+import { hourMs } from '../../support/builders.ts'
 import { namespace, World } from './support.ts'
 
 const restarting = (...names: string[]) => ({
@@ -23,6 +24,38 @@ describe('restartOnRenewal', () => {
     })
     // For the version that was looked at.
     expect(world.patches[0]?.metadata).toEqual({ uid: metadata?.uid, resourceVersion: metadata?.resourceVersion })
+  })
+
+  it('restarts nothing again for the same tokens, though their Secret was written since', async () => {
+    const world = new World()
+    world.deployment('reports')
+    for (const [fingerprint, restarts] of [
+      ['aaa', 1],
+      ['aaa', 1],
+      ['bbb', 2],
+    ] as const) {
+      world.publish('wind', fingerprint, restarting('reports'))
+      await world.clock.advance(60_000)
+      expect(world.patches).toHaveLength(restarts)
+    }
+  })
+
+  it('waits no longer for the sake of another one that fails for ever', async () => {
+    const world = new World()
+    world.deployment('bad')
+    world.deployment('reports')
+    world.refuse(['bad'], 500)
+    world.publish('solar', 'bbb', restarting('bad'))
+    await world.clock.advance(hourMs)
+    const refusal = world.refuse(['bad', 'reports'], 500)
+    world.publish('wind', 'aaa', restarting('reports'))
+    await world.clock.advance(2000)
+    refusal.isOver = true
+    world.refuse(['bad'], 500)
+    await world.clock.advance(500)
+    expect(world.restartOf('reports')).toBeDefined()
+    expect(world.outcome('wind')?.reason).toBe('Propagated')
+    expect(world.outcome('solar')?.reason).toBe('PropagationFailed')
   })
 
   it('restarts once for all tokens that come within two seconds', async () => {
@@ -211,7 +244,7 @@ describe('when one of several workloads cannot be restarted', () => {
     world.publish('wind', 'aaa', restarting('bad', 'good'))
     await world.clock.advance(3000)
     expect(world.outcome('wind')?.message).toBe(
-      'Deployment good: was restarted; the operator may not get and patch Deployment bad in namespace plant-a (HTTP 403): install deploy/components/consumers',
+      'Deployment good: was restarted; the API server refuses to let the operator get and patch Deployment bad in namespace plant-a (HTTP 403): install deploy/components/consumers, or look at admission webhooks',
     )
   })
 

@@ -280,7 +280,7 @@ describe('when one of several pods cannot be told', () => {
     world.publish('wind', 'aaa', immediate)
     await settle()
     expect(world.outcome('wind')?.message).toBe(
-      '1 pod that mounts a target were told of the present token; the operator may not patch Pod bad in namespace plant-a (HTTP 403): install deploy/components/consumers',
+      '1 pod that mounts a target were told of the present token; the API server refuses to let the operator patch Pod bad in namespace plant-a (HTTP 403): install deploy/components/consumers, or look at admission webhooks',
     )
   })
 

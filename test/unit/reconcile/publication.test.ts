@@ -17,9 +17,9 @@ describe('the token that consumers were told of', () => {
     ['is the older one while they are told', undefined, older],
     ['is the older one when that failed', { status: 'False', reason: 'PropagationFailed', message: 'HTTP 500' }, older],
     [
-      'is the older one when that was refused',
+      'is the new one when that was refused, so that no restart of the operator asks again',
       { status: 'False', reason: 'PropagationForbidden', message: 'HTTP 403' },
-      older,
+      fingerprint,
     ],
     [
       'is the new one when they were told, even if some must be restarted',
