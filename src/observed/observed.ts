@@ -145,6 +145,8 @@ export interface Observed {
   readonly firstSeenAt: number
   /** Steady; when this process last wrote the status. */
   readonly statusWrittenAt: number
+  /** What was written of which the API server did not keep all. */
+  readonly prunedStatus: CredentialStatus | undefined
   /** The name under which this operator writes. */
   readonly fieldManager: string
   /** Wall clock less steady timeline, ms. */

@@ -4,7 +4,7 @@ import { type Credential, isProblem, type Observed, type PublishedToken } from '
 
 /**
  * Tells one appKey from another after a restart, when only the status knows whose the token on the targets is. With the
- * uid in it, it says nothing beyond its resource.
+ * uid in it, it leads from no resource to another; who knows an appKey can tell that it is the one.
  */
 export function appKeyFingerprintOf({ uid }: Pick<Credential, 'uid'>, appKey: Sensitive): string {
   return fingerprintOf(new Sensitive(`${uid} ${appKey.reveal()}`))

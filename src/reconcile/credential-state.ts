@@ -23,6 +23,8 @@ export interface CredentialState {
   sources: Sources | undefined
   membership: Membership | undefined
   statusWrittenAt: number
+  /** What was written of which the API server did not keep all: its CRD is older than this operator. */
+  prunedStatus: CredentialStatus | undefined
   readonly expiredTime: ExpiredTime
 }
 
@@ -37,6 +39,7 @@ export function newState(credential: Credential, now: number, wallOffset: number
     sources: undefined,
     membership: undefined,
     statusWrittenAt: Number.NEGATIVE_INFINITY,
+    prunedStatus: undefined,
     expiredTime: new ExpiredTime(now),
   }
 }

@@ -4,7 +4,7 @@ import { configMaps, credentials, type KubernetesClient, secrets } from '../kube
 import type { Clock } from '../lib/clock.ts'
 import { type Credential, type Problem, type SourceRef, sourceRefs } from '../observed/observed.ts'
 import { type Notice, noticesOf } from '../status/events.ts'
-import { statusPatch } from '../status/next-status.ts'
+import { isSameStatus, statusPatch } from '../status/next-status.ts'
 import type { Action } from './actions.ts'
 import type { Caches } from './caches.ts'
 import type { Pass } from './pass.ts'
@@ -44,7 +44,7 @@ export class Executor {
   }
 
   async #execute(action: Action, pass: Pass, signal: AbortSignal): Promise<void> {
-    const { applications, publisher, targets } = this.#options
+    const { applications, caches, publisher, targets } = this.#options
     const { credential, state } = pass
     switch (action.do) {
       case 'readSources':
@@ -71,6 +71,8 @@ export class Executor {
         const patch = statusPatch(credential.status, action.status)
         if (!(await this.#patch(credential, {}, patch, signal))) return
         state.statusWrittenAt = this.#options.clock.now()
+        const { status: kept = action.status } = caches.credentials.get(credential.key) ?? {}
+        state.prunedStatus = isSameStatus(kept, action.status) ? undefined : action.status
         for (const notice of noticesOf(credential.status, action.status)) this.#options.notify(credential, notice)
         return
       }

@@ -45,6 +45,7 @@ export function observe({ credentials, configMaps, secrets }: Caches, pass: Pass
     isAwakened: around.isAwakened,
     firstSeenAt: state.firstSeenAt,
     statusWrittenAt: state.statusWrittenAt,
+    prunedStatus: state.prunedStatus,
     fieldManager: around.fieldManager,
     wallOffset: around.wallOffset,
   }

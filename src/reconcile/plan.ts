@@ -44,10 +44,10 @@ function report(observed: Observed, problem: Problem | undefined, now: number): 
   if (altered.length > 0) {
     return { actions: altered.map((name) => ({ do: 'readTarget', name })), wakeAt: undefined }
   }
-  const { status } = observed.credential
+  const { credential, prunedStatus = credential.status } = observed
   const next = nextStatus(observed, problem, now)
   const wake = wakeAt(observed, now)
-  if (isSameStatus(status, next)) return { actions: [], wakeAt: wake }
+  if (isSameStatus(credential.status, next) || isSameStatus(prunedStatus, next)) return { actions: [], wakeAt: wake }
   const quietUntil = quietUntilOf(observed, problem, next)
   if (now < quietUntil) return { actions: [], wakeAt: Math.min(wake, quietUntil) }
   return { actions: [{ do: 'patchStatus', status: next }], wakeAt: wake }

@@ -62,6 +62,7 @@ export class Reconciler {
   readonly #states = new Map<ObjectKey, CredentialState>()
   readonly #gathering: Gathering
   readonly #configMaps: AwaitedConfigMaps
+  #hasWarnedOfCrd = false
   /** Whether a credential is looked at, or will be. */
   readonly isQueued = (key: ObjectKey): boolean => this.#queue.has(key)
 
@@ -191,6 +192,7 @@ export class Reconciler {
       }
       const before = publishedToken(observed)
       await executor.executeAll(actions, pass, signal)
+      if (pass.state.prunedStatus !== undefined) this.#warnOfOldCrd()
       hasWritten ||= actions.some(isTargetWrite)
       pass.state.expiredTime.countUntil(clock.now(), before?.expiresAt)
       this.#noteRenewal(before, publishedToken(observed))
@@ -201,6 +203,12 @@ export class Reconciler {
   #report(key: ObjectKey, error: unknown): void {
     const detail = error instanceof ApiError ? { detail: error.message } : { err: error }
     this.#options.log.warn({ credential: key, ...detail }, 'reconcile failed; it is tried again')
+  }
+
+  #warnOfOldCrd(): void {
+    if (this.#hasWarnedOfCrd) return
+    this.#hasWarnedOfCrd = true
+    this.#options.log.warn('the API server does not keep all of a status: apply the CRD of this version')
   }
 
   /** @param retryAfterMs what the API server asks for */

@@ -214,6 +214,7 @@ export function observed({ credential: given, ...overrides }: ObservedInput = {}
     isAwakened: false,
     firstSeenAt: now - minuteMs,
     statusWrittenAt: Number.NEGATIVE_INFINITY,
+    prunedStatus: undefined,
     fieldManager: operator,
     wallOffset: 0,
     ...overrides,

@@ -50,7 +50,9 @@ export const statusSchema = z
       .string()
       .max(12)
       .optional()
-      .describe('Tells the appKey of the token from any other, for this resource alone: its uid goes into it.'),
+      .describe(
+        'Tells the appKey of the token from any other: 12 hex digits of a sha256 that the uid of the resource goes into. Who knows an appKey can tell that it is the one.',
+      ),
     sources: z
       .array(
         z.object({

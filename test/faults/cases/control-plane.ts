@@ -29,7 +29,7 @@ export function controlPlaneFaults(cluster: () => Pick<Cluster, 'restartApiServe
     {
       name: 'the API server is away for three seconds, and starts again',
       expected: 'connected again; what was due meanwhile is written',
-      world: { lifetimeSeconds: 28 },
+      world: { lifetimeSeconds: 56 },
       holdMs: 0,
       recoverWithinMs: 15_000,
       begin: () => cluster().restartApiServer(() => delay(3000)),

@@ -324,3 +324,31 @@ describe('an owner reference that somebody set to block', () => {
     expect(world.secret('a-token')?.metadata.ownerReferences).toEqual(present)
   })
 })
+
+describe('a CRD that is older than the operator', () => {
+  it('is no reason to write a status again and again: what it prunes is lost, and the rest works', async () => {
+    const world = newWorld()
+    const patch = world.api.patch.bind(world.api)
+    world.api.patch = async (type, ref, { body, ...rest }, options) => {
+      const { status, ...others } = body as { status?: Record<string, unknown> }
+      const known = { ...status }
+      delete known['appKeyFingerprint']
+      return await patch(
+        type,
+        ref,
+        { ...rest, body: status === undefined ? others : { ...others, status: known } },
+        options,
+      )
+    }
+    world.addCredential('wind')
+    await world.start()
+    expect(world.conditions('wind')).toBe('Ready=True/Synced RenewalHealthy=True/Synced')
+    expect(world.credential('wind')?.status).not.toHaveProperty('appKeyFingerprint')
+    const before = world.api.calls.length
+    await world.clock.advance(10 * minuteMs)
+    expect(world.callsSince(before)).toEqual([])
+    await world.clock.advance(100 * minuteMs)
+    expect(world.isValid('wind-token')).toBe(true)
+    expect(world.api.calls.slice(before).filter(isStatus)).toHaveLength(1)
+  })
+})
