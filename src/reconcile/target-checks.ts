@@ -70,7 +70,11 @@ function targetAction(
   if (content !== undefined) return correctionOf(observed, content, desired(), stamp)
   const isAsWeLeftIt = recorded?.uid === meta.uid && recorded.resourceVersion === meta.resourceVersion
   if (!isAsWeLeftIt || recorded.inputs !== stamp.inputs) return { do: 'readTarget', name }
-  if (isSameToken(recorded.token, token)) return undefined
+  if (isSameToken(recorded.token, token)) {
+    // A status of an earlier version does not say whose token it is.
+    const isComplete = recorded.token?.appKeyFingerprint === stamp.token?.appKeyFingerprint
+    return isComplete ? undefined : { do: 'confirmTarget', was: recorded, stamp }
+  }
   return target.creationPolicy === 'Merge'
     ? { do: 'applyKeys', was: recorded, data: desired().data, isForced: false, stamp }
     : { do: 'patchTarget', desired: desired(), correction: noCorrection, was: recorded, stamp }

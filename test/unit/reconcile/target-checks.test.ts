@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { fingerprintOf } from '../../../src/enos/signature.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
+import type { TargetRecord } from '../../../src/observed/observed.ts'
 import type { Action } from '../../../src/reconcile/actions.ts'
 import { plan } from '../../../src/reconcile/plan.ts'
 import {
@@ -66,6 +67,15 @@ function read(of = content(), input: ObservedInput = {}): ObservedInput {
     ...input,
   }
 }
+
+describe('a target as an earlier version recorded it', () => {
+  it('is known to hold the token of this appKey from now on, without a read or a write', () => {
+    const { token: complete } = targetRecord()
+    const { appKeyFingerprint, ...token } = complete ?? {}
+    const record = new Map([['enos-token', { ...targetRecord(), token: token as TargetRecord['token'] }]])
+    expect(actionsOf({ record })).toMatchObject([{ do: 'confirmTarget', stamp: { token: { appKeyFingerprint } } }])
+  })
+})
 
 describe('a target that is not there', () => {
   it('is created with its token, labels, annotations and owner', () => {
