@@ -114,11 +114,22 @@ export const randomFaults = {
       return proxy.kubeconfig
     },
   } satisfies WorldOptions,
-  pick: (random: () => number): RandomFault => {
-    const fault = catalogue[Math.floor(random() * catalogue.length)]
-    if (fault === undefined) throw new RangeError('no such fault')
-    return fault
+  /** One fault, or two that come together: never two of one kind, such as two kills. */
+  pick: (random: () => number): RandomFault[] => {
+    const [first, second] = [anyOf(catalogue, random), anyOf(catalogue, random)]
+    return random() < 0.5 || kindOf(first) === kindOf(second) ? [first] : [first, second]
   },
+}
+
+function anyOf<T>(all: readonly T[], random: () => number): T {
+  const one = all[Math.floor(random() * all.length)]
+  if (one === undefined) throw new RangeError('there is none')
+  return one
+}
+
+/** What stands before the colon: gateway, API server, operator, edit. */
+function kindOf({ name }: RandomFault): string {
+  return name.split(':', 1).join()
 }
 
 async function spoil(world: World, random: () => number, how: (name: string) => Promise<unknown>): Promise<void> {
