@@ -2,7 +2,7 @@ import { backoffMs } from '../lib/backoff.ts'
 import { type Clock, sleep } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import type { Log } from '../telemetry/logger.ts'
-import { ApiError, isExpired } from './errors.ts'
+import { ApiError, isExpired, isForbidden } from './errors.ts'
 import type { Store, Stored } from './store.ts'
 import type { KubernetesClient, KubernetesObject, ResourceType } from './types.ts'
 
@@ -44,6 +44,7 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
   #reported = ''
   #hasSynced = false
   #onSynced: (() => void)[] = []
+  readonly #refused = Promise.withResolvers<undefined>()
   #lastContactAt: number
 
   constructor(options: ReflectorOptions<T, S>) {
@@ -60,6 +61,11 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
   async synced(): Promise<void> {
     if (this.#hasSynced) return
     await new Promise<void>((resolve) => this.#onSynced.push(resolve))
+  }
+
+  /** Resolves when the API server refuses it for the first time (403). It is tried on all the same. */
+  async refused(): Promise<void> {
+    await this.#refused.promise
   }
 
   /** When something was last tried or heard, steady. A reflector that is stuck stops moving this on. */
@@ -91,6 +97,7 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
         } else {
           this.#failures = now - startedAt >= healthyMs ? 1 : this.#failures + 1
           this.#report(error)
+          if (isForbidden(error)) this.#refused.resolve(undefined)
           if (error instanceof ApiError) retryAfterMs = Math.min(error.retryAfterMs ?? 0, longestRetryAfterMs)
         }
       }

@@ -7,41 +7,43 @@ import type { StoredCredential } from './stored.ts'
 export interface AwaitedConfigMapsOptions {
   readonly credentials: Store<StoredCredential>
   readonly clock: Pick<Clock, 'now'>
-  /** Resolves when ConfigMaps are watched and known; called when a credential first names one. */
-  readonly synced: () => Promise<void>
+  /** Resolves when the ConfigMaps of a namespace are watched and known; called when a credential there first names one. */
+  readonly synced: (namespace: string) => Promise<void>
   /** They are known: these were looked at without. */
   readonly onKnown: (keys: Iterable<ObjectKey>) => void
 }
 
 /**
- * ConfigMaps are watched from when a stored credential first names one, also while another replica leads. Nobody waits
+ * The ConfigMaps of a namespace are watched from when a credential stored there first names one, also while another replica leads. Nobody waits
  * for that, since the API server may refuse it for ever: whoever needs one is looked at again when they are known.
  */
 export class AwaitedConfigMaps {
   readonly #options: AwaitedConfigMapsOptions
-  #since: number | undefined
-  #areKnown = false
+  /** By namespace; undefined: they are known. */
+  readonly #since = new Map<string, number | undefined>()
 
   constructor(options: AwaitedConfigMapsOptions) {
     this.#options = options
     const { credentials } = options
     credentials.subscribe((key) => {
       const credential = credentials.get(key)
-      if (this.#since === undefined && credential !== undefined && needsConfigMap(credential)) this.#begin()
+      if (credential === undefined || !needsConfigMap(credential)) return
+      if (!this.#since.has(credential.namespace)) this.#begin(credential.namespace)
     })
   }
 
   /** Since when this credential waits for ConfigMaps to be known, steady; undefined: it does not. */
   awaitedSince(credential: StoredCredential): number | undefined {
-    return this.#areKnown || !needsConfigMap(credential) ? undefined : this.#since
+    return needsConfigMap(credential) ? this.#since.get(credential.namespace) : undefined
   }
 
-  #begin(): void {
+  #begin(namespace: string): void {
     const { clock, credentials, onKnown, synced } = this.#options
-    this.#since = clock.now()
-    void synced().then(() => {
-      this.#areKnown = true
-      onKnown([...credentials.values()].filter(needsConfigMap).map(({ key }) => key))
+    this.#since.set(namespace, clock.now())
+    void synced(namespace).then(() => {
+      this.#since.set(namespace, undefined)
+      const waiting = [...credentials.values()].filter((one) => one.namespace === namespace && needsConfigMap(one))
+      onKnown(waiting.map(({ key }) => key))
     })
   }
 }

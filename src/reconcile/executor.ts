@@ -44,7 +44,7 @@ export class Executor {
   }
 
   async #execute(action: Action, pass: Pass, signal: AbortSignal): Promise<void> {
-    const { applications, caches, publisher, targets } = this.#options
+    const { applications, publisher, targets } = this.#options
     const { credential, state } = pass
     switch (action.do) {
       case 'readSources':
@@ -69,10 +69,10 @@ export class Executor {
         return
       case 'patchStatus': {
         const patch = statusPatch(credential.status, action.status)
-        if (!(await this.#patch(credential, {}, patch, signal))) return
+        const written = await this.#patch(credential, {}, patch, signal)
+        if (written === undefined) return
         state.statusWrittenAt = this.#options.clock.now()
-        const { status: kept = action.status } = caches.credentials.get(credential.key) ?? {}
-        state.prunedStatus = isSameStatus(kept, action.status) ? undefined : action.status
+        state.prunedStatus = isSameStatus(written.status, action.status) ? undefined : action.status
         for (const notice of noticesOf(credential.status, action.status)) this.#options.notify(credential, notice)
         return
       }
@@ -127,25 +127,26 @@ export class Executor {
     }
   }
 
-  /** Writes metadata or status of the resource itself, unless it has changed. @returns whether it was written */
+  /** Writes metadata or status of the resource itself. @returns it as it is by then; undefined: it had changed or was gone */
   async #patch(
     { namespace, name, uid, resourceVersion }: StoredCredential,
     metadata: object,
     status: object | undefined,
     signal: AbortSignal,
-  ): Promise<boolean> {
+  ): Promise<StoredCredential | undefined> {
     const { caches, client } = this.#options
     const ref = { namespace, name }
     const body = { metadata: { ...metadata, uid, resourceVersion }, ...(status === undefined ? {} : { status }) }
     try {
       const options = { signal, ...(status === undefined ? {} : { subresource: 'status' as const }) }
-      caches.credentials.upsert(readCredential(await client.patch(credentials, ref, { type: 'merge', body }, options)))
-      return true
+      const written = readCredential(await client.patch(credentials, ref, { type: 'merge', body }, options))
+      caches.credentials.upsert(written)
+      return written
     } catch (error) {
       if (isNotFound(error)) caches.credentials.remove({ ...ref, uid })
       else if (isConflict(error)) await this.#refresh(ref, signal)
       else throw error
-      return false
+      return undefined
     }
   }
 
@@ -166,7 +167,7 @@ export class Executor {
 
   /** Writes a status that no plan made. */
   async report(credential: StoredCredential, status: StoredCredential['status'], signal: AbortSignal): Promise<void> {
-    if (!(await this.#patch(credential, {}, statusPatch(credential.status, status), signal))) return
+    if ((await this.#patch(credential, {}, statusPatch(credential.status, status), signal)) === undefined) return
     for (const notice of noticesOf(credential.status, status)) this.#options.notify(credential, notice)
   }
 }

@@ -32,7 +32,7 @@ export interface ReconcilerOptions {
   /** What running consumers were told. */
   readonly publications: { publication(key: ObjectKey): Publication | undefined; forget(key: ObjectKey): void }
   /** Resolves when ConfigMaps are watched and known; called when a resource first names one. */
-  readonly configMapsSynced: () => Promise<void>
+  readonly configMapsSynced: (namespace: string) => Promise<void>
   readonly clock: Clock
   readonly random: Random
   readonly log: Log

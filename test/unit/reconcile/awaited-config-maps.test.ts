@@ -37,6 +37,17 @@ it('ConfigMaps are watched, once, as soon as a stored credential names one, befo
   expect(watches()).toBe(1)
 })
 
+it('are known by namespace', async () => {
+  const { add, awaited, clock, sync, watches } = world()
+  const here = add('a')
+  const there = add('b', { key: 'plant-b/b', namespace: 'plant-b', spec: { gateway: { caRef } } })
+  expect(watches()).toBe(2)
+  // Those of plant-b.
+  sync()
+  await clock.advance(0)
+  expect([here, there].map((one) => awaited.awaitedSince(one))).toEqual([now, undefined])
+})
+
 it('are awaited since then, by those who name one', async () => {
   const { add, awaited, clock, sync } = world()
   const [without, first] = [add('without', {}), add('a')]
