@@ -112,5 +112,5 @@ export function failed(note: string): PartResult {
 }
 
 export function refusal(what: string, namespace: string): string {
-  return `the API server refuses to let the operator ${what} in namespace ${namespace} (HTTP 403): install deploy/components/consumers, or look at admission webhooks`
+  return `the API server refuses to let the operator ${what} in namespace ${namespace} (HTTP 403): install the component deploy/components/consumers (for one namespace: deploy/components/consumers/namespaced), or look at admission webhooks`
 }

@@ -113,7 +113,8 @@ export const reasons = {
   },
   PropagationForbidden: {
     meaning: 'The operator may not touch pods or restart workloads here: that permission is off by default.',
-    whatToDo: 'Install `deploy/components/consumers`, or use neither `propagation: Immediate` nor `restartOnRenewal`.',
+    whatToDo:
+      'Install `deploy/components/consumers` (`deploy/components/consumers/namespaced` for one namespace), or use neither `propagation: Immediate` nor `restartOnRenewal`.',
   },
   PropagationFailed: {
     meaning: 'The API server did not let the operator tell running consumers of the token.',

@@ -244,7 +244,7 @@ describe('when one of several workloads cannot be restarted', () => {
     world.publish('wind', 'aaa', restarting('bad', 'good'))
     await world.clock.advance(3000)
     expect(world.outcome('wind')?.message).toBe(
-      'Deployment good: was restarted; the API server refuses to let the operator get and patch Deployment bad in namespace plant-a (HTTP 403): install deploy/components/consumers, or look at admission webhooks',
+      'Deployment good: was restarted; the API server refuses to let the operator get and patch Deployment bad in namespace plant-a (HTTP 403): install the component deploy/components/consumers (for one namespace: deploy/components/consumers/namespaced), or look at admission webhooks',
     )
   })
 

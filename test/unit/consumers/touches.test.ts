@@ -243,7 +243,7 @@ describe('when the API server does not let it', () => {
     await world.clock.advance(60 * 60_000)
     expect(world.lists).toHaveLength(1)
     expect(world.outcome('wind')).toMatchObject({ status: 'False', reason: 'PropagationForbidden' })
-    expect(world.outcome('wind')?.message).toContain('install deploy/components/consumers')
+    expect(world.outcome('wind')?.message).toContain('install the component deploy/components/consumers')
     world.publish('wind', 'bbb', immediate)
     await settle()
     expect(world.lists).toHaveLength(2)
@@ -280,7 +280,7 @@ describe('when one of several pods cannot be told', () => {
     world.publish('wind', 'aaa', immediate)
     await settle()
     expect(world.outcome('wind')?.message).toBe(
-      '1 pod that mounts a target were told of the present token; the API server refuses to let the operator patch Pod bad in namespace plant-a (HTTP 403): install deploy/components/consumers, or look at admission webhooks',
+      '1 pod that mounts a target were told of the present token; the API server refuses to let the operator patch Pod bad in namespace plant-a (HTTP 403): install the component deploy/components/consumers (for one namespace: deploy/components/consumers/namespaced), or look at admission webhooks',
     )
   })
 

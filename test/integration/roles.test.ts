@@ -32,12 +32,7 @@ async function setUp(targets: readonly object[]): Promise<World> {
   const home = await harness().namespace()
   const namespace = await harness().namespace()
   const kubeconfig = await identityWith(harness(), home, roles)
-  const items = roles.map(({ metadata, subjects, ...rest }) => ({
-    ...rest,
-    metadata: { name: metadata.name, namespace },
-    ...(subjects === undefined ? {} : { subjects: subjects.map((subject) => ({ ...subject, namespace: home })) }),
-  }))
-  await harness().kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
+  await repeatRoles(namespace, home)
   const operator = await harness().operator({ kubeconfig, env: { ENOS_NAMESPACE: namespace } })
   await operator.working()
   const keys = harness().keys()
@@ -46,6 +41,16 @@ async function setUp(targets: readonly object[]): Promise<World> {
   await harness().createCredential(namespace, 'in-it', gateway, keys, { targets })
   await harness().expectReady(namespace, 'in-it')
   return { home, namespace, operator }
+}
+
+/** Role and RoleBinding in one more namespace, as the comment of deploy/namespaced has it. */
+async function repeatRoles(namespace: string, home: string): Promise<void> {
+  const items = roles.map(({ metadata, subjects, ...rest }) => ({
+    ...rest,
+    metadata: { name: metadata.name, namespace },
+    ...(subjects === undefined ? {} : { subjects: subjects.map((subject) => ({ ...subject, namespace: home })) }),
+  }))
+  await harness().kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
 }
 
 async function deleteNamespace(namespace: string): Promise<void> {
@@ -103,4 +108,22 @@ describe('the deletion of a namespace in which the operator has Roles only', () 
     await deleteNamespace(namespace)
     expect(await operator.end()).toBe(0)
   })
+})
+
+it('a namespace without a Role holds up none of the others, and is looked after as soon as it has one', async () => {
+  const home = await harness().namespace()
+  const namespace = await harness().namespace()
+  const kubeconfig = await identityWith(harness(), home, roles)
+  for (const name of [home, namespace]) {
+    const keys = harness().keys()
+    gateway.service.addApplication(keys)
+    await harness().createCredential(name, 'wind', gateway, keys)
+  }
+  const operator = await harness().operator({ kubeconfig, env: { ENOS_NAMESPACE: `${namespace},${home}` } })
+  await operator.working()
+  await harness().expectReady(home, 'wind')
+  expect(operator.log()).toContainEqual(expect.objectContaining({ level: 'warn', namespaces: [namespace] }))
+  await repeatRoles(namespace, home)
+  await harness().expectReady(namespace, 'wind', 45_000)
+  expect(await operator.end()).toBe(0)
 })
