@@ -21,7 +21,7 @@ async function main(): Promise<number> {
   const terminal = new Terminal(process.stdout, process.env['NO_COLOR'] === undefined)
   try {
     await using cleanup = new AsyncDisposableStack()
-    // Ctrl-C ends the control plane's processes too, and its start would wait long for what has ended.
+    // Ctrl-C does not wait for the start: when this process exits, what has been started ends with it.
     const starting = startCluster({ environment: process.env, log: (line) => terminal.say(line) })
     const cluster = await Promise.race([starting, rejectionOf(stop)])
     cleanup.defer(() => cluster.stop())

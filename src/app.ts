@@ -143,7 +143,7 @@ export async function runOperator(config: RunConfig, signal: AbortSignal): Promi
         events.record({ regarding: { apiVersion, kind, namespace, name, uid, resourceVersion }, ...notice })
       },
     }),
-    configMapsSynced: () => watches.configMapsSynced(),
+    configMapsSynced: (namespace) => watches.configMapsSynced(namespace),
     clock,
     random,
     log,
@@ -181,7 +181,7 @@ export async function runOperator(config: RunConfig, signal: AbortSignal): Promi
     // Also while it should have begun and has not.
     isWorking: () => hasLed && (hasBegun || watches.hasSynced()),
     queues,
-    forgotten: (dueBefore) =>
+    overdue: (dueBefore) =>
       overdueCredentials(caches, (key) => reconciler.isQueued(key) && applications.isQueued(key), dueBefore),
   })
   const servers = await startServers(config, log, metrics, probes)
@@ -193,6 +193,13 @@ export async function runOperator(config: RunConfig, signal: AbortSignal): Promi
     metrics.setLeading(true)
     const run = (): void => {
       if (watching.signal.aborted) return
+      const refused = watches.refused()
+      if (refused.length > 0) {
+        log.warn(
+          { namespaces: refused },
+          'the API server refuses these namespaces; working on the others until it does not',
+        )
+      }
       log.info({ credentials: caches.credentials.size }, 'caches are complete; working')
       hasBegun = true
       reconciler.run(config.maxConcurrentReconciles)

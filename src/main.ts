@@ -1,3 +1,4 @@
+import './node-version.ts'
 import { Command, CommanderError } from 'commander'
 import { InvalidValueError } from './config/flags.ts'
 import { checkCommand } from './commands/check.ts'

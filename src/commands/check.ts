@@ -4,13 +4,13 @@ import { gatewaySteps, isGood, renderSteps, type Step } from './check-report.ts'
 import { readResource } from './check-resource.ts'
 import { typedRequest, type TypedOptions } from './check-typed.ts'
 import { type CommandContext, UsageError } from './context.ts'
-import { connectAs, durationOf, kubeconfigOption, outputOption } from './options.ts'
+import { connectAs, durationOf, kubeconfigOption, outputOption, resourceNamespaceOption } from './options.ts'
 import { inNamespace, parseResourceName } from './resource-ref.ts'
 
 const examples = `
 Examples:
   enos-credential-operator check --resource plant-a/wind-farm
-  enos-credential-operator check --resource wind-farm --refresh --output json
+  enos-credential-operator check --resource wind-farm --namespace plant-a --refresh --output json
   enos-credential-operator check --gateway https://apim.example.com --app-key-file key.txt --app-secret-file - < secret.txt
   ENOS_APP_KEY=… ENOS_APP_SECRET=… enos-credential-operator check --gateway https://apim.example.com
 
@@ -20,6 +20,7 @@ appKey and appSecret are never arguments: they would be seen in the list of proc
 
 interface CheckOptions extends Partial<TypedOptions> {
   readonly resource?: string
+  readonly namespace?: string
   readonly kubeconfig?: string
   readonly timeout?: string
   readonly refresh?: boolean
@@ -39,6 +40,7 @@ export function checkCommand(context: CommandContext): Command {
         'allowInsecureHttp',
       ]),
     )
+    .addOption(resourceNamespaceOption().conflicts('gateway'))
     .addOption(kubeconfigOption().conflicts('gateway'))
     .option('--gateway <url>', 'check this gateway, with an appKey and appSecret from files or the environment')
     .option('--app-key-file <file>', 'file with the appKey, - for standard input (default: ENOS_APP_KEY)')
@@ -62,11 +64,11 @@ async function check(context: CommandContext, options: CheckOptions): Promise<St
   const timeoutMs = options.timeout === undefined ? undefined : durationOf('--timeout', options.timeout)
   const ask = async (request: CheckRequest): Promise<Step[]> =>
     gatewaySteps(await askGateway(context, request, options.refresh === true))
-  const { gateway, kubeconfig, resource } = options
+  const { gateway, kubeconfig, namespace, resource } = options
   if (gateway !== undefined) return await ask(await typedRequest(context, { ...options, gateway }, timeoutMs))
   if (resource === undefined) throw new UsageError('name what to check: --resource namespace/name, or --gateway URL')
 
-  const name = parseResourceName(resource)
+  const name = parseResourceName(resource, namespace)
   const connection = connectAs(context, kubeconfig)
   try {
     const ref = inNamespace(name, connection.currentNamespace)

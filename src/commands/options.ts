@@ -9,6 +9,9 @@ import { type CommandContext, UsageError } from './context.ts'
 export const kubeconfigOption = (): Option =>
   new Option('--kubeconfig <file>', 'kubeconfig to use; else KUBECONFIG, else that of the pod, else ~/.kube/config')
 
+export const resourceNamespaceOption = (): Option =>
+  new Option('-n, --namespace <name>', 'its namespace, where the name has none (default: that of the kubeconfig)')
+
 export const outputOption = (): Option =>
   new Option('-o, --output <format>', 'text or json').choices(['text', 'json']).default('text')
 

@@ -8,7 +8,7 @@ import { sleep } from '../lib/clock.ts'
 import { formatDuration } from '../lib/duration.ts'
 import { readCredential } from '../reconcile/stored.ts'
 import { type CommandContext, CommandError } from './context.ts'
-import { connectAs, durationOf, kubeconfigOption } from './options.ts'
+import { connectAs, durationOf, kubeconfigOption, resourceNamespaceOption } from './options.ts'
 import { inNamespace, parseResourceName } from './resource-ref.ts'
 import { printable } from './table.ts'
 
@@ -40,7 +40,7 @@ export function renewCommand(context: CommandContext): Command {
   return new Command('renew')
     .description('have a token renewed now')
     .argument('<[namespace/]name>', 'the EnosAppCredential')
-    .option('-n, --namespace <name>', 'its namespace, where the name has none (default: that of the kubeconfig)')
+    .addOption(resourceNamespaceOption())
     .addOption(kubeconfigOption())
     .option('--wait', 'wait for what comes of it')
     .option('--timeout <duration>', 'how long to wait', '1m')
@@ -90,7 +90,8 @@ export async function renew(
     await sleep(clock, pollMs, signal)
   }
   print(
-    `${named}: not tried within ${formatDuration(waitMs)}: is the operator running, and does it watch this namespace?\n`,
+    `${named}: not tried within ${formatDuration(waitMs)}: is the operator running, and does it watch this namespace? ` +
+      'Renewals that are asked for come at most once in 10 s for an application.\n',
   )
   return 1
 }

@@ -14,7 +14,7 @@ const dnsName = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/
 /**
  * Reads `namespace/name` or `name`.
  *
- * @param flag of `--namespace`, where the command has it
+ * @param flag of `--namespace`
  * @throws UsageError
  */
 export function parseResourceName(text: string, flag?: string): ResourceName {

@@ -13,6 +13,8 @@ export interface StatusRow {
   readonly namespace: string
   readonly name: string
   readonly ready: 'True' | 'False' | 'Unknown'
+  /** Whether the last attempt to renew worked. */
+  readonly renewalHealthy: 'True' | 'False' | 'Unknown'
   /** Seconds; negative: expired; null: there is no token. */
   readonly expiresInSeconds: number | null
   /** Seconds; negative: overdue; null: none is planned. */
@@ -23,7 +25,7 @@ export interface StatusRow {
   readonly lastRenewalAt: string | null
   readonly lastRenewalMethod: 'get' | 'refresh' | null
   readonly targets: readonly string[]
-  /** Why it is as it is: of Ready where that is not True, else of RenewalHealthy. */
+  /** Why it is as it is: of the first of Ready, RenewalHealthy and Propagated that is not as it should be. */
   readonly reason: string
   /** What must be done, where something must. */
   readonly message: string
@@ -71,13 +73,21 @@ function rowOf({ metadata, spec, status: written }: CredentialObject, nowWall: n
   const condition = (type: string) => status.conditions.find((one) => one.type === type)
   const ready = condition('Ready')
   const healthy = condition('RenewalHealthy')
-  const told = ready?.status === 'True' && healthy !== undefined ? healthy : ready
+  const propagated = condition('Propagated')
+  const isRenewed = ready?.status === 'True' && healthy?.status === 'True'
+  const told =
+    isRenewed && propagated?.status === 'False'
+      ? propagated
+      : ready?.status === 'True' && healthy !== undefined
+        ? healthy
+        : ready
   const secondsUntil = (time: string | undefined): number | null =>
     time === undefined ? null : Math.round((Date.parse(time) - nowWall) / 1000)
   return {
     namespace: metadata.namespace ?? '',
     name: metadata.name ?? '',
     ready: ready?.status ?? 'Unknown',
+    renewalHealthy: healthy?.status ?? 'Unknown',
     expiresInSeconds: secondsUntil(status.expiresAt),
     renewsInSeconds: spec?.suspend === true ? null : secondsUntil(status.nextRenewalAt),
     tokenAgeSeconds: status.issuedAt === undefined ? null : secondsSince(status.issuedAt, nowWall),

@@ -1,6 +1,7 @@
 import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns'
 import { BlockList, isIP, isIPv6 } from 'node:net'
-import { getCACertificates } from 'node:tls'
+// As a whole: a Node that is too old does not have getCACertificates, and is to be told by node-version.ts.
+import tls from 'node:tls'
 import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent } from 'undici'
 
 /** As the environment variables of these names; undefined or empty: none. */
@@ -57,13 +58,13 @@ export class GatewayDispatchers {
 }
 
 function createDispatcher(ca: string | undefined, { httpProxy, httpsProxy, noProxy }: ProxyConfig): Dispatcher {
-  const tls = ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }
-  const options = { connect: guardedConnector(tls), allowH2: false }
+  const trust = ca === undefined ? {} : { ca: [...tls.getCACertificates('default'), ca] }
+  const options = { connect: guardedConnector(trust), allowH2: false }
   if ((httpProxy ?? '') === '' && (httpsProxy ?? '') === '') return new Agent(options)
   // Empty, not undefined: only what the configuration read from the environment counts.
   return new EnvHttpProxyAgent({
     ...options,
-    requestTls: tls,
+    requestTls: trust,
     httpProxy: httpProxy ?? '',
     httpsProxy: httpsProxy ?? '',
     noProxy: noProxy ?? '',

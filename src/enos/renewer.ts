@@ -1,3 +1,4 @@
+import type { ObjectKey } from '../kubernetes/types.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import type { Log } from '../telemetry/logger.ts'
@@ -186,8 +187,8 @@ export class Renewer {
       log.info(
         {
           application: application.id,
+          ...affected(application.members),
           method: operation,
-          members: application.members.size,
           lifeMs: Math.round(expireMs),
         },
         'token received',
@@ -201,8 +202,8 @@ export class Renewer {
     const { clock, log, random } = this.#options
     identity.failure = failure
     if (failure === undefined) {
-      if (identity.failures > 0)
-        log.info({ application: application.id, failures: identity.failures }, 'renewal recovered')
+      const { failures, members } = identity
+      if (failures > 0) log.info({ application: application.id, ...affected(members), failures }, 'renewal recovered')
       identity.failures = 0
       identity.retryAt = Number.NEGATIVE_INFINITY
       return
@@ -220,6 +221,7 @@ export class Renewer {
     log.warn(
       {
         application: application.id,
+        ...affected(identity.members),
         reason: failure.reason,
         detail: failure.message,
         failures: identity.failures,
@@ -228,6 +230,15 @@ export class Renewer {
       'renewal failed',
     )
   }
+}
+
+/** For a log: one gets from there to an object. */
+function affected(members: ReadonlySet<ObjectKey> | ReadonlyMap<ObjectKey, unknown>): {
+  readonly credential: ObjectKey | undefined
+  readonly members: number
+} {
+  const [credential] = members.keys()
+  return { credential, members: members.size }
 }
 
 function wholeSeconds(ms: number): number {

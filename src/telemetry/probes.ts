@@ -17,7 +17,7 @@ export interface ProbeSources {
   readonly isWorking: () => boolean
   readonly queues: () => Iterable<WorkQueueSnapshot>
   /** Credentials whose renewal was due before this moment (wall clock), and which no queue holds. */
-  readonly forgotten: (dueBefore: number) => Iterable<ObjectKey>
+  readonly overdue: (dueBefore: number) => Iterable<ObjectKey>
 }
 
 /** Watches bring a bookmark each minute, and are given up after 2.5 minutes of silence; retries come within 60 s. */
@@ -35,7 +35,7 @@ const renewalLimitMs = 5 * 60_000
  * hints that nothing waits for.
  */
 export function stuckParts(sources: ProbeSources): string[] {
-  const { clock, electedAt, forgotten, isWorking, queues, quietestContactAt } = sources
+  const { clock, electedAt, isWorking, overdue, queues, quietestContactAt } = sources
   const now = clock.now()
   const stuck: string[] = []
   if (now - quietestContactAt() > silenceLimitMs) {
@@ -51,7 +51,7 @@ export function stuckParts(sources: ProbeSources): string[] {
     if (neglectedMs > scheduleLimitMs) say(`a ready key is not picked up for more than ${scheduleLimitMs / 1000} s`)
     if (overdueMs > scheduleLimitMs) say(`a delayed key is overdue by more than ${scheduleLimitMs / 1000} s`)
   }
-  const [first, ...others] = forgotten(clock.wall() - renewalLimitMs)
+  const [first, ...others] = overdue(clock.wall() - renewalLimitMs)
   if (first !== undefined) {
     const more = others.length === 0 ? '' : ` and of ${others.length} more`
     stuck.push(`scheduler: the renewal of ${first}${more} is overdue, and none is planned`)

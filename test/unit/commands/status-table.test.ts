@@ -46,6 +46,7 @@ describe('statusRows', () => {
         namespace: 'plant-a',
         name: 'wind-farm',
         ready: 'True',
+        renewalHealthy: 'True',
         expiresInSeconds: 84 * 60,
         renewsInSeconds: 60 * 60,
         tokenAgeSeconds: 36 * 60,
@@ -61,7 +62,23 @@ describe('statusRows', () => {
   it('has the reason of RenewalHealthy where the token is still good', () => {
     const conditions = [condition('Ready'), condition('RenewalHealthy', 'False', 'GatewayError', 'HTTP 503')]
     const [row] = statusRows([object('wind-farm', working(hourMs, { conditions }))], now)
-    expect(row).toMatchObject({ ready: 'True', reason: 'GatewayError', message: 'HTTP 503' })
+    expect(row).toMatchObject({ ready: 'True', renewalHealthy: 'False', reason: 'GatewayError', message: 'HTTP 503' })
+  })
+
+  const notTold = condition('Propagated', 'False', 'PropagationForbidden', 'may not patch pods')
+
+  it('has the reason of Propagated where all else is well', () => {
+    const conditions = [condition('Ready'), condition('RenewalHealthy'), notTold]
+    const [row] = statusRows([object('wind-farm', working(hourMs, { conditions }))], now)
+    expect(row).toMatchObject({ ready: 'True', reason: 'PropagationForbidden', message: 'may not patch pods' })
+  })
+
+  it('has no reason of Propagated where something worse is, or where it is well', () => {
+    const worse = [condition('Ready'), condition('RenewalHealthy', 'False', 'GatewayError', 'HTTP 503'), notTold]
+    const well = [condition('Ready'), condition('RenewalHealthy'), condition('Propagated', 'True', 'Propagated', 'all')]
+    const reasonsOf = (conditions: object[]) =>
+      statusRows([object('wind-farm', working(hourMs, { conditions }))], now).map(({ reason }) => reason)
+    expect([worse, well].flatMap(reasonsOf)).toEqual(['GatewayError', 'Synced'])
   })
 
   it('plans no renewal for what is suspended', () => {
@@ -71,7 +88,13 @@ describe('statusRows', () => {
 
   it('stands a status that is none', () => {
     const [row] = statusRows([object('wind-farm', { conditions: 'x' })], now)
-    expect(row).toMatchObject({ ready: 'Unknown', reason: 'NotSeenYet', expiresInSeconds: null, lastRenewalAt: null })
+    expect(row).toMatchObject({
+      ready: 'Unknown',
+      renewalHealthy: 'Unknown',
+      reason: 'NotSeenYet',
+      expiresInSeconds: null,
+      lastRenewalAt: null,
+    })
   })
 })
 

@@ -36,10 +36,13 @@ async function folderOf(names: readonly string[]): Promise<string> {
 
 describe('the programs of the control plane', () => {
   it('are had by the first way that works, and no other is tried', async () => {
-    const ways = [way('a', new Error('is not set')), way('b', '/b'), way('c', '/c')]
+    const ways = [way('a', new Error('the variable is not set')), way('b', '/b'), way('c', '/c')]
     expect(await findAssets({ environment: {}, log, ways })).toBe('/b')
     expect(tried).toEqual(['a', 'b'])
-    expect(lines).toEqual(['control plane: not by a: is not set', 'control plane: b: /b'])
+    expect(lines).toEqual([
+      'control plane: its programs are not taken from a: the variable is not set',
+      'control plane: its programs are taken from b: /b',
+    ])
   })
 
   it('that cannot be had are told with each way that was tried, and why it failed', async () => {
@@ -54,7 +57,7 @@ describe('the programs of the control plane', () => {
   it('are those of KUBEBUILDER_ASSETS where it names a folder that has all of them', async () => {
     const folder = await folderOf(programs)
     expect(await findAssets({ environment: { KUBEBUILDER_ASSETS: folder }, log })).toBe(folder)
-    expect(lines).toEqual([`control plane: KUBEBUILDER_ASSETS: ${folder}`])
+    expect(lines).toEqual([`control plane: its programs are taken from KUBEBUILDER_ASSETS: ${folder}`])
   })
 
   it('are those of an earlier run where KUBEBUILDER_ASSETS lacks one', async () => {

@@ -475,6 +475,21 @@ describe('whatever the gateway answers', () => {
     )
   })
 
+  it('the log names a resource, and how many there are', async () => {
+    application.join('ns/b', membership({ appSecret: new Sensitive('another') }))
+    const logged = async (client: ScriptedClient): Promise<object[]> => {
+      await attempt(client)
+      return lines.map((line) => JSON.parse(line) as object)
+    }
+    expect(await logged(new ScriptedClient(clock, () => failed()))).toEqual([
+      expect.objectContaining({ msg: 'renewal failed', credential: 'ns/a', members: 1 }),
+    ])
+    expect(await logged(serviceClient().client)).toEqual([
+      expect.objectContaining({ msg: 'token received', credential: 'ns/a', members: 2 }),
+      expect.objectContaining({ msg: 'renewal recovered', credential: 'ns/a', members: 1 }),
+    ])
+  })
+
   it('no secret is logged', async () => {
     const { client, service } = serviceClient()
     await attempt(client)

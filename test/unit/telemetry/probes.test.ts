@@ -36,7 +36,7 @@ function sources(clock: FakeClock, overrides: Partial<ProbeSources> = {}): Probe
     electedAt: () => undefined,
     isWorking: () => true,
     queues: () => [],
-    forgotten: () => [],
+    overdue: () => [],
     ...overrides,
   }
 }
@@ -188,7 +188,7 @@ describe('a renewal that is overdue', () => {
     const reconciler = reconcilerOf()
     const isQueued = (one: ObjectKey): boolean => reconciler.isQueued(one) && applications.isQueued(one)
     const stuck = (): string[] =>
-      stuckParts(sources(clock, { forgotten: (dueBefore) => overdueCredentials(caches, isQueued, dueBefore) }))
+      stuckParts(sources(clock, { overdue: (dueBefore) => overdueCredentials(caches, isQueued, dueBefore) }))
     return { applications, clock, reconciler, stuck }
   }
   const lost = (which: string): string[] => [`scheduler: the renewal of ${which} is overdue, and none is planned`]
