@@ -21,7 +21,7 @@ import {
   type PartResult,
   refusal,
   type Task,
-  workloadName,
+  workloadNames,
   workloadsOf,
 } from './jobs.ts'
 import { type Pod, podOwner, type PodVersion, runningPods, secretUse, tellPod, versionOf } from './pods.ts'
@@ -84,6 +84,7 @@ export class Consumers implements Publisher {
       namespace,
       fingerprint,
       writtenAtWall,
+      restartAt: this.#options.clock.now() + restartDebounceMs,
       failures: { touched: 0, restarted: 0 },
       touched: isWanted(spec, 'touched') ? undefined : nothing,
       restarted: isWanted(spec, 'restarted') ? undefined : nothing,
@@ -156,7 +157,16 @@ export class Consumers implements Publisher {
   }
 
   async #restart(namespace: string, signal: AbortSignal): Promise<void> {
-    const tasks = this.#pending(namespace, 'restarted')
+    const now = this.#options.clock.now()
+    const pending = this.#pending(namespace, 'restarted')
+    const due = pending.filter(({ job }) => job.restartAt <= now)
+    const workloads = new Set(due.flatMap(workloadNames))
+    // One restart is for all that want it by now; the others go on waiting for more to come.
+    const tasks = pending.filter(
+      (task) => due.includes(task) || workloadNames(task).some((name) => workloads.has(name)),
+    )
+    const nextAt = Math.min(...pending.filter((task) => !tasks.includes(task)).map(({ job }) => job.restartAt))
+    if (nextAt < Number.POSITIVE_INFINITY) this.#restarts.addAfter(namespace, nextAt - now)
     const notes = new Map<string, string>()
     for (const [workload, { by, kind, name, restart }] of workloadsOf(tasks)) {
       if (signal.aborted) return
@@ -169,7 +179,7 @@ export class Consumers implements Publisher {
     }
     this.#conclude('restarted', namespace, tasks, ({ spec }) => ({
       ...nothing,
-      notes: (spec.restartOnRenewal ?? []).flatMap((ref) => notes.get(workloadName(ref)) ?? []),
+      notes: workloadNames({ spec }).flatMap((name) => notes.get(name) ?? []),
     }))
   }
 

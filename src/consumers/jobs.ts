@@ -23,6 +23,8 @@ export interface Job {
   readonly namespace: string
   readonly fingerprint: string
   readonly writtenAtWall: number
+  /** Tokens of others that come until then have their workloads restarted once, steady. */
+  readonly restartAt: number
   /** How often each part failed. */
   readonly failures: Record<Part, number>
   /** Undefined until it is done. */
@@ -40,12 +42,15 @@ export interface Task {
 
 export const nothing: PartResult = { status: 'True', reason: 'Propagated', notes: [] }
 
-/** What came of both parts: of all that is to be said, what went wrong goes first. Undefined: there is more to do. */
+/** What came of both parts: of all that is to be said, what is tried on goes first, and then what went wrong. Undefined: there is more to do. */
 export function outcomeOf({ restarted, touched }: Job): Publication['outcome'] {
   if (touched === undefined || restarted === undefined) return undefined
   const parts = [touched, restarted]
   const { reason, status } =
-    parts.find((part) => part.status === 'False') ?? parts.find((part) => part.reason !== 'Propagated') ?? touched
+    parts.find((part) => part.reason === 'PropagationFailed') ??
+    parts.find((part) => part.status === 'False') ??
+    parts.find((part) => part.reason !== 'Propagated') ??
+    touched
   return { status, reason, message: parts.flatMap(({ notes }) => notes).join('; ') }
 }
 
@@ -95,7 +100,12 @@ export function workloadsOf(tasks: readonly Task[]): ReadonlyMap<string, Workloa
   return workloads
 }
 
-export function workloadName({ kind, name }: WorkloadRef): string {
+/** The workloads that a task has restarted, as `Deployment reports`. */
+export function workloadNames({ spec }: Pick<Task, 'spec'>): string[] {
+  return (spec.restartOnRenewal ?? []).map(workloadName)
+}
+
+function workloadName({ kind, name }: WorkloadRef): string {
   return `${kind} ${name}`
 }
 

@@ -166,11 +166,6 @@ export class Application {
     }
   }
 
-  /** Whoever tried for it failed last for a reason of its own, which says nothing of the gateway. */
-  get isAtFault(): boolean {
-    return this.#identities.every(({ failure }) => failure?.isOwn === true)
-  }
-
   /** An outage is over: what waits out a failure that heals by itself need not wait any longer. */
   retryNow(): void {
     for (const identity of this.#identities) {

@@ -197,18 +197,15 @@ export class Applications {
   async #work(gateway: Gateway, id: string, signal: AbortSignal): Promise<void> {
     const application = this.#byId.get(id)
     if (application === undefined) return
-    if (this.#isDue(gateway, application)) {
-      if (!(await gateway.gate.pass(application, signal))) this.#tellWaiting(gateway, application)
+    const due = application.nextDue(this.#methodOf(gateway, application))
+    if (due !== undefined && due.at <= this.#options.clock.now()) {
+      const isAtFault = due.identity.failure?.isOwn === true
+      if (!(await gateway.gate.pass(application, isAtFault, signal))) this.#tellWaiting(gateway, application)
       else if (!signal.aborted) await this.#attempt(gateway, application, signal)
     } else {
       gateway.gate.withdraw(application)
     }
     if (!signal.aborted) this.#schedule(gateway, application)
-  }
-
-  #isDue(gateway: Gateway, application: Application): boolean {
-    const due = application.nextDue(this.#methodOf(gateway, application))
-    return due !== undefined && due.at <= this.#options.clock.now()
   }
 
   async #attempt(gateway: Gateway, application: Application, signal: AbortSignal): Promise<void> {

@@ -29,7 +29,8 @@ export interface GateOptions {
 export class Gate {
   readonly #options: GateOptions
   readonly #circuit = new Circuit<Application>()
-  readonly #held = new Set<Application>()
+  /** With whether it is at fault: its last failure was its own, and says nothing of the gateway. */
+  readonly #held = new Map<Application, boolean>()
   /** Let out to probe, and not yet passed. Where all calls hang it waits until one has ended, and no other goes. */
   #probing: Application | undefined
   /** Let out when the circuit closed, and not yet passed. */
@@ -72,8 +73,11 @@ export class Gate {
     return this.#held.has(application)
   }
 
-  /** @returns whether to go on, and `report` what came of it; false: it is held, and will be released */
-  async pass(application: Application, signal: AbortSignal): Promise<boolean> {
+  /**
+   * @param isAtFault whoever tries for it failed last for a reason of its own, which says nothing of the gateway
+   * @returns whether to go on, and `report` what came of it; false: it is held, and will be released
+   */
+  async pass(application: Application, isAtFault: boolean, signal: AbortSignal): Promise<boolean> {
     await this.#turn(signal)
     this.#returning.delete(application)
     if (this.#probing === application) {
@@ -84,7 +88,7 @@ export class Gate {
       return true
     }
     if (!this.isOpen) return true
-    this.#hold(application)
+    this.#hold(application, isAtFault)
     return false
   }
 
@@ -135,8 +139,8 @@ export class Gate {
     this.#arm()
   }
 
-  #hold(application: Application): void {
-    this.#held.add(application)
+  #hold(application: Application, isAtFault: boolean): void {
+    this.#held.set(application, isAtFault)
     this.#nearestExpiryAt = Math.min(this.#nearestExpiryAt, this.#expiryOf(application))
     this.#arm()
   }
@@ -159,7 +163,7 @@ export class Gate {
    */
   #letOut(failed: readonly Application[]): void {
     for (const application of failed) application.retryNow()
-    const waiting = new Set([...this.#held, ...failed])
+    const waiting = new Set([...this.#held.keys(), ...failed])
     this.#held.clear()
     this.#probing = undefined
     this.#nearestExpiryAt = Number.POSITIVE_INFINITY
@@ -176,17 +180,16 @@ export class Gate {
   }
 
   /**
-   * The best of those that are held. Brings `#nearestExpiryAt` up to date on the way. Whose failures say nothing of the
-   * gateway, though nobody knows whether they still would, have every fourth turn.
+   * The best of those that are held. Brings `#nearestExpiryAt` up to date on the way. Those at fault, of whom nobody
+   * knows whether they still would fail, have every fourth turn.
    */
   #nextProbe(): Application {
     let best: Application | undefined
     let bestAtFault: Application | undefined
     this.#nearestExpiryAt = Number.POSITIVE_INFINITY
-    for (const application of this.#held) {
-      if (application.isAtFault) {
-        if (bestAtFault === undefined || application.lastAttemptAt < bestAtFault.lastAttemptAt)
-          bestAtFault = application
+    for (const [application, isAtFault] of this.#held) {
+      if (isAtFault) {
+        if (bestAtFault === undefined || isLikelier(application, bestAtFault)) bestAtFault = application
       } else if (best === undefined || this.#isBetterProbe(application, best)) best = application
       this.#nearestExpiryAt = Math.min(this.#nearestExpiryAt, this.#expiryOf(application))
     }
@@ -236,6 +239,12 @@ export class Gate {
     })
     this.#timer = { dueAt, timer }
   }
+}
+
+/** Of two that are at fault: who was answered once goes before who never was; then they take turns. */
+function isLikelier(a: Application, b: Application): boolean {
+  const [hasToken, otherHasToken] = [a.token !== undefined, b.token !== undefined]
+  return hasToken === otherHasToken ? a.lastAttemptAt < b.lastAttemptAt : hasToken
 }
 
 /** Those without a token first, then by expiry. */

@@ -19,6 +19,12 @@ export interface Problem {
   readonly message: string
 }
 
+/** A status that was written, and what the API server kept of it: not all, for its CRD is older than this operator. */
+export interface PrunedStatus {
+  readonly written: CredentialStatus
+  readonly kept: CredentialStatus
+}
+
 /** One version of one object. */
 export interface ObjectVersion {
   readonly name: string
@@ -145,8 +151,7 @@ export interface Observed {
   readonly firstSeenAt: number
   /** Steady; when this process last wrote the status. */
   readonly statusWrittenAt: number
-  /** What was written of which the API server did not keep all. */
-  readonly prunedStatus: CredentialStatus | undefined
+  readonly prunedStatus: PrunedStatus | undefined
   /** The name under which this operator writes. */
   readonly fieldManager: string
   /** Wall clock less steady timeline, ms. */

@@ -5,6 +5,7 @@ import {
   inputsKey,
   isProblem,
   type Problem,
+  type PrunedStatus,
   type PublishedToken,
   type Sources,
   type TargetRecord,
@@ -23,8 +24,7 @@ export interface CredentialState {
   sources: Sources | undefined
   membership: Membership | undefined
   statusWrittenAt: number
-  /** What was written of which the API server did not keep all: its CRD is older than this operator. */
-  prunedStatus: CredentialStatus | undefined
+  prunedStatus: PrunedStatus | undefined
   readonly expiredTime: ExpiredTime
 }
 

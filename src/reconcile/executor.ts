@@ -69,10 +69,11 @@ export class Executor {
         return
       case 'patchStatus': {
         const patch = statusPatch(credential.status, action.status)
-        const written = await this.#patch(credential, {}, patch, signal)
-        if (written === undefined) return
+        const answer = await this.#patch(credential, {}, patch, signal)
+        if (answer === undefined) return
         state.statusWrittenAt = this.#options.clock.now()
-        state.prunedStatus = isSameStatus(written.status, action.status) ? undefined : action.status
+        const pruned = { written: action.status, kept: answer.status }
+        state.prunedStatus = isSameStatus(pruned.written, pruned.kept) ? undefined : pruned
         for (const notice of noticesOf(credential.status, action.status)) this.#options.notify(credential, notice)
         return
       }

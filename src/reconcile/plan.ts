@@ -44,10 +44,14 @@ function report(observed: Observed, problem: Problem | undefined, now: number): 
   if (altered.length > 0) {
     return { actions: altered.map((name) => ({ do: 'readTarget', name })), wakeAt: undefined }
   }
-  const { credential, prunedStatus = credential.status } = observed
+  const { credential, prunedStatus } = observed
   const next = nextStatus(observed, problem, now)
   const wake = wakeAt(observed, now)
-  if (isSameStatus(credential.status, next) || isSameStatus(prunedStatus, next)) return { actions: [], wakeAt: wake }
+  const present =
+    prunedStatus !== undefined && isSameStatus(prunedStatus.kept, credential.status)
+      ? prunedStatus.written
+      : credential.status
+  if (isSameStatus(present, next)) return { actions: [], wakeAt: wake }
   const quietUntil = quietUntilOf(observed, problem, next)
   if (now < quietUntil) return { actions: [], wakeAt: Math.min(wake, quietUntil) }
   return { actions: [{ do: 'patchStatus', status: next }], wakeAt: wake }

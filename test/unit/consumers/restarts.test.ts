@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { workloadTypes } from '../../../src/consumers/workloads.ts'
 import { formatTime } from '../../../src/lib/time.ts'
-import { hourMs } from '../../support/builders.ts'
+import { ApiError } from '../../../src/kubernetes/errors.ts'
+import { hourMs, minuteMs } from '../../support/builders.ts'
 import { namespace, World } from './support.ts'
 
 const restarting = (...names: string[]) => ({
@@ -38,6 +39,32 @@ describe('restartOnRenewal', () => {
       await world.clock.advance(60_000)
       expect(world.patches).toHaveLength(restarts)
     }
+  })
+
+  it('restarts once for tokens that come within two seconds, also while another one is tried again', async () => {
+    const world = new World()
+    for (const name of ['bad', 'reports']) world.deployment(name)
+    world.refuse(['bad'], 500)
+    world.publish('other', 'ccc', restarting('bad'))
+    await world.clock.advance(1500)
+    world.publish('wind', 'aaa', restarting('reports'))
+    await world.clock.advance(900)
+    world.publish('solar', 'bbb', restarting('reports'))
+    await world.clock.advance(minuteMs)
+    expect(world.patches.filter(({ name }) => name === 'reports')).toHaveLength(1)
+    for (const name of ['wind', 'solar']) expect(world.outcome(name)?.reason).toBe('Propagated')
+  })
+
+  it('is tried on, and not for refused, while the pods of the same resource may not be touched', async () => {
+    const world = new World()
+    world.deployment('bad')
+    world.pod('mounts')
+    world.beforePatch = (name) => {
+      throw new ApiError('patch', { code: name === 'bad' ? 500 : 403, reason: 'any' })
+    }
+    world.publish('wind', 'aaa', { ...restarting('bad'), propagation: 'Immediate' })
+    await world.clock.advance(minuteMs)
+    expect(world.outcome('wind')).toMatchObject({ status: 'False', reason: 'PropagationFailed' })
   })
 
   it('waits no longer for the sake of another one that fails for ever', async () => {

@@ -2,7 +2,6 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { Application } from '../../../src/enos/application.ts'
 import type { FoundToken, Member, RecordedToken } from '../../../src/enos/membership.ts'
 import type { HeldToken } from '../../../src/enos/schedule.ts'
-import type { Failure } from '../../../src/enos/token-client.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
 import { gatewayUrl, heldToken, hourMs, marker, membership, minuteMs, now } from '../../support/builders.ts'
 
@@ -225,20 +224,6 @@ describe('the lifetime', () => {
   it('is not what a member recorded of another token: it may be another application’s', () => {
     application.join('ns/a', membership({ recorded: recorded() }))
     expect(application.longestExpireMs).toBe(0)
-  })
-})
-
-describe('isAtFault', () => {
-  it('is so where every identity failed for a reason of its own, and not where an intruder’s did', () => {
-    const own: Failure = { class: 'retry', reason: 'GatewayUnreachable', message: 'timed out', isOwn: true }
-    const { identity } = application.join('ns/a', membership())
-    const intruder = application.join('ns/intruder', membership({ appSecret: new Sensitive('guessed'), ca: 'wrong' }))
-    intruder.identity.failure = own
-    expect(application.isAtFault).toBe(false)
-    identity.failure = own
-    expect(application.isAtFault).toBe(true)
-    identity.failure = { ...own, isOwn: false }
-    expect(application.isAtFault).toBe(false)
   })
 })
 

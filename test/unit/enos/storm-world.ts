@@ -34,7 +34,9 @@ export class Storm {
   #inFlight = 0
   #size = 0
 
-  /** The gateway answers refreshes with 404. */
+  /** A CA by which nobody reaches it. */
+  distrusted: string | undefined
+  /** False: it answers refreshes with 404. */
   hasRefresh = true
 
   constructor({ concurrency = 32, latencyMs = 0, lifetimeSeconds = 7200 }: StormOptions = {}) {
@@ -47,6 +49,9 @@ export class Storm {
     })
     const honest = clientOf(clock, () => this.service)
     const answer = async (request: TokenRequest): Promise<CallResult> => {
+      if (request.ca !== undefined && request.ca === this.distrusted) {
+        return { kind: 'failed', failure: failure({ reason: 'GatewayUnreachable', isOwn: true }) }
+      }
       if (!this.hasRefresh && request.refresh !== undefined) return { kind: 'refreshMissing' }
       const mood = this.moods.get(request.appKey.reveal()) ?? this.mood
       if (mood === 'refuses') return { kind: 'failed', failure: failure({ reason: 'GatewayUnreachable' }) }

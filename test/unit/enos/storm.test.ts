@@ -346,6 +346,48 @@ describe('a thousand applications whose failures say nothing of the gateway', ()
     expect(storm.calls.filter(({ appKey, operation }) => appKey === 'owner' && operation === 'refresh')).toHaveLength(1)
   })
 
+  it('take no probe from others by failing where a second secret of theirs is good', async () => {
+    storm = new Storm({ concurrency })
+    storm.applications.join('ns/owner', membership(owner))
+    storm.join(200)
+    await storm.pass('well', minuteMs)
+    // Somebody who knows their appKeys, and has a CA that is not the gateway's; and a dozen that are always refused.
+    for (let i = 0; i < 200; i++) {
+      const intruder = { appKey: new Sensitive(`app-${i}`), appSecret: new Sensitive('guessed'), ca: 'wrong' }
+      storm.applications.join(`ns/intruder-${i}`, membership(intruder))
+    }
+    storm.distrusted = 'wrong'
+    for (let i = 0; i < 12; i++) {
+      storm.moods.set(`refused-${i}`, unavailable)
+      storm.applications.join(`ns/refused-${i}`, membership({ appKey: new Sensitive(`refused-${i}`) }))
+    }
+    for (let minutes = 0; minutes < 180; minutes++) {
+      await storm.pass('well', minuteMs)
+      expect(good()?.token?.expiresAt).toBeGreaterThan(storm.clock.now())
+    }
+  })
+
+  it('go before those that never were answered, where they have been', async () => {
+    storm = new Storm({ concurrency })
+    storm.applications.join('ns/owner', membership(owner))
+    await storm.pass('well', minuteMs)
+    storm.join(12)
+    await storm.pass(unavailable, minuteMs)
+    for (let i = 0; i < 150; i++) {
+      storm.moods.set(`distrustful-${i}`, distrust)
+      storm.applications.join(`ns/distrustful-${i}`, membership({ appKey: new Sensitive(`distrustful-${i}`) }))
+    }
+    storm.moods.set('owner', distrust)
+    await storm.pass(unavailable, untilFirstRenewalMs)
+    for (let seconds = 0; (good()?.failures ?? 0) === 0 && seconds < hourMs / 1000; seconds++) {
+      await storm.pass(unavailable, 1000)
+    }
+    expect(good()?.failure?.isOwn).toBe(true)
+    storm.moods.set('owner', 'well')
+    await storm.pass(unavailable, minuteMs)
+    expect(good()?.failure).toBeUndefined()
+  })
+
   it('do not hide that the gateway is back after an outage', async () => {
     storm = new Storm({ concurrency })
     storm.join(1000)

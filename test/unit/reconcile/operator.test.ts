@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { secrets } from '../../../src/kubernetes/types.ts'
+import { credentials, secrets } from '../../../src/kubernetes/types.ts'
 import { hourMs, marker, minuteMs, type SpecInput } from '../../support/builders.ts'
 import { selfSigned } from '../../support/certificate.ts'
 import type { ApiCall } from '../../support/memory-api.ts'
@@ -350,5 +350,15 @@ describe('a CRD that is older than the operator', () => {
     await world.clock.advance(100 * minuteMs)
     expect(world.isValid('wind-token')).toBe(true)
     expect(world.api.calls.slice(before).filter(isStatus)).toHaveLength(1)
+
+    // The right one is applied, and somebody changes the status.
+    world.api.patch = patch
+    world.user.patch(credentials, { namespace, name: 'wind' }, { status: { expiresAt: null, targets: [] } })
+    await world.clock.advance(5000)
+    expect(world.credential('wind')?.status).toMatchObject({
+      expiresAt: expect.any(String) as string,
+      appKeyFingerprint: expect.any(String) as string,
+      targets: [{ name: 'wind-token' }],
+    })
   })
 })
