@@ -64,7 +64,7 @@ reliability: $(INSTALLED) ## Play every fault, and write docs/reliability.md
 	@node_modules/.bin/prettier --write --log-level warn docs/reliability.md
 
 .PHONY: soak
-soak: $(INSTALLED) ## Play 1000 faults at random, for two hours or so; SEED=n plays a run again
+soak: $(INSTALLED) ## Play 1000 faults at random, for an hour or so; SEED=n plays a run again
 	@FAULTS=$${FAULTS:-1000} $(NPM) run --silent test:faults -- test/faults/random.test.ts
 
 .PHONY: demo
