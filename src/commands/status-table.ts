@@ -1,3 +1,4 @@
+import type { Condition } from '../api/v1alpha1/conditions.ts'
 import { parseStatus } from '../api/v1alpha1/credential.ts'
 import type { KubernetesObject } from '../kubernetes/types.ts'
 import { formatDuration } from '../lib/duration.ts'
@@ -73,14 +74,7 @@ function rowOf({ metadata, spec, status: written }: CredentialObject, nowWall: n
   const condition = (type: string) => status.conditions.find((one) => one.type === type)
   const ready = condition('Ready')
   const healthy = condition('RenewalHealthy')
-  const propagated = condition('Propagated')
-  const isRenewed = ready?.status === 'True' && healthy?.status === 'True'
-  const told =
-    isRenewed && propagated?.status === 'False'
-      ? propagated
-      : ready?.status === 'True' && healthy !== undefined
-        ? healthy
-        : ready
+  const told = firstAmiss(ready, healthy, condition('Propagated'))
   const secondsUntil = (time: string | undefined): number | null =>
     time === undefined ? null : Math.round((Date.parse(time) - nowWall) / 1000)
   return {
@@ -97,6 +91,16 @@ function rowOf({ metadata, spec, status: written }: CredentialObject, nowWall: n
     reason: told?.reason ?? 'NotSeenYet',
     message: told === undefined ? 'no operator has looked at it yet' : told.status === 'True' ? '' : told.message,
   }
+}
+
+/** The condition that there is something to say of; where all is well, that of renewals. */
+function firstAmiss(
+  ready: Condition | undefined,
+  healthy: Condition | undefined,
+  propagated: Condition | undefined,
+): Condition | undefined {
+  if (ready?.status !== 'True' || healthy === undefined) return ready
+  return healthy.status === 'True' && propagated?.status === 'False' ? propagated : healthy
 }
 
 function urgency({ expiresInSeconds, ready }: StatusRow): number {

@@ -159,13 +159,11 @@ export class Consumers implements Publisher {
   async #restart(namespace: string, signal: AbortSignal): Promise<void> {
     const now = this.#options.clock.now()
     const pending = this.#pending(namespace, 'restarted')
-    const due = pending.filter(({ job }) => job.restartAt <= now)
-    const workloads = new Set(due.flatMap(workloadNames))
+    const workloads = new Set(pending.filter(({ job }) => job.restartAt <= now).flatMap(workloadNames))
     // One restart is for all that want it by now; the others go on waiting for more to come.
-    const tasks = pending.filter(
-      (task) => due.includes(task) || workloadNames(task).some((name) => workloads.has(name)),
-    )
-    const nextAt = Math.min(...pending.filter((task) => !tasks.includes(task)).map(({ job }) => job.restartAt))
+    const isNow = (task: Task): boolean => workloadNames(task).some((name) => workloads.has(name))
+    const tasks = pending.filter(isNow)
+    const nextAt = Math.min(...pending.filter((task) => !isNow(task)).map(({ job }) => job.restartAt))
     if (nextAt < Number.POSITIVE_INFINITY) this.#restarts.addAfter(namespace, nextAt - now)
     const notes = new Map<string, string>()
     for (const [workload, { by, kind, name, restart }] of workloadsOf(tasks)) {
