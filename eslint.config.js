@@ -6,12 +6,14 @@ const layers = [
   'api',
   'kubernetes',
   'enos',
+  'tokens',
   'targets',
-  'observed',
+  'observe',
   'status',
-  'telemetry',
+  'plan',
   'reconcile',
   'consumers',
+  'telemetry',
   'config',
   'commands',
 ]
@@ -61,7 +63,7 @@ export default tseslint.config(
         {
           patterns: [
             {
-              regex: `^(\\.\\./)+((?!telemetry/logger\\.ts)(${layers.slice(at + 1).join('|')})/|(app|main|watches)\\.ts)`,
+              regex: `^(\\.\\./)+((?!telemetry/logger\\.ts)(${layers.slice(at + 1).join('|')})/|(app|main)\\.ts)`,
               message: `${layer}/ imports only what stands before it in \`layers\` of eslint.config.js.`,
             },
           ],

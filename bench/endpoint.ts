@@ -1,4 +1,4 @@
-import { Credentials } from '../src/kubernetes/credentials.ts'
+import { Credentials } from '../src/kubernetes/auth.ts'
 import { loadKubeconfig } from '../src/kubernetes/kubeconfig.ts'
 import { SystemClock } from '../src/lib/clock.ts'
 import type { Endpoint } from './api.ts'

@@ -10,8 +10,8 @@ import {
   secrets,
 } from '../kubernetes/types.ts'
 import { parseDuration } from '../lib/duration.ts'
-import { isProblem, type SourceRef, sourceRefs } from '../observed/observed.ts'
-import { readSources, type SourceObject } from '../reconcile/read-sources.ts'
+import { isProblem, type SourceRef, sourceRefs } from '../observe/observed.ts'
+import { readSources, type SourceObject } from '../observe/parse-sources.ts'
 import type { CheckRequest } from './check-gateway.ts'
 import { failedBecause, failedStep, ok, type Step } from './check-report.ts'
 

@@ -4,9 +4,9 @@ import { WorkQueue, type WorkQueueObserver, type WorkQueueSnapshot } from '../ku
 import { type Backoff, backoffMs } from '../lib/backoff.ts'
 import { type Clock, sleep } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
-import type { Caches } from '../reconcile/caches.ts'
+import type { Caches } from '../observe/caches.ts'
 import type { Publisher } from '../reconcile/executor.ts'
-import type { Credential, Publication } from '../observed/observed.ts'
+import type { Credential, Publication } from '../observe/observed.ts'
 import type { Log } from '../telemetry/logger.ts'
 import {
   attempt,

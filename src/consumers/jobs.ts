@@ -3,7 +3,7 @@ import type { Reason } from '../api/v1alpha1/reasons.ts'
 import { restartedForAnnotation } from '../api/v1alpha1/names.ts'
 import { ApiError } from '../kubernetes/errors.ts'
 import type { ObjectKey } from '../kubernetes/types.ts'
-import type { Credential, Publication } from '../observed/observed.ts'
+import type { Credential, Publication } from '../observe/observed.ts'
 import type { Restart } from './workloads.ts'
 
 /** What came of one part of a job. `notes` are for people. */

@@ -1,5 +1,5 @@
 import type { Clock } from '../lib/clock.ts'
-import { Credentials } from './credentials.ts'
+import { Credentials } from './auth.ts'
 import { HttpKubernetesClient } from './http-client.ts'
 import { currentNamespace, type KubeconfigSource, loadKubeconfig } from './kubeconfig.ts'
 import { Transport, type TransportOptions } from './transport.ts'

@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { ClientHttp2Stream } from 'node:http2'
 import { Agent, type Dispatcher, Pool, ProxyAgent } from 'undici'
 import type { Clock } from '../lib/clock.ts'
-import type { Connection, Credentials } from './credentials.ts'
+import type { Connection, Credentials } from './auth.ts'
 import { ApiError } from './errors.ts'
 
 export interface TransportRequest {

@@ -1,5 +1,5 @@
 import { mergeFinalizer } from '../api/v1alpha1/names.ts'
-import type { Applications } from '../enos/applications.ts'
+import type { Applications } from '../tokens/applications.ts'
 import { ApiError } from '../kubernetes/errors.ts'
 import { keyOf, type ObjectKey } from '../kubernetes/types.ts'
 import { WorkQueue, type WorkQueueObserver, type WorkQueueSnapshot } from '../kubernetes/work-queue.ts'
@@ -11,19 +11,19 @@ import {
   type Publication,
   publishedToken,
   type PublishedToken,
-} from '../observed/observed.ts'
+} from '../observe/observed.ts'
 import { invalidStatus, isSameStatus } from '../status/next-status.ts'
 import type { Log } from '../telemetry/logger.ts'
-import type { Action } from './actions.ts'
-import { AwaitedConfigMaps } from './awaited-config-maps.ts'
-import { byObject, type Caches } from './caches.ts'
-import { compileAll, type CredentialState, newState } from './credential-state.ts'
+import type { Action } from '../plan/actions.ts'
+import { AwaitedConfigMaps } from '../observe/awaited-config-maps.ts'
+import { byObject, type Caches } from '../observe/caches.ts'
+import { compileAll, type CredentialState, newState } from '../observe/credential-state.ts'
 import type { Executor } from './executor.ts'
-import { Gathering } from './gathering.ts'
-import { observe } from './observe.ts'
-import { hasFailed, newPass, type Pass } from './pass.ts'
-import { plan } from './plan.ts'
-import type { InvalidCredential } from './stored.ts'
+import { Gathering } from './refresh-barrier.ts'
+import { observe } from '../observe/observe.ts'
+import { hasFailed, newPass, type Pass } from '../observe/pass.ts'
+import { plan } from '../plan/plan.ts'
+import type { InvalidCredential } from '../observe/parse-object.ts'
 
 export interface ReconcilerOptions {
   readonly caches: Caches

@@ -1,11 +1,11 @@
 import { mergeFieldManager } from '../api/v1alpha1/names.ts'
 import { type ApiError, isForbidden } from '../kubernetes/errors.ts'
 import type { Store } from '../kubernetes/store.ts'
-import type { ObjectMetadata, Problem } from '../observed/observed.ts'
+import type { ObjectMetadata, Problem } from '../observe/observed.ts'
 import type { TargetWriter, WriteResult } from '../targets/target-writer.ts'
-import type { TargetAction } from './actions.ts'
-import type { Pass } from './pass.ts'
-import { readMetadata } from './stored.ts'
+import type { TargetAction } from '../plan/actions.ts'
+import type { Pass } from '../observe/pass.ts'
+import { readMetadata } from '../observe/parse-object.ts'
 
 export interface TargetExecutorOptions {
   readonly writer: TargetWriter

@@ -1,10 +1,10 @@
 import type { ConditionStatus } from '../api/v1alpha1/conditions.ts'
 import type { Reason } from '../api/v1alpha1/reasons.ts'
-import { firstLackingTarget } from '../observed/altered-targets.ts'
-import { type Observed, type Problem, publishedToken } from '../observed/observed.ts'
-import { targetProblem } from '../observed/target-problems.ts'
-import { holdsForeignToken } from '../observed/token-origin.ts'
-import { validUntil } from '../observed/validity.ts'
+import { firstLackingTarget } from '../observe/drifted-targets.ts'
+import { type Observed, type Problem, publishedToken } from '../observe/observed.ts'
+import { targetProblem } from '../observe/target-problems.ts'
+import { holdsForeignToken } from '../observe/token-origin.ts'
+import { validUntil } from '../observe/validity.ts'
 
 export interface ConditionValue {
   readonly status: ConditionStatus

@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from 'node:util'
 import { type Condition, setCondition } from '../api/v1alpha1/conditions.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import { formatTime } from '../lib/time.ts'
-import { hasAudience, propagatedFingerprint } from '../observed/audience.ts'
-import { inputsOf, type Observed, type Problem, publishedToken } from '../observed/observed.ts'
+import { hasAudience, propagatedFingerprint } from '../observe/propagation.ts'
+import { inputsOf, type Observed, type Problem, publishedToken } from '../observe/observed.ts'
 import { assess } from './assess.ts'
 
 /** The status that tells what is observed. Pure; equal to the present one when there is nothing to tell. */

@@ -1,12 +1,12 @@
 import { normaliseGatewayUrl, parseSpec, parseStatus } from '../../src/api/v1alpha1/credential.ts'
 import type { CredentialStatus } from '../../src/api/v1alpha1/status-schema.ts'
-import type { Membership } from '../../src/enos/membership.ts'
-import type { ApplicationView } from '../../src/enos/applications.ts'
-import type { HeldToken } from '../../src/enos/schedule.ts'
+import type { Membership } from '../../src/tokens/membership.ts'
+import type { ApplicationView } from '../../src/tokens/applications.ts'
+import type { HeldToken } from '../../src/tokens/schedule.ts'
 import { fingerprintOf } from '../../src/enos/signature.ts'
 import { Sensitive } from '../../src/lib/sensitive.ts'
 import { formatTime } from '../../src/lib/time.ts'
-import { compileAll } from '../../src/reconcile/credential-state.ts'
+import { compileAll } from '../../src/observe/credential-state.ts'
 import {
   type Credential,
   inputsOf,
@@ -16,8 +16,8 @@ import {
   sourceRefs,
   type Problem,
   type TargetRecord,
-} from '../../src/observed/observed.ts'
-import { appKeyFingerprintOf } from '../../src/observed/token-origin.ts'
+} from '../../src/observe/observed.ts'
+import { appKeyFingerprintOf } from '../../src/observe/token-origin.ts'
 import { nextStatus } from '../../src/status/next-status.ts'
 import type { Secret } from '../../src/targets/desired-secret.ts'
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { outcomeOf, renew } from '../../../src/commands/renew.ts'
 import type { KubernetesClient } from '../../../src/kubernetes/types.ts'
 import { formatTime } from '../../../src/lib/time.ts'
-import { readCredential } from '../../../src/reconcile/stored.ts'
+import { readCredential } from '../../../src/observe/parse-object.ts'
 import { condition, hourMs, minuteMs, now, status } from '../../support/builders.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 

@@ -12,8 +12,8 @@ import {
   type ResourceType,
 } from '../../../src/kubernetes/types.ts'
 import { formatTime } from '../../../src/lib/time.ts'
-import type { Publication } from '../../../src/observed/observed.ts'
-import type { StoredCredential } from '../../../src/reconcile/stored.ts'
+import type { Publication } from '../../../src/observe/observed.ts'
+import type { StoredCredential } from '../../../src/observe/parse-object.ts'
 import { credential, hourMs, now, type SpecInput } from '../../support/builders.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { MemoryApi } from '../../support/memory-api.ts'

@@ -1,5 +1,5 @@
 import type { TokenService } from '../../../simulator/token-service.ts'
-import { meaningOf } from '../../../src/enos/outcomes.ts'
+import { meaningOf } from '../../../src/enos/status-codes.ts'
 import { readReply } from '../../../src/enos/reply.ts'
 import { signRequest } from '../../../src/enos/signature.ts'
 import { Timestamps } from '../../../src/enos/timestamps.ts'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { readCredential, readMetadata } from '../../../src/reconcile/stored.ts'
+import { readCredential, readMetadata } from '../../../src/observe/parse-object.ts'
 import { marker } from '../../support/builders.ts'
 
 const text = fc.oneof(fc.string({ unit: 'binary' }), fc.constant(''))

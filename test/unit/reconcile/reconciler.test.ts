@@ -1,9 +1,9 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { ApiError } from '../../../src/kubernetes/errors.ts'
 import type { ObjectKey } from '../../../src/kubernetes/types.ts'
-import { createCaches } from '../../../src/reconcile/caches.ts'
+import { createCaches } from '../../../src/observe/caches.ts'
 import { Reconciler } from '../../../src/reconcile/reconciler.ts'
-import type { InvalidCredential } from '../../../src/reconcile/stored.ts'
+import type { InvalidCredential } from '../../../src/observe/parse-object.ts'
 import { createLogger } from '../../../src/telemetry/logger.ts'
 import {
   gatewayUrl,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
-import type { Observed, Problem } from '../../../src/observed/observed.ts'
+import type { Observed, Problem } from '../../../src/observe/observed.ts'
 import { assess } from '../../../src/status/assess.ts'
 import {
   appKeyFingerprint,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { parseStatus } from '../../../src/api/v1alpha1/credential.ts'
-import { plan } from '../../../src/reconcile/plan.ts'
+import { plan } from '../../../src/plan/plan.ts'
 import { invalidStatus, isSameStatus, nextStatus, statusPatch } from '../../../src/status/next-status.ts'
 import {
   applicationView,

@@ -1,0 +1,95 @@
+import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
+import type { Membership } from '../tokens/membership.ts'
+import {
+  type Credential,
+  inputsKey,
+  isProblem,
+  type Problem,
+  type PrunedStatus,
+  type PublishedToken,
+  type Sources,
+  type TargetRecord,
+} from './observed.ts'
+import { compileTemplates, type CompiledTemplates } from '../targets/template.ts'
+import { ExpiredTime } from './expired-time.ts'
+
+/** What this process knows of one credential beyond what the API server has. */
+export interface CredentialState {
+  readonly uid: string
+  readonly firstSeenAt: number
+  /** Of which generation `templates` are. */
+  generation: number
+  templates: ReadonlyMap<string, CompiledTemplates> | Problem
+  readonly record: Map<string, TargetRecord>
+  sources: Sources | undefined
+  membership: Membership | undefined
+  statusWrittenAt: number
+  prunedStatus: PrunedStatus | undefined
+  readonly expiredTime: ExpiredTime
+}
+
+export function newState(credential: Credential, now: number, wallOffset: number): CredentialState {
+  const templates = compileAll(credential)
+  return {
+    uid: credential.uid,
+    firstSeenAt: now,
+    generation: credential.generation,
+    templates,
+    record: recordOf(credential.status, templates, wallOffset),
+    sources: undefined,
+    membership: undefined,
+    statusWrittenAt: Number.NEGATIVE_INFINITY,
+    prunedStatus: undefined,
+    expiredTime: new ExpiredTime(now),
+  }
+}
+
+/** The templates of all targets, or what is wrong with one. */
+export function compileAll({ spec }: Credential): ReadonlyMap<string, CompiledTemplates> | Problem {
+  const all = new Map<string, CompiledTemplates>()
+  for (const { name, data } of spec.targets) {
+    const compiled = compileTemplates(data)
+    if ('detail' in compiled) {
+      const message = `spec.targets: Secret ${name}: template of key ${compiled.key}: ${compiled.detail}`
+      return { class: 'userMustAct', reason: 'TemplateError', message }
+    }
+    all.set(name, compiled)
+  }
+  return all
+}
+
+/** What an earlier process wrote to the targets, as the status has it. */
+function recordOf(
+  status: CredentialStatus,
+  templates: CredentialState['templates'],
+  wallOffset: number,
+): Map<string, TargetRecord> {
+  const record = new Map<string, TargetRecord>()
+  const token = tokenOf(status, wallOffset)
+  for (const target of status.targets) {
+    const usesSources = !isProblem(templates) && templates.get(target.name)?.usesSources === true
+    const inputs = inputsKey(status.observedGeneration, usesSources ? status.sources : undefined)
+    record.set(target.name, { ...target, token, inputs })
+  }
+  return record
+}
+
+/** The token on the targets, where all is known of it. */
+function tokenOf(
+  { appKeyFingerprint, expiresAt, gateway, issuedAt, lastRenewalAt, tokenFingerprint }: CredentialStatus,
+  wallOffset: number,
+): PublishedToken | undefined {
+  const [expiresAtWall, issuedAtWall] = [Date.parse(expiresAt ?? ''), Date.parse(issuedAt ?? '')]
+  const prolongedAtWall = Date.parse(lastRenewalAt ?? '')
+  if (tokenFingerprint === undefined || gateway === undefined) return undefined
+  if (!Number.isFinite(expiresAtWall) || !Number.isFinite(issuedAtWall)) return undefined
+  return {
+    fingerprint: tokenFingerprint,
+    expiresAtWall,
+    issuedAtWall,
+    ...(prolongedAtWall > issuedAtWall ? { prolongedAtWall } : {}),
+    expiresAt: expiresAtWall - wallOffset,
+    gatewayUrl: gateway,
+    appKeyFingerprint,
+  }
+}

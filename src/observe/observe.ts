@@ -1,0 +1,52 @@
+import { normaliseGatewayUrl } from '../api/v1alpha1/credential.ts'
+import type { ApplicationView } from '../tokens/applications.ts'
+import { type Observed, type ObjectMetadata, type Publication, sourceRefs } from './observed.ts'
+import { byUid, type Caches } from './caches.ts'
+import type { Pass } from './pass.ts'
+
+/** What is outside of the caches and of the pass. */
+export interface Surroundings {
+  readonly application: ApplicationView | undefined
+  readonly publication: Publication | undefined
+  readonly isAwakened: boolean
+  readonly configMapsAwaitedSince: number | undefined
+  readonly isGatewayAllowed: (gatewayUrl: string) => boolean
+  readonly fieldManager: string
+  readonly wallOffset: number
+}
+
+/** Puts together all that a plan is made of. */
+export function observe({ credentials, configMaps, secrets }: Caches, pass: Pass, around: Surroundings): Observed {
+  const { contents, credential, problems, sourceProblem, state } = pass
+  const { namespace, spec } = credential
+  const gatewayUrl = normaliseGatewayUrl(spec.gateway.url)
+  const targetMetas = new Map<string, ObjectMetadata | undefined>()
+  for (const { name } of spec.targets) targetMetas.set(name, secrets.get(`${namespace}/${name}`))
+  for (const name of state.record.keys()) targetMetas.set(name, secrets.get(`${namespace}/${name}`))
+  return {
+    credential,
+    gatewayUrl,
+    templates: state.templates,
+    isGatewayAllowed: around.isGatewayAllowed(gatewayUrl),
+    sourceMetas: sourceRefs(spec).map(({ kind, name }) => {
+      return (kind === 'Secret' ? secrets : configMaps).get(`${namespace}/${name}`)
+    }),
+    sources: state.sources,
+    sourceProblem,
+    configMapsAwaitedSince: around.configMapsAwaitedSince,
+    targetMetas,
+    targetContents: contents,
+    targetProblems: problems,
+    record: state.record,
+    membership: state.membership,
+    application: around.application,
+    isAlive: (uid) => !credentials.byIndex(byUid(uid))[Symbol.iterator]().next().done,
+    publication: around.publication,
+    isAwakened: around.isAwakened,
+    firstSeenAt: state.firstSeenAt,
+    statusWrittenAt: state.statusWrittenAt,
+    prunedStatus: state.prunedStatus,
+    fieldManager: around.fieldManager,
+    wallOffset: around.wallOffset,
+  }
+}

@@ -1,0 +1,236 @@
+import type { ConditionStatus } from '../api/v1alpha1/conditions.ts'
+import type { Reason } from '../api/v1alpha1/reasons.ts'
+import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
+import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
+import type { ApplicationView } from '../tokens/applications.ts'
+import type { Membership, RecordedToken } from '../tokens/membership.ts'
+import type { KubernetesObject, ObjectKey } from '../kubernetes/types.ts'
+import type { Sensitive } from '../lib/sensitive.ts'
+import type { Secret } from '../targets/desired-secret.ts'
+import type { CompiledTemplates } from '../targets/template.ts'
+
+/**
+ * What stands in the way, classified once: `userMustAct` becomes Stalled, `waiting` and `retry` become Reconciling.
+ * `message` names the object, the field, what was seen and what was expected.
+ */
+export interface Problem {
+  readonly class: 'userMustAct' | 'waiting' | 'retry'
+  readonly reason: Reason
+  readonly message: string
+}
+
+/** A status that was written, and what the API server kept of it: not all, for its CRD is older than this operator. */
+export interface PrunedStatus {
+  readonly written: CredentialStatus
+  readonly kept: CredentialStatus
+}
+
+/** One version of one object. */
+export interface ObjectVersion {
+  readonly name: string
+  readonly uid: string
+  readonly resourceVersion: string
+}
+
+/** What the watch tells of a Secret or a ConfigMap: no data. */
+export interface ObjectMetadata extends ObjectVersion {
+  readonly namespace: string
+  /** uid of the owner that is the controller. */
+  readonly controllerUid: string | undefined
+  /** The controller is an EnosAppCredential. */
+  readonly isControlledByCredential: boolean
+  /** The credential that wrote a Secret which is to outlive it (deletionPolicy Retain). */
+  readonly retainedFor: { readonly name: string; readonly uid: string } | undefined
+  readonly isDeleting: boolean
+  /** When this operator last wrote it, by the API server's clock, in whole seconds; undefined: never. */
+  readonly writtenAtWall: number | undefined
+}
+
+/** An EnosAppCredential that passed validation, without the metadata that is of no use here. */
+export interface Credential {
+  readonly key: ObjectKey
+  readonly namespace: string
+  readonly name: string
+  readonly uid: string
+  readonly resourceVersion: string
+  readonly generation: number
+  readonly isDeleting: boolean
+  /** Value of the annotation enos.io/renew-requested-at. */
+  readonly renewRequest: string | undefined
+  readonly finalizers: readonly string[]
+  readonly spec: CredentialSpec
+  readonly status: CredentialStatus
+}
+
+export interface SourceValues {
+  readonly appKey: Sensitive
+  readonly appSecret: Sensitive
+  /** PEM, of caRef. */
+  readonly ca: string | undefined
+}
+
+/** One version of a source. */
+export interface SourceVersion extends ObjectVersion {
+  /** The keys that are used, in the order of the fields that name them. */
+  readonly keys: readonly string[]
+}
+
+/** The source Secrets, and what caRef names, as they were read: by these versions, with these values. */
+export interface Sources {
+  readonly versions: readonly SourceVersion[]
+  readonly values: SourceValues | Problem
+  /** `appSecretRef wind/appSecret`: fields of which trailing newlines were trimmed. */
+  readonly trimmed: readonly string[]
+}
+
+/** What was last written to a target, or found on it and confirmed. */
+export interface TargetRecord extends ObjectVersion {
+  readonly creationPolicy: TargetSpec['creationPolicy']
+  readonly deletionPolicy: TargetSpec['deletionPolicy']
+  readonly keys: readonly string[]
+  /** Undefined for what was recorded without one: the target is then looked at again. */
+  readonly token: PublishedToken | undefined
+  /** What else went into it: two records with the same inputs have the same content. */
+  readonly inputs: string
+}
+
+/** A token on a target. */
+export interface PublishedToken extends RecordedToken {
+  /** When it expires, on the steady timeline. */
+  readonly expiresAt: number
+  /** Normalised URL of the gateway that it came from. */
+  readonly gatewayUrl: string
+  /** Of the appKey that it belongs to; undefined where a status does not say. */
+  readonly appKeyFingerprint: string | undefined
+}
+
+/** How far running consumers of the targets were told of a token (propagation Immediate, restartOnRenewal). */
+export interface Publication {
+  /** Of the token that they were, or are being, told of. */
+  readonly fingerprint: string
+  /** Undefined while it is under way. */
+  readonly outcome: { readonly status: ConditionStatus; readonly reason: Reason; readonly message: string } | undefined
+}
+
+/** What the operator wrote for a credential, by target; after a restart taken from the status. */
+export type CredentialRecord = ReadonlyMap<string, TargetRecord>
+
+/** All that a plan is made of. Nothing else may decide. */
+export interface Observed {
+  readonly credential: Credential
+  /** Normalised spec.gateway.url. */
+  readonly gatewayUrl: string
+  /** Compiled templates of each target, or what is wrong with them. */
+  readonly templates: ReadonlyMap<string, CompiledTemplates> | Problem
+  /** Whether the configuration allows this gateway. */
+  readonly isGatewayAllowed: boolean
+  /** The sources as the watch has them now, in the order of `sourceRefs`; undefined for one that is not there. */
+  readonly sourceMetas: readonly (ObjectMetadata | undefined)[]
+  /** The sources as they were read last. */
+  readonly sources: Sources | undefined
+  /** Why they could not be read in this pass. */
+  readonly sourceProblem: Problem | undefined
+  /** Since when ConfigMaps are awaited which a source is among, steady; undefined: they are known, or not needed. */
+  readonly configMapsAwaitedSince: number | undefined
+  /** The Secrets under the names of targets, present and former. */
+  readonly targetMetas: ReadonlyMap<string, ObjectMetadata | undefined>
+  /** Targets that were read in this pass. */
+  readonly targetContents: ReadonlyMap<string, Secret>
+  /** Targets, present and former, whose write failed in this pass, or for good. */
+  readonly targetProblems: ReadonlyMap<string, Problem>
+  readonly record: CredentialRecord
+  readonly membership: Membership | undefined
+  readonly application: ApplicationView | undefined
+  /** Whether a credential of this uid is there, in any namespace that is watched. */
+  readonly isAlive: (uid: string) => boolean
+  /** What running consumers of the targets were told; undefined while this process told them nothing. */
+  readonly publication: Publication | undefined
+  /** The application's other members asked for this one to join: a refresh is near. */
+  readonly isAwakened: boolean
+  /** Steady; when this process saw the resource first. */
+  readonly firstSeenAt: number
+  /** Steady; when this process last wrote the status. */
+  readonly statusWrittenAt: number
+  readonly prunedStatus: PrunedStatus | undefined
+  /** The name under which this operator writes. */
+  readonly fieldManager: string
+  /** Wall clock less steady timeline, ms. */
+  readonly wallOffset: number
+}
+
+/** The version of an object that was read. */
+export function objectVersionOf({
+  metadata: { name = '', uid = '', resourceVersion = '' },
+}: KubernetesObject): ObjectVersion {
+  return { name, uid, resourceVersion }
+}
+
+export function isProblem(value: object): value is Problem {
+  return 'class' in value && 'reason' in value
+}
+
+/** Of whose targets, and what was written to them. */
+export interface PublishingView {
+  readonly credential: { readonly spec: Pick<CredentialSpec, 'targets'> }
+  readonly record: CredentialRecord
+}
+
+export type TargetSpec = CredentialSpec['targets'][number]
+
+/** An object that the spec reads from, the fields that name it, and the keys that those name. */
+export interface SourceRef {
+  readonly kind: 'Secret' | 'ConfigMap'
+  readonly name: string
+  readonly fields: readonly string[]
+  readonly keys: readonly string[]
+}
+
+/** The objects that a spec reads from, each once. */
+export function sourceRefs({ appKeyRef, appSecretRef, gateway: { caRef } }: CredentialSpec): SourceRef[] {
+  const refs: SourceRef[] = []
+  const add = (kind: SourceRef['kind'], { key, name }: { name: string; key: string }, field: string): void => {
+    const at = refs.findIndex((ref) => ref.kind === kind && ref.name === name)
+    const known = refs[at]
+    if (known === undefined) refs.push({ kind, name, fields: [field], keys: [key] })
+    else refs[at] = { ...known, fields: [...known.fields, field], keys: [...known.keys, key] }
+  }
+  add('Secret', appKeyRef, 'spec.appKeyRef')
+  add('Secret', appSecretRef, 'spec.appSecretRef')
+  if (caRef !== undefined) add(caRef.kind, caRef, 'spec.gateway.caRef')
+  return refs
+}
+
+/**
+ * The token that the targets hold: the one that expires first, should they not all hold the same. A target without one,
+ * which somebody else stands in the way of, say, takes nothing away from the others; Ready tells of it.
+ */
+export function publishedToken({ credential, record }: PublishingView): PublishedToken | undefined {
+  let earliest: PublishedToken | undefined
+  for (const { name } of credential.spec.targets) {
+    const token = record.get(name)?.token
+    if (token === undefined) continue
+    if (earliest === undefined || token.expiresAt < earliest.expiresAt) earliest = token
+  }
+  return earliest
+}
+
+/** What goes into a target's content besides the token; sources only where a template uses them. */
+export function inputsOf({ credential, templates, sourceMetas }: Observed, targetName: string): string {
+  const usesSources = !isProblem(templates) && templates.get(targetName)?.usesSources === true
+  return inputsKey(credential.generation, usesSources ? sourceMetas : undefined)
+}
+
+/** What two contents have in common that were made from the same spec and, where it matters, the same sources. */
+export function inputsKey(
+  generation: number | undefined,
+  sources: readonly (Pick<ObjectVersion, 'uid' | 'resourceVersion'> | undefined)[] | undefined,
+): string {
+  const versions = sources?.map((source) => `${source?.uid ?? ''}@${source?.resourceVersion ?? ''}`)
+  return JSON.stringify({ generation, versions })
+}
+
+/** `status.nextRenewalAt` on the steady timeline. */
+export function steadyNextRenewalAt({ credential, wallOffset }: Observed): number | undefined {
+  const { nextRenewalAt } = credential.status
+  return nextRenewalAt === undefined ? undefined : Date.parse(nextRenewalAt) - wallOffset
+}

@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto'
+import { parseSpec, parseStatus } from '../api/v1alpha1/credential.ts'
+import { annotations, apiVersion, kind, managedBy, mergeFieldManager } from '../api/v1alpha1/names.ts'
+import { longestRenewRequest } from '../api/v1alpha1/status-schema.ts'
+import { keyOf, type KubernetesObject } from '../kubernetes/types.ts'
+import type { Credential, ObjectMetadata } from './observed.ts'
+
+/** An EnosAppCredential as it is kept: read once, when it comes. */
+export type StoredCredential = Credential | InvalidCredential
+
+/** One whose spec cannot be read, though the API server took it: the CRD is of another version. */
+export interface InvalidCredential extends Omit<Credential, 'spec'> {
+  readonly spec: undefined
+  readonly problems: readonly string[]
+}
+
+/** Reads an EnosAppCredential. */
+export function readCredential(object: KubernetesObject & { spec?: unknown; status?: unknown }): StoredCredential {
+  const { metadata } = object
+  const [namespace, name] = [metadata.namespace ?? '', metadata.name ?? '']
+  const parsed = parseSpec(name, object.spec)
+  const read = {
+    key: keyOf({ namespace, name }),
+    namespace,
+    name,
+    uid: metadata.uid ?? '',
+    resourceVersion: metadata.resourceVersion ?? '',
+    generation: metadata.generation ?? 0,
+    isDeleting: metadata.deletionTimestamp !== undefined,
+    renewRequest: renewRequestOf(metadata.annotations?.[annotations.renewRequestedAt]),
+    finalizers: metadata.finalizers ?? [],
+    status: parseStatus(object.status),
+  }
+  return parsed.ok ? { ...read, spec: parsed.spec } : { ...read, spec: undefined, problems: parsed.problems }
+}
+
+/**
+ * The request is repeated in the status once it is handled. An annotation may hold more than the status takes: then its
+ * digest stands for it, or the API server would refuse that status and every later one.
+ */
+function renewRequestOf(value: string | undefined): string | undefined {
+  if (value === undefined || value.length <= longestRenewRequest) return value
+  return `sha256:${createHash('sha256').update(value).digest('hex')}`
+}
+
+/** What is kept of a Secret or a ConfigMap: no data, and of the annotations only our own. */
+export function readMetadata({ metadata }: KubernetesObject): ObjectMetadata {
+  const controller = metadata.ownerReferences?.find((owner) => owner.controller === true)
+  const name = metadata.annotations?.[annotations.retainedCredential]
+  const uid = metadata.annotations?.[annotations.retainedCredentialUid]
+  return {
+    namespace: metadata.namespace ?? '',
+    name: metadata.name ?? '',
+    uid: metadata.uid ?? '',
+    resourceVersion: metadata.resourceVersion ?? '',
+    controllerUid: controller?.uid,
+    isControlledByCredential: controller?.kind === kind && controller.apiVersion === apiVersion,
+    retainedFor: name === undefined || uid === undefined ? undefined : { name, uid },
+    isDeleting: metadata.deletionTimestamp !== undefined,
+    writtenAtWall: writtenAtWall(metadata),
+  }
+}
+
+/** By the API server's own books (managedFields). */
+function writtenAtWall({ managedFields = [] }: KubernetesObject['metadata']): number | undefined {
+  const times = managedFields
+    .filter(({ manager = '' }) => manager === managedBy || manager.startsWith(mergeFieldManager('')))
+    .map(({ time = '' }) => Date.parse(time))
+    .filter((time) => !Number.isNaN(time))
+  return times.length === 0 ? undefined : Math.max(...times)
+}

@@ -1,0 +1,81 @@
+import { X509Certificate } from 'node:crypto'
+import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
+import type { KubernetesObject } from '../kubernetes/types.ts'
+import { Sensitive } from '../lib/sensitive.ts'
+import { objectVersionOf, type Problem, type SourceRef, type Sources, type SourceVersion } from './observed.ts'
+import { readData } from '../targets/desired-secret.ts'
+
+/** A source as the API server sends it: a Secret, or a ConfigMap. */
+export interface SourceObject extends KubernetesObject {
+  readonly type?: string
+  readonly data?: Readonly<Record<string, string>>
+  readonly binaryData?: Readonly<Record<string, string>>
+}
+
+const serviceAccountToken = 'kubernetes.io/service-account-token'
+
+/** Reads appKey, appSecret and CA out of the objects that the spec names. Pure; problems quote no value. */
+export function readSources(
+  spec: CredentialSpec,
+  read: readonly { readonly ref: SourceRef; readonly object: SourceObject }[],
+): Sources {
+  const versions = read.map(({ object, ref: { keys } }): SourceVersion => ({ ...objectVersionOf(object), keys }))
+  const trimmed: string[] = []
+  const valueOf = (field: string, kind: SourceRef['kind'], ref: { name: string; key: string }): Sensitive | Problem => {
+    const object = read.find((one) => one.ref.kind === kind && one.ref.name === ref.name)?.object ?? { metadata: {} }
+    if (object.type === serviceAccountToken) {
+      return problem(
+        'SourceForbidden',
+        `${field}: Secret ${ref.name} is a service-account token; expected a Secret made for this application`,
+      )
+    }
+    const where = `${field}: key ${ref.key} of ${kind} ${ref.name}`
+    const text = textOf(kind, object, ref.key)
+    if (text === undefined) {
+      const isThere = Object.hasOwn(object.data ?? {}, ref.key) || Object.hasOwn(object.binaryData ?? {}, ref.key)
+      return problem('SourceKeyMissing', isThere ? `${where} is no text (UTF-8)` : `${where} is missing`)
+    }
+    const value = text.reveal().replace(/[\r\n]+$/, '')
+    if (value === '') return problem('SourceKeyMissing', `${where} is empty`)
+    if (value.length !== text.reveal().length && kind === 'Secret' && field !== 'spec.gateway.caRef') {
+      trimmed.push(`${field} (key ${ref.key} of Secret ${ref.name})`)
+    }
+    return new Sensitive(value)
+  }
+
+  const { caRef } = spec.gateway
+  const appKey = valueOf('spec.appKeyRef', 'Secret', spec.appKeyRef)
+  const appSecret = valueOf('spec.appSecretRef', 'Secret', spec.appSecretRef)
+  const ca = caRef === undefined ? undefined : valueOf('spec.gateway.caRef', caRef.kind, caRef)
+  if (!(appKey instanceof Sensitive)) return { versions, values: appKey, trimmed }
+  if (!(appSecret instanceof Sensitive)) return { versions, values: appSecret, trimmed }
+  if (ca === undefined) return { versions, values: { appKey, appSecret, ca: undefined }, trimmed }
+  if (!(ca instanceof Sensitive)) return { versions, values: ca, trimmed }
+  if (!isPem(ca.reveal())) {
+    const message = `spec.gateway.caRef: key ${caRef?.key ?? ''} of ${caRef?.kind ?? ''} ${caRef?.name ?? ''} holds no certificates in PEM`
+    return { versions, values: problem('InvalidCA', message), trimmed }
+  }
+  return { versions, values: { appKey, appSecret, ca: ca.reveal() }, trimmed }
+}
+
+/** One certificate or more, all of which can be read. */
+function isPem(text: string): boolean {
+  const certificates = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+  try {
+    for (const certificate of certificates) new X509Certificate(certificate)
+    return certificates.length > 0
+  } catch {
+    // The parser says no more than that.
+    return false
+  }
+}
+
+function textOf(kind: SourceRef['kind'], object: SourceObject, key: string): Sensitive | undefined {
+  if (kind === 'Secret') return readData(object, key)
+  const text = object.data?.[key]
+  return text === undefined ? undefined : new Sensitive(text)
+}
+
+function problem(reason: Problem['reason'], message: string): Problem {
+  return { class: 'userMustAct', reason, message }
+}

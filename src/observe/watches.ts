@@ -1,0 +1,159 @@
+import { Reflector } from '../kubernetes/reflector.ts'
+import {
+  configMaps,
+  credentials,
+  type KubernetesClient,
+  type KubernetesObject,
+  type ResourceType,
+  secrets,
+} from '../kubernetes/types.ts'
+import type { Store, Stored } from '../kubernetes/store.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Random } from '../lib/random.ts'
+import type { Caches } from './caches.ts'
+import { readCredential, readMetadata } from './parse-object.ts'
+import type { Log } from '../telemetry/logger.ts'
+
+export interface WatchesOptions {
+  readonly client: Pick<KubernetesClient, 'list' | 'watch'>
+  readonly caches: Caches
+  /** Empty: all namespaces. */
+  readonly namespaces: readonly string[]
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+}
+
+/** The parts of a reflector that do not depend on what it watches. */
+type AnyReflector = Pick<Reflector<KubernetesObject, Stored>, 'refused' | 'synced' | 'run' | 'lastContactAt'>
+
+/** What is known of a namespace, or of all. */
+interface Scope {
+  /** Undefined: all namespaces. */
+  readonly namespace: string | undefined
+  isComplete: boolean
+  isRefused: boolean
+  /** Resolves when it is complete. */
+  readonly complete: Promise<void>
+  /** Resolves when it is complete, or the API server refuses it. */
+  readonly decided: Promise<void>
+  configMaps: Promise<void> | undefined
+}
+
+/**
+ * Keeps the caches as the API server has them: a reflector for each kind and namespace. Of Secrets metadata only. The
+ * credentials of a namespace are watched when its Secrets are known: before, each would seem to lack all of them.
+ */
+export class Watches {
+  readonly #options: WatchesOptions
+  #signal: AbortSignal | undefined
+  #scopes: readonly Scope[] = []
+  readonly #reflectors: AnyReflector[] = []
+  readonly #running: Promise<void>[] = []
+
+  constructor(options: WatchesOptions) {
+    this.#options = options
+  }
+
+  /** Starts watching, until the signal aborts. */
+  start(signal: AbortSignal): void {
+    this.#signal = signal
+    const { namespaces } = this.#options
+    this.#scopes = (namespaces.length === 0 ? [undefined] : namespaces).map((namespace) => this.#follow(namespace))
+  }
+
+  /** Whether work can begin: all is known, but for those of several namespaces that the API server refuses. */
+  hasSynced(): boolean {
+    const isOneOfSeveral = this.#scopes.length > 1
+    return (
+      this.#scopes.some(({ isComplete }) => isComplete) &&
+      this.#scopes.every(({ isComplete, isRefused }) => isComplete || (isOneOfSeveral && isRefused))
+    )
+  }
+
+  /** Resolves when work can begin. */
+  async synced(): Promise<void> {
+    await Promise.all(this.#scopes.map(({ decided }) => decided))
+    await Promise.race(this.#scopes.map(({ complete }) => complete))
+  }
+
+  /** The namespaces that the API server refuses: they are looked after as soon as it does not. */
+  refused(): string[] {
+    return this.#scopes.flatMap(({ isComplete, isRefused, namespace }) =>
+      isRefused && !isComplete && namespace !== undefined ? [namespace] : [],
+    )
+  }
+
+  /** Resolves when the ConfigMaps of a namespace are known; they are watched from the first call on. */
+  async configMapsSynced(namespace: string): Promise<void> {
+    const scope = this.#scopes.find((one) => one.namespace === undefined || one.namespace === namespace)
+    if (scope === undefined) throw new Error(`namespace ${namespace} is not watched`)
+    scope.configMaps ??= this.#watch(scope, configMaps, this.#options.caches.configMaps, readMetadata, true).synced()
+    await scope.configMaps
+  }
+
+  /** When the watch that was heard of least lately was heard of, steady. */
+  get quietestContactAt(): number {
+    return Math.min(...this.#reflectors.map((reflector) => reflector.lastContactAt))
+  }
+
+  /** Resolves when all have ended, after the signal aborted. */
+  async ended(): Promise<void> {
+    await Promise.all(this.#running)
+  }
+
+  #follow(namespace: string | undefined): Scope {
+    const { caches } = this.#options
+    const complete = Promise.withResolvers<undefined>()
+    const refused = Promise.withResolvers<undefined>()
+    const scope: Scope = {
+      namespace,
+      isComplete: false,
+      isRefused: false,
+      complete: complete.promise,
+      decided: Promise.race([complete.promise, refused.promise]),
+      configMaps: undefined,
+    }
+    const require = async (reflector: AnyReflector): Promise<void> => {
+      void reflector.refused().then(() => {
+        scope.isRefused = true
+        refused.resolve(undefined)
+      })
+      await reflector.synced()
+    }
+    const follow = async (): Promise<void> => {
+      await require(this.#watch(scope, secrets, caches.secrets, readMetadata, true))
+      await require(this.#watch(scope, credentials, caches.credentials, readCredential))
+      scope.isComplete = true
+      complete.resolve(undefined)
+    }
+    void follow()
+    return scope
+  }
+
+  #watch<S extends Stored>(
+    { namespace }: Pick<Scope, 'namespace'>,
+    type: ResourceType,
+    store: Store<S>,
+    transform: (object: KubernetesObject) => S,
+    metadataOnly = false,
+  ): AnyReflector {
+    const { client, clock, log, random } = this.#options
+    const signal = this.#signal
+    if (signal === undefined) throw new Error('the watches are not started')
+    const reflector = new Reflector<KubernetesObject, S>({
+      client,
+      type,
+      namespace,
+      metadataOnly,
+      transform,
+      store,
+      clock,
+      random,
+      log,
+    })
+    this.#reflectors.push(reflector)
+    this.#running.push(reflector.run(signal))
+    return reflector
+  }
+}

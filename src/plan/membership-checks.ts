@@ -1,0 +1,99 @@
+import type { FoundToken, Membership } from '../tokens/membership.ts'
+import { fingerprintOf } from '../enos/signature.ts'
+import { parseDuration } from '../lib/duration.ts'
+import { isProblem, type Observed, publishedToken, steadyNextRenewalAt, type TargetSpec } from '../observe/observed.ts'
+import { isStillTarget } from '../observe/ownership.ts'
+import { readData } from '../targets/desired-secret.ts'
+import { isSameSources } from './source-checks.ts'
+import type { Verdict } from './verdict.ts'
+
+/**
+ * After a restart with something changed, the token is wanted but not in memory. It stands on our own targets: what is
+ * read there, and has the fingerprint that was recorded, saves a call.
+ */
+export function hasTokenToReadBack(observed: Observed, now: number): Verdict | undefined {
+  const { membership, targetContents } = observed
+  if (membership !== undefined || !mayReadBack(observed, now) || foundToken(observed) !== undefined) return undefined
+  const candidate = readableTargets(observed).find((target) => !targetContents.has(target.name))
+  return candidate === undefined ? undefined : { kind: 'do', actions: [{ do: 'readTarget', name: candidate.name }] }
+}
+
+export function isNotJoined(observed: Observed, now: number): Verdict | undefined {
+  const wanted = wantedMembership(observed)
+  if (wanted === undefined) return undefined
+  const { membership } = observed
+  if (membership !== undefined && isSameMembership(membership, wanted)) return undefined
+  const found = membership === undefined && mayReadBack(observed, now) ? foundToken(observed) : undefined
+  return { kind: 'do', actions: [{ do: 'join', membership: wanted, found }] }
+}
+
+function wantedMembership(observed: Observed): Membership | undefined {
+  const { credential, gatewayUrl, sources } = observed
+  if (sources === undefined || isProblem(sources.values)) return undefined
+  const { gateway, renewBefore, renewalMethod, verifyEvery } = credential.spec
+  const isNewRequest = credential.renewRequest !== credential.status.lastHandledRenewRequest
+  return {
+    gatewayUrl,
+    appKey: sources.values.appKey,
+    appSecret: sources.values.appSecret,
+    renewBeforeMs: renewBefore === undefined ? undefined : parseDuration(renewBefore),
+    renewalMethod,
+    timeoutMs: parseDuration(gateway.timeout),
+    ca: sources.values.ca,
+    verifyEveryMs: verifyEvery === undefined ? undefined : parseDuration(verifyEvery),
+    recorded: publishedToken(observed),
+    renewRequest: isNewRequest ? credential.renewRequest : undefined,
+  }
+}
+
+/** Equal but for what is recorded, which changes by our own doing. */
+function isSameMembership(a: Membership, b: Membership): boolean {
+  return (
+    a.gatewayUrl === b.gatewayUrl &&
+    a.appKey.equals(b.appKey) &&
+    a.appSecret.equals(b.appSecret) &&
+    a.renewBeforeMs === b.renewBeforeMs &&
+    a.renewalMethod === b.renewalMethod &&
+    a.timeoutMs === b.timeoutMs &&
+    a.ca === b.ca &&
+    a.verifyEveryMs === b.verifyEveryMs &&
+    (b.renewRequest === undefined || a.renewRequest === b.renewRequest)
+  )
+}
+
+/** Not when the sources changed (the token may be another application's), nor when get will be asked anyway. */
+function mayReadBack(observed: Observed, now: number): boolean {
+  const { credential, gatewayUrl, isAwakened, sources } = observed
+  const token = publishedToken(observed)
+  const nextRenewalAt = steadyNextRenewalAt(observed)
+  return (
+    !isAwakened &&
+    token?.gatewayUrl === gatewayUrl &&
+    now < token.expiresAt &&
+    nextRenewalAt !== undefined &&
+    now < nextRenewalAt &&
+    sources !== undefined &&
+    isSameSources(credential.status.sources, sources.versions) &&
+    (credential.status.consecutiveFailures ?? 0) === 0
+  )
+}
+
+function readableTargets(observed: Observed): TargetSpec[] {
+  const { credential, templates } = observed
+  if (isProblem(templates)) return []
+  return credential.spec.targets.filter(
+    (target) => templates.get(target.name)?.tokenKey !== undefined && isStillTarget(observed, target.name),
+  )
+}
+
+function foundToken(observed: Observed): FoundToken | undefined {
+  const { targetContents, templates } = observed
+  const published = publishedToken(observed)
+  if (published === undefined || isProblem(templates)) return undefined
+  for (const [name, secret] of targetContents) {
+    const key = templates.get(name)?.tokenKey
+    const token = key === undefined ? undefined : readData(secret, key)
+    if (token !== undefined && fingerprintOf(token) === published.fingerprint) return { ...published, token }
+  }
+  return undefined
+}

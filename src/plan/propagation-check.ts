@@ -1,0 +1,23 @@
+import { hasAudience, propagatedFingerprint } from '../observe/propagation.ts'
+import type { Observed } from '../observe/observed.ts'
+import { targetProblem } from '../observe/target-problems.ts'
+import type { Verdict } from './verdict.ts'
+
+/** All targets that can be written hold a token that running consumers were not told of. */
+export function hasTokenToPublish(observed: Observed): Verdict | undefined {
+  if (!hasAudience(observed)) return undefined
+  const { credential, publication, record, targetMetas } = observed
+  const problems = credential.spec.targets.map((target) => targetProblem(observed, target))
+  // What passes by itself is waited for, so that consumers are told once.
+  if (problems.some((problem) => problem?.class === 'retry')) return undefined
+  const reached = credential.spec.targets.filter((_, at) => problems[at] === undefined)
+  const [token, ...others] = reached.map(({ name }) => record.get(name)?.token)
+  if (token === undefined || others.some((other) => other?.fingerprint !== token.fingerprint)) return undefined
+  if (token.fingerprint === propagatedFingerprint(observed)) return undefined
+  if (token.fingerprint === publication?.fingerprint) return undefined
+  const writtenAtWall = Math.max(
+    token.issuedAtWall,
+    ...reached.map(({ name }) => targetMetas.get(name)?.writtenAtWall ?? 0),
+  )
+  return { kind: 'do', actions: [{ do: 'publish', fingerprint: token.fingerprint, writtenAtWall }] }
+}

@@ -1,0 +1,60 @@
+import { createHash } from 'node:crypto'
+import { parseDuration } from '../lib/duration.ts'
+import { hasAudience } from '../observe/propagation.ts'
+import { inputsOf, type Observed, publishedToken, steadyNextRenewalAt, type TargetSpec } from '../observe/observed.ts'
+import { isStillTarget } from '../observe/ownership.ts'
+import { isSameVersions } from './source-checks.ts'
+import type { Verdict } from './verdict.ts'
+
+/**
+ * Nothing changed since the status was written: not the spec, the sources, the targets, and the token is not due. This
+ * is how a restart takes over without a call, a read or a write; a resource that joined its application in this process
+ * goes through the rest of the checks.
+ */
+export function isSettled(observed: Observed, now: number): Verdict | undefined {
+  const { credential, gatewayUrl, isAwakened, membership, sourceMetas } = observed
+  const { conditions, lastHandledRenewRequest, observedGeneration, propagatedFingerprint, sources } = credential.status
+  const isTrue = (type: string): boolean => conditions.find((condition) => condition.type === type)?.status === 'True'
+  const token = publishedToken(observed)
+  const isAsRecorded =
+    membership === undefined &&
+    !isAwakened &&
+    observedGeneration === credential.generation &&
+    (credential.renewRequest === undefined || credential.renewRequest === lastHandledRenewRequest) &&
+    isTrue('Ready') &&
+    isTrue('RenewalHealthy') &&
+    token?.gatewayUrl === gatewayUrl &&
+    isSameVersions(sources, sourceMetas) &&
+    now < token.expiresAt &&
+    isBefore(now, steadyNextRenewalAt(observed)) &&
+    now < (firstVerificationAt(observed) ?? Number.POSITIVE_INFINITY) &&
+    propagatedFingerprint === (hasAudience(observed) ? token.fingerprint : undefined) &&
+    credential.spec.targets.every((target) => isTargetAsRecorded(observed, target))
+  return isAsRecorded ? { kind: 'settled' } : undefined
+}
+
+/**
+ * When a resource that was taken over unchanged joins its application because its token is to be verified; spread, so
+ * that a restart is no herd. Undefined: no verification is wanted. Steady.
+ */
+export function firstVerificationAt({ credential, firstSeenAt }: Observed): number | undefined {
+  const { verifyEvery } = credential.spec
+  if (verifyEvery === undefined) return undefined
+  const share = createHash('sha256').update(credential.uid).digest().readUInt32BE(0) / 2 ** 32
+  return firstSeenAt + parseDuration(verifyEvery) * share
+}
+
+function isTargetAsRecorded(observed: Observed, target: TargetSpec): boolean {
+  const recorded = observed.record.get(target.name)
+  const meta = observed.targetMetas.get(target.name)
+  return (
+    recorded !== undefined &&
+    isStillTarget(observed, target.name) &&
+    meta?.resourceVersion === recorded.resourceVersion &&
+    recorded.inputs === inputsOf(observed, target.name)
+  )
+}
+
+function isBefore(now: number, at: number | undefined): boolean {
+  return at !== undefined && now < at
+}

@@ -1,0 +1,36 @@
+import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
+import type { Clock } from '../lib/clock.ts'
+import { publishedToken } from '../observe/observed.ts'
+import type { CredentialSample } from './credential-metrics.ts'
+import type { Caches } from '../observe/caches.ts'
+import type { CredentialState } from '../observe/credential-state.ts'
+
+/** What metrics tell of each credential at this moment, by its status. */
+export function* samplesOf(
+  { credentials }: Caches,
+  stateOf: (key: `${string}/${string}`) => CredentialState | undefined,
+  clock: Clock,
+): Generator<CredentialSample> {
+  for (const { key, name, namespace, spec, status } of credentials.values()) {
+    const state = stateOf(key)
+    yield {
+      namespace,
+      name,
+      expiresAtWall: instant(status.expiresAt),
+      nextRenewalAtWall: instant(status.nextRenewalAt),
+      conditions: status.conditions,
+      consecutiveFailures: status.consecutiveFailures,
+      targets: spec?.targets.length ?? 0,
+      expiredSeconds: state === undefined || spec === undefined ? 0 : expiredMs(spec, state, clock.now()) / 1000,
+    }
+  }
+}
+
+function expiredMs(spec: CredentialSpec, { expiredTime, record }: CredentialState, now: number): number {
+  return expiredTime.countUntil(now, publishedToken({ credential: { spec }, record })?.expiresAt)
+}
+
+function instant(time: string | undefined): number | undefined {
+  const ms = Date.parse(time ?? '')
+  return Number.isNaN(ms) ? undefined : ms
+}

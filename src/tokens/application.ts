@@ -1,0 +1,242 @@
+import type { ObjectKey } from '../kubernetes/types.ts'
+import type { Sensitive } from '../lib/sensitive.ts'
+import type { RenewalMethod } from './attempt.ts'
+import {
+  addMember,
+  type FoundToken,
+  type Identity,
+  type Member,
+  type Membership,
+  newIdentity,
+  type RecordedToken,
+  removeMember,
+} from './membership.ts'
+import { type HeldToken, renewalAt } from './schedule.ts'
+import type { Operation } from '../enos/token-client.ts'
+
+export interface Due {
+  readonly identity: Identity
+  /** Steady; in the past when overdue. */
+  readonly at: number
+}
+
+/** Forced renewals of one application coalesce: one in this time. */
+const forcedIntervalMs = 10_000
+/** A get that came too early for the new token is repeated this soon: `expire` is in whole seconds. */
+const pollIntervalMs = 250
+/** Verifications are drawn forward by jitter, but never closer than this. */
+const shortestVerifyMs = 10_000
+/** However odd a gateway's answers, attempts never come closer than this. */
+const shortestIntervalMs = 1000
+
+/**
+ * The state of one application (gateway and appKey): its token, and who shares it. It says when something is due and
+ * does nothing itself.
+ */
+export class Application {
+  /** Names the application in queues and logs; says nothing of the appKey. */
+  readonly id: string
+  readonly gatewayUrl: string
+  readonly appKey: Sensitive
+  /** Whatever jitters for this application jitters by this share, in [0, 1). */
+  readonly jitterShare: number
+  readonly members = new Map<ObjectKey, Member>()
+  token: HeldToken | undefined
+  /** The largest `expire` seen, in ms. */
+  longestExpireMs = 0
+  lastRenewal: { readonly atWall: number; readonly method: Operation } | undefined
+  lastAttemptAt = Number.NEGATIVE_INFINITY
+  /** When the gateway last answered with the present token, steady; of a token taken over it has not yet. */
+  lastAnsweredAt = Number.NEGATIVE_INFINITY
+  lastForcedAt = Number.NEGATIVE_INFINITY
+  readonly #identities: Identity[] = []
+
+  constructor(id: string, gatewayUrl: string, appKey: Sensitive, jitterShare: number) {
+    this.id = id
+    this.gatewayUrl = gatewayUrl
+    this.appKey = appKey
+    this.jitterShare = jitterShare
+  }
+
+  /** Adds a member, or replaces what is known of it. */
+  join(key: ObjectKey, membership: Membership): Member {
+    const before = this.members.get(key)
+    this.#forget(key)
+    const identity = this.#identityOf(membership)
+    const { handledRequest, takenRequest } = before ?? {}
+    const member: Member = { membership, identity, handledRequest, takenRequest }
+    this.members.set(key, member)
+    addMember(identity, key, membership)
+    if (membership.renewRequest !== undefined && membership.renewRequest !== takenRequest) {
+      identity.pending.add(key)
+    }
+    this.#dropUnusedIdentities()
+    return member
+  }
+
+  leave(key: ObjectKey): void {
+    this.#forget(key)
+    this.#dropUnusedIdentities()
+  }
+
+  /**
+   * Takes over a token that an earlier process got with the member's appSecret. Only members with the same appSecret
+   * are given it, so a resource cannot plant a token of its own into others.
+   */
+  takeOver({ identity }: Member, found: FoundToken): void {
+    if (identity.provenFor !== undefined) return
+    this.noteLifetime(found)
+    const { token, expiresAt, fingerprint, expiresAtWall, issuedAtWall } = found
+    const lifetimeMs = this.longestExpireMs
+    this.token ??= { token, fingerprint, expiresAt, expiresAtWall, issuedAtWall, lifetimeMs }
+    if (this.token.fingerprint === fingerprint) identity.provenFor = fingerprint
+  }
+
+  /** Whether the present token may be given to this identity. */
+  isProven(identity: Identity): boolean {
+    return this.token !== undefined && identity.provenFor === this.token.fingerprint
+  }
+
+  /** A token of this application was recorded with such a life. */
+  noteLifetime({
+    expiresAtWall,
+    issuedAtWall,
+    prolongedAtWall = issuedAtWall,
+  }: Omit<RecordedToken, 'fingerprint'>): void {
+    this.longestExpireMs = Math.max(this.longestExpireMs, expiresAtWall - prolongedAtWall)
+  }
+
+  /** Members who may have the present token. */
+  *provenMembers(): Generator<ObjectKey> {
+    for (const identity of this.#identities) if (this.isProven(identity)) yield* identity.members
+  }
+
+  /**
+   * Get where the gateway has no refresh, or every member wants it.
+   * @param identity whose attempt it is
+   */
+  method(hasGatewayRefresh: boolean, identity?: Identity): RenewalMethod {
+    if (!hasGatewayRefresh) return 'Get'
+    const isGetOnly = this.#influential(identity).every(({ wishes: { methods } }) => {
+      return !methods.has('Refresh') && !methods.has('Auto')
+    })
+    return isGetOnly ? 'Get' : 'Refresh'
+  }
+
+  /** The time allowed for a call of this identity: the longest that any of its members gives. */
+  timeoutMs({ wishes }: Identity): number {
+    return Math.max(...wishes.timeoutsMs.values())
+  }
+
+  /** The longest time that a call may take. */
+  longestTimeoutMs(): number {
+    return Math.max(0, ...this.#identities.map((identity) => this.timeoutMs(identity)))
+  }
+
+  /** When a token is renewed: the earliest that any member wants. Steady. */
+  renewalAt(token: Pick<HeldToken, 'expiresAt' | 'lifetimeMs'>): number {
+    let earliest = Number.POSITIVE_INFINITY
+    for (const { wishes } of this.#influential()) {
+      for (const window of wishes.renewBeforeMs.values()) {
+        earliest = Math.min(earliest, renewalAt(token, window, this.jitterShare))
+      }
+    }
+    return earliest
+  }
+
+  /** Whether a renewal that this identity's members ask for may be made now. */
+  isForced({ pending }: Identity, now: number): boolean {
+    return pending.size > 0 && now >= this.lastForcedAt + forcedIntervalMs
+  }
+
+  /** Notes that an attempt begins: it is what the members of this identity that want a renewal have asked for. */
+  takeRequests(identity: Identity): void {
+    for (const key of identity.pending) {
+      const member = this.members.get(key)
+      if (member !== undefined) member.takenRequest = member.membership.renewRequest
+    }
+    identity.pending.clear()
+  }
+
+  /** Notes that the attempt has ended. */
+  handleRequests(identity: Identity): void {
+    for (const key of identity.members) {
+      const member = this.members.get(key)
+      if (member !== undefined) member.handledRequest = member.takenRequest
+    }
+  }
+
+  /** An outage is over: what waits out a failure that heals by itself need not wait any longer. */
+  retryNow(): void {
+    for (const identity of this.#identities) {
+      if (identity.failure?.class === 'retry') identity.retryAt = Number.NEGATIVE_INFINITY
+    }
+  }
+
+  /** The attempt that is due next. Undefined: there is nobody to make one for. */
+  nextDue(method: RenewalMethod): Due | undefined {
+    let next: Due | undefined
+    for (const identity of this.#identities) {
+      const at = this.#dueAt(identity, method)
+      if (next === undefined || at < next.at) next = { identity, at }
+    }
+    return next
+  }
+
+  #dueAt(identity: Identity, method: RenewalMethod): number {
+    const regularAt = this.#regularlyDueAt(identity, method)
+    // What is asked for never puts off what is due without it.
+    return identity.pending.size === 0 ? regularAt : Math.min(regularAt, this.lastForcedAt + forcedIntervalMs)
+  }
+
+  #regularlyDueAt(identity: Identity, method: RenewalMethod): number {
+    const { token } = this
+    if (token === undefined || !this.isProven(identity)) {
+      // With a gateway that answers each get with another token, no identity stays proven.
+      return Math.max(identity.retryAt, identity.lastAttemptAt + shortestIntervalMs)
+    }
+    const [renewalAt, spacingMs] =
+      method === 'Get' ? [token.expiresAt, pollIntervalMs] : [this.renewalAt(token), shortestIntervalMs]
+    // What failed before its time (it was asked for, or verified) is not left to the renewal, which may be hours away.
+    const dueAt = identity.failure === undefined ? Math.min(renewalAt, this.#verificationAt()) : identity.retryAt
+    return Math.max(dueAt, identity.retryAt, this.lastAttemptAt + spacingMs)
+  }
+
+  /**
+   * Whose wishes count: of those who proved their appSecret, and of who is about to; so that who knows an appKey only can
+   * neither draw renewals forward nor have the gateway asked. Before the first proof, everybody's.
+   */
+  #influential(trying?: Identity): readonly Identity[] {
+    const some = this.#identities.filter((identity) => identity === trying || this.isProven(identity))
+    return some.length === 0 ? this.#identities : some
+  }
+
+  /** When the gateway is to be asked whether the token is still the present one: as often as any member wants. */
+  #verificationAt(): number {
+    const everyMs = Math.min(...this.#influential().flatMap(({ wishes }) => [...wishes.verifyEveryMs.values()]))
+    if (everyMs === Number.POSITIVE_INFINITY) return everyMs
+    return this.lastAnsweredAt + Math.max(shortestVerifyMs, everyMs * (1 - 0.05 * this.jitterShare))
+  }
+
+  #identityOf(membership: Membership): Identity {
+    const { appSecret, ca } = membership
+    const known = this.#identities.find((identity) => identity.appSecret.equals(appSecret) && identity.ca === ca)
+    if (known !== undefined) return known
+    const identity = newIdentity(membership)
+    this.#identities.push(identity)
+    return identity
+  }
+
+  #forget(key: ObjectKey): void {
+    const member = this.members.get(key)
+    if (member === undefined) return
+    this.members.delete(key)
+    removeMember(member.identity, key, member.membership)
+  }
+
+  #dropUnusedIdentities(): void {
+    for (let i = this.#identities.length - 1; i >= 0; i--) {
+      if (this.#identities[i]?.members.size === 0) this.#identities.splice(i, 1)
+    }
+  }
+}

@@ -1,0 +1,297 @@
+import type { ObjectKey } from '../kubernetes/types.ts'
+import { WorkQueue, type WorkQueueObserver } from '../kubernetes/work-queue.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Random } from '../lib/random.ts'
+import type { Sensitive } from '../lib/sensitive.ts'
+import type { Log } from '../telemetry/logger.ts'
+import { Application } from './application.ts'
+import type { FoundToken, Membership } from './membership.ts'
+import type { RenewalMethod } from './attempt.ts'
+import { Gate } from './circuit-breaker.ts'
+import { callLimit, Renewer, type RenewerOptions } from './renewer.ts'
+import { RefreshSupport } from './refresh-support.ts'
+import { type HeldToken, isClamped, jitterShareOf, priorityOf } from './schedule.ts'
+import type { Failure, Operation } from '../enos/token-client.ts'
+
+/** What a member sees of its application. */
+export interface ApplicationView {
+  /** The present token, for those who proved their appSecret; it may have expired. */
+  readonly token: HeldToken | undefined
+  /** When the token is due for renewal, wall clock. */
+  readonly renewalAtWall: number | undefined
+  readonly method: RenewalMethod
+  /** The gateway answered 404 to refresh. */
+  readonly isRefreshMissing: boolean
+  /** The member's renewBefore is more than half of the lifetime. */
+  readonly isClamped: boolean
+  /** Why the last attempt failed; undefined when it did not, or there was none. */
+  readonly failure: Failure | undefined
+  /** Consecutive failed attempts. */
+  readonly failures: number
+  readonly lastRenewal: { readonly atWall: number; readonly method: Operation } | undefined
+  /** The last renewal request of the member that was tried. */
+  readonly handledRequest: string | undefined
+  readonly memberCount: number
+}
+
+export interface ApplicationsOptions extends Pick<RenewerOptions, 'client' | 'gatherHolders'> {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  /** Calls in flight per gateway. */
+  readonly gatewayMaxConcurrency: number
+  /** Members whose view changed. `isUrgent`: there is a token to write. */
+  readonly onChange: (keys: Iterable<ObjectKey>, isUrgent: boolean) => void
+  readonly onAttempt: (keys: Iterable<ObjectKey>, method: Operation, result: 'success' | 'error') => void
+  readonly queueObserver?: WorkQueueObserver
+}
+
+interface Gateway {
+  readonly url: string
+  readonly queue: WorkQueue<string>
+  readonly refreshSupport: RefreshSupport<Application>
+  readonly gate: Gate
+  readonly applications: Map<string, Application>
+}
+
+/** An attempt may take its calls' timeouts, which users choose, and this: for its turn at the gate, and for gathering. */
+const attemptSlackMs = 4 * 60_000
+/** Timers fire within milliseconds. */
+const lostTimerMs = 60_000
+
+/**
+ * All applications, and their attempts: each gateway has a queue of its own, with a limit of attempts at a time, and a
+ * gate before it, so that one which hangs or is down holds up nobody else's. Who has no valid token comes first, then
+ * who has the nearest deadline.
+ */
+export class Applications {
+  readonly #options: ApplicationsOptions
+  readonly #renewer: Renewer
+  readonly #gateways = new Map<string, Gateway>()
+  readonly #byMember = new Map<ObjectKey, Application>()
+  readonly #byId = new Map<string, Application>()
+  #sequence = 0
+  #isShutDown = false
+
+  constructor(options: ApplicationsOptions) {
+    this.#options = options
+    this.#renewer = new Renewer({
+      ...options,
+      onToken: (application) => {
+        options.onChange(application.members.keys(), true)
+      },
+    })
+  }
+
+  /** Makes a resource a member, or brings its membership up to date, and sees to it that what is due is done. */
+  join(key: ObjectKey, membership: Membership, found?: FoundToken): void {
+    const gateway = this.#gatewayOf(membership.gatewayUrl)
+    const application = this.#applicationOf(gateway, membership.appKey)
+    const former = this.#byMember.get(key)
+    if (former !== undefined && former !== application) this.leave(key)
+    this.#byMember.set(key, application)
+
+    const { token } = application
+    const renewalBefore = token === undefined ? undefined : application.renewalAt(token)
+    const member = application.join(key, membership)
+    if (found !== undefined) application.takeOver(member, found)
+    // A member with a wider window draws the renewal of all forward; the others' status says when it is.
+    if (token !== undefined && application.members.size > 1 && application.renewalAt(token) !== renewalBefore) {
+      this.#options.onChange(application.members.keys(), false)
+    }
+    this.#schedule(gateway, application)
+  }
+
+  leave(key: ObjectKey): void {
+    const application = this.#byMember.get(key)
+    if (application === undefined) return
+    this.#byMember.delete(key)
+    application.leave(key)
+    if (application.members.size > 0) return
+    const gateway = this.#gateways.get(application.gatewayUrl)
+    gateway?.gate.forget(application)
+    gateway?.refreshSupport.forget(application)
+    this.#byId.delete(application.id)
+    gateway?.applications.delete(application.appKey.reveal())
+    if (gateway?.applications.size === 0) {
+      this.#gateways.delete(gateway.url)
+      void gateway.queue.shutDown({ drainMs: 0 })
+    }
+  }
+
+  view(key: ObjectKey): ApplicationView | undefined {
+    const application = this.#byMember.get(key)
+    const gateway = application === undefined ? undefined : this.#gateways.get(application.gatewayUrl)
+    return application === undefined || gateway === undefined ? undefined : this.#viewOf(gateway, application, key)
+  }
+
+  isMember(key: ObjectKey): boolean {
+    return this.#byMember.has(key)
+  }
+
+  /** Whether the next attempt for a member's application is queued, or held by a gate that moves; true of no member. */
+  isQueued(key: ObjectKey): boolean {
+    const application = this.#byMember.get(key)
+    const gateway = application === undefined ? undefined : this.#gateways.get(application.gatewayUrl)
+    if (application === undefined || gateway === undefined) return true
+    const { gate, queue } = gateway
+    if (!gate.isHolding(application)) return queue.has(application.id)
+    if (gate.probing !== undefined) return queue.has(gate.probing.id)
+    return gate.nextProbeAt !== undefined && this.#options.clock.now() - gate.nextProbeAt < lostTimerMs
+  }
+
+  /** The gateways in use; several may have one host. */
+  gateways(): { host: string; isCircuitOpen: boolean }[] {
+    return [...this.#gateways.values()].map(({ gate, url }) => {
+      return { host: new URL(url).host, isCircuitOpen: gate.isOpen }
+    })
+  }
+
+  queues(): WorkQueue<string>[] {
+    return [...this.#gateways.values()].map((gateway) => gateway.queue)
+  }
+
+  /** Stops all attempts; those under way are given `drainMs`. */
+  async shutDown(drainMs: number): Promise<void> {
+    this.#isShutDown = true
+    for (const { gate } of this.#gateways.values()) gate.shutDown()
+    await Promise.all(this.queues().map((queue) => queue.shutDown({ drainMs })))
+  }
+
+  #gatewayOf(url: string): Gateway {
+    const known = this.#gateways.get(url)
+    if (known !== undefined) return known
+    const { clock, random, log, queueObserver, gatewayMaxConcurrency } = this.#options
+    const applications = new Map<string, Application>()
+    const queue = new WorkQueue<string>({
+      name: 'applications',
+      clock,
+      random,
+      ...(queueObserver === undefined ? {} : { observer: queueObserver }),
+      handlingLimitMs: (id) => attemptSlackMs + callLimit * (this.#byId.get(id)?.longestTimeoutMs() ?? 0),
+      onError: (application, error) => {
+        log.error({ application, err: error }, 'attempt ended unexpectedly')
+      },
+    })
+    const refreshSupport = new RefreshSupport<Application>()
+    const gate = new Gate({
+      clock,
+      release: (application) => this.#schedule(gateway, application),
+    })
+    const gateway: Gateway = { url, queue, applications, refreshSupport, gate }
+    this.#gateways.set(url, gateway)
+    if (!this.#isShutDown) queue.run(gatewayMaxConcurrency, (id, signal) => this.#work(gateway, id, signal))
+    return gateway
+  }
+
+  #applicationOf(gateway: Gateway, appKey: Sensitive): Application {
+    const known = gateway.applications.get(appKey.reveal())
+    if (known !== undefined) return known
+    const id = `application-${++this.#sequence}`
+    const application = new Application(id, gateway.url, appKey, jitterShareOf(gateway.url, appKey))
+    gateway.applications.set(appKey.reveal(), application)
+    this.#byId.set(id, application)
+    return application
+  }
+
+  async #work(gateway: Gateway, id: string, signal: AbortSignal): Promise<void> {
+    const application = this.#byId.get(id)
+    if (application === undefined) return
+    const due = application.nextDue(this.#methodOf(gateway, application))
+    if (due !== undefined && due.at <= this.#options.clock.now()) {
+      const isAtFault = due.identity.failure?.isOwn === true
+      if (!(await gateway.gate.pass(application, isAtFault, signal))) this.#tellWaiting(gateway, application)
+      else if (!signal.aborted) await this.#attempt(gateway, application, signal)
+    } else {
+      gateway.gate.withdraw(application)
+    }
+    if (!signal.aborted) this.#schedule(gateway, application)
+  }
+
+  async #attempt(gateway: Gateway, application: Application, signal: AbortSignal): Promise<void> {
+    const { clock, onAttempt, onChange } = this.#options
+    // Asked again: while it waited for its turn, much may have changed.
+    const due = application.nextDue(this.#methodOf(gateway, application))
+    if (due === undefined || due.at > clock.now()) return
+    const { gate, refreshSupport } = gateway
+    const wasRefreshMissing = refreshSupport.isMissing
+    const report = await this.#renewer.attempt(application, due.identity, refreshSupport, signal)
+    if (application.members.size > 0) gate.report(application, report.gateway, gateway.applications.size)
+    if (refreshSupport.isMissing !== wasRefreshMissing) this.#rescheduleAll(gateway)
+    // A get may bring a new token, and the refresh after it fail.
+    if (report.hasNewToken) onAttempt(application.provenMembers(), application.lastRenewal?.method ?? 'get', 'success')
+    if (report.failure !== undefined) onAttempt(due.identity.members, report.method, 'error')
+    onChange(due.identity.members, false)
+  }
+
+  /** The gateway turned out to have refresh, or to have none: its tokens are due at another time than was said. */
+  #rescheduleAll({ applications, gate }: Gateway): void {
+    gate.releaseAll(applications.values())
+    for (const { members } of applications.values()) this.#options.onChange(members.keys(), false)
+  }
+
+  /** A renewal that cannot even be tried fails as well, for its members; but it is no attempt, and is not counted. */
+  #tellWaiting(gateway: Gateway, application: Application): void {
+    const { failure } = gateway.gate
+    const due = application.nextDue(this.#methodOf(gateway, application))
+    if (due === undefined || due.identity.failure !== undefined || failure === undefined) return
+    const { message, reason } = failure
+    due.identity.failure = { class: 'retry', reason, message: `waiting for a gateway that fails for all: ${message}` }
+    this.#options.onChange(due.identity.members, false)
+  }
+
+  /** @returns whether it is due now */
+  #schedule(gateway: Gateway, application: Application): boolean {
+    if (gateway.gate.isHolding(application)) return false
+    const due = application.nextDue(this.#methodOf(gateway, application))
+    if (due === undefined) return false
+    const { token } = application
+    const now = this.#options.clock.now()
+    const dueAt = Math.max(now, due.at)
+    const lifeLeftMs = token !== undefined && application.isProven(due.identity) ? token.expiresAt - dueAt : 0
+    const priority = priorityOf(lifeLeftMs)
+    if (dueAt === now) gateway.queue.add(application.id, { priority })
+    else gateway.queue.addAfter(application.id, dueAt - now, { priority })
+    return dueAt === now
+  }
+
+  #methodOf(gateway: Gateway, application: Application): RenewalMethod {
+    return application.method(gateway.refreshSupport.isFor(application))
+  }
+
+  #viewOf(gateway: Gateway, application: Application, key: ObjectKey): ApplicationView {
+    const member = application.members.get(key)
+    if (member === undefined) throw new Error(`${key} is no member of ${application.id}`)
+    const { identity, membership } = member
+    const method = this.#methodOf(gateway, application)
+    const token = application.isProven(identity) ? application.token : undefined
+    const isRefreshMissing = gateway.refreshSupport.isMissing
+    return {
+      token,
+      renewalAtWall:
+        token === undefined
+          ? undefined
+          : wallOf(token, method === 'Get' ? token.expiresAt : application.renewalAt(token)),
+      method,
+      isRefreshMissing,
+      isClamped: token !== undefined && isClamped(token.lifetimeMs, membership.renewBeforeMs),
+      failure: identity.failure ?? (isRefreshMissing ? refreshRequired(gateway.url, membership) : undefined),
+      failures: identity.failures,
+      lastRenewal: token === undefined ? undefined : application.lastRenewal,
+      handledRequest: member.handledRequest,
+      memberCount: application.members.size,
+    }
+  }
+}
+
+/** A steady moment by the wall clock, in whole seconds, counted from the token's published expiry: so it never drifts. */
+function wallOf(token: HeldToken, at: number): number {
+  return Math.floor((token.expiresAtWall - (token.expiresAt - at)) / 1000) * 1000
+}
+
+/** A member that wants a refresh and nothing else is told so; its token is renewed by get all the same. */
+function refreshRequired(gatewayUrl: string, { renewalMethod }: Membership): Failure | undefined {
+  if (renewalMethod !== 'Refresh') return undefined
+  const message = `${gatewayUrl} has no refresh (HTTP 404), and spec.renewalMethod is Refresh: set it to Auto or Get`
+  return { class: 'userMustAct', reason: 'RefreshNotSupported', message }
+}

@@ -1,0 +1,73 @@
+import { expect, it } from 'vitest'
+import type { ObjectKey } from '../../../src/kubernetes/types.ts'
+import { AwaitedConfigMaps } from '../../../src/observe/awaited-config-maps.ts'
+import { createCaches } from '../../../src/observe/caches.ts'
+import { credential, type CredentialInput, now } from '../../support/builders.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+
+const caRef = { kind: 'ConfigMap', name: 'corp-ca' }
+
+function world() {
+  const clock = new FakeClock(now)
+  const { credentials } = createCaches()
+  const known: ObjectKey[][] = []
+  let watches = 0
+  let onSynced = (): void => undefined
+  const synced = (): Promise<void> => {
+    watches++
+    return new Promise((resolve) => (onSynced = resolve))
+  }
+  const onKnown = (keys: Iterable<ObjectKey>): void => void known.push([...keys])
+  const awaited = new AwaitedConfigMaps({ credentials, clock, synced, onKnown })
+  const add = (name: string, { spec, ...rest }: CredentialInput = { spec: { gateway: { caRef } } }) => {
+    const one = credential({ key: `plant-a/${name}`, name, uid: `uid-${name}`, spec: spec ?? {}, ...rest })
+    credentials.upsert(one)
+    return one
+  }
+  return { awaited, clock, credentials, known, add, watches: () => watches, sync: () => onSynced() }
+}
+
+it('ConfigMaps are watched, once, as soon as a stored credential names one, before anybody looks at it', () => {
+  const { add, watches } = world()
+  add('without', {})
+  add('leaving', { isDeleting: true, spec: { gateway: { caRef } } })
+  expect(watches()).toBe(0)
+  add('a')
+  add('b')
+  expect(watches()).toBe(1)
+})
+
+it('are known by namespace', async () => {
+  const { add, awaited, clock, sync, watches } = world()
+  const here = add('a')
+  const there = add('b', { key: 'plant-b/b', namespace: 'plant-b', spec: { gateway: { caRef } } })
+  expect(watches()).toBe(2)
+  // Those of plant-b.
+  sync()
+  await clock.advance(0)
+  expect([here, there].map((one) => awaited.awaitedSince(one))).toEqual([now, undefined])
+})
+
+it('are awaited since then, by those who name one', async () => {
+  const { add, awaited, clock, sync } = world()
+  const [without, first] = [add('without', {}), add('a')]
+  await clock.advance(1000)
+  const second = add('b')
+  expect([without, first, second].map((one) => awaited.awaitedSince(one))).toEqual([undefined, now, now])
+  sync()
+  await clock.advance(0)
+  expect(awaited.awaitedSince(first)).toBeUndefined()
+})
+
+it('have those looked at again that name one by the time they are known', async () => {
+  const { add, clock, credentials, known, sync } = world()
+  add('a')
+  credentials.remove(add('gone'))
+  add('changed')
+  add('changed', { resourceVersion: '101' })
+  add('b')
+  add('without', {})
+  sync()
+  await clock.advance(0)
+  expect(known).toEqual([['plant-a/a', 'plant-a/b']])
+})

@@ -1,0 +1,147 @@
+import { inspect } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import type { CredentialSpec } from '../../../src/api/v1alpha1/schema.ts'
+import { isProblem, sourceRefs } from '../../../src/observe/observed.ts'
+import { readSources, type SourceObject } from '../../../src/observe/parse-sources.ts'
+import { selfSigned } from '../../support/certificate.ts'
+import { marker, secret, spec } from '../../support/builders.ts'
+
+const application = { appKey: marker.appKey, appSecret: marker.appSecret }
+const ofSpec = spec()
+
+function source(data: Readonly<Record<string, string>>, overrides: Partial<SourceObject> = {}): SourceObject {
+  const metadata = { name: 'enos-app', uid: 'uid-enos-app', resourceVersion: '10' }
+  return { ...secret(data, { metadata }), ...overrides }
+}
+
+function read(objects: SourceObject | readonly SourceObject[], of: CredentialSpec = ofSpec) {
+  const all = 'metadata' in objects ? [objects] : objects
+  const refs = sourceRefs(of)
+  return readSources(
+    of,
+    refs.map((ref, at) => ({ ref, object: all[at] ?? { metadata: {} } })),
+  )
+}
+
+function problemOf(...args: Parameters<typeof read>) {
+  const { values } = read(...args)
+  if (!isProblem(values)) throw new Error('no problem')
+  return values
+}
+
+function valuesOf(...args: Parameters<typeof read>) {
+  const { values } = read(...args)
+  if (isProblem(values)) throw new Error(values.message)
+  return values
+}
+
+describe('reading the sources', () => {
+  it('gives appKey and appSecret, and the versions that they were read from', () => {
+    const { appKey, appSecret, ca } = valuesOf(source(application))
+    expect([appKey.reveal(), appSecret.reveal(), ca]).toEqual([marker.appKey, marker.appSecret, undefined])
+    expect(read(source(application))).toMatchObject({
+      versions: [{ name: 'enos-app', uid: 'uid-enos-app', resourceVersion: '10', keys: ['appKey', 'appSecret'] }],
+      trimmed: [],
+    })
+  })
+
+  it('takes the keys that the spec names, and each Secret that it names', () => {
+    const of = spec({ appKeyRef: { name: 'one', key: 'id' }, appSecretRef: { name: 'two', key: 'password' } })
+    const { appKey, appSecret } = valuesOf([source({ id: 'its-id' }), source({ password: 'its-password' })], of)
+    expect([appKey.reveal(), appSecret.reveal()]).toEqual(['its-id', 'its-password'])
+  })
+
+  it.each(['\n', '\r\n', '\n\n'])('cuts off trailing newlines (%j) and says of which field', (end) => {
+    const object = source({ ...application, appSecret: marker.appSecret + end })
+    expect(valuesOf(object).appSecret.reveal()).toBe(marker.appSecret)
+    expect(read(object).trimmed).toEqual(['spec.appSecretRef (key appSecret of Secret enos-app)'])
+  })
+
+  it('leaves blanks and inner newlines alone: they may be meant', () => {
+    const object = source({ ...application, appSecret: ' a\nb ' })
+    expect(valuesOf(object).appSecret.reveal()).toBe(' a\nb ')
+    expect(read(object).trimmed).toEqual([])
+  })
+
+  it.each([
+    ['a missing key', {}, 'is missing'],
+    ['an empty value', { appKey: '' }, 'is empty'],
+    ['a value of newlines alone', { appKey: '\r\n\n' }, 'is empty'],
+  ])('refuses %s as SourceKeyMissing', (_, data, what) => {
+    expect(problemOf(source({ appSecret: marker.appSecret, ...data }))).toEqual({
+      class: 'userMustAct',
+      reason: 'SourceKeyMissing',
+      message: `spec.appKeyRef: key appKey of Secret enos-app ${what}`,
+    })
+  })
+
+  it('refuses bytes that are no text', () => {
+    const data = { ...source(application).data, appSecret: Buffer.from([0xff, 0xfe, 0x80]).toString('base64') }
+    expect(problemOf(source({}, { data })).message).toBe(
+      'spec.appSecretRef: key appSecret of Secret enos-app is no text (UTF-8)',
+    )
+  })
+
+  it('refuses a service-account token: whoever names it here could send it to a gateway of his own', () => {
+    const object = source({ ...application, token: 'jwt' }, { type: 'kubernetes.io/service-account-token' })
+    expect(problemOf(object)).toMatchObject({ class: 'userMustAct', reason: 'SourceForbidden' })
+  })
+
+  it.each([
+    ['a key of the prototype', 'constructor'],
+    ['another', '__proto__'],
+  ])('knows %s from a key of the Secret', (_, key) => {
+    expect(problemOf(source(application), spec({ appKeyRef: { name: 'enos-app', key } })).reason).toBe(
+      'SourceKeyMissing',
+    )
+  })
+
+  it('shows no value, whatever is wrong', () => {
+    const shown = [
+      read(source(application)),
+      read(source({ appSecret: `${marker.appSecret}\n` })),
+      read(source({ appKey: marker.appKey })),
+    ]
+    const text = JSON.stringify(shown) + inspect(shown, { depth: null })
+    for (const value of Object.values(marker)) expect(text).not.toContain(value)
+  })
+})
+
+describe('reading the CA', () => {
+  const of = spec({ gateway: { caRef: { kind: 'ConfigMap', name: 'corp-ca' } } })
+  const configMap = (data: Readonly<Record<string, string>>): SourceObject => ({ metadata: { name: 'corp-ca' }, data })
+  const pem = selfSigned().cert.trimEnd()
+
+  it('takes the certificates as they are, a comment between them included', () => {
+    const bundle = `# corporate\n${pem}\n# and once more\n${pem}`
+    expect(valuesOf([source(application), configMap({ 'ca.crt': bundle })], of).ca).toBe(bundle.trimEnd())
+  })
+
+  it('says nothing of the newline at the end of a certificate', () => {
+    expect(read([source(application), configMap({ 'ca.crt': `${pem}\n` })], of).trimmed).toEqual([])
+  })
+
+  it('takes it out of a Secret as well', () => {
+    const ofSecret = spec({ gateway: { caRef: { kind: 'Secret', name: 'corp-ca', key: 'root.pem' } } })
+    const object = source({ 'root.pem': pem }, { metadata: { name: 'corp-ca' } })
+    expect(valuesOf([source(application), object], ofSecret).ca).toBe(pem)
+  })
+
+  it.each([
+    ['no certificate', 'hello'],
+    ['a broken one', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----'],
+    ['a good one before a broken one', `${pem}\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----`],
+  ])('refuses %s as InvalidCA', (_, text) => {
+    expect(problemOf([source(application), configMap({ 'ca.crt': text })], of)).toEqual({
+      class: 'userMustAct',
+      reason: 'InvalidCA',
+      message: 'spec.gateway.caRef: key ca.crt of ConfigMap corp-ca holds no certificates in PEM',
+    })
+  })
+
+  it('refuses a missing key', () => {
+    expect(problemOf([source(application), configMap({})], of).message).toBe(
+      'spec.gateway.caRef: key ca.crt of ConfigMap corp-ca is missing',
+    )
+  })
+})

@@ -1,0 +1,188 @@
+import { inspect } from 'node:util'
+import { expect } from 'vitest'
+import { managedBy } from '../../../src/api/v1alpha1/names.ts'
+import type { Membership } from '../../../src/tokens/membership.ts'
+import type { ApplicationView } from '../../../src/tokens/applications.ts'
+import type { HeldToken } from '../../../src/tokens/schedule.ts'
+import { credentials, secrets } from '../../../src/kubernetes/types.ts'
+import type { Plan } from '../../../src/plan/actions.ts'
+import { createCaches } from '../../../src/observe/caches.ts'
+import { compileAll, type CredentialState, newState } from '../../../src/observe/credential-state.ts'
+import { Executor } from '../../../src/reconcile/executor.ts'
+import { observe } from '../../../src/observe/observe.ts'
+import type { Observed, Publication } from '../../../src/observe/observed.ts'
+import { newPass, type Pass } from '../../../src/observe/pass.ts'
+import { plan } from '../../../src/plan/plan.ts'
+import { readCredential, readMetadata } from '../../../src/observe/parse-object.ts'
+import { TargetExecutor } from '../../../src/reconcile/target-executor.ts'
+import { assess } from '../../../src/status/assess.ts'
+import { noticesOf } from '../../../src/status/events.ts'
+import { nextStatus } from '../../../src/status/next-status.ts'
+import { TargetWriter } from '../../../src/targets/target-writer.ts'
+import { marker } from '../../support/builders.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+import { MemoryApi } from '../../support/memory-api.ts'
+
+export const namespace = 'plant-a'
+export const name = 'wind-farm'
+/** Far more than the looks that any of these worlds takes to come to rest. */
+const lookLimit = 24
+
+/** What the application of the resource is like; it does nothing by itself. */
+export type Answer = Pick<ApplicationView, 'token' | 'renewalAtWall' | 'failure' | 'failures' | 'method'>
+
+/** One look, and what was planned. */
+export interface Look {
+  readonly observed: Observed
+  readonly planned: Plan
+}
+
+/** One resource on an API server in memory: the real plan and the real executor, beside an application that is given. */
+export class PlanWorld {
+  readonly clock = new FakeClock()
+  readonly api = new MemoryApi(this.clock, managedBy)
+  readonly user = this.api.user('kubectl')
+  readonly told: unknown[] = []
+  /** Those that the application had so far. */
+  readonly tokens = new Map<string, HeldToken>()
+  answer: Answer | undefined
+  isGatewayAllowed = true
+  /** Whether consumers can be told at once; they are never told otherwise. */
+  isPublishing = true
+  #caches = createCaches()
+  #state: CredentialState | undefined
+  #publication: Publication | undefined
+  #lastRequest: string | undefined
+
+  constructor() {
+    this.api.listen(({ plural }, object, isGone) => {
+      if (plural === secrets.plural) {
+        if (isGone) this.#caches.secrets.remove(readMetadata(object))
+        else this.#caches.secrets.upsert(readMetadata(object))
+      } else if (isGone) this.#caches.credentials.remove(readCredential(object))
+      else this.#caches.credentials.upsert(readCredential(object))
+    })
+  }
+
+  secret(of: string): ReturnType<MemoryApi['find']> {
+    return this.api.find(secrets, { namespace, name: of })
+  }
+
+  resource(): ReturnType<MemoryApi['find']> {
+    return this.api.find(credentials, { namespace, name })
+  }
+
+  /** A process that knows nothing but what the API server has. */
+  restart(): void {
+    this.#caches = createCaches()
+    for (const object of this.api.all(credentials)) this.#caches.credentials.upsert(readCredential(object))
+    for (const object of this.api.all(secrets)) this.#caches.secrets.upsert(readMetadata(object))
+    this.#state = undefined
+    this.#publication = undefined
+    this.#lastRequest = undefined
+  }
+
+  /**
+   * Looks and does what was planned, until nothing more is planned. Each look is shown to `check`.
+   *
+   * @returns the last look, at which nothing was left to do; undefined: the resource is gone
+   * @throws when it does not come to rest
+   */
+  async settle(check: (look: Look) => void = () => undefined): Promise<Look | undefined> {
+    let pass: Pass | undefined
+    for (let looks = 0; looks < lookLimit; looks++) {
+      pass = this.#pass(pass)
+      if (pass === undefined) return undefined
+      const observed = this.#observe(pass)
+      const planned = plan(observed, this.clock.now())
+      check({ observed, planned })
+      if (planned.actions.length === 0) return { observed, planned }
+      await this.#executor().executeAll(planned.actions, pass, new AbortController().signal)
+    }
+    throw new Error(`not at rest after ${lookLimit} looks`)
+  }
+
+  #pass(before: Pass | undefined): Pass | undefined {
+    const credential = this.#caches.credentials.get(`${namespace}/${name}`)
+    if (credential?.spec === undefined) return undefined
+    const wallOffset = this.clock.wall() - this.clock.now()
+    if (this.#state?.uid !== credential.uid) this.#state = newState(credential, this.clock.now(), wallOffset)
+    else if (this.#state.generation !== credential.generation) {
+      this.#state.generation = credential.generation
+      this.#state.templates = compileAll(credential)
+    }
+    return before === undefined ? newPass(credential, this.#state) : { ...before, credential, state: this.#state }
+  }
+
+  #observe(pass: Pass): Observed {
+    return observe(this.#caches, pass, {
+      application: this.#view(pass.state.membership),
+      publication: this.#publication,
+      isAwakened: false,
+      configMapsAwaitedSince: undefined,
+      isGatewayAllowed: () => this.isGatewayAllowed,
+      fieldManager: managedBy,
+      wallOffset: this.clock.wall() - this.clock.now(),
+    })
+  }
+
+  #view(membership: Membership | undefined): ApplicationView | undefined {
+    if (membership === undefined || this.answer === undefined) return undefined
+    return {
+      isRefreshMissing: false,
+      isClamped: false,
+      lastRenewal: undefined,
+      memberCount: 1,
+      ...this.answer,
+      handledRequest: this.#lastRequest,
+    }
+  }
+
+  #executor(): Executor {
+    const { clock } = this
+    const caches = this.#caches
+    const writer = new TargetWriter({ client: this.api, fieldManager: managedBy, onWrite: () => undefined })
+    return new Executor({
+      client: this.api,
+      caches,
+      targets: new TargetExecutor({ writer, secrets: caches.secrets }),
+      applications: {
+        join: (_, { renewRequest }) => {
+          this.#lastRequest = renewRequest ?? this.#lastRequest
+        },
+        leave: () => {
+          this.#lastRequest = undefined
+        },
+      },
+      publisher: {
+        publish: (_, fingerprint) => {
+          const outcome = { status: 'True', reason: 'Propagated', message: 'all were told' } as const
+          this.#publication = { fingerprint, outcome: this.isPublishing ? outcome : undefined }
+        },
+      },
+      clock,
+      notify: (_, notice) => void this.told.push(notice),
+    })
+  }
+}
+
+/** Everything that says something of a look, in both ways that it could be printed. */
+export function textOf({ observed, planned }: Look, now: number): string {
+  const next = nextStatus(observed, undefined, now)
+  const all = [planned, next, noticesOf(observed.credential.status, next), assess(observed, undefined, now)]
+  return all.map((one) => JSON.stringify(one) + inspect(one, { depth: null, showHidden: true })).join('\n')
+}
+
+/** The secrets, plain and in base64, wherever they stand in what is encoded. */
+const traces = Object.values(marker).flatMap((value) => {
+  // Of what is encoded, the characters in the middle do not depend on what is around it.
+  const encoded = ['', 'x', 'xx'].map((before) => {
+    const text = Buffer.from(before + value).toString('base64')
+    return text.slice(before.length === 0 ? 0 : 4, 4 * Math.floor((before.length + value.length) / 3))
+  })
+  return [value, ...encoded]
+})
+
+export function expectNoSecretIn(text: string): void {
+  for (const trace of traces) expect(text).not.toContain(trace)
+}

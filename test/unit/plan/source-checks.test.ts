@@ -1,0 +1,183 @@
+import { describe, expect, it } from 'vitest'
+import { plan } from '../../../src/plan/plan.ts'
+import { isSameVersions } from '../../../src/plan/source-checks.ts'
+import {
+  hourMs,
+  joined,
+  membership,
+  metadata,
+  now,
+  observed,
+  type ObservedInput,
+  restarted,
+  sources,
+  synced,
+} from '../../support/builders.ts'
+
+const twoSources = { appKeyRef: { name: 'keys' }, appSecretRef: { name: 'secrets' } }
+const withCa = { gateway: { caRef: { kind: 'ConfigMap', name: 'corp-ca' } } }
+
+/** What is told of a resource whose first second is over. */
+function conditionsOf(input: ObservedInput) {
+  const [action] = plan(observed(input), now).actions
+  if (action?.do !== 'patchStatus') throw new Error(`planned ${action?.do ?? 'nothing'}`)
+  return Object.fromEntries(action.status.conditions.map(({ message, reason, type }) => [type, { reason, message }]))
+}
+
+describe('the sources of a resource', () => {
+  it('are read when they are there and were not read', () => {
+    expect(plan(observed(), now).actions).toEqual([{ do: 'readSources' }])
+  })
+
+  it('are not read again while their versions stay', () => {
+    expect(plan(joined(), now).actions).not.toContainEqual({ do: 'readSources' })
+  })
+
+  it.each([
+    ['resourceVersion', metadata({ resourceVersion: '11' })],
+    ['uid: deleted and made anew', metadata({ uid: 'uid-another', resourceVersion: '10' })],
+  ])('are read again when one has another %s, and nothing else is done before', (_, meta) => {
+    expect(plan(synced({ sourceMetas: [meta] }), now).actions).toEqual([{ do: 'readSources' }])
+  })
+
+  it('are read again when the spec names another Secret', () => {
+    const input = { credential: { generation: 2, spec: twoSources } }
+    expect(plan(joined(input), now).actions).toEqual([{ do: 'readSources' }])
+  })
+
+  it.each([
+    { appKeyRef: { name: 'enos-app', key: 'another' } },
+    { appSecretRef: { name: 'enos-app', key: 'another' } },
+  ])('are read again when the spec names another key of the Secret: %j', (spec) => {
+    expect(plan(joined({ credential: { generation: 2, spec } }), now).actions).toEqual([{ do: 'readSources' }])
+  })
+
+  it('are read again when the spec has a caRef now', () => {
+    expect(plan(joined({ credential: { generation: 2, spec: withCa } }), now).actions).toEqual([{ do: 'readSources' }])
+  })
+
+  it('stop everything when the Secret is not there; the message names Secret, namespace and both fields', () => {
+    const { Ready, Stalled } = conditionsOf({ sourceMetas: [undefined] })
+    expect(Ready).toEqual({
+      reason: 'SourceSecretNotFound',
+      message: 'spec.appKeyRef and spec.appSecretRef: there is no Secret enos-app in namespace plant-a',
+    })
+    expect(Stalled).toEqual(Ready)
+  })
+
+  it('stop everything when one of two is not there; the message names that one', () => {
+    const input = { credential: { spec: twoSources }, sourceMetas: [metadata({ name: 'keys' }), undefined] }
+    expect(conditionsOf(input)['Ready']?.message).toBe(
+      'spec.appSecretRef: there is no Secret secrets in namespace plant-a',
+    )
+  })
+
+  it('stop everything when the ConfigMap of the CA is not there', () => {
+    const { Ready } = conditionsOf({ credential: { spec: withCa }, sourceMetas: [metadata(), undefined] })
+    expect(Ready).toEqual({
+      reason: 'SourceSecretNotFound',
+      message: 'spec.gateway.caRef: there is no ConfigMap corp-ca in namespace plant-a',
+    })
+  })
+
+  it('end the membership when they are gone: nothing is renewed for the sake of who cannot be served', () => {
+    expect(plan(synced({ sourceMetas: [undefined] }), now).actions).toEqual([{ do: 'leave' }])
+  })
+
+  it.each(['SourceKeyMissing', 'SourceForbidden', 'InvalidCA'] as const)(
+    'stop everything when what was read is no use: %s',
+    (reason) => {
+      const values = { class: 'userMustAct', reason, message: 'as it was read' } as const
+      expect(conditionsOf({ sources: sources({ values }) })['Stalled']).toEqual({ reason, message: 'as it was read' })
+      expect(plan(joined({ sources: sources({ values }) }), now).actions).toEqual([{ do: 'leave' }])
+    },
+  )
+
+  it('are read again when what was no use has changed', () => {
+    const values = { class: 'userMustAct', reason: 'SourceKeyMissing', message: 'as it was read' } as const
+    const changed = observed({ sources: sources({ values }), sourceMetas: [metadata({ resourceVersion: '11' })] })
+    expect(plan(changed, now).actions).toEqual([{ do: 'readSources' }])
+  })
+})
+
+describe('a source that could not be read', () => {
+  const sourceProblem = { class: 'userMustAct', reason: 'SourceForbidden', message: 'HTTP 403' } as const
+
+  it('is told, ends the membership, and is not read twice in one pass', () => {
+    expect(plan(synced({ sourceProblem, sources: undefined }), now).actions).toEqual([{ do: 'leave' }])
+    expect(conditionsOf({ sourceProblem })['Stalled']).toEqual({ reason: 'SourceForbidden', message: 'HTTP 403' })
+  })
+
+  it('is read again in the next', () => {
+    expect(plan(observed(), now).actions).toEqual([{ do: 'readSources' }])
+  })
+})
+
+describe('a ConfigMap, while ConfigMaps are not known', () => {
+  const awaiting = (input: ObservedInput = {}) =>
+    observed({
+      credential: { spec: withCa },
+      sourceMetas: [metadata(), undefined],
+      configMapsAwaitedSince: now,
+      ...input,
+    })
+
+  it('is waited for a second by a new resource, and nothing is said or done', () => {
+    expect(plan(awaiting(), now)).toEqual({ actions: [], wakeAt: now + 1000 })
+    expect(plan(awaiting({ membership: membership() }), now + 999)).toEqual({ actions: [], wakeAt: now + 1000 })
+  })
+
+  it('is waited for half a minute while the targets hold a valid token, as a restart finds them', () => {
+    const credential = { spec: withCa }
+    const after = (ms: number, at = now) => {
+      const one = restarted({ credential, sourceMetas: [metadata(), undefined], configMapsAwaitedSince: at })
+      return plan(one, at + ms)
+    }
+    expect(after(29_999)).toEqual({ actions: [], wakeAt: now + 30_000 })
+    expect(after(30_000).actions).toMatchObject([{ do: 'patchStatus' }])
+    const soonExpired = now + hourMs - 10_000
+    expect(after(9999, soonExpired)).toEqual({ actions: [], wakeAt: now + hourMs })
+    expect(after(10_000, soonExpired).actions).toMatchObject([
+      { status: { conditions: [{ type: 'Ready', reason: 'TokenExpired' }, {}, {}] } },
+    ])
+  })
+
+  it('is not said to be missing after that, only that nobody knows', () => {
+    const later = now + 1000
+    expect(plan(awaiting({ membership: membership() }), later).actions).toEqual([{ do: 'leave' }])
+    expect(plan(awaiting(), later).actions).toMatchObject([
+      {
+        status: {
+          conditions: [
+            {
+              type: 'Ready',
+              reason: 'WaitingForConfigMaps',
+              message:
+                'spec.gateway.caRef: whether there is a ConfigMap corp-ca is not known yet; may the operator list and watch ConfigMaps?',
+            },
+            { type: 'RenewalHealthy', status: 'False' },
+            { type: 'Reconciling', status: 'True' },
+          ],
+        },
+      },
+    ])
+  })
+})
+
+describe('isSameVersions', () => {
+  const version = (name: string, resourceVersion = '1') => ({ name, uid: `uid-${name}`, resourceVersion })
+
+  it('does not mind the order', () => {
+    expect(isSameVersions([version('a'), version('b')], [version('b'), version('a')])).toBe(true)
+  })
+
+  it.each([
+    ['one is gone', [version('a'), undefined]],
+    ['one has changed', [version('a'), version('b', '2')]],
+    ['there is one more', [version('a'), version('b'), version('c')]],
+    ['there is one less', [version('a')]],
+    ['one has another name', [version('a'), { ...version('b'), name: 'c' }]],
+  ])('is false when %s', (_, present) => {
+    expect(isSameVersions([version('a'), version('b')], present)).toBe(false)
+  })
+})

@@ -1,0 +1,275 @@
+import { describe, expect, it } from 'vitest'
+import { fingerprintOf } from '../../../src/enos/signature.ts'
+import { Sensitive } from '../../../src/lib/sensitive.ts'
+import type { TargetRecord } from '../../../src/observe/observed.ts'
+import type { Action } from '../../../src/plan/actions.ts'
+import { plan } from '../../../src/plan/plan.ts'
+import {
+  applicationView,
+  gatewayUrl,
+  heldToken,
+  hourMs,
+  joined,
+  marker,
+  metadata,
+  now,
+  type ObservedInput,
+  operator,
+  ownTarget,
+  secret,
+  sources,
+  sourceVersion,
+  synced,
+  targetRecord,
+} from '../../support/builders.ts'
+
+const newToken = heldToken({ value: 'the next token', expiresAt: now + 3 * hourMs, issuedAtWall: now })
+const renewed = { application: applicationView({ token: newToken }) }
+
+function actionsOf(input: ObservedInput = {}): readonly Action[] {
+  return plan(synced(input), now).actions
+}
+
+function kindsOf(actions: readonly Action[]): string[] {
+  return actions.map((action) => action.do)
+}
+
+const owner = {
+  apiVersion: 'enos.io/v1alpha1',
+  kind: 'EnosAppCredential',
+  name: 'wind-farm',
+  uid: 'uid-wind-farm',
+  controller: true,
+}
+
+/** The content of the target as the operator left it, with what somebody changed. */
+function content(data: Record<string, string> = {}, overrides: Parameters<typeof secret>[1] = {}) {
+  const { metadata: meta, ...rest } = overrides
+  return secret(
+    { accessToken: marker.token, expiresAt: '2026-01-01T13:00:00Z', ...data },
+    {
+      ...rest,
+      metadata: {
+        labels: { 'app.kubernetes.io/managed-by': operator, 'enos.io/credential': 'wind-farm' },
+        annotations: { 'enos.io/expires-at': '2026-01-01T13:00:00Z', 'enos.io/issued-at': '2026-01-01T11:00:00Z' },
+        ownerReferences: [owner],
+        ...meta,
+      },
+    },
+  )
+}
+
+function read(of = content(), input: ObservedInput = {}): ObservedInput {
+  const meta = ownTarget({ resourceVersion: of.metadata.resourceVersion ?? '', uid: of.metadata.uid ?? '' })
+  return {
+    targetMetas: new Map([['enos-token', meta]]),
+    targetContents: new Map([['enos-token', of]]),
+    ...input,
+  }
+}
+
+describe('a target as an earlier version recorded it', () => {
+  it('is known to hold the token of this appKey from now on, without a read or a write', () => {
+    const { token: complete } = targetRecord()
+    const { appKeyFingerprint, ...token } = complete ?? {}
+    const record = new Map([['enos-token', { ...targetRecord(), token: token as TargetRecord['token'] }]])
+    expect(actionsOf({ record })).toMatchObject([{ do: 'confirmTarget', stamp: { token: { appKeyFingerprint } } }])
+  })
+})
+
+describe('a target that is not there', () => {
+  it('is created with its token, labels, annotations and owner', () => {
+    const [action] = plan(joined(), now).actions
+    if (action?.do !== 'createTarget') throw new Error(`planned ${action?.do ?? 'nothing'}`)
+    const { data, ...desired } = action.desired
+    expect(desired).toEqual({
+      namespace: 'plant-a',
+      name: 'enos-token',
+      type: 'Opaque',
+      labels: { 'app.kubernetes.io/managed-by': operator, 'enos.io/credential': 'wind-farm' },
+      annotations: { 'enos.io/expires-at': '2026-01-01T13:00:00Z', 'enos.io/issued-at': '2026-01-01T11:00:00Z' },
+      owner: {
+        apiVersion: 'enos.io/v1alpha1',
+        kind: 'EnosAppCredential',
+        name: 'wind-farm',
+        uid: 'uid-wind-farm',
+        controller: true,
+        blockOwnerDeletion: false,
+      },
+    })
+    expect(Object.entries(data).map(([key, value]) => [key, value.reveal()])).toEqual([
+      ['accessToken', marker.token],
+      ['expiresAt', '2026-01-01T13:00:00Z'],
+    ])
+    expect(action.stamp).toMatchObject({
+      creationPolicy: 'Owner',
+      deletionPolicy: 'Delete',
+      keys: ['accessToken', 'expiresAt'],
+      token: { fingerprint: fingerprintOf(new Sensitive(marker.token)), gatewayUrl },
+    })
+  })
+
+  it('gets what every variable of its templates stands for', () => {
+    const data = {
+      all: '{{ appKey }} {{ appSecret }} {{ gatewayUrl }} {{ expiresAtUnix }} {{ issuedAt }} {{ name }} {{ namespace }}',
+    }
+    const [action] = plan(joined({ credential: { spec: { targets: [{ name: 'enos-token', data }] } } }), now).actions
+    const all = action?.do === 'createTarget' ? action.desired.data['all']?.reveal() : undefined
+    const unix = (now + hourMs) / 1000
+    expect(all).toBe(
+      `${marker.appKey} ${marker.appSecret} ${gatewayUrl} ${unix} 2026-01-01T11:00:00Z wind-farm plant-a`,
+    )
+  })
+
+  it('keeps the operator’s own labels whatever the spec adds', () => {
+    const targets = [
+      { name: 'enos-token', type: 'example.com/token', labels: { team: 'wind' }, annotations: { a: 'b' } },
+    ]
+    expect(plan(joined({ credential: { spec: { targets } } }), now).actions).toMatchObject([
+      {
+        desired: {
+          type: 'example.com/token',
+          labels: { team: 'wind', 'app.kubernetes.io/managed-by': operator },
+          annotations: { a: 'b', 'enos.io/expires-at': '2026-01-01T13:00:00Z' },
+        },
+      },
+    ])
+  })
+
+  it('is created beside the others in one go', () => {
+    const targets = [{ name: 'one' }, { name: 'two' }, { name: 'three' }]
+    const { actions } = plan(joined({ credential: { spec: { targets } } }), now)
+    expect(kindsOf(actions)).toEqual(['createTarget', 'createTarget', 'createTarget'])
+  })
+
+  it('is created again when somebody deleted it, after the record of it is dropped', () => {
+    const targetMetas = new Map([['enos-token', undefined]])
+    expect(actionsOf({ targetMetas })).toEqual([{ do: 'forgetTarget', name: 'enos-token' }])
+    expect(kindsOf(actionsOf({ targetMetas, record: new Map() }))).toEqual(['createTarget'])
+  })
+
+  it('is not created while the last one is still on its way out', () => {
+    const targetMetas = new Map([['enos-token', ownTarget({ isDeleting: true })]])
+    expect(kindsOf(actionsOf({ targetMetas }))).toEqual(['patchStatus'])
+  })
+
+  it.each<[string, ObservedInput]>([
+    ['without a token', { application: applicationView({ token: undefined }) }],
+    ['with a token that has expired', { application: applicationView({ token: heldToken({ expiresAt: now }) }) }],
+    ['while the resource is suspended', { credential: { spec: { suspend: true } } }],
+    ['at a gateway that is not allowed', { isGatewayAllowed: false }],
+  ])('is not created %s', (_, input) => {
+    expect(kindsOf(plan(joined(input), now).actions)).not.toContain('createTarget')
+  })
+})
+
+describe('a target that is as we left it', () => {
+  it('is neither read nor written', () => {
+    expect(kindsOf(actionsOf())).toEqual(['patchStatus'])
+  })
+
+  it('is written without a read when there is a new token, bound to the version that we left', () => {
+    expect(actionsOf(renewed)).toMatchObject([
+      {
+        do: 'patchTarget',
+        was: { name: 'enos-token', uid: 'uid-enos-token', resourceVersion: '20' },
+        correction: { surplusData: [], surplusLabels: [], surplusAnnotations: [], owners: undefined },
+        stamp: { token: { fingerprint: newToken.fingerprint } },
+      },
+    ])
+  })
+
+  it('is written when the gateway corrects the expiry of the same token', () => {
+    const token = heldToken({ expiresAt: now + 2 * hourMs })
+    expect(kindsOf(actionsOf({ application: applicationView({ token }) }))).toEqual(['patchTarget'])
+  })
+
+  it('is not written again with a token that has expired meanwhile', () => {
+    const token = heldToken({ value: 'too late', expiresAt: now })
+    expect(kindsOf(actionsOf({ application: applicationView({ token }) }))).toEqual(['patchStatus'])
+  })
+
+  it('is read when the spec has changed: its content may be another one now', () => {
+    expect(actionsOf({ credential: { generation: 2 }, record: new Map([['enos-token', targetRecord()]]) })).toEqual([
+      { do: 'readTarget', name: 'enos-token' },
+    ])
+  })
+
+  it.each([
+    ['is read when a source has changed that goes into it', '{{ appSecret }}', ['readTarget']],
+    ['is left alone when a source has changed that does not', '{{ accessToken }}', ['patchStatus']],
+  ])('%s', (_, template, kinds) => {
+    const credential = { spec: { targets: [{ name: 'enos-token', data: { key: template } }] } }
+    const { record } = synced({ credential })
+    const changed = [metadata({ resourceVersion: '11' })]
+    const reread = sources({ versions: [sourceVersion('11')] })
+    expect(kindsOf(actionsOf({ credential, record, sourceMetas: changed, sources: reread }))).toEqual(kinds)
+  })
+})
+
+describe('a target that somebody altered', () => {
+  it('is read first', () => {
+    expect(actionsOf({ targetMetas: new Map([['enos-token', ownTarget({ resourceVersion: '21' })]]) })).toEqual([
+      { do: 'readTarget', name: 'enos-token' },
+    ])
+  })
+
+  it('is only confirmed when nothing of ours is different', () => {
+    const touched = content(
+      {},
+      { metadata: { resourceVersion: '21', labels: { ...content().metadata.labels, by: 'hand' } } },
+    )
+    expect(actionsOf(read(touched))).toMatchObject([
+      { do: 'confirmTarget', was: { uid: 'uid-enos-token', resourceVersion: '21' } },
+    ])
+  })
+
+  it('is not even confirmed when it was read and is what the record says', () => {
+    expect(kindsOf(actionsOf(read()))).toEqual(['patchStatus'])
+  })
+
+  it.each<[string, ReturnType<typeof content>, object]>([
+    ['a value', content({ accessToken: 'forged' }), {}],
+    ['a key too many', content({ more: 'x' }), { surplusData: ['more'] }],
+    ['a label changed', content({}, { metadata: { labels: { 'enos.io/credential': 'another' } } }), {}],
+    ['an annotation gone', content({}, { metadata: { annotations: {} } }), {}],
+    [
+      'its owner reference taken away',
+      content({}, { metadata: { ownerReferences: [] } }),
+      { owners: [{ uid: 'uid-wind-farm', controller: true, blockOwnerDeletion: false }] },
+    ],
+  ])('is set right: %s', (_, altered, correction) => {
+    expect(actionsOf(read(altered))).toMatchObject([{ do: 'patchTarget', was: { resourceVersion: '20' }, correction }])
+  })
+
+  it('loses the label that we set and the spec does not have any more; those of others stay', () => {
+    const fieldsV1 = { 'f:metadata': { 'f:labels': { 'f:team': {}, 'f:enos.io/credential': {} } } }
+    const labels = { ...content().metadata.labels, team: 'wind', by: 'hand' }
+    const altered = content({}, { metadata: { labels, managedFields: [{ manager: operator, fieldsV1 }] } })
+    expect(actionsOf(read(altered))).toMatchObject([{ correction: { surplusLabels: ['team'] } }])
+  })
+
+  it.each<[string, Parameters<typeof secret>[1]]>([
+    ['is of another type', { type: 'example.com/other' }],
+    ['was made immutable', { immutable: true }],
+  ])('is deleted and created when it %s: no patch can change that', (_, overrides) => {
+    expect(actionsOf(read(content({}, overrides)))).toMatchObject([
+      { do: 'recreateTarget', was: { uid: 'uid-enos-token', resourceVersion: '20' } },
+    ])
+  })
+
+  it('is still ours when its owner reference alone was taken away', () => {
+    const meta = ownTarget({ controllerUid: undefined, isControlledByCredential: false, resourceVersion: '21' })
+    expect(kindsOf(actionsOf({ targetMetas: new Map([['enos-token', meta]]) }))).toEqual(['readTarget'])
+  })
+
+  it('does not hold up the others', () => {
+    const credential = { spec: { targets: [{ name: 'enos-token' }, { name: 'second' }] } }
+    const base = synced({ credential })
+    const targetMetas = new Map(base.targetMetas).set('enos-token', ownTarget({ resourceVersion: '21' }))
+    expect(actionsOf({ credential, targetMetas, ...renewed })).toMatchObject([
+      { do: 'readTarget', name: 'enos-token' },
+      { do: 'patchTarget', was: { name: 'second' } },
+    ])
+  })
+})

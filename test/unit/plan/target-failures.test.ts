@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest'
+import { plan } from '../../../src/plan/plan.ts'
+import { applicationView, heldToken, hourMs, joined, minuteMs, now, synced } from '../../support/builders.ts'
+
+describe('a template', () => {
+  const broken = { credential: { spec: { targets: [{ name: 'enos-token', data: { key: '{{ nonsense }}' } }] } } }
+
+  it('that cannot be used ends the membership', () => {
+    expect(plan(synced(broken), now).actions).toEqual([{ do: 'leave' }])
+  })
+
+  it('that cannot be used is told before anything is read or asked', () => {
+    const one = joined({ ...broken, sources: undefined, membership: undefined, application: undefined })
+    expect(plan(one, now).actions).toMatchObject([
+      {
+        do: 'patchStatus',
+        status: { conditions: [{ type: 'Ready', reason: 'TemplateError' }, {}, { type: 'Stalled' }] },
+      },
+    ])
+  })
+
+  it('that fails on real values fails its target alone', () => {
+    const data = { key: '{{ accessToken }} {{ accessToken }}' }
+    const targets = [{ name: 'enos-token', data }, { name: 'second' }]
+    const application = applicationView({ token: heldToken({ value: 'x'.repeat(600_000) }) })
+    expect(plan(joined({ credential: { spec: { targets } }, application }), now).actions).toMatchObject([
+      { do: 'failTarget', name: 'enos-token', problem: { class: 'userMustAct', reason: 'TemplateError' } },
+      { do: 'createTarget', desired: { name: 'second' } },
+    ])
+  })
+})
+
+describe('a target whose write failed in this look', () => {
+  const problem = { class: 'retry', reason: 'TargetWriteFailed', message: 'HTTP 500' } as const
+  const token = heldToken({ value: 'the next token', expiresAt: now + 3 * hourMs, issuedAtWall: now })
+  const failed = {
+    application: applicationView({ token }),
+    targetProblems: new Map([['enos-token', problem]]),
+  }
+
+  it('is not written twice in one look', () => {
+    expect(plan(synced(failed), now).actions.map((action) => action.do)).toEqual(['patchStatus'])
+  })
+
+  it('stays Ready with the token that it holds, while renewal is not healthy', () => {
+    const { actions } = plan(synced({ ...failed, firstSeenAt: now - minuteMs }), now)
+    expect(actions).toMatchObject([
+      {
+        status: {
+          conditions: [
+            { type: 'Ready', status: 'True' },
+            { type: 'RenewalHealthy', status: 'False', reason: 'TargetWriteFailed', message: 'HTTP 500' },
+          ],
+        },
+      },
+    ])
+  })
+})

@@ -1,0 +1,500 @@
+import fc from 'fast-check'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { TokenService, type TokenServiceOptions } from '../../../simulator/token-service.ts'
+import { Application } from '../../../src/tokens/application.ts'
+import type { Identity } from '../../../src/tokens/membership.ts'
+import { RefreshSupport } from '../../../src/tokens/refresh-support.ts'
+import { type AttemptReport, Renewer } from '../../../src/tokens/renewer.ts'
+import type { CallResult, Failure } from '../../../src/enos/token-client.ts'
+import { Sensitive } from '../../../src/lib/sensitive.ts'
+import { gatewayUrl, heldToken, hourMs, marker, membership, minuteMs, now } from '../../support/builders.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+import { clientOf, failure, readableLog, ScriptedClient, tokenResult } from '../enos/support.ts'
+
+let clock: FakeClock
+let application: Application
+let identity: Identity
+let refreshSupport: RefreshSupport<Application>
+let gathered: string[]
+let tokens: string[]
+let lines: string[]
+
+beforeEach(() => {
+  clock = new FakeClock(now)
+  application = new Application('application-1', gatewayUrl, new Sensitive(marker.appKey), 0)
+  identity = application.join('ns/a', membership()).identity
+  refreshSupport = new RefreshSupport()
+  gathered = []
+  tokens = []
+})
+
+function serviceClient(options: Partial<TokenServiceOptions> = {}): { client: ScriptedClient; service: TokenService } {
+  const applications = [{ appKey: marker.appKey, appSecret: marker.appSecret }]
+  const service = new TokenService({ clock, applications, ...options })
+  return { client: clientOf(clock, () => service), service }
+}
+
+function attempt(client: ScriptedClient, signal = new AbortController().signal): Promise<AttemptReport> {
+  const readable = readableLog()
+  lines = readable.lines
+  const renewer = new Renewer({
+    clock,
+    client,
+    log: readable.log,
+    random: () => 1,
+    gatherHolders: (_, fingerprint) => {
+      gathered.push(fingerprint)
+      return Promise.resolve()
+    },
+    onToken: ({ token }) => void tokens.push(token?.token.reveal() ?? ''),
+  })
+  return renewer.attempt(application, identity, refreshSupport, signal)
+}
+
+const failed = (overrides?: Partial<Failure>): CallResult => ({ kind: 'failed', failure: failure(overrides) })
+
+describe('an attempt', () => {
+  it('begins with get, and is content with a new token', async () => {
+    const { client, service } = serviceClient()
+    const report = await attempt(client)
+    expect(client.operations).toEqual(['get'])
+    expect(report).toEqual({ method: 'get', failure: undefined, gateway: 'answers', hasNewToken: true })
+    expect(application.token?.token.reveal()).toBe(service.currentToken(marker.appKey))
+    expect(application.token?.expiresAt).toBe(now + 2 * hourMs)
+    expect(application.isProven(identity)).toBe(true)
+    expect(application.lastRenewal).toEqual({ atWall: now, method: 'get' })
+  })
+
+  it('does not refresh a token that is not inside its window', async () => {
+    const { client } = serviceClient()
+    await attempt(client)
+    await clock.advance(95 * minuteMs)
+    const report = await attempt(client)
+    expect(client.operations).toEqual(['get', 'get'])
+    expect(report.hasNewToken).toBe(false)
+  })
+
+  it('refreshes inside the window, and hands out the new token at once', async () => {
+    const { client, service } = serviceClient()
+    await attempt(client)
+    const first = service.currentToken(marker.appKey)
+    await clock.advance(96 * minuteMs)
+    const report = await attempt(client)
+    expect(client.operations).toEqual(['get', 'get', 'refresh'])
+    expect(client.calls[2]?.refresh).toBe(first)
+    expect(report).toEqual({ method: 'refresh', failure: undefined, gateway: 'answers', hasNewToken: true })
+    expect(tokens).toEqual([first, service.currentToken(marker.appKey)])
+    expect(application.token?.expiresAt).toBe(clock.now() + 2 * hourMs)
+    expect(application.lastRenewal?.method).toBe('refresh')
+  })
+
+  it('takes a token that somebody else renewed, without a refresh', async () => {
+    const { client, service } = serviceClient()
+    await attempt(client)
+    const first = service.currentToken(marker.appKey) ?? ''
+    await clock.advance(96 * minuteMs)
+    const other = clientOf(clock, () => service)
+    await other.call({
+      gatewayUrl,
+      appKey: new Sensitive(marker.appKey),
+      appSecret: new Sensitive(marker.appSecret),
+      timeoutMs: 1,
+      refresh: new Sensitive(first),
+    })
+    // Another process has timestamps of its own.
+    await clock.advance(10)
+    await attempt(client)
+    expect(client.operations).toEqual(['get', 'get'])
+    expect(application.token?.token.reveal()).toBe(service.currentToken(marker.appKey))
+  })
+
+  it('has all who hold the old token gathered before it refreshes', async () => {
+    const { client } = serviceClient()
+    await attempt(client)
+    const first = application.token?.fingerprint
+    await clock.advance(96 * minuteMs)
+    await attempt(client)
+    expect(gathered).toEqual([first])
+  })
+
+  it('refreshes a token that was prolonged and not exchanged', async () => {
+    const { client } = serviceClient({ doesRefreshChangeToken: false })
+    await attempt(client)
+    const first = application.token
+    await clock.advance(96 * minuteMs)
+    const report = await attempt(client)
+    expect(report.hasNewToken).toBe(true)
+    expect(application.token?.fingerprint).toBe(first?.fingerprint)
+    expect(application.token?.issuedAtWall).toBe(first?.issuedAtWall)
+    expect(application.token?.expiresAt).toBe(clock.now() + 2 * hourMs)
+  })
+
+  it.each([1203, 1204])('asks get again when a refresh is answered with %i', async (status) => {
+    const second = tokenResult(clock, 'second', 7_200_000)
+    const answers: CallResult[] = [
+      tokenResult(clock, 'first', 60_000),
+      { kind: 'getAgain', failure: failure({ message: String(status) }) },
+      second,
+    ]
+    application.longestExpireMs = 7_200_000
+    const client = new ScriptedClient(clock, () => answers.shift() ?? { kind: 'failed', failure: failure() })
+    const report = await attempt(client)
+    expect(client.operations).toEqual(['get', 'refresh', 'get'])
+    expect(report.failure).toBeUndefined()
+    expect(application.token?.token.reveal()).toBe('second')
+  })
+
+  it('reports a refresh that is refused twice, and leaves the rest to the next attempt', async () => {
+    application.longestExpireMs = 7_200_000
+    const client = new ScriptedClient(clock, (operation) =>
+      operation === 'get' ? tokenResult(clock, 'first', 60_000) : { kind: 'getAgain', failure: failure() },
+    )
+    const report = await attempt(client)
+    expect(client.operations).toEqual(['get', 'refresh', 'get', 'refresh', 'get'])
+    expect(report.failure).toEqual(failure())
+    expect(identity.failures).toBe(1)
+    expect(application.token?.token.reveal()).toBe('first')
+  })
+
+  it('fails where refresh is HTTP 404 once, and falls back to method Get where it stays so', async () => {
+    const { client } = serviceClient({ hasRefresh: false })
+    await attempt(client)
+    await clock.advance(96 * minuteMs)
+    const { failure: seen, gateway } = await attempt(client)
+    expect(client.operations).toEqual(['get', 'get', 'refresh'])
+    expect(seen).toEqual({
+      class: 'retry',
+      reason: 'GatewayError',
+      message: `refresh at ${gatewayUrl}: HTTP 404; if it stays so, tokens are renewed by get as they expire`,
+    })
+    expect(gateway).toBe('answers')
+    expect(identity.failures).toBe(1)
+    expect(refreshSupport.isMissing).toBe(false)
+    await clock.advance(minuteMs)
+    expect((await attempt(client)).failure).toBeUndefined()
+    expect(refreshSupport.isMissing).toBe(true)
+    await attempt(client)
+    expect(client.operations).toEqual(['get', 'get', 'refresh', 'get', 'refresh', 'get'])
+  })
+
+  it('tries a refresh again with a new token, an hour after a 404 at the soonest', async () => {
+    const { client } = serviceClient({ hasRefresh: false })
+    await attempt(client)
+    await clock.advance(96 * minuteMs)
+    await attempt(client)
+    await clock.advance(minuteMs)
+    await attempt(client)
+    expect(refreshSupport.isMissing).toBe(true)
+    for (const minutes of [23, 120]) {
+      await clock.advance(minutes * minuteMs)
+      await attempt(client)
+      expect(refreshSupport.isFor(application)).toBe(minutes === 120)
+    }
+    await clock.advance(96 * minuteMs)
+    await attempt(client)
+    expect(client.operations.filter((one) => one === 'refresh')).toHaveLength(3)
+    expect(refreshSupport.isFor(application)).toBe(false)
+  })
+
+  it('leaves it to others to try a refresh again, where all of its members want get', async () => {
+    refreshSupport.reportMissing(hourMs, now - 2 * hourMs - minuteMs)
+    refreshSupport.reportMissing(hourMs, now - 2 * hourMs)
+    identity = application.join('ns/a', membership({ renewalMethod: 'Get' })).identity
+    const { client } = serviceClient({ hasRefresh: false })
+    await attempt(client)
+    await clock.advance(2 * hourMs)
+    await attempt(client)
+    expect(client.operations).toEqual(['get', 'get'])
+    expect(refreshSupport.isFor(application)).toBe(false)
+  })
+
+  it('tells that the gateway answers, where get was answered and a refresh failed as its own', async () => {
+    const { client } = serviceClient()
+    await attempt(client)
+    await clock.advance(96 * minuteMs)
+    const honest = client.answer
+    client.answer = (operation, request) => {
+      return operation === 'refresh' ? failed({ isOwn: true }) : honest(operation, request)
+    }
+    expect((await attempt(client)).gateway).toBe('answers')
+  })
+
+  it('forgets a 404 when a refresh has worked', async () => {
+    refreshSupport.reportMissing(hourMs, now - hourMs - minuteMs)
+    refreshSupport.reportMissing(hourMs, now - hourMs)
+    refreshSupport.reportNewToken(application, now + 2 * hourMs, now)
+    const { client } = serviceClient()
+    await attempt(client)
+    await clock.advance(96 * minuteMs)
+    await attempt(client)
+    expect(client.operations).toEqual(['get', 'get', 'refresh'])
+    expect(refreshSupport.isMissing).toBe(false)
+  })
+
+  it('takes a call that a stop broke off for no failure, and has nothing handled that was asked for', async () => {
+    identity = application.join('ns/a', membership({ renewRequest: 'please' })).identity
+    const aborter = new AbortController()
+    const client = new ScriptedClient(clock, () => {
+      aborter.abort()
+      return { kind: 'failed', failure: failure() }
+    })
+    const report = await attempt(client, aborter.signal)
+    expect(report).toEqual({ method: 'get', failure: undefined, gateway: 'nothing', hasNewToken: false })
+    expect(identity.failures).toBe(0)
+    expect(application.members.get('ns/a')?.handledRequest).toBeUndefined()
+    expect(lines).toEqual([])
+  })
+
+  it.each([
+    ['that it answers, of a token', () => tokenResult(clock, 'token', hourMs), 'answers'],
+    ['that it answers, of a refusal', () => failed({ class: 'userMustAct' }), 'answers'],
+    ['its failure', () => failed(), failure()],
+    ['nothing of it, where the failure is its own', () => failed({ isOwn: true }), 'nothing'],
+  ])('tells of the gateway: %s', async (_, answer, told) => {
+    const { gateway } = await attempt(new ScriptedClient(clock, answer))
+    expect(gateway).toEqual(told)
+  })
+
+  it('keeps the lifetime where refreshes prolong the same token', async () => {
+    const { client } = serviceClient({ doesRefreshChangeToken: false })
+    await attempt(client)
+    for (let times = 0; times < 3; times++) {
+      await clock.advance(96 * minuteMs)
+      await attempt(client)
+    }
+    expect(client.operations.filter((one) => one === 'refresh')).toHaveLength(3)
+    expect(application.token?.lifetimeMs).toBe(2 * hourMs)
+  })
+
+  it('sends nothing more once nobody is left to make it for', async () => {
+    const { client } = serviceClient({ lifetimeSeconds: 60 })
+    await attempt(client)
+    await clock.advance(40_000)
+    const { answer } = client
+    client.answer = (operation, request) => {
+      application.leave('ns/a')
+      return answer(operation, request)
+    }
+    await attempt(client)
+    expect(client.operations).toEqual(['get', 'get'])
+  })
+
+  it('has all who hold a token gathered when get answers another one in its place', async () => {
+    const { client, service } = serviceClient()
+    await attempt(client)
+    const before = application.token?.fingerprint
+    expect(gathered).toEqual([])
+    service.revoke(marker.appKey)
+    await attempt(client)
+    expect(gathered).toEqual([before])
+  })
+
+  it('never refreshes with method Get, and takes the new token after expiry', async () => {
+    identity = application.join('ns/a', membership({ renewalMethod: 'Get' })).identity
+    const { client } = serviceClient({ lifetimeSeconds: 60 })
+    await attempt(client)
+    await clock.advance(59_900)
+    await attempt(client)
+    await clock.advance(100)
+    const report = await attempt(client)
+    expect(client.operations).toEqual(['get', 'get', 'get'])
+    expect(report.hasNewToken).toBe(true)
+    expect(application.token?.expiresAt).toBe(clock.now() + 60_000)
+  })
+
+  it('refreshes at once what get answers with an expire of 0', async () => {
+    const client = new ScriptedClient(clock, (operation) =>
+      operation === 'get' ? tokenResult(clock, 'dying', 0) : tokenResult(clock, 'new', 7_200_000),
+    )
+    const report = await attempt(client)
+    expect(client.operations).toEqual(['get', 'refresh'])
+    expect(report.failure).toBeUndefined()
+    expect(application.token?.token.reveal()).toBe('new')
+  })
+
+  it('retries with backoff when the gateway does not answer, and counts', async () => {
+    const client = new ScriptedClient(clock, () => ({ kind: 'failed', failure: failure() }))
+    const delays: number[] = []
+    for (let i = 0; i < 7; i++) {
+      await attempt(client)
+      delays.push(identity.retryAt - clock.now())
+    }
+    expect(delays).toEqual([1000, 2000, 4000, 8000, 16_000, 30_000, 30_000])
+    expect(identity.failures).toBe(7)
+    client.answer = () => tokenResult(clock, 'token', 7_200_000)
+    await attempt(client)
+    expect([identity.failures, identity.failure, identity.retryAt]).toEqual([0, undefined, Number.NEGATIVE_INFINITY])
+  })
+
+  it('keeps the old token when the gateway fails', async () => {
+    const { client } = serviceClient()
+    await attempt(client)
+    const { token } = application
+    client.answer = () => ({ kind: 'failed', failure: failure() })
+    await clock.advance(100 * minuteMs)
+    await attempt(client)
+    expect(application.token).toBe(token)
+    expect(application.isProven(identity)).toBe(true)
+  })
+
+  it('asks again for a refresh whose reply was lost with get, and finds the new token there', async () => {
+    const { client, service } = serviceClient()
+    await attempt(client)
+    await clock.advance(96 * minuteMs)
+    const honest = client.answer
+    client.answer = async (operation, request) => {
+      const result = await honest(operation, request)
+      return operation === 'refresh' ? { kind: 'failed', failure: failure() } : result
+    }
+    expect((await attempt(client)).failure).toBeDefined()
+    client.answer = honest
+    await clock.advance(1000)
+    await attempt(client)
+    expect(client.operations).toEqual(['get', 'get', 'refresh', 'get'])
+    expect(application.token?.token.reveal()).toBe(service.currentToken(marker.appKey))
+  })
+
+  it('allows each call a third of the life that is left', async () => {
+    application.token = heldToken({ expiresAt: now + 12_000 })
+    const client = new ScriptedClient(clock, () => ({ kind: 'failed', failure: failure() }))
+    await attempt(client)
+    expect(client.calls[0]?.timeoutMs).toBe(4000)
+  })
+})
+
+describe('a renewal that is asked for', () => {
+  it('refreshes outside of the window', async () => {
+    const { client } = serviceClient()
+    await attempt(client)
+    application.join('ns/a', membership({ renewRequest: '1' }))
+    await clock.advance(minuteMs)
+    const report = await attempt(client)
+    expect(client.operations).toEqual(['get', 'get', 'refresh'])
+    expect(report.hasNewToken).toBe(true)
+    expect(application.members.get('ns/a')?.handledRequest).toBe('1')
+    expect(application.lastForcedAt).toBe(clock.now())
+  })
+
+  it('is content with another token than the one that was held', async () => {
+    const { client, service } = serviceClient()
+    await attempt(client)
+    service.revoke(marker.appKey)
+    application.join('ns/a', membership({ renewRequest: '1' }))
+    await clock.advance(minuteMs)
+    await attempt(client)
+    expect(client.operations).toEqual(['get', 'get'])
+  })
+
+  it('refreshes after a restart, when get answers the token that was recorded', async () => {
+    const { client } = serviceClient()
+    await attempt(client)
+    const { expiresAtWall, fingerprint, issuedAtWall } = application.token ?? heldToken()
+    application = new Application('application-2', gatewayUrl, new Sensitive(marker.appKey), 0)
+    const recorded = { expiresAtWall, fingerprint, issuedAtWall }
+    identity = application.join('ns/a', membership({ renewRequest: '1', recorded })).identity
+    await clock.advance(minuteMs)
+    await attempt(client)
+    expect(client.operations).toEqual(['get', 'get', 'refresh'])
+  })
+
+  it('is handled when it was tried, whatever came of it', async () => {
+    const client = new ScriptedClient(clock, () => ({ kind: 'failed', failure: failure() }))
+    application.join('ns/a', membership({ renewRequest: '1' }))
+    await attempt(client)
+    expect(application.members.get('ns/a')?.handledRequest).toBe('1')
+    expect(identity.pending.size).toBe(0)
+  })
+})
+
+describe('after a restart', () => {
+  it('takes issue and expiry of a token that get answers from what was recorded: nothing new is published', async () => {
+    const { client } = serviceClient()
+    await attempt(client)
+    const before = application.token ?? heldToken()
+    application = new Application('application-2', gatewayUrl, new Sensitive(marker.appKey), 0)
+    const { expiresAtWall, fingerprint, issuedAtWall } = before
+    identity = application.join('ns/a', membership({ recorded: { expiresAtWall, fingerprint, issuedAtWall } })).identity
+    await clock.advance(minuteMs + 700)
+    const report = await attempt(client)
+    expect(report.hasNewToken).toBe(false)
+    expect(application.token).toMatchObject({ expiresAtWall, issuedAtWall, lifetimeMs: 7_200_000 })
+  })
+})
+
+describe('whatever the gateway answers', () => {
+  const results = fc.oneof(
+    fc.record({
+      kind: fc.constant('token' as const),
+      value: fc.constantFrom('a', 'b', 'c'),
+      expireMs: fc.constantFrom(0, 1000, 60_000, 7_200_000),
+    }),
+    fc.constant({ kind: 'getAgain' as const }),
+    fc.constant({ kind: 'refreshMissing' as const }),
+    fc.constant({ kind: 'failed' as const }),
+  )
+
+  it('an attempt makes at most five calls, the first a get, and is granted at most one refresh', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(results, { minLength: 6, maxLength: 6 }),
+        fc.constantFrom('Auto' as const, 'Refresh' as const, 'Get' as const),
+        fc.boolean(),
+        fc.constantFrom(undefined, 'a'),
+        async (script, renewalMethod, isForced, held) => {
+          clock = new FakeClock(now)
+          refreshSupport = new RefreshSupport()
+          application = new Application('application-1', gatewayUrl, new Sensitive(marker.appKey), 0)
+          application.longestExpireMs = 7_200_000
+          if (held !== undefined) application.token = heldToken({ value: held })
+          const renewRequest = isForced ? '1' : undefined
+          identity = application.join('ns/a', membership({ renewalMethod, renewRequest })).identity
+          let at = 0
+          const done: string[] = []
+          const client = new ScriptedClient(clock, (operation, { refresh }) => {
+            const next = script[at++] ?? { kind: 'failed' }
+            if (operation === 'refresh' && next.kind === 'token') done.push(refresh?.reveal() ?? '')
+            if (next.kind === 'token') return tokenResult(clock, next.value, next.expireMs)
+            if (next.kind === 'refreshMissing')
+              return operation === 'get' ? { kind: 'failed', failure: failure() } : next
+            if (next.kind === 'getAgain' && operation === 'refresh') return { kind: 'getAgain', failure: failure() }
+            return { kind: 'failed', failure: failure() }
+          })
+          await attempt(client)
+          expect(client.calls.length).toBeGreaterThanOrEqual(1)
+          expect(client.calls.length).toBeLessThanOrEqual(5)
+          expect(client.operations[0]).toBe('get')
+          expect(done.length).toBeLessThanOrEqual(1)
+          if (renewalMethod === 'Get') expect(client.operations).toEqual(['get'])
+          for (const [index, operation] of client.operations.entries()) {
+            if (operation === 'refresh') expect(client.operations[index - 1]).toBe('get')
+          }
+          expect(lines.join('')).not.toContain('marker')
+        },
+      ),
+      { numRuns: 300 },
+    )
+  })
+
+  it('the log names a resource, and how many there are', async () => {
+    application.join('ns/b', membership({ appSecret: new Sensitive('another') }))
+    const logged = async (client: ScriptedClient): Promise<object[]> => {
+      await attempt(client)
+      return lines.map((line) => JSON.parse(line) as object)
+    }
+    expect(await logged(new ScriptedClient(clock, () => failed()))).toEqual([
+      expect.objectContaining({ msg: 'renewal failed', credential: 'ns/a', members: 1 }),
+    ])
+    expect(await logged(serviceClient().client)).toEqual([
+      expect.objectContaining({ msg: 'token received', credential: 'ns/a', members: 2 }),
+      expect.objectContaining({ msg: 'renewal recovered', credential: 'ns/a', members: 1 }),
+    ])
+  })
+
+  it('no secret is logged', async () => {
+    const { client, service } = serviceClient()
+    await attempt(client)
+    expect(lines).toHaveLength(1)
+    expect(lines.join('')).not.toContain('marker')
+    expect(lines.join('')).not.toContain(service.currentToken(marker.appKey))
+  })
+})

@@ -1,0 +1,164 @@
+import { TokenService } from '../../../simulator/token-service.ts'
+import type { Membership } from '../../../src/tokens/membership.ts'
+import { Applications } from '../../../src/tokens/applications.ts'
+import type { CallResult, Failure, Operation, TokenRequest } from '../../../src/enos/token-client.ts'
+import { Sensitive } from '../../../src/lib/sensitive.ts'
+import { createLogger } from '../../../src/telemetry/logger.ts'
+import { membership, now } from '../../support/builders.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+import { clientOf, failure } from '../enos/support.ts'
+
+export type Call = { readonly appKey: string; readonly operation: Operation; readonly at: number }
+
+/** How a gateway answers: as it should, or with this after so long. */
+export type Mood = 'well' | 'refuses' | 'hangs' | Failure
+
+export interface StormOptions {
+  readonly lifetimeSeconds?: number
+  readonly concurrency?: number
+  /** How long a call takes that is answered. */
+  readonly latencyMs?: number
+}
+
+/** Thousands of applications at one gateway, with the real queue and gate, on a clock that jumps. */
+export class Storm {
+  readonly clock = new FakeClock(now)
+  readonly applications: Applications
+  readonly service: TokenService
+  mood: Mood = 'well'
+  /** How it answers some, by appKey, whatever its mood otherwise. */
+  readonly moods = new Map<string, Mood>()
+  calls: Call[] = []
+  queueAdds = 0
+  mostInFlight = 0
+  #inFlight = 0
+  #size = 0
+
+  /** A CA by which nobody reaches it. */
+  distrusted: string | undefined
+  /** False: it answers refreshes with 404. */
+  hasRefresh = true
+
+  constructor({ concurrency = 32, latencyMs = 0, lifetimeSeconds = 7200 }: StormOptions = {}) {
+    const { clock } = this
+    this.service = new TokenService({
+      clock,
+      lifetimeSeconds,
+      applications: [],
+      appSecretOf: (appKey) => `secret-of-${appKey}`,
+    })
+    const honest = clientOf(clock, () => this.service)
+    const answer = async (request: TokenRequest): Promise<CallResult> => {
+      if (request.ca !== undefined && request.ca === this.distrusted) {
+        return { kind: 'failed', failure: failure({ reason: 'GatewayUnreachable', isOwn: true }) }
+      }
+      if (!this.hasRefresh && request.refresh !== undefined) return { kind: 'refreshMissing' }
+      const mood = this.moods.get(request.appKey.reveal()) ?? this.mood
+      if (mood === 'refuses') return { kind: 'failed', failure: failure({ reason: 'GatewayUnreachable' }) }
+      if (mood === 'hangs') await this.#delay(request.timeoutMs)
+      else if (latencyMs > 0) await this.#delay(latencyMs)
+      if (mood === 'hangs') return { kind: 'failed', failure: failure({ reason: 'GatewayUnreachable' }) }
+      return mood === 'well' ? await honest.call(request) : { kind: 'failed', failure: mood }
+    }
+    this.applications = new Applications({
+      clock,
+      random: () => 0.5,
+      log: createLogger({ level: 'silent', format: 'json' }),
+      client: {
+        call: async (request) => {
+          const operation: Operation = request.refresh === undefined ? 'get' : 'refresh'
+          this.calls.push({ appKey: request.appKey.reveal(), operation, at: clock.now() })
+          this.mostInFlight = Math.max(this.mostInFlight, ++this.#inFlight)
+          const result = await answer(request)
+          this.#inFlight--
+          return result
+        },
+      },
+      gatewayMaxConcurrency: concurrency,
+      gatherHolders: () => Promise.resolve(),
+      onChange: () => undefined,
+      onAttempt: () => undefined,
+      queueObserver: {
+        onAdd: () => {
+          this.queueAdds++
+        },
+        onRetry: () => undefined,
+        onStart: () => undefined,
+        onDone: () => undefined,
+        onLate: () => undefined,
+      },
+    })
+  }
+
+  /** Adds so many applications, each with one member. */
+  join(count: number, overrides: Partial<Membership> = {}): void {
+    for (let i = 0; i < count; i++) this.rejoin(this.#size++, overrides)
+  }
+
+  /** Changes the membership of an application's member. */
+  rejoin(index: number, overrides: Partial<Membership>): void {
+    const appKey = `app-${index}`
+    this.applications.join(
+      `ns/${appKey}`,
+      membership({ appKey: new Sensitive(appKey), appSecret: new Sensitive(`secret-of-${appKey}`), ...overrides }),
+    )
+  }
+
+  /** Adds applications in groups, so that each group's tokens end `everyMs` after the group's before. */
+  async joinSpread(groups: number, perGroup: number, everyMs: number): Promise<void> {
+    for (let group = 0; group < groups; group++) {
+      this.join(perGroup)
+      await this.clock.advance(everyMs)
+    }
+  }
+
+  /** Lets time pass with another mood of the gateway, and begins counting anew. */
+  async pass(mood: Mood, ms: number): Promise<Call[]> {
+    this.mood = mood
+    this.calls = []
+    this.queueAdds = 0
+    this.mostInFlight = 0
+    await this.clock.advance(ms)
+    return this.calls
+  }
+
+  /** How many applications have no token that is valid at the gateway. */
+  get withoutToken(): number {
+    let count = 0
+    for (let i = 0; i < this.#size; i++) {
+      const token = this.applications.view(`ns/app-${i}`)?.token?.token.reveal()
+      if (token === undefined || !this.service.isValid(token)) count++
+    }
+    return count
+  }
+
+  get isCircuitOpen(): boolean {
+    return this.applications.gateways().some(({ isCircuitOpen }) => isCircuitOpen)
+  }
+
+  async #delay(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => void this.clock.setTimer(ms, resolve))
+  }
+}
+
+/** The most calls in any one second, of those from `fromMs` after the first on. */
+export function mostInASecond(calls: readonly Call[], fromMs = 0): number {
+  const [first] = calls
+  let most = 0
+  let start = 0
+  for (let end = 0; end < calls.length; end++) {
+    const { at } = calls[end] as Call
+    if (first === undefined || at < first.at + fromMs) {
+      start = end + 1
+      continue
+    }
+    while (at - (calls[start] as Call).at >= 1000) start++
+    most = Math.max(most, end - start + 1)
+  }
+  return most
+}
+
+/** The number in an appKey: a smaller one joined earlier. */
+export function indexOf({ appKey }: Call): number {
+  return Number(appKey.slice('app-'.length))
+}
