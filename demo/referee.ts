@@ -3,7 +3,7 @@ import { type Clock, sleep } from '../src/lib/clock.ts'
 /** What the gateway says of tokens: nothing of what the referee knows comes from the operator. */
 export interface GatewayTruth {
   isValid(token: string): boolean
-  /** On the clock's steady timeline, in ms. */
+  /** On the clock's monotonic clock, in ms. */
   expiresAt(token: string): number | undefined
 }
 
@@ -38,7 +38,7 @@ export interface Findings {
   /** Looks at which the API server did not answer. */
   readonly failedLooks: number
   /** The longest time between two looks, in ms: what lasted less may have gone unseen. */
-  readonly longestGapMs: number
+  readonly maxGapMs: number
   /** The least life that a token had left when its successor was seen, in ms; Infinity where none was renewed. */
   readonly leastHeadroomMs: number
 }
@@ -71,7 +71,7 @@ export class Referee {
   #samples = 0
   #tampered = 0
   #failedLooks = 0
-  #longestGapMs = 0
+  #maxGapMs = 0
   #leastHeadroomMs = Infinity
   #lastLookAt: number | undefined
 
@@ -91,7 +91,7 @@ export class Referee {
       expired: [...this.#records.values()].reduce((sum, { expired }) => sum + expired, 0),
       tampered: this.#tampered,
       failedLooks: this.#failedLooks,
-      longestGapMs: this.#longestGapMs,
+      maxGapMs: this.#maxGapMs,
       leastHeadroomMs: this.#leastHeadroomMs,
     }
   }
@@ -137,7 +137,7 @@ export class Referee {
       return
     }
     const now = clock.now()
-    this.#longestGapMs = Math.max(this.#longestGapMs, now - (this.#lastLookAt ?? now))
+    this.#maxGapMs = Math.max(this.#maxGapMs, now - (this.#lastLookAt ?? now))
     this.#lastLookAt = now
     const renewed = new Map<string, number>()
     for (const [target, record] of this.#records) {

@@ -10,7 +10,7 @@ export interface Stage {
   isWhole(target: string, signal: AbortSignal): Promise<boolean>
   setOutage(isOut: boolean): Promise<void>
   /** The shortest life that a target's token has left, in ms; 0 where a target has none. */
-  shortestLifeMs(): number
+  minLifeMs(): number
   /** Calls that the gateway has had. */
   calls(): number
   /** The demo is about to spoil this target; or it is repaired, or should have been. */
@@ -74,7 +74,7 @@ export async function playScenario(options: ScenarioOptions, signal: AbortSignal
 async function outage(options: ScenarioOptions, victim: string, signal: AbortSignal): Promise<void> {
   const { clock, onIncident, renewalWindowMs, stage } = options
   await poll(options, signal, Infinity, () => {
-    const untilRenewalMs = stage.shortestLifeMs() - renewalWindowMs
+    const untilRenewalMs = stage.minLifeMs() - renewalWindowMs
     return untilRenewalMs > 0 && untilRenewalMs <= outageLeadMs + 0.1 * renewalWindowMs
   })
   const startAt = clock.now()
@@ -83,11 +83,11 @@ async function outage(options: ScenarioOptions, victim: string, signal: AbortSig
   await sleep(clock, outageMs / 2, signal)
   await tamper(options, victim, 'deleted by hand during the outage', () => stage.remove(victim), signal)
   await sleep(clock, Math.max(0, startAt + outageMs - clock.now()), signal)
-  const lifeLeftMs = stage.shortestLifeMs()
+  const lifeLeftMs = stage.minLifeMs()
   await stage.setOutage(false)
   stage.tell('news', `the gateway is back; the oldest token has ${seconds(lifeLeftMs)} s left`)
   // Outside of the window again means: renewed.
-  const recoveredAfterMs = await poll(options, signal, recoveryLimitMs, () => stage.shortestLifeMs() > renewalWindowMs)
+  const recoveredAfterMs = await poll(options, signal, recoveryLimitMs, () => stage.minLifeMs() > renewalWindowMs)
   if (recoveredAfterMs === undefined) {
     stage.tell('fault', `not all tokens are renewed ${recoveryLimitMs / 1000} s after the outage`)
   } else {

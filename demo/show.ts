@@ -178,7 +178,7 @@ export class Show {
         await this.#gateway.setOutage(isOut)
         this.#isGatewayOut = isOut
       },
-      shortestLifeMs: () => Math.min(...targets.map(({ name }) => this.#referee.sighting(name).lifeLeftMs ?? 0)),
+      minLifeMs: () => Math.min(...targets.map(({ name }) => this.#referee.sighting(name).lifeLeftMs ?? 0)),
       calls: () => this.#gateway.calls.length,
       excuse: (target) => this.#referee.excuse(target),
       endExcuse: (target) => this.#referee.endExcuse(target),

@@ -47,14 +47,14 @@ export function failuresOf({ breakdowns, findings, incidents, isComplete, notRea
 
 export function renderSummary(outcome: Outcome): string {
   const { applications, durationMs, findings, gets, incidents, refreshes, targets } = outcome
-  const { expired, leastHeadroomMs, longestGapMs, samples, tampered } = findings
+  const { expired, leastHeadroomMs, maxGapMs, samples, tampered } = findings
   const renewals = targets.reduce((sum, target) => sum + target.renewals, 0)
   const headroom = Number.isFinite(leastHeadroomMs) ? `, each with ${seconds(leastHeadroomMs)} s or more left` : ''
   const failures = failuresOf(outcome)
   const excused = tampered === 0 ? '' : ` (and ${tampered} between a fault on a Secret and its repair)`
   return [
     `Summary of ${seconds(durationMs)} s`,
-    `  samples       ${samples}, at most ${Math.round(longestGapMs)} ms between two looks at all Secrets`,
+    `  samples       ${samples}, at most ${Math.round(maxGapMs)} ms between two looks at all Secrets`,
     `  expired       ${expired}${excused}`,
     `  renewals      ${renewals} on ${targets.length} Secrets${headroom}`,
     `  gateway       ${gets} get and ${refreshes} refresh for ${applications} applications`,

@@ -5,7 +5,7 @@ export interface Call {
   readonly operation: Operation
   /** Undefined where the body had none. */
   readonly appKey: string | undefined
-  /** When the request had arrived, on the steady clock in ms. */
+  /** When the request had arrived, on the monotonic clock in ms. */
   readonly atMs: number
   /** Of the token service; undefined where it did not answer. */
   readonly status: number | undefined

@@ -42,7 +42,7 @@ export interface Simulator {
 }
 
 const rememberedCalls = 100_000
-const largestRequestBytes = 1024 * 1024
+const maxRequestBytes = 1024 * 1024
 const tokenPath = '/apim-token-service/v2.0/token/'
 
 /**
@@ -128,10 +128,10 @@ class Gateway implements Simulator {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const [pathname = '/'] = (request.url ?? '/').split('?')
     const method = request.method ?? 'GET'
-    const text = await readBody(request, largestRequestBytes)
+    const text = await readBody(request, maxRequestBytes)
     const operation = this.#operationOf(pathname)
     if (text === undefined) {
-      this.#send(response, jsonAnswer(413, { error: `a body has at most ${largestRequestBytes} bytes` }))
+      this.#send(response, jsonAnswer(413, { error: `a body has at most ${maxRequestBytes} bytes` }))
     } else if (this.#admin !== undefined && pathname.startsWith(adminPath)) {
       this.#send(response, this.#admin.answer(method, pathname, parseJson(text)))
     } else if (operation === undefined) {

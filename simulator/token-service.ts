@@ -115,7 +115,7 @@ export class TokenService {
     return this.#live(this.#tokens.get(token)) !== undefined
   }
 
-  /** When the token ends or ended, on the steady clock in ms. Undefined: never issued, revoked, or killed by a refresh. */
+  /** When the token ends or ended, on the monotonic clock in ms. Undefined: never issued, revoked, or killed by a refresh. */
   expiresAt(token: string): number | undefined {
     return this.#tokens.get(token)?.expiresAt
   }

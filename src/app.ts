@@ -101,7 +101,7 @@ export async function runOperator(config: RunConfig, signal: AbortSignal): Promi
       call: async (request, stop) => (isLeading() ? await tokenClient.call(request, stop) : notLeading),
     },
     gatewayMaxConcurrency: config.gatewayMaxConcurrency,
-    gatherHolders: (url, fingerprint, stop) => reconciler.gatherHolders(url, fingerprint, stop),
+    summonHolders: (url, fingerprint, stop) => reconciler.summonHolders(url, fingerprint, stop),
     onChange: (keys, isUrgent) => {
       reconciler.enqueue(keys, isUrgent)
     },
@@ -131,16 +131,16 @@ export async function runOperator(config: RunConfig, signal: AbortSignal): Promi
   const reconciler: Reconciler = new Reconciler({
     caches,
     applications,
-    publications: consumers,
+    propagations: consumers,
     executor: new Executor({
       client,
       caches,
       applications,
       targets: new TargetExecutor({ writer, secrets: caches.secrets }),
-      publisher: consumers,
+      propagator: consumers,
       clock,
-      notify: ({ name, namespace, uid, resourceVersion }, notice) => {
-        events.record({ regarding: { apiVersion, kind, namespace, name, uid, resourceVersion }, ...notice })
+      emitEvent: ({ name, namespace, uid, resourceVersion }, event) => {
+        events.record({ regarding: { apiVersion, kind, namespace, name, uid, resourceVersion }, ...event })
       },
     }),
     configMapsSynced: (namespace) => watches.configMapsSynced(namespace),
@@ -176,7 +176,7 @@ export async function runOperator(config: RunConfig, signal: AbortSignal): Promi
     clock,
     log,
     hasSynced: () => watches.hasSynced(),
-    quietestContactAt: () => watches.quietestContactAt,
+    oldestContactAt: () => watches.oldestContactAt,
     electedAt: () => elector?.lastRoundAt,
     // Also while it should have begun and has not.
     isWorking: () => hasLed && (hasBegun || watches.hasSynced()),

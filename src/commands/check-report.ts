@@ -29,7 +29,7 @@ export interface Seen {
 }
 
 /** A difference of clocks that is worth a word: the gateway may refuse timestamps that are far off. */
-const largestSkewMs = 30_000
+const maxSkewMs = 30_000
 const tlsCause = /CERT|SELF_SIGNED|TLS|SSL|UNABLE_TO|ISSUER|SIGNATURE|EPROTO/
 const dayMs = 86_400_000
 const mostNames = 5
@@ -145,7 +145,7 @@ function clockStep(skewMs: number | undefined): Step {
   if (skewMs === undefined) return skipped('clock', 'the gateway does not tell its time')
   const seconds = Math.round(skewMs / 1000)
   const difference = `${formatDuration(Math.abs(seconds) * 1000)} ${seconds < 0 ? 'behind' : 'ahead'}`
-  if (Math.abs(skewMs) <= largestSkewMs) return ok('clock', `the gateway’s is ${difference}`)
+  if (Math.abs(skewMs) <= maxSkewMs) return ok('clock', `the gateway’s is ${difference}`)
   const advice = 'Synchronise the clocks: the gateway may refuse timestamps that are far off.'
   return failedStep('clock', `the gateway’s is ${difference}`, advice)
 }

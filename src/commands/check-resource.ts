@@ -11,7 +11,7 @@ import {
 } from '../kubernetes/types.ts'
 import { parseDuration } from '../lib/duration.ts'
 import { isProblem, type SourceRef, sourceRefs } from '../observe/observed.ts'
-import { readSources, type SourceObject } from '../observe/parse-sources.ts'
+import { parseSources, type SourceObject } from '../observe/parse-sources.ts'
 import type { CheckRequest } from './check-gateway.ts'
 import { failedBecause, failedStep, ok, type Step } from './check-report.ts'
 
@@ -88,7 +88,7 @@ function assess(
   spec: CredentialSpec,
   read: readonly ReadSource[],
 ): { readonly step: Step; readonly request?: CheckRequest } {
-  const { trimmed, values } = readSources(spec, read)
+  const { trimmed, values } = parseSources(spec, read)
   if (isProblem(values)) return { step: failedBecause('sources', values.message, values.reason) }
   const { appKey, appSecret, ca } = values
   const names = read.map(({ ref: { kind, name } }) => `${kind} ${name}`).join(', ')

@@ -6,7 +6,7 @@ import { isNotFound } from '../kubernetes/errors.ts'
 import { credentials, type KubernetesClient, type KubernetesObject, type ObjectRef } from '../kubernetes/types.ts'
 import { sleep } from '../lib/clock.ts'
 import { formatDuration } from '../lib/duration.ts'
-import { readCredential } from '../observe/parse-object.ts'
+import { parseCredential } from '../observe/parse-object.ts'
 import { type CommandContext, CommandError } from './context.ts'
 import { connectAs, durationOf, kubeconfigOption, resourceNamespaceOption } from './options.ts'
 import { inNamespace, parseResourceName } from './resource-ref.ts'
@@ -67,7 +67,7 @@ export async function renew(
 ): Promise<number> {
   const named = `${ref.namespace}/${ref.name}`
   const { metadata, spec, status: statusBefore } = await request(client, ref, clock.wall())
-  const requested = readCredential({ metadata }).renewRequest
+  const requested = parseCredential({ metadata }).renewRequest
   print(`${named}: renewal requested\n`)
   if (spec?.suspend === true) {
     print(`${named}: spec.suspend is true: it is renewed when that is false again\n`)
@@ -79,7 +79,7 @@ export async function renew(
   const until = clock.now() + waitMs
   while (clock.now() < until) {
     const object = await client.get<CredentialObject>(credentials, ref)
-    const { renewRequest, status } = readCredential(object)
+    const { renewRequest, status } = parseCredential(object)
     const handled = status.lastHandledRenewRequest
     // Somebody may have asked after us: then theirs is the one that is handled.
     if (handled !== undefined && (handled === requested || handled === renewRequest)) {

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander'
 import { runOperator } from '../app.ts'
 import { type Flag, type FlagName, runFlags, variableOf } from '../config/flags.ts'
-import { readRunConfig } from '../config/run-config.ts'
+import { parseRunConfig } from '../config/run-config.ts'
 import type { CommandContext } from './context.ts'
 
 const examples = `
@@ -20,7 +20,7 @@ export function runCommand({ environment, exit, signal }: CommandContext): Comma
   for (const flag of runFlags) command.addOption(optionOf(flag))
   command.addOption(new Option('--no-leader-elect', 'work without a Lease: for a single replica, or outside a cluster'))
   return command.action(async (options: Record<string, string | string[] | boolean | undefined>) => {
-    exit(await runOperator(readRunConfig(typedOf(options), environment), signal))
+    exit(await runOperator(parseRunConfig(typedOf(options), environment), signal))
   })
 }
 
@@ -36,7 +36,7 @@ function optionOf(flag: Flag): Option {
 /** What was typed, by the flags' own names. */
 export function typedOf(
   options: Record<string, string | string[] | boolean | undefined>,
-): Parameters<typeof readRunConfig>[0] {
+): Parameters<typeof parseRunConfig>[0] {
   const typed: Partial<Record<FlagName, string | string[]>> = {}
   for (const { name } of runFlags) {
     const value = options[name.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())]

@@ -32,7 +32,7 @@ export type Environment = Readonly<Record<string, string | undefined>>
  * @param given flags as they were typed; a list has one entry for each time that its flag was given
  * @throws InvalidValueError with one line that names the flag or variable, and what was expected
  */
-export function readRunConfig(
+export function parseRunConfig(
   given: Partial<Record<FlagName, string | readonly string[]>>,
   environment: Environment,
 ): RunConfig {

@@ -5,8 +5,8 @@ import { type Backoff, backoffMs } from '../lib/backoff.ts'
 import { type Clock, sleep } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import type { Caches } from '../observe/caches.ts'
-import type { Publisher } from '../reconcile/executor.ts'
-import type { Credential, Publication } from '../observe/observed.ts'
+import type { Propagator } from '../reconcile/executor.ts'
+import type { Credential, Propagation } from '../observe/observed.ts'
 import type { Log } from '../telemetry/logger.ts'
 import {
   attempt,
@@ -34,7 +34,7 @@ export interface ConsumersOptions {
   readonly random: Random
   readonly log: Log
   readonly queueObserver?: WorkQueueObserver
-  /** The publication of a credential came to something. */
+  /** The propagation of a credential came to something. */
   readonly onChange: (key: ObjectKey) => void
 }
 
@@ -63,7 +63,7 @@ const restartNotes: Readonly<Record<RestartOutcome, string>> = {
  * syncs them at once, and workloads that read it from their environment are restarted. A namespace's pods are listed once
  * for all its credentials.
  */
-export class Consumers implements Publisher {
+export class Consumers implements Propagator {
   readonly #options: ConsumersOptions
   readonly #jobs = new Map<ObjectKey, Job>()
   readonly #touches: WorkQueue<string>
@@ -77,7 +77,7 @@ export class Consumers implements Publisher {
     this.#restarts.run(concurrency, (namespace, signal) => this.#restart(namespace, signal))
   }
 
-  publish({ key, namespace, spec, uid }: Credential, fingerprint: string, writtenAtWall: number): void {
+  propagate({ key, namespace, spec, uid }: Credential, fingerprint: string, writtenAtWall: number): void {
     const job: Job = {
       key,
       uid,
@@ -94,7 +94,7 @@ export class Consumers implements Publisher {
     if (job.restarted === undefined) this.#restarts.addAfter(namespace, restartDebounceMs)
   }
 
-  publication(key: ObjectKey): Publication | undefined {
+  propagation(key: ObjectKey): Propagation | undefined {
     const job = this.#jobs.get(key)
     return job === undefined ? undefined : { fingerprint: job.fingerprint, outcome: outcomeOf(job) }
   }
@@ -199,7 +199,7 @@ export class Consumers implements Publisher {
   /** What was refused is not asked again before the next token; everything else is tried on, by the queue. */
   #conclude<T extends Task>(part: Part, namespace: string, tasks: readonly T[], done: (task: T) => PartResult): void {
     const queue = this.#queueOf(part)
-    let fewestFailures = Number.POSITIVE_INFINITY
+    let minFailures = Number.POSITIVE_INFINITY
     const failures = new Map(tasks.flatMap((task) => [...task.failures]))
     if (failures.size > 0) this.#warn(namespace, [...failures.values()])
     for (const task of tasks) {
@@ -211,14 +211,14 @@ export class Consumers implements Publisher {
         this.#finish(task.job, part, forbidden([...done(task).notes, refused]))
       } else {
         const times = ++task.job.failures[part]
-        fewestFailures = Math.min(fewestFailures, times)
+        minFailures = Math.min(minFailures, times)
         if (times > quietFailures) this.#finish(task.job, part, failed(listed(errors.map(({ message }) => message))))
       }
     }
     queue.forget(namespace)
     // Nobody waits longer for the sake of another that fails for ever.
-    if (fewestFailures < Number.POSITIVE_INFINITY) {
-      queue.addAfter(namespace, backoffMs(backoff, fewestFailures, this.#options.random))
+    if (minFailures < Number.POSITIVE_INFINITY) {
+      queue.addAfter(namespace, backoffMs(backoff, minFailures, this.#options.random))
     }
   }
 

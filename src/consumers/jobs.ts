@@ -3,7 +3,7 @@ import type { Reason } from '../api/v1alpha1/reasons.ts'
 import { restartedForAnnotation } from '../api/v1alpha1/names.ts'
 import { ApiError } from '../kubernetes/errors.ts'
 import type { ObjectKey } from '../kubernetes/types.ts'
-import type { Credential, Publication } from '../observe/observed.ts'
+import type { Credential, Propagation } from '../observe/observed.ts'
 import type { Restart } from './workloads.ts'
 
 /** What came of one part of a job. `notes` are for people. */
@@ -23,7 +23,7 @@ export interface Job {
   readonly namespace: string
   readonly fingerprint: string
   readonly writtenAtWall: number
-  /** Tokens of others that come until then have their workloads restarted once, steady. */
+  /** Tokens of others that come until then have their workloads restarted once, monotonic clock. */
   readonly restartAt: number
   /** How often each part failed. */
   readonly failures: Record<Part, number>
@@ -43,7 +43,7 @@ export interface Task {
 export const nothing: PartResult = { status: 'True', reason: 'Propagated', notes: [] }
 
 /** What came of both parts: of all that is to be said, what is tried on goes first, and then what went wrong. Undefined: there is more to do. */
-export function outcomeOf({ restarted, touched }: Job): Publication['outcome'] {
+export function outcomeOf({ restarted, touched }: Job): Propagation['outcome'] {
   if (touched === undefined || restarted === undefined) return undefined
   const parts = [touched, restarted]
   const { reason, status } =

@@ -16,7 +16,7 @@ export interface GatewayDispatchersOptions {
 }
 
 /** The sets of CA certificates in use; the one used longest ago is given up beyond this. */
-const largestNumber = 100
+const maxDispatchers = 100
 const connectTimeoutMs = 10_000
 
 /**
@@ -44,7 +44,7 @@ export class GatewayDispatchers {
     // Set again, so that the map's order is that of the last use.
     this.#byCa.delete(key)
     this.#byCa.set(key, dispatcher)
-    const oldest = this.#byCa.size > largestNumber ? this.#byCa.entries().next().value : undefined
+    const oldest = this.#byCa.size > maxDispatchers ? this.#byCa.entries().next().value : undefined
     if (oldest !== undefined) {
       this.#byCa.delete(oldest[0])
       oldest[1].close().catch(ignoreClosing)

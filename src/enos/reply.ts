@@ -2,17 +2,17 @@ import { z } from 'zod'
 import { Sensitive } from '../lib/sensitive.ts'
 
 /** More than a year is no lifetime of a token, and would be past what a date can be trusted with. */
-const longestExpireSeconds = 366 * 24 * 3600
-const longestTokenLength = 16 * 1024
+const maxExpireSeconds = 366 * 24 * 3600
+const maxTokenLength = 16 * 1024
 
 const tokenSchema = z
   .string()
   .min(1)
-  .max(longestTokenLength)
+  .max(maxTokenLength)
   // A token goes into an HTTP header of its consumers: visible ASCII.
   .regex(/^[\x21-\x7e]+$/)
 
-const dataSchema = z.object({ accessToken: tokenSchema, expire: z.number().int().min(0).max(longestExpireSeconds) })
+const dataSchema = z.object({ accessToken: tokenSchema, expire: z.number().int().min(0).max(maxExpireSeconds) })
 
 // Samples of the documentation misspell `status`; a refusal may come without data; the rest is of no interest.
 const envelopeSchema = z
@@ -30,7 +30,7 @@ export type Reply =
   | { readonly kind: 'unexpected'; readonly problem: string }
 
 /** Reads the body of a reply; never throws. */
-export function readReply(body: string): Reply {
+export function parseReply(body: string): Reply {
   let json: unknown
   try {
     json = JSON.parse(body)
@@ -53,7 +53,7 @@ export function readReply(body: string): Reply {
 
 function expectation(where: string): string {
   if (where === 'data.accessToken')
-    return `a text of 1 to ${longestTokenLength} visible ASCII characters in "data.accessToken"`
-  if (where === 'data.expire') return `whole seconds from 0 to ${longestExpireSeconds} in "data.expire"`
+    return `a text of 1 to ${maxTokenLength} visible ASCII characters in "data.accessToken"`
+  if (where === 'data.expire') return `whole seconds from 0 to ${maxExpireSeconds} in "data.expire"`
   return 'an object with accessToken and expire in "data"'
 }

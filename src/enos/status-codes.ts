@@ -15,7 +15,7 @@ export interface Meaning {
   readonly reaction: Reaction
   readonly reason: Reason
   /** Said to the user; the gateway's own `msg` is an outsider's text and is never repeated. */
-  readonly says: string
+  readonly description: string
 }
 
 /**
@@ -23,22 +23,23 @@ export interface Meaning {
  * @see https://support.enos-iot.com/docs/apim/en/2.4.4/token/get_access_token
  */
 const meanings: ReadonlyMap<number, Meaning> = new Map<number, Meaning>([
-  [0, { reaction: 'success', reason: 'Synced', says: 'success' }],
+  [0, { reaction: 'success', reason: 'Synced', description: 'success' }],
   [
     1001,
     {
       reaction: 'newTimestamp',
       reason: 'GatewayRejected',
-      says: 'the request was taken for a repeated one, again and again: does something else send the same timestamps for this appKey?',
+      description:
+        'the request was taken for a repeated one, again and again: does something else send the same timestamps for this appKey?',
     },
   ],
-  [1002, { reaction: 'userMustAct', reason: 'AppKeyNotFound', says: 'the gateway does not know the appKey' }],
+  [1002, { reaction: 'userMustAct', reason: 'AppKeyNotFound', description: 'the gateway does not know the appKey' }],
   [
     1003,
     {
       reaction: 'userMustAct',
       reason: 'InvalidAppSecret',
-      says: 'the gateway refuses the signature: the appSecret does not belong to the appKey',
+      description: 'the gateway refuses the signature: the appSecret does not belong to the appKey',
     },
   ],
   [
@@ -46,20 +47,21 @@ const meanings: ReadonlyMap<number, Meaning> = new Map<number, Meaning>([
     {
       reaction: 'userMustAct',
       reason: 'GatewayRejected',
-      says: 'the gateway calls a parameter invalid: are appKey and appSecret whole, and the clocks of node and gateway alike?',
+      description:
+        'the gateway calls a parameter invalid: are appKey and appSecret whole, and the clocks of node and gateway alike?',
     },
   ],
-  [1005, { reaction: 'retry', reason: 'GatewayError', says: 'the token service had an internal error' }],
+  [1005, { reaction: 'retry', reason: 'GatewayError', description: 'the token service had an internal error' }],
   [
     1202,
     {
       reaction: 'userMustAct',
       reason: 'GatewayRejected',
-      says: 'the gateway calls a parameter empty: are appKey and appSecret whole?',
+      description: 'the gateway calls a parameter empty: are appKey and appSecret whole?',
     },
   ],
-  [1203, { reaction: 'getAgain', reason: 'GatewayError', says: 'the token to be refreshed has expired' }],
-  [1204, { reaction: 'getAgain', reason: 'GatewayError', says: 'the gateway failed to refresh the token' }],
+  [1203, { reaction: 'getAgain', reason: 'GatewayError', description: 'the token to be refreshed has expired' }],
+  [1204, { reaction: 'getAgain', reason: 'GatewayError', description: 'the gateway failed to refresh the token' }],
 ])
 
 /** Whether a number is a status code of the token service, and not the HTTP status that some servers repeat in a body. */
@@ -73,7 +75,7 @@ export function meaningOf(status: number): Meaning {
     meanings.get(status) ?? {
       reaction: 'retry',
       reason: 'UnexpectedReply',
-      says: 'the gateway answered with a status code that is not documented',
+      description: 'the gateway answered with a status code that is not documented',
     }
   )
 }

@@ -3,7 +3,7 @@ import type { Reason } from '../api/v1alpha1/reasons.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
 import { isDocumented, meaningOf } from './status-codes.ts'
-import { readReply } from './reply.ts'
+import { parseReply } from './reply.ts'
 import { signRequest } from './signature.ts'
 import type { Timestamps } from './timestamps.ts'
 
@@ -19,12 +19,12 @@ export interface Failure {
   /** Where no answer came: the code of the network or TLS error, such as ENOTFOUND. */
   readonly cause?: string
   /** It says nothing of the gateway: the caller does not trust its certificate, or gave it little time. */
-  readonly isOwn?: boolean
+  readonly isCallerSide?: boolean
 }
 
 /** What one call came to. A call never throws: whatever happened is one of these. */
 export type CallResult =
-  /** `expireMs` is what was left of the token's life at `sentAt` (steady clock) or a little later. */
+  /** `expireMs` is what was left of the token's life at `sentAt` (monotonic clock) or a little later. */
   | { readonly kind: 'token'; readonly token: Sensitive; readonly expireMs: number; readonly sentAt: number }
   /** The token to refresh is no good any more: ask get. */
   | { readonly kind: 'getAgain'; readonly failure: Failure }
@@ -63,7 +63,7 @@ export interface TokenClientOptions {
 const timedOut = 'timed out'
 const path = '/apim-token-service/v2.0/token/'
 /** A reply is some hundred bytes. */
-const largestReplyBytes = 64 * 1024
+const maxReplyBytes = 64 * 1024
 /** Any gateway may fail to answer in less time than this. */
 const shortTimeoutMs = 5000
 /** What OpenSSL says of a chain that ends in no CA which the caller trusts, or in one of that name only. */
@@ -115,11 +115,11 @@ export class TokenClient {
       observe('error')
       const { cause } = answer
       const message = `cannot reach ${request.gatewayUrl}: ${cause}`
-      const isOwn = distrust.has(cause) || (cause === timedOut && request.timeoutMs < shortTimeoutMs)
-      return { kind: 'failed', failure: { class: 'retry', reason: 'GatewayUnreachable', message, cause, isOwn } }
+      const isCallerSide = distrust.has(cause) || (cause === timedOut && request.timeoutMs < shortTimeoutMs)
+      return { kind: 'failed', failure: { class: 'retry', reason: 'GatewayUnreachable', message, cause, isCallerSide } }
     }
     if (answer.skewMs !== undefined) observer.onClockSkew(host, answer.skewMs)
-    const reply = answer.kind === 'tooLarge' ? undefined : readReply(answer.body)
+    const reply = answer.kind === 'tooLarge' ? undefined : parseReply(answer.body)
 
     // The outcome is the body's; an HTTP status says something only where the body does not. A server that knows no such
     // path may answer HTTP 404 with `"status":404`, which is no status of the token service.
@@ -140,7 +140,7 @@ export class TokenClient {
     }
     observe(isHttpSuccess ? 'unexpected' : `http_${answer.status}`)
     if (!isHttpSuccess) return httpFailure(request, operation, answer)
-    const problem = reply?.kind === 'unexpected' ? reply.problem : `the body is larger than ${largestReplyBytes} bytes`
+    const problem = reply?.kind === 'unexpected' ? reply.problem : `the body is larger than ${maxReplyBytes} bytes`
     return failed('retry', 'UnexpectedReply', `${operation} at ${request.gatewayUrl}: ${problem}`)
   }
 
@@ -214,7 +214,7 @@ async function readBody(stream: Dispatcher.ResponseData['body']): Promise<string
   for await (const chunk of stream as AsyncIterable<Buffer>) {
     size += chunk.length
     // Leaving the loop destroys the stream, and with it the connection: nothing more is read.
-    if (size > largestReplyBytes) return undefined
+    if (size > maxReplyBytes) return undefined
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')
@@ -232,7 +232,7 @@ function failureOf(request: TokenRequest, status: number, retryAfterMs?: number)
   return {
     class: meaning.reaction === 'userMustAct' ? 'userMustAct' : 'retry',
     reason: meaning.reason,
-    message: `${request.gatewayUrl} answered ${status}: ${meaning.says}`,
+    message: `${request.gatewayUrl} answered ${status}: ${meaning.description}`,
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   }
 }

@@ -55,7 +55,7 @@ const patchIntervalMs = 60_000
 const limit = 1000
 const inFlightLimit = 4
 const callOptions = { timeoutMs: 10_000 }
-const largestNoteBytes = 1024
+const maxNoteBytes = 1024
 /** As client-go's spam filter: for each object and type so many new events at once, then one in 5 minutes. */
 const bucket = { size: 25, refillMs: 5 * 60_000 }
 
@@ -287,8 +287,8 @@ function isTransient(error: unknown): error is ApiError {
 /** At most 1,024 bytes of UTF-8, cut between characters. */
 function cut(note: string): string {
   const bytes = Buffer.from(note)
-  if (bytes.length <= largestNoteBytes) return note
-  let end = largestNoteBytes - Buffer.byteLength('…')
+  if (bytes.length <= maxNoteBytes) return note
+  let end = maxNoteBytes - Buffer.byteLength('…')
   while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--
   return `${bytes.subarray(0, end).toString()}…`
 }

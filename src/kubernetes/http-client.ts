@@ -26,7 +26,7 @@ export interface HttpClientOptions {
 }
 
 const defaultTimeoutMs = 30_000
-const largestErrorBytes = 1024 * 1024
+const maxErrorBytes = 1024 * 1024
 const metadataOnlyAccept = {
   list: 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1',
   watch: 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1',
@@ -232,7 +232,7 @@ async function errorOf(call: Call, response: Dispatcher.ResponseData, clock: Clo
   let text = ''
   for await (const chunk of response.body) {
     text += String(chunk)
-    if (text.length > largestErrorBytes) break
+    if (text.length > maxErrorBytes) break
   }
   let status: Status = {}
   try {

@@ -49,7 +49,7 @@ const releaseDeadlineMs = 3000
 
 /**
  * client-go's leader election on a Lease. A lease of another is taken only after `leaseDurationMs` without a change as
- * seen on this process's own steady clock, or at once when it was released; `resourceVersion` decides between two that
+ * seen on this process's own monotonic clock, or at once when it was released; `resourceVersion` decides between two that
  * try. Whoever leads counts its time from before its renewal was sent, whoever waits from after it was seen, so the one
  * has stopped before the other begins.
  */
@@ -88,7 +88,7 @@ export class LeaderElector {
     return this.#renewedAt !== undefined && this.#options.clock.now() - this.#renewedAt < this.#leaseDurationMs
   }
 
-  /** When the lease was last tried for or renewed, whatever came of it, steady. An elector that is stuck stops moving this on. */
+  /** When the lease was last tried for or renewed, whatever came of it, monotonic clock. An elector that is stuck stops moving this on. */
   get lastRoundAt(): number {
     return this.#lastRoundAt
   }

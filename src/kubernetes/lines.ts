@@ -1,5 +1,5 @@
 /** No object of Kubernetes is larger: etcd takes 1.5 MiB, and a Secret's data grows by a third in base64. */
-const largestLine = 8 * 1024 * 1024
+const maxLineLength = 8 * 1024 * 1024
 
 /** The non-empty lines of a stream of UTF-8, however it is cut into chunks. */
 export async function* readLines(stream: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
@@ -15,7 +15,7 @@ export async function* readLines(stream: AsyncIterable<Uint8Array>): AsyncGenera
       end = rest.indexOf('\n', start)
     }
     rest = rest.slice(start)
-    if (rest.length > largestLine) throw new RangeError(`a line of more than ${largestLine} characters`)
+    if (rest.length > maxLineLength) throw new RangeError(`a line of more than ${maxLineLength} characters`)
   }
   // What follows the last newline was cut off in the middle.
 }

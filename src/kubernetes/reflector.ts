@@ -29,7 +29,7 @@ const healthyMs = 60_000
 /** A watch that the server ends sooner counts as failed, lest it be opened in a hot loop. */
 const shortestWatchMs = 1000
 /** A server may ask for patience, but not for so much that nobody can tell it from a reflector that is stuck. */
-const longestRetryAfterMs = 60_000
+const maxRetryAfterMs = 60_000
 /** As client-go: watches end after 5 to 10 minutes, so that they do not all end at once. */
 const watchSeconds = { least: 300, spread: 300 }
 
@@ -68,7 +68,7 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
     await this.#refused.promise
   }
 
-  /** When something was last tried or heard, steady. A reflector that is stuck stops moving this on. */
+  /** When something was last tried or heard, monotonic clock. A reflector that is stuck stops moving this on. */
   get lastContactAt(): number {
     return this.#lastContactAt
   }
@@ -98,7 +98,7 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
           this.#failures = now - startedAt >= healthyMs ? 1 : this.#failures + 1
           this.#report(error)
           if (isForbidden(error)) this.#refused.resolve(undefined)
-          if (error instanceof ApiError) retryAfterMs = Math.min(error.retryAfterMs ?? 0, longestRetryAfterMs)
+          if (error instanceof ApiError) retryAfterMs = Math.min(error.retryAfterMs ?? 0, maxRetryAfterMs)
         }
       }
       await this.#pause(Math.max(retryAfterMs, backoffMs(backoff, this.#failures, this.#options.random)), signal)

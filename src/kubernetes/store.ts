@@ -70,7 +70,7 @@ export class Store<S extends Stored> {
       if (keys === undefined) this.#index.set(value, new Set([key]))
       else keys.add(key)
     }
-    this.#notify(key)
+    this.#emitEvent(key)
   }
 
   /** Takes an object out; not one that was made anew under its name since. */
@@ -83,7 +83,7 @@ export class Store<S extends Stored> {
       return
     this.#objects.delete(key)
     this.#unindex(key, present)
-    this.#notify(key)
+    this.#emitEvent(key)
   }
 
   /**
@@ -111,7 +111,7 @@ export class Store<S extends Stored> {
     }
   }
 
-  #notify(key: ObjectKey): void {
+  #emitEvent(key: ObjectKey): void {
     for (const subscriber of this.#subscribers) subscriber(key)
   }
 }

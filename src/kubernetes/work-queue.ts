@@ -23,7 +23,7 @@ export interface WorkQueueSnapshot {
   readonly delayed: number
   /** Sum over all that is being processed. */
   readonly unfinishedMs: number
-  readonly longestRunningMs: number
+  readonly maxRunningMs: number
   /** How much longer than it may take the handling of one key has taken; 0: of none. */
   readonly overrunMs: number
   /** How long a key has been ready though a worker is free for it, or handling was never begun; 0: none is. */
@@ -189,7 +189,7 @@ export class WorkQueue<K extends string> {
       processing: this.#processing.size,
       delayed: this.#delayed.size,
       unfinishedMs: running.reduce((sum, ms) => sum + ms, 0),
-      longestRunningMs: Math.max(0, ...running),
+      maxRunningMs: Math.max(0, ...running),
       overrunMs: Math.max(0, ...overruns),
       neglectedMs: neglected.reduce((longest, { readyAt }) => Math.max(longest, now - readyAt), 0),
       overdueMs: Math.max(0, overdueMs),

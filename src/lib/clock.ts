@@ -6,12 +6,12 @@ export interface Timer {
 /**
  * Time, as handed to everything that needs it.
  *
- * `now` is a steady timeline in milliseconds: it starts at what the wall clock says, then follows the monotonic clock,
+ * `now` is a monotonic clock in milliseconds: it starts at what the wall clock says, then follows the monotonic clock,
  * so it never steps. Deadlines live on it. `wall` is what the wall clock says at this moment; it may step, and serves
  * for what others must agree with: request timestamps and published times.
  */
 export interface Clock {
-  /** Milliseconds on the steady timeline. */
+  /** Milliseconds on the monotonic clock. */
   now(): number
   /** Milliseconds since the UNIX epoch, by the wall clock. */
   wall(): number
@@ -20,7 +20,7 @@ export interface Clock {
 }
 
 /** A JavaScript timer longer than 2^31-1 ms fires at once; longer ones are set again in slices of this. */
-const longestTimerMs = 60 * 60 * 1000
+const maxTimerMs = 60 * 60 * 1000
 
 export class SystemClock implements Clock {
   readonly #origin = Date.now() - performance.now()
@@ -37,7 +37,7 @@ export class SystemClock implements Clock {
     let handle: NodeJS.Timeout
     const dueAt = this.now() + delayMs
     const arm = (): void => {
-      handle = setTimeout(wake, Math.min(Math.max(0, Math.ceil(dueAt - this.now())), longestTimerMs))
+      handle = setTimeout(wake, Math.min(Math.max(0, Math.ceil(dueAt - this.now())), maxTimerMs))
     }
     // A JavaScript timer may also fire up to a millisecond early; whoever is called then finds nothing due yet.
     const wake = (): void => {

@@ -32,7 +32,7 @@ export class AwaitedConfigMaps {
     })
   }
 
-  /** Since when this credential waits for ConfigMaps to be known, steady; undefined: it does not. */
+  /** Since when this credential waits for ConfigMaps to be known, monotonic clock; undefined: it does not. */
   awaitedSince(credential: StoredCredential): number | undefined {
     return needsConfigMap(credential) ? this.#since.get(credential.namespace) : undefined
   }

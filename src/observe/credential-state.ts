@@ -6,7 +6,7 @@ import {
   isProblem,
   type Problem,
   type PrunedStatus,
-  type PublishedToken,
+  type TargetToken,
   type Sources,
   type TargetRecord,
 } from './observed.ts'
@@ -78,7 +78,7 @@ function recordOf(
 function tokenOf(
   { appKeyFingerprint, expiresAt, gateway, issuedAt, lastRenewalAt, tokenFingerprint }: CredentialStatus,
   wallOffset: number,
-): PublishedToken | undefined {
+): TargetToken | undefined {
   const [expiresAtWall, issuedAtWall] = [Date.parse(expiresAt ?? ''), Date.parse(issuedAt ?? '')]
   const prolongedAtWall = Date.parse(lastRenewalAt ?? '')
   if (tokenFingerprint === undefined || gateway === undefined) return undefined

@@ -1,13 +1,13 @@
 import { fingerprintOf } from '../enos/signature.ts'
-import { readData } from '../targets/desired-secret.ts'
-import { isProblem, type Observed, publishedToken, type TargetSpec } from './observed.ts'
+import { decodeKey } from '../targets/desired-secret.ts'
+import { isProblem, type Observed, tokenOnTargets, type TargetSpec } from './observed.ts'
 import { isStillTarget } from './ownership.ts'
 
 /** A target that does not hold the token as the spec wants it. */
-export interface LackingTarget {
+export interface OutOfSyncTarget {
   readonly name: string
   /** It did, and somebody changed or deleted it since. */
-  readonly isAltered: boolean
+  readonly isDrifted: boolean
 }
 
 /**
@@ -15,8 +15,8 @@ export interface LackingTarget {
  * without more ado; where it is not (after a restart with a gateway that is down, say, or while suspended), whether they
  * still hold it decides whether the resource is Ready.
  */
-export function unreadAlteredTargets(observed: Observed): string[] {
-  if (publishedToken(observed) === undefined) return []
+export function unreadDriftedTargets(observed: Observed): string[] {
+  if (tokenOnTargets(observed) === undefined) return []
   return observed.credential.spec.targets
     .filter((target) => isStillTarget(observed, target.name) && !isAsWritten(observed, target))
     .map(({ name }) => name)
@@ -24,14 +24,14 @@ export function unreadAlteredTargets(observed: Observed): string[] {
 }
 
 /** The first target that does not hold what was written, as far as is known; before those, one that was not written yet. */
-export function firstLackingTarget(observed: Observed): LackingTarget | undefined {
+export function firstOutOfSyncTarget(observed: Observed): OutOfSyncTarget | undefined {
   const { credential } = observed
   const unwritten = credential.spec.targets.find((target) => !hasAllKeys(observed, target))
-  if (unwritten !== undefined) return { name: unwritten.name, isAltered: false }
+  if (unwritten !== undefined) return { name: unwritten.name, isDrifted: false }
   const altered = credential.spec.targets.find(
     (target) => !isAsWritten(observed, target) && !holdsRecordedToken(observed, target),
   )
-  return altered === undefined ? undefined : { name: altered.name, isAltered: true }
+  return altered === undefined ? undefined : { name: altered.name, isDrifted: true }
 }
 
 /** Every key of the present spec was written, with whatever value: a source may have changed since. */
@@ -53,6 +53,6 @@ function isAsWritten({ record, targetMetas }: Observed, { name }: TargetSpec): b
 function holdsRecordedToken({ record, targetContents, templates }: Observed, { name }: TargetSpec): boolean {
   const content = targetContents.get(name)
   const key = isProblem(templates) ? undefined : templates.get(name)?.tokenKey
-  const token = content === undefined || key === undefined ? undefined : readData(content, key)
+  const token = content === undefined || key === undefined ? undefined : decodeKey(content, key)
   return token !== undefined && fingerprintOf(token) === record.get(name)?.token?.fingerprint
 }

@@ -3,7 +3,7 @@ export class ExpiredTime {
   #totalMs = 0
   #countedUntil: number
 
-  /** @param since when this process saw the targets first, steady */
+  /** @param since when this process saw the targets first, monotonic clock */
   constructor(since: number) {
     this.#countedUntil = since
   }

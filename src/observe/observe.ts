@@ -1,14 +1,14 @@
 import { normaliseGatewayUrl } from '../api/v1alpha1/credential.ts'
 import type { ApplicationView } from '../tokens/applications.ts'
-import { type Observed, type ObjectMetadata, type Publication, sourceRefs } from './observed.ts'
+import { type Observed, type ObjectMetadata, type Propagation, sourceRefs } from './observed.ts'
 import { byUid, type Caches } from './caches.ts'
 import type { Pass } from './pass.ts'
 
 /** What is outside of the caches and of the pass. */
 export interface Surroundings {
   readonly application: ApplicationView | undefined
-  readonly publication: Publication | undefined
-  readonly isAwakened: boolean
+  readonly propagation: Propagation | undefined
+  readonly isSummoned: boolean
   readonly configMapsAwaitedSince: number | undefined
   readonly isGatewayAllowed: (gatewayUrl: string) => boolean
   readonly fieldManager: string
@@ -41,8 +41,8 @@ export function observe({ credentials, configMaps, secrets }: Caches, pass: Pass
     membership: state.membership,
     application: around.application,
     isAlive: (uid) => !credentials.byIndex(byUid(uid))[Symbol.iterator]().next().done,
-    publication: around.publication,
-    isAwakened: around.isAwakened,
+    propagation: around.propagation,
+    isSummoned: around.isSummoned,
     firstSeenAt: state.firstSeenAt,
     statusWrittenAt: state.statusWrittenAt,
     prunedStatus: state.prunedStatus,

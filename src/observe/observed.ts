@@ -89,14 +89,14 @@ export interface TargetRecord extends ObjectVersion {
   readonly deletionPolicy: TargetSpec['deletionPolicy']
   readonly keys: readonly string[]
   /** Undefined for what was recorded without one: the target is then looked at again. */
-  readonly token: PublishedToken | undefined
+  readonly token: TargetToken | undefined
   /** What else went into it: two records with the same inputs have the same content. */
   readonly inputs: string
 }
 
 /** A token on a target. */
-export interface PublishedToken extends RecordedToken {
-  /** When it expires, on the steady timeline. */
+export interface TargetToken extends RecordedToken {
+  /** When it expires, on the monotonic clock. */
   readonly expiresAt: number
   /** Normalised URL of the gateway that it came from. */
   readonly gatewayUrl: string
@@ -105,7 +105,7 @@ export interface PublishedToken extends RecordedToken {
 }
 
 /** How far running consumers of the targets were told of a token (propagation Immediate, restartOnRenewal). */
-export interface Publication {
+export interface Propagation {
   /** Of the token that they were, or are being, told of. */
   readonly fingerprint: string
   /** Undefined while it is under way. */
@@ -130,7 +130,7 @@ export interface Observed {
   readonly sources: Sources | undefined
   /** Why they could not be read in this pass. */
   readonly sourceProblem: Problem | undefined
-  /** Since when ConfigMaps are awaited which a source is among, steady; undefined: they are known, or not needed. */
+  /** Since when ConfigMaps are awaited which a source is among, monotonic clock; undefined: they are known, or not needed. */
   readonly configMapsAwaitedSince: number | undefined
   /** The Secrets under the names of targets, present and former. */
   readonly targetMetas: ReadonlyMap<string, ObjectMetadata | undefined>
@@ -144,17 +144,17 @@ export interface Observed {
   /** Whether a credential of this uid is there, in any namespace that is watched. */
   readonly isAlive: (uid: string) => boolean
   /** What running consumers of the targets were told; undefined while this process told them nothing. */
-  readonly publication: Publication | undefined
+  readonly propagation: Propagation | undefined
   /** The application's other members asked for this one to join: a refresh is near. */
-  readonly isAwakened: boolean
-  /** Steady; when this process saw the resource first. */
+  readonly isSummoned: boolean
+  /** Monotonic clock; when this process saw the resource first. */
   readonly firstSeenAt: number
-  /** Steady; when this process last wrote the status. */
+  /** Monotonic clock; when this process last wrote the status. */
   readonly statusWrittenAt: number
   readonly prunedStatus: PrunedStatus | undefined
   /** The name under which this operator writes. */
   readonly fieldManager: string
-  /** Wall clock less steady timeline, ms. */
+  /** Wall clock less monotonic clock, ms. */
   readonly wallOffset: number
 }
 
@@ -170,7 +170,7 @@ export function isProblem(value: object): value is Problem {
 }
 
 /** Of whose targets, and what was written to them. */
-export interface PublishingView {
+export interface TargetsView {
   readonly credential: { readonly spec: Pick<CredentialSpec, 'targets'> }
   readonly record: CredentialRecord
 }
@@ -204,8 +204,8 @@ export function sourceRefs({ appKeyRef, appSecretRef, gateway: { caRef } }: Cred
  * The token that the targets hold: the one that expires first, should they not all hold the same. A target without one,
  * which somebody else stands in the way of, say, takes nothing away from the others; Ready tells of it.
  */
-export function publishedToken({ credential, record }: PublishingView): PublishedToken | undefined {
-  let earliest: PublishedToken | undefined
+export function tokenOnTargets({ credential, record }: TargetsView): TargetToken | undefined {
+  let earliest: TargetToken | undefined
   for (const { name } of credential.spec.targets) {
     const token = record.get(name)?.token
     if (token === undefined) continue
@@ -229,8 +229,8 @@ export function inputsKey(
   return JSON.stringify({ generation, versions })
 }
 
-/** `status.nextRenewalAt` on the steady timeline. */
-export function steadyNextRenewalAt({ credential, wallOffset }: Observed): number | undefined {
+/** `status.nextRenewalAt` on the monotonic clock. */
+export function monotonicNextRenewalAt({ credential, wallOffset }: Observed): number | undefined {
   const { nextRenewalAt } = credential.status
   return nextRenewalAt === undefined ? undefined : Date.parse(nextRenewalAt) - wallOffset
 }

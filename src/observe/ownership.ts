@@ -40,7 +40,7 @@ export function mergeIdentityOf({ credential, fieldManager, isAlive }: Observed)
   const isOfLiving = (manager: string): boolean => isAlive(manager.slice(prefix.length))
   return {
     manager: own,
-    formerManager: fieldManager,
+    operatorManager: fieldManager,
     isOrphan: (manager) => isOther(manager) && !isOfLiving(manager),
     isRival: (manager) => isOther(manager) && isOfLiving(manager),
   }

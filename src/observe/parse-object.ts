@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { parseSpec, parseStatus } from '../api/v1alpha1/credential.ts'
 import { annotations, apiVersion, kind, managedBy, mergeFieldManager } from '../api/v1alpha1/names.ts'
-import { longestRenewRequest } from '../api/v1alpha1/status-schema.ts'
+import { maxRenewRequestLength } from '../api/v1alpha1/status-schema.ts'
 import { keyOf, type KubernetesObject } from '../kubernetes/types.ts'
 import type { Credential, ObjectMetadata } from './observed.ts'
 
@@ -15,7 +15,7 @@ export interface InvalidCredential extends Omit<Credential, 'spec'> {
 }
 
 /** Reads an EnosAppCredential. */
-export function readCredential(object: KubernetesObject & { spec?: unknown; status?: unknown }): StoredCredential {
+export function parseCredential(object: KubernetesObject & { spec?: unknown; status?: unknown }): StoredCredential {
   const { metadata } = object
   const [namespace, name] = [metadata.namespace ?? '', metadata.name ?? '']
   const parsed = parseSpec(name, object.spec)
@@ -39,12 +39,12 @@ export function readCredential(object: KubernetesObject & { spec?: unknown; stat
  * digest stands for it, or the API server would refuse that status and every later one.
  */
 function renewRequestOf(value: string | undefined): string | undefined {
-  if (value === undefined || value.length <= longestRenewRequest) return value
+  if (value === undefined || value.length <= maxRenewRequestLength) return value
   return `sha256:${createHash('sha256').update(value).digest('hex')}`
 }
 
 /** What is kept of a Secret or a ConfigMap: no data, and of the annotations only our own. */
-export function readMetadata({ metadata }: KubernetesObject): ObjectMetadata {
+export function parseMetadata({ metadata }: KubernetesObject): ObjectMetadata {
   const controller = metadata.ownerReferences?.find((owner) => owner.controller === true)
   const name = metadata.annotations?.[annotations.retainedCredential]
   const uid = metadata.annotations?.[annotations.retainedCredentialUid]

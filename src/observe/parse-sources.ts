@@ -3,7 +3,7 @@ import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
 import type { KubernetesObject } from '../kubernetes/types.ts'
 import { Sensitive } from '../lib/sensitive.ts'
 import { objectVersionOf, type Problem, type SourceRef, type Sources, type SourceVersion } from './observed.ts'
-import { readData } from '../targets/desired-secret.ts'
+import { decodeKey } from '../targets/desired-secret.ts'
 
 /** A source as the API server sends it: a Secret, or a ConfigMap. */
 export interface SourceObject extends KubernetesObject {
@@ -15,7 +15,7 @@ export interface SourceObject extends KubernetesObject {
 const serviceAccountToken = 'kubernetes.io/service-account-token'
 
 /** Reads appKey, appSecret and CA out of the objects that the spec names. Pure; problems quote no value. */
-export function readSources(
+export function parseSources(
   spec: CredentialSpec,
   read: readonly { readonly ref: SourceRef; readonly object: SourceObject }[],
 ): Sources {
@@ -71,7 +71,7 @@ function isPem(text: string): boolean {
 }
 
 function textOf(kind: SourceRef['kind'], object: SourceObject, key: string): Sensitive | undefined {
-  if (kind === 'Secret') return readData(object, key)
+  if (kind === 'Secret') return decodeKey(object, key)
   const text = object.data?.[key]
   return text === undefined ? undefined : new Sensitive(text)
 }

@@ -1,7 +1,7 @@
-import { type Observed, publishedToken } from './observed.ts'
+import { type Observed, tokenOnTargets } from './observed.ts'
 
 /** Whether somebody is to be told of new tokens. */
-export function hasAudience({ credential: { spec } }: Observed): boolean {
+export function wantsPropagation({ credential: { spec } }: Observed): boolean {
   return spec.propagation === 'Immediate' || (spec.restartOnRenewal?.length ?? 0) > 0
 }
 
@@ -11,10 +11,10 @@ export function hasAudience({ credential: { spec } }: Observed): boolean {
  * the operator is an occasion. The first token of a resource is no renewal: nobody holds an older one.
  */
 export function propagatedFingerprint(observed: Observed): string | undefined {
-  if (!hasAudience(observed)) return undefined
-  const { credential, publication } = observed
-  const reason = publication?.outcome?.reason
-  if (publication !== undefined && reason !== undefined && reason !== 'PropagationFailed')
-    return publication.fingerprint
-  return credential.status.propagatedFingerprint ?? publishedToken(observed)?.fingerprint
+  if (!wantsPropagation(observed)) return undefined
+  const { credential, propagation } = observed
+  const reason = propagation?.outcome?.reason
+  if (propagation !== undefined && reason !== undefined && reason !== 'PropagationFailed')
+    return propagation.fingerprint
+  return credential.status.propagatedFingerprint ?? tokenOnTargets(observed)?.fingerprint
 }

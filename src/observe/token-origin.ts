@@ -1,6 +1,6 @@
 import { fingerprintOf } from '../enos/signature.ts'
 import { Sensitive } from '../lib/sensitive.ts'
-import { type Credential, isProblem, type Observed, type PublishedToken } from './observed.ts'
+import { type Credential, isProblem, type Observed, type TargetToken } from './observed.ts'
 
 /**
  * Tells one appKey from another after a restart, when only the status knows whose the token on the targets is. With the
@@ -19,7 +19,7 @@ export function holdsForeignToken(observed: Observed): boolean {
   })
 }
 
-function isForeign({ credential, gatewayUrl, sources }: Observed, token: PublishedToken): boolean {
+function isForeign({ credential, gatewayUrl, sources }: Observed, token: TargetToken): boolean {
   if (token.gatewayUrl !== gatewayUrl) return true
   if (token.appKeyFingerprint === undefined || sources === undefined || isProblem(sources.values)) return false
   return token.appKeyFingerprint !== appKeyFingerprintOf(credential, sources.values.appKey)

@@ -1,11 +1,11 @@
-import { type Observed, publishedToken } from './observed.ts'
+import { type Observed, tokenOnTargets } from './observed.ts'
 
 /** With method Get, up to a second of expired token is inherent: Ready falls only after this. */
 const pollingGraceMs = 2000
 
-/** Until when the published token counts as valid, steady. */
+/** Until when the published token counts as valid, monotonic clock. */
 export function validUntil(observed: Observed): number | undefined {
-  const token = publishedToken(observed)
+  const token = tokenOnTargets(observed)
   const isPolling = observed.application?.method === 'Get'
   return token === undefined ? undefined : token.expiresAt + (isPolling ? pollingGraceMs : 0)
 }

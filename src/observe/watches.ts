@@ -11,7 +11,7 @@ import type { Store, Stored } from '../kubernetes/store.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import type { Caches } from './caches.ts'
-import { readCredential, readMetadata } from './parse-object.ts'
+import { parseCredential, parseMetadata } from './parse-object.ts'
 import type { Log } from '../telemetry/logger.ts'
 
 export interface WatchesOptions {
@@ -88,12 +88,12 @@ export class Watches {
   async configMapsSynced(namespace: string): Promise<void> {
     const scope = this.#scopes.find((one) => one.namespace === undefined || one.namespace === namespace)
     if (scope === undefined) throw new Error(`namespace ${namespace} is not watched`)
-    scope.configMaps ??= this.#watch(scope, configMaps, this.#options.caches.configMaps, readMetadata, true).synced()
+    scope.configMaps ??= this.#watch(scope, configMaps, this.#options.caches.configMaps, parseMetadata, true).synced()
     await scope.configMaps
   }
 
-  /** When the watch that was heard of least lately was heard of, steady. */
-  get quietestContactAt(): number {
+  /** When the watch that was heard of least lately was heard of, monotonic clock. */
+  get oldestContactAt(): number {
     return Math.min(...this.#reflectors.map((reflector) => reflector.lastContactAt))
   }
 
@@ -122,8 +122,8 @@ export class Watches {
       await reflector.synced()
     }
     const follow = async (): Promise<void> => {
-      await require(this.#watch(scope, secrets, caches.secrets, readMetadata, true))
-      await require(this.#watch(scope, credentials, caches.credentials, readCredential))
+      await require(this.#watch(scope, secrets, caches.secrets, parseMetadata, true))
+      await require(this.#watch(scope, credentials, caches.credentials, parseCredential))
       scope.isComplete = true
       complete.resolve(undefined)
     }

@@ -2,7 +2,7 @@ import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import type { FoundToken, Membership } from '../tokens/membership.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
 import type { ObjectVersion, Problem, TargetRecord } from '../observe/observed.ts'
-import type { Notice } from '../status/events.ts'
+import type { EventInput } from '../status/events.ts'
 import type { Correction, DesiredSecret } from '../targets/desired-secret.ts'
 
 /** What a written target is to be recorded as, but for the version that the write brings. */
@@ -11,7 +11,7 @@ export type TargetStamp = Omit<TargetRecord, keyof ObjectVersion>
 /** Something to do to one target. */
 export type TargetAction =
   /** GET a target with its data. */
-  | { readonly do: 'readTarget'; readonly name: string }
+  | { readonly do: 'fetchTarget'; readonly name: string }
   | { readonly do: 'createTarget'; readonly desired: DesiredSecret; readonly stamp: TargetStamp }
   | {
       readonly do: 'patchTarget'
@@ -58,19 +58,19 @@ export type TargetAction =
 export type Action =
   | TargetAction
   /** GET the source Secrets, and what caRef names. */
-  | { readonly do: 'readSources' }
+  | { readonly do: 'fetchSources' }
   | { readonly do: 'join'; readonly membership: Membership; readonly found: FoundToken | undefined }
   | { readonly do: 'leave' }
   /** Have running consumers see the token that the targets hold now. */
-  | { readonly do: 'publish'; readonly fingerprint: string; readonly writtenAtWall: number }
+  | { readonly do: 'propagate'; readonly fingerprint: string; readonly writtenAtWall: number }
   /** Tell people of what no condition will say. */
-  | { readonly do: 'tell'; readonly notice: Notice }
+  | { readonly do: 'emitEvent'; readonly event: EventInput }
   | { readonly do: 'setFinalizers'; readonly finalizers: readonly string[] }
   | { readonly do: 'patchStatus'; readonly status: CredentialStatus }
 
 export interface Plan {
   /** In order; targets of one plan are written side by side. Empty: all is as it should be. */
   readonly actions: readonly Action[]
-  /** When to look again, on the steady timeline. Undefined: only when something changes. */
-  readonly wakeAt: number | undefined
+  /** When to look again, on the monotonic clock. Undefined: only when something changes. */
+  readonly requeueAt: number | undefined
 }

@@ -1,10 +1,10 @@
 import { isProblem, type Observed } from '../observe/observed.ts'
-import { finalizersToSet, isBeingDeleted } from './deletion-checks.ts'
-import { hasFormerTargets } from './removed-target-checks.ts'
-import { hasTokenToReadBack, isNotJoined } from './membership-checks.ts'
-import { hasTokenToPublish } from './propagation-check.ts'
-import { isSettled } from './up-to-date.ts'
-import { hasBrokenSources, hasUnreadSources, isAwaitingConfigMaps } from './source-checks.ts'
+import { setFinalizer, finishDeletion } from './deletion-checks.ts'
+import { pruneRemovedTargets } from './removed-target-checks.ts'
+import { readTokenBack, joinApplication } from './membership-checks.ts'
+import { propagateToken } from './propagation-check.ts'
+import { stopWhenUpToDate } from './up-to-date.ts'
+import { rejectBrokenSources, fetchSources, awaitConfigMaps } from './source-checks.ts'
 import { targetActions } from './target-checks.ts'
 import { stopWith, type Verdict } from './verdict.ts'
 
@@ -12,31 +12,31 @@ export type Check = (observed: Observed, now: number) => Verdict | undefined
 
 /** In their order; the first that speaks wins. */
 export const checks: readonly Check[] = [
-  isBeingDeleted,
-  hasBrokenTemplate,
-  isSuspended,
-  hasFormerTargets,
-  finalizersToSet,
-  isGatewayRefused,
-  isAwaitingConfigMaps,
-  isSettled,
-  hasUnreadSources,
-  hasBrokenSources,
-  hasTokenToReadBack,
-  isNotJoined,
-  hasTargetsToWrite,
-  hasTokenToPublish,
+  finishDeletion,
+  rejectBrokenTemplate,
+  stopWhenSuspended,
+  pruneRemovedTargets,
+  setFinalizer,
+  rejectDisallowedGateway,
+  awaitConfigMaps,
+  stopWhenUpToDate,
+  fetchSources,
+  rejectBrokenSources,
+  readTokenBack,
+  joinApplication,
+  writeTargets,
+  propagateToken,
 ]
 
-function hasBrokenTemplate(observed: Observed): Verdict | undefined {
+function rejectBrokenTemplate(observed: Observed): Verdict | undefined {
   return isProblem(observed.templates) ? stopWith(observed, observed.templates) : undefined
 }
 
-function isSuspended(observed: Observed): Verdict | undefined {
+function stopWhenSuspended(observed: Observed): Verdict | undefined {
   return observed.credential.spec.suspend ? stopWith(observed, undefined) : undefined
 }
 
-function isGatewayRefused(observed: Observed): Verdict | undefined {
+function rejectDisallowedGateway(observed: Observed): Verdict | undefined {
   if (observed.isGatewayAllowed) return undefined
   return stopWith(observed, {
     class: 'userMustAct',
@@ -45,7 +45,7 @@ function isGatewayRefused(observed: Observed): Verdict | undefined {
   })
 }
 
-function hasTargetsToWrite(observed: Observed, now: number): Verdict | undefined {
+function writeTargets(observed: Observed, now: number): Verdict | undefined {
   const actions = targetActions(observed, now)
   return actions.length === 0 ? undefined : { kind: 'do', actions }
 }

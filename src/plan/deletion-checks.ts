@@ -7,7 +7,7 @@ import type { Verdict } from './verdict.ts'
  * A resource that is being deleted. Owned Secrets are removed by the garbage collector, retained ones stay; only keys in
  * Secrets that are somebody else's must be taken out here, and only they carry a finalizer.
  */
-export function isBeingDeleted(observed: Observed): Verdict | undefined {
+export function finishDeletion(observed: Observed): Verdict | undefined {
   const { credential, membership, targetProblems } = observed
   if (!credential.isDeleting) return undefined
   if (membership !== undefined) return { kind: 'do', actions: [{ do: 'leave' }] }
@@ -22,7 +22,7 @@ export function isBeingDeleted(observed: Observed): Verdict | undefined {
 }
 
 /** The finalizer, where keys of ours are or will be in Secrets that are somebody else's; and only there. */
-export function finalizersToSet(observed: Observed): Verdict | undefined {
+export function setFinalizer(observed: Observed): Verdict | undefined {
   const { finalizers } = observed.credential
   const isNeeded = mergedTargets(observed).length > 0
   if (isNeeded === finalizers.includes(mergeFinalizer)) return undefined

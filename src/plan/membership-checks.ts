@@ -1,9 +1,15 @@
 import type { FoundToken, Membership } from '../tokens/membership.ts'
 import { fingerprintOf } from '../enos/signature.ts'
 import { parseDuration } from '../lib/duration.ts'
-import { isProblem, type Observed, publishedToken, steadyNextRenewalAt, type TargetSpec } from '../observe/observed.ts'
+import {
+  isProblem,
+  type Observed,
+  tokenOnTargets,
+  monotonicNextRenewalAt,
+  type TargetSpec,
+} from '../observe/observed.ts'
 import { isStillTarget } from '../observe/ownership.ts'
-import { readData } from '../targets/desired-secret.ts'
+import { decodeKey } from '../targets/desired-secret.ts'
 import { isSameSources } from './source-checks.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -11,14 +17,14 @@ import type { Verdict } from './verdict.ts'
  * After a restart with something changed, the token is wanted but not in memory. It stands on our own targets: what is
  * read there, and has the fingerprint that was recorded, saves a call.
  */
-export function hasTokenToReadBack(observed: Observed, now: number): Verdict | undefined {
+export function readTokenBack(observed: Observed, now: number): Verdict | undefined {
   const { membership, targetContents } = observed
   if (membership !== undefined || !mayReadBack(observed, now) || foundToken(observed) !== undefined) return undefined
   const candidate = readableTargets(observed).find((target) => !targetContents.has(target.name))
-  return candidate === undefined ? undefined : { kind: 'do', actions: [{ do: 'readTarget', name: candidate.name }] }
+  return candidate === undefined ? undefined : { kind: 'do', actions: [{ do: 'fetchTarget', name: candidate.name }] }
 }
 
-export function isNotJoined(observed: Observed, now: number): Verdict | undefined {
+export function joinApplication(observed: Observed, now: number): Verdict | undefined {
   const wanted = wantedMembership(observed)
   if (wanted === undefined) return undefined
   const { membership } = observed
@@ -41,7 +47,7 @@ function wantedMembership(observed: Observed): Membership | undefined {
     timeoutMs: parseDuration(gateway.timeout),
     ca: sources.values.ca,
     verifyEveryMs: verifyEvery === undefined ? undefined : parseDuration(verifyEvery),
-    recorded: publishedToken(observed),
+    recorded: tokenOnTargets(observed),
     renewRequest: isNewRequest ? credential.renewRequest : undefined,
   }
 }
@@ -63,11 +69,11 @@ function isSameMembership(a: Membership, b: Membership): boolean {
 
 /** Not when the sources changed (the token may be another application's), nor when get will be asked anyway. */
 function mayReadBack(observed: Observed, now: number): boolean {
-  const { credential, gatewayUrl, isAwakened, sources } = observed
-  const token = publishedToken(observed)
-  const nextRenewalAt = steadyNextRenewalAt(observed)
+  const { credential, gatewayUrl, isSummoned, sources } = observed
+  const token = tokenOnTargets(observed)
+  const nextRenewalAt = monotonicNextRenewalAt(observed)
   return (
-    !isAwakened &&
+    !isSummoned &&
     token?.gatewayUrl === gatewayUrl &&
     now < token.expiresAt &&
     nextRenewalAt !== undefined &&
@@ -88,11 +94,11 @@ function readableTargets(observed: Observed): TargetSpec[] {
 
 function foundToken(observed: Observed): FoundToken | undefined {
   const { targetContents, templates } = observed
-  const published = publishedToken(observed)
+  const published = tokenOnTargets(observed)
   if (published === undefined || isProblem(templates)) return undefined
   for (const [name, secret] of targetContents) {
     const key = templates.get(name)?.tokenKey
-    const token = key === undefined ? undefined : readData(secret, key)
+    const token = key === undefined ? undefined : decodeKey(secret, key)
     if (token !== undefined && fingerprintOf(token) === published.fingerprint) return { ...published, token }
   }
   return undefined

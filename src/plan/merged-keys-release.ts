@@ -13,7 +13,7 @@ export function releaseActions(observed: Observed, name: string): Action[] {
   const meta = targetMetas.get(name)
   if (meta === undefined || meta.isDeleting || targetProblems.has(name)) return []
   const content = targetContents.get(name)
-  if (content === undefined) return [{ do: 'readTarget', name }]
+  if (content === undefined) return [{ do: 'fetchTarget', name }]
   if (content.immutable === true) return []
   const keys = ownKeys(observed, content)
   return keys.length === 0 ? [] : [{ do: 'releaseKeys', was: objectVersionOf(content), keys }]
@@ -26,7 +26,7 @@ export function leavingActions(observed: Observed, name: string): Action[] {
   const keys = ownKeys(observed, content)
   if (keys.length === 0) return []
   const note = `Secret ${name} is immutable: ${keys.join(', ')} cannot be taken out of it and stays; delete the Secret if it is of no use`
-  return [{ do: 'tell', notice: { type: 'Warning', reason: 'KeysLeftBehind', action: 'Sync', note } }]
+  return [{ do: 'emitEvent', event: { type: 'Warning', reason: 'KeysLeftBehind', action: 'Sync', note } }]
 }
 
 function ownKeys(observed: Observed, content: Secret): string[] {

@@ -1,10 +1,10 @@
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
-import { unreadAlteredTargets } from '../observe/drifted-targets.ts'
+import { unreadDriftedTargets } from '../observe/drifted-targets.ts'
 import type { Observed, Problem } from '../observe/observed.ts'
 import { isSameStatus, nextStatus } from '../status/next-status.ts'
 import type { Plan } from './actions.ts'
 import { checks } from './checks.ts'
-import { wakeAt } from './requeue.ts'
+import { requeueAt } from './requeue.ts'
 
 /** A first sync that takes longer than this says so in the status; a quicker one saves that write. */
 const quietFirstSyncMs = 1000
@@ -25,13 +25,13 @@ export function plan(observed: Observed, now: number): Plan {
       case undefined:
         continue
       case 'do':
-        return { actions: verdict.actions, wakeAt: undefined }
+        return { actions: verdict.actions, requeueAt: undefined }
       case 'gone':
-        return { actions: [], wakeAt: undefined }
+        return { actions: [], requeueAt: undefined }
       case 'wait':
-        return { actions: [], wakeAt: verdict.until }
+        return { actions: [], requeueAt: verdict.until }
       case 'settled':
-        return { actions: [], wakeAt: wakeAt(observed, now) }
+        return { actions: [], requeueAt: requeueAt(observed, now) }
       case 'stop':
         return report(observed, verdict.problem, now)
     }
@@ -40,24 +40,24 @@ export function plan(observed: Observed, now: number): Plan {
 }
 
 function report(observed: Observed, problem: Problem | undefined, now: number): Plan {
-  const altered = unreadAlteredTargets(observed)
+  const altered = unreadDriftedTargets(observed)
   if (altered.length > 0) {
-    return { actions: altered.map((name) => ({ do: 'readTarget', name })), wakeAt: undefined }
+    return { actions: altered.map((name) => ({ do: 'fetchTarget', name })), requeueAt: undefined }
   }
   const { credential, prunedStatus } = observed
   const next = nextStatus(observed, problem, now)
-  const wake = wakeAt(observed, now)
+  const wake = requeueAt(observed, now)
   const present =
     prunedStatus !== undefined && isSameStatus(prunedStatus.kept, credential.status)
       ? prunedStatus.written
       : credential.status
-  if (isSameStatus(present, next)) return { actions: [], wakeAt: wake }
+  if (isSameStatus(present, next)) return { actions: [], requeueAt: wake }
   const quietUntil = quietUntilOf(observed, problem, next)
-  if (now < quietUntil) return { actions: [], wakeAt: Math.min(wake, quietUntil) }
-  return { actions: [{ do: 'patchStatus', status: next }], wakeAt: wake }
+  if (now < quietUntil) return { actions: [], requeueAt: Math.min(wake, quietUntil) }
+  return { actions: [{ do: 'patchStatus', status: next }], requeueAt: wake }
 }
 
-/** Until when a status that is not yet worth a write is held back, steady. */
+/** Until when a status that is not yet worth a write is held back, monotonic clock. */
 function quietUntilOf(observed: Observed, problem: Problem | undefined, next: CredentialStatus): number {
   const { application, credential, firstSeenAt, statusWrittenAt } = observed
   const isUndecided = problem === undefined && application?.token === undefined && application?.failure === undefined

@@ -8,7 +8,7 @@ import type { Verdict } from './verdict.ts'
  * Targets that the user took out of the spec, by what was recorded of them and never by name or label alone; and records
  * of Secrets that are gone.
  */
-export function hasFormerTargets(observed: Observed): Verdict | undefined {
+export function pruneRemovedTargets(observed: Observed): Verdict | undefined {
   const { credential, record, targetMetas } = observed
   const wanted = new Set(credential.spec.targets.map((target) => target.name))
   const actions: Action[] = []

@@ -4,7 +4,7 @@ import {
   isProblem,
   type ObjectVersion,
   type Observed,
-  publishedToken,
+  tokenOnTargets,
   sourceRefs,
   type Sources,
   type SourceVersion,
@@ -17,10 +17,10 @@ const configMapsQuietMs = 1000
 const configMapsPatienceMs = 30_000
 
 /** While ConfigMaps are not known, nothing can be told of one that is not among them. */
-export function isAwaitingConfigMaps(observed: Observed, now: number): Verdict | undefined {
+export function awaitConfigMaps(observed: Observed, now: number): Verdict | undefined {
   const { configMapsAwaitedSince: since, credential } = observed
   if (since === undefined) return undefined
-  const expiresAt = publishedToken(observed)?.expiresAt ?? now
+  const expiresAt = tokenOnTargets(observed)?.expiresAt ?? now
   const quietUntil = now < expiresAt ? Math.min(since + configMapsPatienceMs, expiresAt) : since + configMapsQuietMs
   if (now < quietUntil) return { kind: 'wait', until: quietUntil }
   const { fields = [], name = '' } = sourceRefs(credential.spec).find(({ kind }) => kind === 'ConfigMap') ?? {}
@@ -31,7 +31,7 @@ export function isAwaitingConfigMaps(observed: Observed, now: number): Verdict |
   })
 }
 
-export function hasUnreadSources(observed: Observed): Verdict | undefined {
+export function fetchSources(observed: Observed): Verdict | undefined {
   const { credential, sourceMetas, sourceProblem, sources } = observed
   const present: SourceVersion[] = []
   for (const [at, { kind, name, fields, keys }] of sourceRefs(credential.spec).entries()) {
@@ -48,10 +48,10 @@ export function hasUnreadSources(observed: Observed): Verdict | undefined {
   }
   if (sourceProblem !== undefined) return stopWith(observed, sourceProblem)
   if (sources !== undefined && isSameSources(sources.versions, present)) return undefined
-  return { kind: 'do', actions: [{ do: 'readSources' }] }
+  return { kind: 'do', actions: [{ do: 'fetchSources' }] }
 }
 
-export function hasBrokenSources(observed: Observed): Verdict | undefined {
+export function rejectBrokenSources(observed: Observed): Verdict | undefined {
   const values = observed.sources?.values
   return values !== undefined && isProblem(values) ? stopWith(observed, values) : undefined
 }

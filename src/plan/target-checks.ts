@@ -69,7 +69,7 @@ function targetAction(
   const content = observed.targetContents.get(name)
   if (content !== undefined) return correctionOf(observed, content, desired(), stamp)
   const isAsWeLeftIt = recorded?.uid === meta.uid && recorded.resourceVersion === meta.resourceVersion
-  if (!isAsWeLeftIt || recorded.inputs !== stamp.inputs) return { do: 'readTarget', name }
+  if (!isAsWeLeftIt || recorded.inputs !== stamp.inputs) return { do: 'fetchTarget', name }
   if (isSameToken(recorded.token, token)) {
     // A status of an earlier version does not say whose token it is.
     const isComplete = recorded.token?.appKeyFingerprint === stamp.token?.appKeyFingerprint

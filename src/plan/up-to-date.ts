@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto'
 import { parseDuration } from '../lib/duration.ts'
-import { hasAudience } from '../observe/propagation.ts'
-import { inputsOf, type Observed, publishedToken, steadyNextRenewalAt, type TargetSpec } from '../observe/observed.ts'
+import { wantsPropagation } from '../observe/propagation.ts'
+import {
+  inputsOf,
+  type Observed,
+  tokenOnTargets,
+  monotonicNextRenewalAt,
+  type TargetSpec,
+} from '../observe/observed.ts'
 import { isStillTarget } from '../observe/ownership.ts'
 import { isSameVersions } from './source-checks.ts'
 import type { Verdict } from './verdict.ts'
@@ -11,14 +17,14 @@ import type { Verdict } from './verdict.ts'
  * is how a restart takes over without a call, a read or a write; a resource that joined its application in this process
  * goes through the rest of the checks.
  */
-export function isSettled(observed: Observed, now: number): Verdict | undefined {
-  const { credential, gatewayUrl, isAwakened, membership, sourceMetas } = observed
+export function stopWhenUpToDate(observed: Observed, now: number): Verdict | undefined {
+  const { credential, gatewayUrl, isSummoned, membership, sourceMetas } = observed
   const { conditions, lastHandledRenewRequest, observedGeneration, propagatedFingerprint, sources } = credential.status
   const isTrue = (type: string): boolean => conditions.find((condition) => condition.type === type)?.status === 'True'
-  const token = publishedToken(observed)
+  const token = tokenOnTargets(observed)
   const isAsRecorded =
     membership === undefined &&
-    !isAwakened &&
+    !isSummoned &&
     observedGeneration === credential.generation &&
     (credential.renewRequest === undefined || credential.renewRequest === lastHandledRenewRequest) &&
     isTrue('Ready') &&
@@ -26,16 +32,16 @@ export function isSettled(observed: Observed, now: number): Verdict | undefined 
     token?.gatewayUrl === gatewayUrl &&
     isSameVersions(sources, sourceMetas) &&
     now < token.expiresAt &&
-    isBefore(now, steadyNextRenewalAt(observed)) &&
+    isBefore(now, monotonicNextRenewalAt(observed)) &&
     now < (firstVerificationAt(observed) ?? Number.POSITIVE_INFINITY) &&
-    propagatedFingerprint === (hasAudience(observed) ? token.fingerprint : undefined) &&
+    propagatedFingerprint === (wantsPropagation(observed) ? token.fingerprint : undefined) &&
     credential.spec.targets.every((target) => isTargetAsRecorded(observed, target))
   return isAsRecorded ? { kind: 'settled' } : undefined
 }
 
 /**
  * When a resource that was taken over unchanged joins its application because its token is to be verified; spread, so
- * that a restart is no herd. Undefined: no verification is wanted. Steady.
+ * that a restart is no herd. Undefined: no verification is wanted. Monotonic clock.
  */
 export function firstVerificationAt({ credential, firstSeenAt }: Observed): number | undefined {
   const { verifyEvery } = credential.spec

@@ -3,18 +3,18 @@ import { isConflict, isForbidden, isNotFound } from '../kubernetes/errors.ts'
 import { configMaps, credentials, type KubernetesClient, secrets } from '../kubernetes/types.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type Credential, type Problem, type SourceRef, sourceRefs } from '../observe/observed.ts'
-import { type Notice, noticesOf } from '../status/events.ts'
+import { type EventInput, eventsBetween } from '../status/events.ts'
 import { isSameStatus, statusPatch } from '../status/next-status.ts'
 import type { Action } from '../plan/actions.ts'
 import type { Caches } from '../observe/caches.ts'
 import type { Pass } from '../observe/pass.ts'
-import { readSources, type SourceObject } from '../observe/parse-sources.ts'
-import { readCredential, readMetadata, type StoredCredential } from '../observe/parse-object.ts'
+import { parseSources, type SourceObject } from '../observe/parse-sources.ts'
+import { parseCredential, parseMetadata, type StoredCredential } from '../observe/parse-object.ts'
 import type { TargetExecutor } from './target-executor.ts'
 
 /** Has running consumers of a credential's targets see its present token. */
-export interface Publisher {
-  publish(credential: Credential, fingerprint: string, writtenAtWall: number): void
+export interface Propagator {
+  propagate(credential: Credential, fingerprint: string, writtenAtWall: number): void
 }
 
 export interface ExecutorOptions {
@@ -22,9 +22,9 @@ export interface ExecutorOptions {
   readonly caches: Caches
   readonly targets: TargetExecutor
   readonly applications: Pick<Applications, 'join' | 'leave'>
-  readonly publisher: Publisher
+  readonly propagator: Propagator
   readonly clock: Clock
-  readonly notify: (credential: StoredCredential, notice: Notice) => void
+  readonly emitEvent: (credential: StoredCredential, event: EventInput) => void
 }
 
 /** Does what was planned, and notes what came of it. Decides nothing. */
@@ -44,11 +44,11 @@ export class Executor {
   }
 
   async #execute(action: Action, pass: Pass, signal: AbortSignal): Promise<void> {
-    const { applications, publisher, targets } = this.#options
+    const { applications, propagator, targets } = this.#options
     const { credential, state } = pass
     switch (action.do) {
-      case 'readSources':
-        await this.#readSources(pass, signal)
+      case 'fetchSources':
+        await this.#fetchSources(pass, signal)
         return
       case 'join':
         state.membership = action.membership
@@ -58,11 +58,11 @@ export class Executor {
         state.membership = undefined
         applications.leave(credential.key)
         return
-      case 'publish':
-        publisher.publish(credential, action.fingerprint, action.writtenAtWall)
+      case 'propagate':
+        propagator.propagate(credential, action.fingerprint, action.writtenAtWall)
         return
-      case 'tell':
-        this.#options.notify(credential, action.notice)
+      case 'emitEvent':
+        this.#options.emitEvent(credential, action.event)
         return
       case 'setFinalizers':
         await this.setFinalizers(credential, action.finalizers, signal)
@@ -74,7 +74,7 @@ export class Executor {
         state.statusWrittenAt = this.#options.clock.now()
         const pruned = { written: action.status, kept: answer.status }
         state.prunedStatus = isSameStatus(pruned.written, pruned.kept) ? undefined : pruned
-        for (const notice of noticesOf(credential.status, action.status)) this.#options.notify(credential, notice)
+        for (const event of eventsBetween(credential.status, action.status)) this.#options.emitEvent(credential, event)
         return
       }
       default:
@@ -82,11 +82,11 @@ export class Executor {
     }
   }
 
-  async #readSources(pass: Pass, signal: AbortSignal): Promise<void> {
+  async #fetchSources(pass: Pass, signal: AbortSignal): Promise<void> {
     const { credential, state } = pass
     const refs = sourceRefs(credential.spec)
     const read = await Promise.all(
-      refs.map(async (ref) => ({ ref, object: await this.#readSource(credential.namespace, ref, signal) })),
+      refs.map(async (ref) => ({ ref, object: await this.#fetchSource(credential.namespace, ref, signal) })),
     )
     const found = read.flatMap(({ object, ref }) => (object === undefined ? [] : [{ ref, object }]))
     // One that is gone: the caches know by now, and the next look says so.
@@ -99,16 +99,16 @@ export class Executor {
     }
     const objects = found.flatMap(({ object, ref }) => (object === 'forbidden' ? [] : [{ ref, object }]))
     const before = state.sources
-    state.sources = readSources(credential.spec, objects)
+    state.sources = parseSources(credential.spec, objects)
     const { trimmed } = state.sources
     if (trimmed.length > 0 && before?.trimmed.join() !== trimmed.join()) {
       const note = `${trimmed.join(' and ')}: trailing newlines were cut off`
-      this.#options.notify(credential, { type: 'Warning', reason: 'SourceTrimmed', action: 'ReadSources', note })
+      this.#options.emitEvent(credential, { type: 'Warning', reason: 'SourceTrimmed', action: 'ReadSources', note })
     }
   }
 
   /** @returns undefined for one that is gone */
-  async #readSource(
+  async #fetchSource(
     namespace: string,
     { kind, name }: SourceRef,
     signal: AbortSignal,
@@ -118,7 +118,7 @@ export class Executor {
     try {
       const type = kind === 'Secret' ? secrets : configMaps
       const object = await client.get<SourceObject>(type, { namespace, name }, { signal })
-      store.upsert(readMetadata(object))
+      store.upsert(parseMetadata(object))
       return object
     } catch (error) {
       if (isForbidden(error)) return 'forbidden'
@@ -140,7 +140,7 @@ export class Executor {
     const body = { metadata: { ...metadata, uid, resourceVersion }, ...(status === undefined ? {} : { status }) }
     try {
       const options = { signal, ...(status === undefined ? {} : { subresource: 'status' as const }) }
-      const written = readCredential(await client.patch(credentials, ref, { type: 'merge', body }, options))
+      const written = parseCredential(await client.patch(credentials, ref, { type: 'merge', body }, options))
       caches.credentials.upsert(written)
       return written
     } catch (error) {
@@ -155,7 +155,7 @@ export class Executor {
   async #refresh(ref: { namespace: string; name: string }, signal: AbortSignal): Promise<void> {
     const { caches, client } = this.#options
     try {
-      caches.credentials.upsert(readCredential(await client.get(credentials, ref, { signal })))
+      caches.credentials.upsert(parseCredential(await client.get(credentials, ref, { signal })))
     } catch (error) {
       if (!isNotFound(error)) throw error
       caches.credentials.remove(ref)
@@ -169,7 +169,7 @@ export class Executor {
   /** Writes a status that no plan made. */
   async report(credential: StoredCredential, status: StoredCredential['status'], signal: AbortSignal): Promise<void> {
     if ((await this.#patch(credential, {}, statusPatch(credential.status, status), signal)) === undefined) return
-    for (const notice of noticesOf(credential.status, status)) this.#options.notify(credential, notice)
+    for (const event of eventsBetween(credential.status, status)) this.#options.emitEvent(credential, event)
   }
 }
 

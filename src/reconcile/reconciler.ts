@@ -8,9 +8,9 @@ import type { Random } from '../lib/random.ts'
 import {
   type Credential,
   type Observed,
-  type Publication,
-  publishedToken,
-  type PublishedToken,
+  type Propagation,
+  tokenOnTargets,
+  type TargetToken,
 } from '../observe/observed.ts'
 import { invalidStatus, isSameStatus } from '../status/next-status.ts'
 import type { Log } from '../telemetry/logger.ts'
@@ -19,7 +19,7 @@ import { AwaitedConfigMaps } from '../observe/awaited-config-maps.ts'
 import { byObject, type Caches } from '../observe/caches.ts'
 import { compileAll, type CredentialState, newState } from '../observe/credential-state.ts'
 import type { Executor } from './executor.ts'
-import { Gathering } from './refresh-barrier.ts'
+import { RefreshBarrier } from './refresh-barrier.ts'
 import { observe } from '../observe/observe.ts'
 import { hasFailed, newPass, type Pass } from '../observe/pass.ts'
 import { plan } from '../plan/plan.ts'
@@ -30,7 +30,7 @@ export interface ReconcilerOptions {
   readonly executor: Pick<Executor, 'executeAll' | 'report' | 'setFinalizers'>
   readonly applications: Pick<Applications, 'isMember' | 'leave' | 'view'>
   /** What running consumers were told. */
-  readonly publications: { publication(key: ObjectKey): Publication | undefined; forget(key: ObjectKey): void }
+  readonly propagations: { propagation(key: ObjectKey): Propagation | undefined; forget(key: ObjectKey): void }
   /** Resolves when ConfigMaps are watched and known; called when a resource first names one. */
   readonly configMapsSynced: (namespace: string) => Promise<void>
   readonly clock: Clock
@@ -47,10 +47,10 @@ export interface ReconcilerOptions {
 /** Statuses wait until all targets that can be written are. */
 const priorities = { token: 2, firstSync: 1, routine: 0, status: -1 }
 /** Far more than any plan takes; what does not settle goes back into the queue, with backoff. */
-const lookLimit = 24
+const maxIterations = 24
 const idlePollMs = 10
 /** An API server may ask for patience, but not for so much that a token runs out meanwhile. */
-const longestRetryAfterMs = 5 * 60_000
+const maxRetryAfterMs = 5 * 60_000
 
 /**
  * Looks at a credential whenever something about it changed or is due, and does what the plan says until nothing is
@@ -60,7 +60,7 @@ export class Reconciler {
   readonly #options: ReconcilerOptions
   readonly #queue: WorkQueue<ObjectKey>
   readonly #states = new Map<ObjectKey, CredentialState>()
-  readonly #gathering: Gathering
+  readonly #refreshBarrier: RefreshBarrier
   readonly #configMaps: AwaitedConfigMaps
   #hasWarnedOfCrd = false
   /** Whether a credential is looked at, or will be. */
@@ -69,7 +69,7 @@ export class Reconciler {
   constructor(options: ReconcilerOptions) {
     this.#options = options
     const { caches, clock, configMapsSynced, queueObserver, random } = options
-    this.#gathering = new Gathering({
+    this.#refreshBarrier = new RefreshBarrier({
       ...options,
       enqueue: (keys) => {
         this.enqueue(keys, true)
@@ -122,9 +122,9 @@ export class Reconciler {
     for (const key of keys) this.#queue.add(key, { priority: isUrgent ? priorities.token : priorities.routine })
   }
 
-  /** @see Gathering.gather */
-  async gatherHolders(gatewayUrl: string, fingerprint: string, signal: AbortSignal): Promise<void> {
-    await this.#gathering.gather(gatewayUrl, fingerprint, signal)
+  /** @see RefreshBarrier.gather */
+  async summonHolders(gatewayUrl: string, fingerprint: string, signal: AbortSignal): Promise<void> {
+    await this.#refreshBarrier.gather(gatewayUrl, fingerprint, signal)
   }
 
   snapshot(): WorkQueueSnapshot {
@@ -152,14 +152,14 @@ export class Reconciler {
   }
 
   async #reconcile(key: ObjectKey, signal: AbortSignal): Promise<void> {
-    const endLook = this.#gathering.beginLook(key)
+    const endReconcile = this.#refreshBarrier.beginReconcile(key)
     try {
       const credential = this.#options.caches.credentials.get(key)
       if (credential === undefined) this.#forget(key)
       else if (credential.spec === undefined) await this.#reportInvalid(credential, signal)
       else await this.#settle(credential, signal)
     } finally {
-      endLook()
+      endReconcile()
     }
   }
 
@@ -168,7 +168,7 @@ export class Reconciler {
     const { key } = first
     const pass = newPass(first, this.#stateOf(first))
     let hasWritten = false
-    for (let looks = 0; looks < lookLimit; looks++) {
+    for (let looks = 0; looks < maxIterations; looks++) {
       signal.throwIfAborted()
       const credential = caches.credentials.get(key)
       if (credential?.spec === undefined) {
@@ -178,10 +178,10 @@ export class Reconciler {
       pass.credential = credential
       pass.state = this.#stateOf(credential)
       const observed = this.#observe(pass)
-      const { actions, wakeAt } = plan(observed, clock.now())
+      const { actions, requeueAt } = plan(observed, clock.now())
       if (actions.length === 0) {
-        if (applications.isMember(key)) this.#gathering.release(key)
-        if (wakeAt !== undefined) this.#queue.addAfter(key, wakeAt - clock.now())
+        if (applications.isMember(key)) this.#refreshBarrier.release(key)
+        if (requeueAt !== undefined) this.#queue.addAfter(key, requeueAt - clock.now())
         if (hasFailed(pass)) this.#retry(key, pass.retryAfterMs)
         else this.#queue.forget(key)
         return
@@ -190,14 +190,14 @@ export class Reconciler {
         this.#queue.add(key, { priority: priorities.status })
         return
       }
-      const before = publishedToken(observed)
+      const before = tokenOnTargets(observed)
       await executor.executeAll(actions, pass, signal)
       if (pass.state.prunedStatus !== undefined) this.#warnOfOldCrd()
       hasWritten ||= actions.some(isTargetWrite)
       pass.state.expiredTime.countUntil(clock.now(), before?.expiresAt)
-      this.#noteRenewal(before, publishedToken(observed))
+      this.#noteRenewal(before, tokenOnTargets(observed))
     }
-    throw new Error(`${key} did not settle in ${lookLimit} looks`)
+    throw new Error(`${key} did not settle in ${maxIterations} looks`)
   }
 
   #report(key: ObjectKey, error: unknown): void {
@@ -213,16 +213,16 @@ export class Reconciler {
 
   /** @param retryAfterMs what the API server asks for */
   #retry(key: ObjectKey, retryAfterMs: number): void {
-    this.#queue.addRateLimited(key, { atLeastMs: Math.min(retryAfterMs, longestRetryAfterMs) })
+    this.#queue.addRateLimited(key, { atLeastMs: Math.min(retryAfterMs, maxRetryAfterMs) })
   }
 
   #observe(pass: Pass): Observed {
-    const { applications, caches, clock, fieldManager, isGatewayAllowed, publications } = this.#options
+    const { applications, caches, clock, fieldManager, isGatewayAllowed, propagations } = this.#options
     const { key } = pass.credential
     return observe(caches, pass, {
       application: applications.view(key),
-      publication: publications.publication(key),
-      isAwakened: this.#gathering.isAwakened(key),
+      propagation: propagations.propagation(key),
+      isSummoned: this.#refreshBarrier.isSummoned(key),
       configMapsAwaitedSince: this.#configMaps.awaitedSince(pass.credential),
       isGatewayAllowed,
       fieldManager,
@@ -247,7 +247,7 @@ export class Reconciler {
   }
 
   /** Measures how much of the old token's life was left when the last target had the new one. */
-  #noteRenewal(before: PublishedToken | undefined, after: PublishedToken | undefined): void {
+  #noteRenewal(before: TargetToken | undefined, after: TargetToken | undefined): void {
     if (before === undefined || after === undefined || before.fingerprint === after.fingerprint) return
     this.#options.onRenewed(before.expiresAt - this.#options.clock.now())
   }
@@ -281,10 +281,10 @@ export class Reconciler {
 
   /** Drops all that is known of a credential beyond what the API server has. */
   #release(key: ObjectKey): void {
-    const { applications, publications } = this.#options
+    const { applications, propagations } = this.#options
     applications.leave(key)
-    publications.forget(key)
-    this.#gathering.release(key)
+    propagations.forget(key)
+    this.#refreshBarrier.release(key)
     this.#states.delete(key)
   }
 }

@@ -3,7 +3,7 @@ import type { ObjectKey } from '../kubernetes/types.ts'
 import { type Clock, sleep } from '../lib/clock.ts'
 import { byToken, type Caches } from '../observe/caches.ts'
 
-export interface GatheringOptions {
+export interface RefreshBarrierOptions {
   readonly caches: Pick<Caches, 'credentials'>
   readonly applications: Pick<Applications, 'isMember'>
   readonly clock: Clock
@@ -12,15 +12,15 @@ export interface GatheringOptions {
 }
 
 /** How long a refresh waits for all holders of the old token to be ready to write the new one. */
-const longestWaitMs = 5000
+const maxWaitMs = 5000
 
 /** Who holds a token that is about to be refreshed, and has not joined its application yet: after a restart, anybody. */
-export class Gathering {
-  readonly #options: GatheringOptions
-  readonly #awakened = new Set<ObjectKey>()
+export class RefreshBarrier {
+  readonly #options: RefreshBarrierOptions
+  readonly #summoned = new Set<ObjectKey>()
   readonly #waiters = new Map<ObjectKey, (() => void)[]>()
 
-  constructor(options: GatheringOptions) {
+  constructor(options: RefreshBarrierOptions) {
     this.#options = options
   }
 
@@ -31,13 +31,13 @@ export class Gathering {
   async gather(gatewayUrl: string, fingerprint: string, signal: AbortSignal): Promise<void> {
     const { applications, caches, clock, enqueue } = this.#options
     const holders = [...caches.credentials.byIndex(byToken(gatewayUrl, fingerprint))]
-    const absent = holders.filter((key) => !applications.isMember(key) && !this.#awakened.has(key))
+    const absent = holders.filter((key) => !applications.isMember(key) && !this.#summoned.has(key))
     if (absent.length === 0) return
     const done = absent.map(
       (key) =>
         new Promise<void>((resolve) => {
           this.#waiters.set(key, [...(this.#waiters.get(key) ?? []), resolve])
-          this.#awakened.add(key)
+          this.#summoned.add(key)
         }),
     )
     enqueue(absent)
@@ -51,13 +51,13 @@ export class Gathering {
   }
 
   /** Whether a credential is to join its application though nothing of it has changed. */
-  isAwakened(key: ObjectKey): boolean {
-    return this.#awakened.has(key)
+  isSummoned(key: ObjectKey): boolean {
+    return this.#summoned.has(key)
   }
 
   /** It has joined, or it is let go of. */
   release(key: ObjectKey): void {
-    this.#awakened.delete(key)
+    this.#summoned.delete(key)
   }
 
   /**
@@ -65,7 +65,7 @@ export class Gathering {
    *
    * @returns to be called at its end, for whoever waits for it by now
    */
-  beginLook(key: ObjectKey): () => void {
+  beginReconcile(key: ObjectKey): () => void {
     const waiters = this.#waiters.get(key) ?? []
     this.#waiters.delete(key)
     return () => {
@@ -78,6 +78,6 @@ export class Gathering {
     const { caches, clock } = this.#options
     const { expiresAt = '' } = (holder === undefined ? undefined : caches.credentials.get(holder))?.status ?? {}
     const lifeLeftMs = Date.parse(expiresAt) - clock.wall()
-    return lifeLeftMs > 0 ? Math.min(longestWaitMs, lifeLeftMs / 3) : 0
+    return lifeLeftMs > 0 ? Math.min(maxWaitMs, lifeLeftMs / 3) : 0
   }
 }

@@ -5,7 +5,7 @@ import type { ObjectMetadata, Problem } from '../observe/observed.ts'
 import type { TargetWriter, WriteResult } from '../targets/target-writer.ts'
 import type { TargetAction } from '../plan/actions.ts'
 import type { Pass } from '../observe/pass.ts'
-import { readMetadata } from '../observe/parse-object.ts'
+import { parseMetadata } from '../observe/parse-object.ts'
 
 export interface TargetExecutorOptions {
   readonly writer: TargetWriter
@@ -24,7 +24,7 @@ export class TargetExecutor {
 
   async execute(action: TargetAction, pass: Pass, signal: AbortSignal): Promise<void> {
     switch (action.do) {
-      case 'readTarget':
+      case 'fetchTarget':
         await this.#read(action.name, pass, signal)
         return
       case 'confirmTarget': {
@@ -86,7 +86,7 @@ export class TargetExecutor {
     contents.delete(name)
     switch (result.kind) {
       case 'written': {
-        const meta = readMetadata(result.secret)
+        const meta = parseMetadata(result.secret)
         secrets.upsert(meta)
         if (!('stamp' in action)) return
         state.record.set(name, { ...action.stamp, name, uid: meta.uid, resourceVersion: meta.resourceVersion })
@@ -116,7 +116,7 @@ export class TargetExecutor {
       contents.delete(name)
       return
     }
-    secrets.upsert(readMetadata(secret))
+    secrets.upsert(parseMetadata(secret))
     contents.set(name, secret)
   }
 }

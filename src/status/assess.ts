@@ -1,7 +1,7 @@
 import type { ConditionStatus } from '../api/v1alpha1/conditions.ts'
 import type { Reason } from '../api/v1alpha1/reasons.ts'
-import { firstLackingTarget } from '../observe/drifted-targets.ts'
-import { type Observed, type Problem, publishedToken } from '../observe/observed.ts'
+import { firstOutOfSyncTarget } from '../observe/drifted-targets.ts'
+import { type Observed, type Problem, tokenOnTargets } from '../observe/observed.ts'
 import { targetProblem } from '../observe/target-problems.ts'
 import { holdsForeignToken } from '../observe/token-origin.ts'
 import { validUntil } from '../observe/validity.ts'
@@ -29,7 +29,7 @@ export function assess(observed: Observed, problem: Problem | undefined, now: nu
   // A token that could not be written was not renewed, as its consumers see it.
   const writeFailure = targetTrouble?.reason === 'TargetWriteFailed' ? targetTrouble : undefined
   const renewalHealthy = assessRenewal(observed, failure ?? writeFailure)
-  const leftover = firstFormerTargetProblem(observed)
+  const leftover = firstRemovedTargetProblem(observed)
   const trouble = [targetTrouble, failure, leftover].find((candidate) => candidate?.class === 'userMustAct')
   const work = ready.status === 'True' ? leftover : ready
   const isIdle = trouble !== undefined || observed.credential.spec.suspend
@@ -48,16 +48,16 @@ function assessReady(
   now: number,
 ): ConditionValue {
   const { spec } = observed.credential
-  const token = publishedToken(observed)
+  const token = tokenOnTargets(observed)
   const isValid = now < (validUntil(observed) ?? now)
   if (spec.suspend) return assessSuspended(observed, isValid)
-  const lacking = firstLackingTarget(observed)
+  const lacking = firstOutOfSyncTarget(observed)
   if (targetTrouble !== undefined && !(isValid && lacking === undefined)) {
     return conditionValue('False', targetTrouble.reason, targetTrouble.message)
   }
   if (isValid && lacking !== undefined) {
-    const { isAltered, name } = lacking
-    const what = isAltered
+    const { isDrifted, name } = lacking
+    const what = isDrifted
       ? `spec.targets: Secret ${name} was changed by somebody else; it is put right when the token is known again`
       : `spec.targets: Secret ${name} is not written yet as the spec has it`
     return cause === undefined
@@ -78,15 +78,15 @@ function assessReady(
 
 /** Nothing is asked for and nothing is put right; what the targets hold is told all the same. */
 function assessSuspended(observed: Observed, isValid: boolean): ConditionValue {
-  if (publishedToken(observed) === undefined) {
+  if (tokenOnTargets(observed) === undefined) {
     return conditionValue('False', 'Suspended', 'spec.suspend is true: no token is asked for')
   }
   if (!isValid) {
     return conditionValue('False', 'TokenExpired', 'the token has expired, and spec.suspend is true: it is not renewed')
   }
-  const lacking = firstLackingTarget(observed)
+  const lacking = firstOutOfSyncTarget(observed)
   if (lacking !== undefined) {
-    const what = `Secret ${lacking.name} ${lacking.isAltered ? 'does not hold the token any more' : 'is not as the spec has it'}`
+    const what = `Secret ${lacking.name} ${lacking.isDrifted ? 'does not hold the token any more' : 'is not as the spec has it'}`
     return conditionValue('False', 'Suspended', `spec.suspend is true: ${what}, and nothing is written`)
   }
   if (holdsForeignToken(observed)) {
@@ -128,7 +128,7 @@ function firstTargetProblem(observed: Observed): Problem | undefined {
 }
 
 /** Something of a target that left the spec could not be removed. */
-function firstFormerTargetProblem({ credential, targetProblems }: Observed): Problem | undefined {
+function firstRemovedTargetProblem({ credential, targetProblems }: Observed): Problem | undefined {
   const isFormer = (name: string): boolean => credential.spec.targets.every((target) => target.name !== name)
   return [...targetProblems].find(([name]) => isFormer(name))?.[1]
 }

@@ -2,7 +2,7 @@ import type { Condition } from '../api/v1alpha1/conditions.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 
 /** Something that people care about, as it is told in an Event. */
-export interface Notice {
+export interface EventInput {
   readonly type: 'Normal' | 'Warning'
   readonly reason: string
   /** What the operator was doing, as events.k8s.io wants it. */
@@ -14,36 +14,36 @@ export interface Notice {
  * The events between two statuses: first sync, failures, recovery, conflicts. Routine renewals make none; a failure that
  * goes on is told with each status that counts it, and the recorder makes a series of that.
  */
-export function noticesOf(before: CredentialStatus, after: CredentialStatus): Notice[] {
-  const notices: Notice[] = []
+export function eventsBetween(before: CredentialStatus, after: CredentialStatus): EventInput[] {
+  const events: EventInput[] = []
   const [wasReady, isReady] = [find(before, 'Ready'), find(after, 'Ready')]
   const [wasHealthy, isHealthy] = [find(before, 'RenewalHealthy'), find(after, 'RenewalHealthy')]
   const wasStalled = find(before, 'Stalled')
   const isStalled = find(after, 'Stalled')
 
   if (isReady?.status === 'True' && wasReady?.status !== 'True' && isReady.reason === 'Synced') {
-    notices.push({ type: 'Normal', reason: 'Synced', action: 'Sync', note: isReady.message })
+    events.push({ type: 'Normal', reason: 'Synced', action: 'Sync', note: isReady.message })
   } else if (isHealthy?.status === 'True' && wasHealthy?.status === 'False') {
-    notices.push({ type: 'Normal', reason: 'Renewed', action: 'Renew', note: 'renewal works again' })
+    events.push({ type: 'Normal', reason: 'Renewed', action: 'Renew', note: 'renewal works again' })
   }
   const hasFailedAgain = isHealthy?.status === 'False' && failuresOf(after) > failuresOf(before)
   const isStalledByRenewal = isStalled !== undefined && isStalled.reason === isHealthy?.reason
   if (isStalled !== undefined && (!isSame(isStalled, wasStalled) || (isStalledByRenewal && hasFailedAgain))) {
-    notices.push(warning(isStalled, 'Sync'))
+    events.push(warning(isStalled, 'Sync'))
   }
   // What stalls was said above.
   const isFailure = isHealthy?.status === 'False' && (hasFailedAgain || !isSame(isHealthy, wasHealthy))
-  if (isFailure && !isStalledByRenewal) notices.push(warning(isHealthy, 'Renew'))
+  if (isFailure && !isStalledByRenewal) events.push(warning(isHealthy, 'Renew'))
   const isClamped = isHealthy?.reason === 'RenewBeforeClamped' && wasHealthy?.reason !== 'RenewBeforeClamped'
-  if (isClamped) notices.push(warning(isHealthy, 'Renew'))
+  if (isClamped) events.push(warning(isHealthy, 'Renew'))
   const isExpired = isReady?.reason === 'TokenExpired' && wasReady?.reason !== 'TokenExpired'
-  if (isExpired) notices.push(warning(isReady, 'Renew'))
+  if (isExpired) events.push(warning(isReady, 'Renew'))
   const isMissing = isReady?.reason === 'TargetMissing' && wasReady?.reason !== 'TargetMissing'
-  if (isMissing) notices.push(warning(isReady, 'Sync'))
+  if (isMissing) events.push(warning(isReady, 'Sync'))
   const [wasPropagated, isPropagated] = [find(before, 'Propagated'), find(after, 'Propagated')]
   const isPropagationNews = isPropagated !== undefined && isPropagated.reason !== 'Propagated'
-  if (isPropagationNews && !isSame(isPropagated, wasPropagated)) notices.push(warning(isPropagated, 'Propagate'))
-  return notices
+  if (isPropagationNews && !isSame(isPropagated, wasPropagated)) events.push(warning(isPropagated, 'Propagate'))
+  return events
 }
 
 function find({ conditions }: CredentialStatus, type: string): Condition | undefined {
@@ -58,6 +58,6 @@ function isSame(a: Condition, b: Condition | undefined): boolean {
   return a.reason === b?.reason && a.status === b.status
 }
 
-function warning({ reason, message }: Condition, action: Notice['action']): Notice {
+function warning({ reason, message }: Condition, action: EventInput['action']): EventInput {
   return { type: 'Warning', reason, action, note: message }
 }

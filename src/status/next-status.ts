@@ -2,15 +2,15 @@ import { isDeepStrictEqual } from 'node:util'
 import { type Condition, setCondition } from '../api/v1alpha1/conditions.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import { formatTime } from '../lib/time.ts'
-import { hasAudience, propagatedFingerprint } from '../observe/propagation.ts'
-import { inputsOf, type Observed, type Problem, publishedToken } from '../observe/observed.ts'
+import { wantsPropagation, propagatedFingerprint } from '../observe/propagation.ts'
+import { inputsOf, type Observed, type Problem, tokenOnTargets } from '../observe/observed.ts'
 import { assess } from './assess.ts'
 
 /** The status that tells what is observed. Pure; equal to the present one when there is nothing to tell. */
 export function nextStatus(observed: Observed, problem: Problem | undefined, now: number): CredentialStatus {
   const { application, credential, record, sources } = observed
   const { status: present } = credential
-  const token = publishedToken(observed)
+  const token = tokenOnTargets(observed)
   const { ready, renewalHealthy, reconciling, stalled } = assess(observed, problem, now)
   const nowWall = now + observed.wallOffset
 
@@ -27,8 +27,8 @@ export function nextStatus(observed: Observed, problem: Problem | undefined, now
         : setCondition(conditions, { type, ...value, observedGeneration: credential.generation }, nowWall)
   }
 
-  const outcome = observed.publication?.outcome
-  if (!hasAudience(observed)) conditions = conditions.filter(({ type }) => type !== 'Propagated')
+  const outcome = observed.propagation?.outcome
+  if (!wantsPropagation(observed)) conditions = conditions.filter(({ type }) => type !== 'Propagated')
   else if (outcome !== undefined) {
     const condition = { type: 'Propagated', ...outcome, observedGeneration: credential.generation }
     conditions = setCondition(conditions, condition, nowWall)

@@ -169,7 +169,7 @@ export function disownBody(
 }
 
 /** The text under a key of a Secret's data; undefined where there is none, or where it is not UTF-8. */
-export function readData(secret: Secret, key: string): Sensitive | undefined {
+export function decodeKey(secret: Secret, key: string): Sensitive | undefined {
   const encoded = secret.data?.[key]
   if (encoded === undefined) return undefined
   try {

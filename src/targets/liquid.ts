@@ -1,14 +1,14 @@
 import { Context, defaultOperators, type FilterImplOptions, Liquid } from 'liquidjs'
 
 /** As etcd and the API server bound a Secret: 1 MiB in all. */
-export const largestOutput = 1024 * 1024
+export const maxOutputLength = 1024 * 1024
 /** Rendering is synchronous; a target of some lines takes well under a millisecond. */
 const renderLimitMs = 100
 /**
  * What all templates of a target may use together, in characters. Liquid looks at its clock between two outputs only and
  * charges a part of its filters: one output with a long chain would stop the process for minutes.
  */
-const largestWork = largestOutput
+const maxWork = maxOutputLength
 /** What a call of a filter costs by itself, and what an element of a list does: some filters take microseconds for each. */
 const callCost = 64
 const elementCost = 32
@@ -27,7 +27,7 @@ export const engine = new Liquid({
   timezoneOffset: 0,
   parseLimit: 64 * 1024,
   renderLimit: renderLimitMs,
-  memoryLimit: largestWork,
+  memoryLimit: maxWork,
   // Nothing is read from anywhere.
   templates: {},
   operators: Object.fromEntries(Object.entries(defaultOperators).map(([name, handler]) => [name, measured(handler)])),

@@ -6,7 +6,7 @@ export interface MergeIdentity {
   /** The field manager of this credential's keys. */
   readonly manager: string
   /** The operator's own field manager, from the time when the whole Secret was ours. */
-  readonly formerManager: string
+  readonly operatorManager: string
   /** The field managers of credentials that are gone: what they left behind may be taken. */
   readonly isOrphan: (manager: string) => boolean
   /** The field managers of other credentials that are there: a key taken from one would be taken back, without end. */
@@ -58,12 +58,12 @@ export function compareMerged(
 export function mergedKeys(
   existing: Secret,
   recordedKeys: readonly string[],
-  { manager, formerManager }: MergeIdentity,
+  { manager, operatorManager }: MergeIdentity,
 ): string[] {
   const managers = managersByKey(existing)
   return Object.keys(existing.data ?? {}).filter((key) => {
     const holders = managers.get(key) ?? []
-    return holders.includes(manager) || (recordedKeys.includes(key) && holders.includes(formerManager))
+    return holders.includes(manager) || (recordedKeys.includes(key) && holders.includes(operatorManager))
   })
 }
 

@@ -1,6 +1,6 @@
 import type { Template } from 'liquidjs'
 import { Sensitive } from '../lib/sensitive.ts'
-import { engine, largestOutput, newContext, presentTime } from './liquid.ts'
+import { engine, maxOutputLength, newContext, presentTime } from './liquid.ts'
 
 /** What a template may use. */
 export interface TemplateValues {
@@ -117,8 +117,8 @@ function renderAll(templates: ReadonlyMap<string, Template[]>, scope: object): R
     } catch (error) {
       return { ok: false, key, error }
     }
-    if (size > largestOutput)
-      throw new TemplateRenderError(key, `the output is larger than ${largestOutput} characters`)
+    if (size > maxOutputLength)
+      throw new TemplateRenderError(key, `the output is larger than ${maxOutputLength} characters`)
   }
   return { ok: true, rendered }
 }

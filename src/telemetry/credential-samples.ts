@@ -1,6 +1,6 @@
 import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
 import type { Clock } from '../lib/clock.ts'
-import { publishedToken } from '../observe/observed.ts'
+import { tokenOnTargets } from '../observe/observed.ts'
 import type { CredentialSample } from './credential-metrics.ts'
 import type { Caches } from '../observe/caches.ts'
 import type { CredentialState } from '../observe/credential-state.ts'
@@ -27,7 +27,7 @@ export function* samplesOf(
 }
 
 function expiredMs(spec: CredentialSpec, { expiredTime, record }: CredentialState, now: number): number {
-  return expiredTime.countUntil(now, publishedToken({ credential: { spec }, record })?.expiresAt)
+  return expiredTime.countUntil(now, tokenOnTargets({ credential: { spec }, record })?.expiresAt)
 }
 
 function instant(time: string | undefined): number | undefined {

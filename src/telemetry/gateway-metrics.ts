@@ -9,7 +9,7 @@ export interface GatewaySample {
 }
 
 /** Users name hosts: their number in labels is bounded, and the rest are `other`. */
-const largestNumberOfHosts = 100
+const maxHosts = 100
 const other = 'other'
 
 /** Metrics of the gateways in use. A gateway that is not used any more loses its series at the next scrape. */
@@ -85,7 +85,7 @@ export class GatewayMetrics implements TokenClientObserver {
   }
 
   #labelOf(host: string): string {
-    if (!this.#hosts.has(host) && this.#hosts.size >= largestNumberOfHosts) return other
+    if (!this.#hosts.has(host) && this.#hosts.size >= maxHosts) return other
     this.#hosts.add(host)
     return host
   }

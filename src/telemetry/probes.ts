@@ -9,9 +9,9 @@ export interface ProbeSources {
   readonly clock: Pick<Clock, 'now' | 'wall'>
   readonly log: Log
   readonly hasSynced: () => boolean
-  /** When the watch that was heard of least lately was heard of, steady. */
-  readonly quietestContactAt: () => number
-  /** When the lease was last tried for or renewed, steady; undefined without leader election. */
+  /** When the watch that was heard of least lately was heard of, monotonic clock. */
+  readonly oldestContactAt: () => number
+  /** When the lease was last tried for or renewed, monotonic clock; undefined without leader election. */
   readonly electedAt: () => number | undefined
   /** Whether the queues are this replica's to work on; what gathers in them while another one leads is no sign. */
   readonly isWorking: () => boolean
@@ -35,19 +35,19 @@ const renewalLimitMs = 5 * 60_000
  * hints that nothing waits for.
  */
 export function stuckParts(sources: ProbeSources): string[] {
-  const { clock, electedAt, isWorking, overdue, queues, quietestContactAt } = sources
+  const { clock, electedAt, isWorking, overdue, queues, oldestContactAt } = sources
   const now = clock.now()
   const stuck: string[] = []
-  if (now - quietestContactAt() > silenceLimitMs) {
+  if (now - oldestContactAt() > silenceLimitMs) {
     stuck.push(`watch: no word from the API server, and no try, for more than ${silenceLimitMs / 1000} s`)
   }
   if (now - (electedAt() ?? now) > electionLimitMs) {
     stuck.push(`leader election: the lease was not tried for or renewed for more than ${electionLimitMs / 1000} s`)
   }
   if (!isWorking()) return stuck
-  for (const { longestRunningMs, name, neglectedMs, overdueMs, overrunMs } of queues()) {
+  for (const { maxRunningMs, name, neglectedMs, overdueMs, overrunMs } of queues()) {
     const say = (what: string): void => void stuck.push(`queue ${name}: ${what}`)
-    if (overrunMs > 0) say(`one key is worked on for ${Math.round(longestRunningMs / 1000)} s`)
+    if (overrunMs > 0) say(`one key is worked on for ${Math.round(maxRunningMs / 1000)} s`)
     if (neglectedMs > scheduleLimitMs) say(`a ready key is not picked up for more than ${scheduleLimitMs / 1000} s`)
     if (overdueMs > scheduleLimitMs) say(`a delayed key is overdue by more than ${scheduleLimitMs / 1000} s`)
   }

@@ -69,10 +69,10 @@ export class QueueMetrics implements WorkQueueObserver {
   update(snapshots: Iterable<WorkQueueSnapshot>): void {
     for (const gauge of [this.#depth, this.#unfinished, this.#longest]) gauge.reset()
     const longest = new Map<string, number>()
-    for (const { depth, longestRunningMs, name, unfinishedMs } of snapshots) {
+    for (const { depth, maxRunningMs, name, unfinishedMs } of snapshots) {
       this.#depth.inc({ name }, depth)
       this.#unfinished.inc({ name }, unfinishedMs / 1000)
-      longest.set(name, Math.max(longest.get(name) ?? 0, longestRunningMs))
+      longest.set(name, Math.max(longest.get(name) ?? 0, maxRunningMs))
     }
     for (const [name, ms] of longest) this.#longest.set({ name }, ms / 1000)
   }

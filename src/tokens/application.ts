@@ -16,7 +16,7 @@ import type { Operation } from '../enos/token-client.ts'
 
 export interface Due {
   readonly identity: Identity
-  /** Steady; in the past when overdue. */
+  /** Monotonic clock; in the past when overdue. */
   readonly at: number
 }
 
@@ -25,9 +25,9 @@ const forcedIntervalMs = 10_000
 /** A get that came too early for the new token is repeated this soon: `expire` is in whole seconds. */
 const pollIntervalMs = 250
 /** Verifications are drawn forward by jitter, but never closer than this. */
-const shortestVerifyMs = 10_000
+const minVerifyMs = 10_000
 /** However odd a gateway's answers, attempts never come closer than this. */
-const shortestIntervalMs = 1000
+const minIntervalMs = 1000
 
 /**
  * The state of one application (gateway and appKey): its token, and who shares it. It says when something is due and
@@ -43,10 +43,10 @@ export class Application {
   readonly members = new Map<ObjectKey, Member>()
   token: HeldToken | undefined
   /** The largest `expire` seen, in ms. */
-  longestExpireMs = 0
+  maxExpireMs = 0
   lastRenewal: { readonly atWall: number; readonly method: Operation } | undefined
   lastAttemptAt = Number.NEGATIVE_INFINITY
-  /** When the gateway last answered with the present token, steady; of a token taken over it has not yet. */
+  /** When the gateway last answered with the present token, monotonic clock; of a token taken over it has not yet. */
   lastAnsweredAt = Number.NEGATIVE_INFINITY
   lastForcedAt = Number.NEGATIVE_INFINITY
   readonly #identities: Identity[] = []
@@ -87,7 +87,7 @@ export class Application {
     if (identity.provenFor !== undefined) return
     this.noteLifetime(found)
     const { token, expiresAt, fingerprint, expiresAtWall, issuedAtWall } = found
-    const lifetimeMs = this.longestExpireMs
+    const lifetimeMs = this.maxExpireMs
     this.token ??= { token, fingerprint, expiresAt, expiresAtWall, issuedAtWall, lifetimeMs }
     if (this.token.fingerprint === fingerprint) identity.provenFor = fingerprint
   }
@@ -103,7 +103,7 @@ export class Application {
     issuedAtWall,
     prolongedAtWall = issuedAtWall,
   }: Omit<RecordedToken, 'fingerprint'>): void {
-    this.longestExpireMs = Math.max(this.longestExpireMs, expiresAtWall - prolongedAtWall)
+    this.maxExpireMs = Math.max(this.maxExpireMs, expiresAtWall - prolongedAtWall)
   }
 
   /** Members who may have the present token. */
@@ -117,27 +117,27 @@ export class Application {
    */
   method(hasGatewayRefresh: boolean, identity?: Identity): RenewalMethod {
     if (!hasGatewayRefresh) return 'Get'
-    const isGetOnly = this.#influential(identity).every(({ wishes: { methods } }) => {
+    const isGetOnly = this.#entitled(identity).every(({ preferences: { methods } }) => {
       return !methods.has('Refresh') && !methods.has('Auto')
     })
     return isGetOnly ? 'Get' : 'Refresh'
   }
 
   /** The time allowed for a call of this identity: the longest that any of its members gives. */
-  timeoutMs({ wishes }: Identity): number {
-    return Math.max(...wishes.timeoutsMs.values())
+  timeoutMs({ preferences }: Identity): number {
+    return Math.max(...preferences.timeoutsMs.values())
   }
 
   /** The longest time that a call may take. */
-  longestTimeoutMs(): number {
+  maxTimeoutMs(): number {
     return Math.max(0, ...this.#identities.map((identity) => this.timeoutMs(identity)))
   }
 
-  /** When a token is renewed: the earliest that any member wants. Steady. */
+  /** When a token is renewed: the earliest that any member wants. Monotonic clock. */
   renewalAt(token: Pick<HeldToken, 'expiresAt' | 'lifetimeMs'>): number {
     let earliest = Number.POSITIVE_INFINITY
-    for (const { wishes } of this.#influential()) {
-      for (const window of wishes.renewBeforeMs.values()) {
+    for (const { preferences } of this.#entitled()) {
+      for (const window of preferences.renewBeforeMs.values()) {
         earliest = Math.min(earliest, renewalAt(token, window, this.jitterShare))
       }
     }
@@ -193,29 +193,29 @@ export class Application {
     const { token } = this
     if (token === undefined || !this.isProven(identity)) {
       // With a gateway that answers each get with another token, no identity stays proven.
-      return Math.max(identity.retryAt, identity.lastAttemptAt + shortestIntervalMs)
+      return Math.max(identity.retryAt, identity.lastAttemptAt + minIntervalMs)
     }
     const [renewalAt, spacingMs] =
-      method === 'Get' ? [token.expiresAt, pollIntervalMs] : [this.renewalAt(token), shortestIntervalMs]
+      method === 'Get' ? [token.expiresAt, pollIntervalMs] : [this.renewalAt(token), minIntervalMs]
     // What failed before its time (it was asked for, or verified) is not left to the renewal, which may be hours away.
     const dueAt = identity.failure === undefined ? Math.min(renewalAt, this.#verificationAt()) : identity.retryAt
     return Math.max(dueAt, identity.retryAt, this.lastAttemptAt + spacingMs)
   }
 
   /**
-   * Whose wishes count: of those who proved their appSecret, and of who is about to; so that who knows an appKey only can
+   * Whose preferences count: of those who proved their appSecret, and of who is about to; so that who knows an appKey only can
    * neither draw renewals forward nor have the gateway asked. Before the first proof, everybody's.
    */
-  #influential(trying?: Identity): readonly Identity[] {
+  #entitled(trying?: Identity): readonly Identity[] {
     const some = this.#identities.filter((identity) => identity === trying || this.isProven(identity))
     return some.length === 0 ? this.#identities : some
   }
 
   /** When the gateway is to be asked whether the token is still the present one: as often as any member wants. */
   #verificationAt(): number {
-    const everyMs = Math.min(...this.#influential().flatMap(({ wishes }) => [...wishes.verifyEveryMs.values()]))
+    const everyMs = Math.min(...this.#entitled().flatMap(({ preferences }) => [...preferences.verifyEveryMs.values()]))
     if (everyMs === Number.POSITIVE_INFINITY) return everyMs
-    return this.lastAnsweredAt + Math.max(shortestVerifyMs, everyMs * (1 - 0.05 * this.jitterShare))
+    return this.lastAnsweredAt + Math.max(minVerifyMs, everyMs * (1 - 0.05 * this.jitterShare))
   }
 
   #identityOf(membership: Membership): Identity {

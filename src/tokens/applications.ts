@@ -7,7 +7,7 @@ import type { Log } from '../telemetry/logger.ts'
 import { Application } from './application.ts'
 import type { FoundToken, Membership } from './membership.ts'
 import type { RenewalMethod } from './attempt.ts'
-import { Gate } from './circuit-breaker.ts'
+import { CircuitBreaker } from './circuit-breaker.ts'
 import { callLimit, Renewer, type RenewerOptions } from './renewer.ts'
 import { RefreshSupport } from './refresh-support.ts'
 import { type HeldToken, isClamped, jitterShareOf, priorityOf } from './schedule.ts'
@@ -34,7 +34,7 @@ export interface ApplicationView {
   readonly memberCount: number
 }
 
-export interface ApplicationsOptions extends Pick<RenewerOptions, 'client' | 'gatherHolders'> {
+export interface ApplicationsOptions extends Pick<RenewerOptions, 'client' | 'summonHolders'> {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -50,18 +50,18 @@ interface Gateway {
   readonly url: string
   readonly queue: WorkQueue<string>
   readonly refreshSupport: RefreshSupport<Application>
-  readonly gate: Gate
+  readonly breaker: CircuitBreaker
   readonly applications: Map<string, Application>
 }
 
-/** An attempt may take its calls' timeouts, which users choose, and this: for its turn at the gate, and for gathering. */
+/** An attempt may take its calls' timeouts, which users choose, and this: for its turn at the breaker, and for gathering. */
 const attemptSlackMs = 4 * 60_000
 /** Timers fire within milliseconds. */
 const lostTimerMs = 60_000
 
 /**
  * All applications, and their attempts: each gateway has a queue of its own, with a limit of attempts at a time, and a
- * gate before it, so that one which hangs or is down holds up nobody else's. Who has no valid token comes first, then
+ * breaker before it, so that one which hangs or is down holds up nobody else's. Who has no valid token comes first, then
  * who has the nearest deadline.
  */
 export class Applications {
@@ -109,7 +109,7 @@ export class Applications {
     application.leave(key)
     if (application.members.size > 0) return
     const gateway = this.#gateways.get(application.gatewayUrl)
-    gateway?.gate.forget(application)
+    gateway?.breaker.forget(application)
     gateway?.refreshSupport.forget(application)
     this.#byId.delete(application.id)
     gateway?.applications.delete(application.appKey.reveal())
@@ -129,21 +129,21 @@ export class Applications {
     return this.#byMember.has(key)
   }
 
-  /** Whether the next attempt for a member's application is queued, or held by a gate that moves; true of no member. */
+  /** Whether the next attempt for a member's application is queued, or held by a breaker that moves; true of no member. */
   isQueued(key: ObjectKey): boolean {
     const application = this.#byMember.get(key)
     const gateway = application === undefined ? undefined : this.#gateways.get(application.gatewayUrl)
     if (application === undefined || gateway === undefined) return true
-    const { gate, queue } = gateway
-    if (!gate.isHolding(application)) return queue.has(application.id)
-    if (gate.probing !== undefined) return queue.has(gate.probing.id)
-    return gate.nextProbeAt !== undefined && this.#options.clock.now() - gate.nextProbeAt < lostTimerMs
+    const { breaker, queue } = gateway
+    if (!breaker.isHolding(application)) return queue.has(application.id)
+    if (breaker.probing !== undefined) return queue.has(breaker.probing.id)
+    return breaker.nextProbeAt !== undefined && this.#options.clock.now() - breaker.nextProbeAt < lostTimerMs
   }
 
   /** The gateways in use; several may have one host. */
   gateways(): { host: string; isCircuitOpen: boolean }[] {
-    return [...this.#gateways.values()].map(({ gate, url }) => {
-      return { host: new URL(url).host, isCircuitOpen: gate.isOpen }
+    return [...this.#gateways.values()].map(({ breaker, url }) => {
+      return { host: new URL(url).host, isCircuitOpen: breaker.isOpen }
     })
   }
 
@@ -154,7 +154,7 @@ export class Applications {
   /** Stops all attempts; those under way are given `drainMs`. */
   async shutDown(drainMs: number): Promise<void> {
     this.#isShutDown = true
-    for (const { gate } of this.#gateways.values()) gate.shutDown()
+    for (const { breaker } of this.#gateways.values()) breaker.shutDown()
     await Promise.all(this.queues().map((queue) => queue.shutDown({ drainMs })))
   }
 
@@ -168,17 +168,17 @@ export class Applications {
       clock,
       random,
       ...(queueObserver === undefined ? {} : { observer: queueObserver }),
-      handlingLimitMs: (id) => attemptSlackMs + callLimit * (this.#byId.get(id)?.longestTimeoutMs() ?? 0),
+      handlingLimitMs: (id) => attemptSlackMs + callLimit * (this.#byId.get(id)?.maxTimeoutMs() ?? 0),
       onError: (application, error) => {
         log.error({ application, err: error }, 'attempt ended unexpectedly')
       },
     })
     const refreshSupport = new RefreshSupport<Application>()
-    const gate = new Gate({
+    const breaker = new CircuitBreaker({
       clock,
       release: (application) => this.#schedule(gateway, application),
     })
-    const gateway: Gateway = { url, queue, applications, refreshSupport, gate }
+    const gateway: Gateway = { url, queue, applications, refreshSupport, breaker }
     this.#gateways.set(url, gateway)
     if (!this.#isShutDown) queue.run(gatewayMaxConcurrency, (id, signal) => this.#work(gateway, id, signal))
     return gateway
@@ -199,11 +199,11 @@ export class Applications {
     if (application === undefined) return
     const due = application.nextDue(this.#methodOf(gateway, application))
     if (due !== undefined && due.at <= this.#options.clock.now()) {
-      const isAtFault = due.identity.failure?.isOwn === true
-      if (!(await gateway.gate.pass(application, isAtFault, signal))) this.#tellWaiting(gateway, application)
+      const isCallerSide = due.identity.failure?.isCallerSide === true
+      if (!(await gateway.breaker.pass(application, isCallerSide, signal))) this.#tellWaiting(gateway, application)
       else if (!signal.aborted) await this.#attempt(gateway, application, signal)
     } else {
-      gateway.gate.withdraw(application)
+      gateway.breaker.withdraw(application)
     }
     if (!signal.aborted) this.#schedule(gateway, application)
   }
@@ -213,10 +213,10 @@ export class Applications {
     // Asked again: while it waited for its turn, much may have changed.
     const due = application.nextDue(this.#methodOf(gateway, application))
     if (due === undefined || due.at > clock.now()) return
-    const { gate, refreshSupport } = gateway
+    const { breaker, refreshSupport } = gateway
     const wasRefreshMissing = refreshSupport.isMissing
     const report = await this.#renewer.attempt(application, due.identity, refreshSupport, signal)
-    if (application.members.size > 0) gate.report(application, report.gateway, gateway.applications.size)
+    if (application.members.size > 0) breaker.report(application, report.gateway, gateway.applications.size)
     if (refreshSupport.isMissing !== wasRefreshMissing) this.#rescheduleAll(gateway)
     // A get may bring a new token, and the refresh after it fail.
     if (report.hasNewToken) onAttempt(application.provenMembers(), application.lastRenewal?.method ?? 'get', 'success')
@@ -225,14 +225,14 @@ export class Applications {
   }
 
   /** The gateway turned out to have refresh, or to have none: its tokens are due at another time than was said. */
-  #rescheduleAll({ applications, gate }: Gateway): void {
-    gate.releaseAll(applications.values())
+  #rescheduleAll({ applications, breaker }: Gateway): void {
+    breaker.releaseAll(applications.values())
     for (const { members } of applications.values()) this.#options.onChange(members.keys(), false)
   }
 
   /** A renewal that cannot even be tried fails as well, for its members; but it is no attempt, and is not counted. */
   #tellWaiting(gateway: Gateway, application: Application): void {
-    const { failure } = gateway.gate
+    const { failure } = gateway.breaker
     const due = application.nextDue(this.#methodOf(gateway, application))
     if (due === undefined || due.identity.failure !== undefined || failure === undefined) return
     const { message, reason } = failure
@@ -242,7 +242,7 @@ export class Applications {
 
   /** @returns whether it is due now */
   #schedule(gateway: Gateway, application: Application): boolean {
-    if (gateway.gate.isHolding(application)) return false
+    if (gateway.breaker.isHolding(application)) return false
     const due = application.nextDue(this.#methodOf(gateway, application))
     if (due === undefined) return false
     const { token } = application

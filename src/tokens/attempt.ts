@@ -12,7 +12,7 @@ export interface Attempt {
   readonly heldFingerprint: string | undefined
   /** What the last get or refresh answered. */
   readonly answered: HeldToken | undefined
-  /** When `answered` is due for renewal, on the steady timeline. */
+  /** When `answered` is due for renewal, on the monotonic clock. */
   readonly answeredRenewalAt: number
   readonly hasRefreshed: boolean
   /** Refreshes that were answered with "ask get again". */

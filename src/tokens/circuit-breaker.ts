@@ -1,11 +1,11 @@
 import { type Clock, sleep, type Timer } from '../lib/clock.ts'
 import type { Application } from './application.ts'
 import { Circuit } from './circuit.ts'
-import { longestPatienceMs, probeDelayMs, recoveryPaceMs } from './schedule.ts'
+import { maxPatienceMs, probeDelayMs, recoveryPaceMs } from './schedule.ts'
 import type { AttemptReport } from './renewer.ts'
 import type { Failure } from '../enos/token-client.ts'
 
-export interface GateOptions {
+export interface CircuitBreakerOptions {
   readonly clock: Clock
   /**
    * Has an application make its attempt, as soon as there is room. Called in the order of urgency.
@@ -26,8 +26,8 @@ export interface GateOptions {
  *
  * Invariant: the timer is set exactly while the circuit is open, somebody is held, and no probe is on its way.
  */
-export class Gate {
-  readonly #options: GateOptions
+export class CircuitBreaker {
+  readonly #options: CircuitBreakerOptions
   readonly #circuit = new Circuit<Application>()
   /** With whether it is at fault: its last failure was its own, and says nothing of the gateway. */
   readonly #held = new Map<Application, boolean>()
@@ -46,7 +46,7 @@ export class Gate {
   #nearestExpiryAt = Number.POSITIVE_INFINITY
   #timer: { readonly dueAt: number; readonly timer: Timer } | undefined
 
-  constructor(options: GateOptions) {
+  constructor(options: CircuitBreakerOptions) {
     this.#options = options
   }
 
@@ -64,7 +64,7 @@ export class Gate {
     return this.#probing
   }
 
-  /** When the next is let out to probe, steady; undefined: nobody is held, or one is out. Long past: its timer was lost. */
+  /** When the next is let out to probe, monotonic clock; undefined: nobody is held, or one is out. Long past: its timer was lost. */
   get nextProbeAt(): number | undefined {
     return this.#timer?.dueAt
   }
@@ -74,10 +74,10 @@ export class Gate {
   }
 
   /**
-   * @param isAtFault whoever tries for it failed last for a reason of its own, which says nothing of the gateway
+   * @param isCallerSide whoever tries for it failed last for a reason of its own, which says nothing of the gateway
    * @returns whether to go on, and `report` what came of it; false: it is held, and will be released
    */
-  async pass(application: Application, isAtFault: boolean, signal: AbortSignal): Promise<boolean> {
+  async pass(application: Application, isCallerSide: boolean, signal: AbortSignal): Promise<boolean> {
     await this.#turn(signal)
     this.#returning.delete(application)
     if (this.#probing === application) {
@@ -88,7 +88,7 @@ export class Gate {
       return true
     }
     if (!this.isOpen) return true
-    this.#hold(application, isAtFault)
+    this.#hold(application, isCallerSide)
     return false
   }
 
@@ -113,7 +113,7 @@ export class Gate {
       if (this.#circuit.reportAnswer()) this.#letOut(failed.filter((other) => other !== application))
     } else if (told !== 'nothing') {
       const now = this.#options.clock.now()
-      this.#patientUntil = Math.max(this.#patientUntil, now + Math.min(told.retryAfterMs ?? 0, longestPatienceMs))
+      this.#patientUntil = Math.max(this.#patientUntil, now + Math.min(told.retryAfterMs ?? 0, maxPatienceMs))
       if (this.#circuit.reportFailure(application, told, applicationCount)) {
         this.#probes = 0
         this.#lastProbeAt = now
@@ -139,8 +139,8 @@ export class Gate {
     this.#arm()
   }
 
-  #hold(application: Application, isAtFault: boolean): void {
-    this.#held.set(application, isAtFault)
+  #hold(application: Application, isCallerSide: boolean): void {
+    this.#held.set(application, isCallerSide)
     this.#nearestExpiryAt = Math.min(this.#nearestExpiryAt, this.#expiryOf(application))
     this.#arm()
   }
@@ -187,8 +187,8 @@ export class Gate {
     let best: Application | undefined
     let bestAtFault: Application | undefined
     this.#nearestExpiryAt = Number.POSITIVE_INFINITY
-    for (const [application, isAtFault] of this.#held) {
-      if (isAtFault) {
+    for (const [application, isCallerSide] of this.#held) {
+      if (isCallerSide) {
         if (bestAtFault === undefined || isLikelier(application, bestAtFault)) bestAtFault = application
       } else if (best === undefined || this.#isBetterProbe(application, best)) best = application
       this.#nearestExpiryAt = Math.min(this.#nearestExpiryAt, this.#expiryOf(application))

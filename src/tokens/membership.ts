@@ -16,7 +16,7 @@ export interface RecordedToken {
 /** A token that was read back from a target of ours after a restart, and has the fingerprint that was recorded. */
 export interface FoundToken extends RecordedToken {
   readonly token: Sensitive
-  /** Steady. */
+  /** Monotonic clock. */
   readonly expiresAt: number
 }
 
@@ -52,7 +52,7 @@ export interface Identity {
   /** Members that ask for a renewal which was not yet tried. */
   readonly pending: Set<ObjectKey>
   /** What its members want, each value as often as it is wanted. */
-  readonly wishes: {
+  readonly preferences: {
     readonly renewBeforeMs: Tally<number | undefined>
     readonly methods: Tally<Membership['renewalMethod']>
     readonly timeoutsMs: Tally<number>
@@ -63,9 +63,9 @@ export interface Identity {
   /** Consecutive attempts that failed. */
   failures: number
   failure: Failure | undefined
-  /** No attempt before this moment, steady. */
+  /** No attempt before this moment, monotonic clock. */
   retryAt: number
-  /** When an attempt with this appSecret ended last, steady. */
+  /** When an attempt with this appSecret ended last, monotonic clock. */
   lastAttemptAt: number
 }
 
@@ -85,7 +85,12 @@ export function newIdentity({ appSecret, ca }: Membership): Identity {
     ca,
     members: new Set(),
     pending: new Set(),
-    wishes: { renewBeforeMs: new Tally(), methods: new Tally(), timeoutsMs: new Tally(), verifyEveryMs: new Tally() },
+    preferences: {
+      renewBeforeMs: new Tally(),
+      methods: new Tally(),
+      timeoutsMs: new Tally(),
+      verifyEveryMs: new Tally(),
+    },
     provenFor: undefined,
     failures: 0,
     failure: undefined,
@@ -94,19 +99,23 @@ export function newIdentity({ appSecret, ca }: Membership): Identity {
   }
 }
 
-export function addMember({ members, wishes }: Identity, key: ObjectKey, membership: Membership): void {
+export function addMember({ members, preferences }: Identity, key: ObjectKey, membership: Membership): void {
   members.add(key)
-  wishes.renewBeforeMs.add(membership.renewBeforeMs)
-  wishes.methods.add(membership.renewalMethod)
-  wishes.timeoutsMs.add(membership.timeoutMs)
-  if (membership.verifyEveryMs !== undefined) wishes.verifyEveryMs.add(membership.verifyEveryMs)
+  preferences.renewBeforeMs.add(membership.renewBeforeMs)
+  preferences.methods.add(membership.renewalMethod)
+  preferences.timeoutsMs.add(membership.timeoutMs)
+  if (membership.verifyEveryMs !== undefined) preferences.verifyEveryMs.add(membership.verifyEveryMs)
 }
 
-export function removeMember({ members, pending, wishes }: Identity, key: ObjectKey, membership: Membership): void {
+export function removeMember(
+  { members, pending, preferences }: Identity,
+  key: ObjectKey,
+  membership: Membership,
+): void {
   members.delete(key)
   pending.delete(key)
-  wishes.renewBeforeMs.remove(membership.renewBeforeMs)
-  wishes.methods.remove(membership.renewalMethod)
-  wishes.timeoutsMs.remove(membership.timeoutMs)
-  if (membership.verifyEveryMs !== undefined) wishes.verifyEveryMs.remove(membership.verifyEveryMs)
+  preferences.renewBeforeMs.remove(membership.renewBeforeMs)
+  preferences.methods.remove(membership.renewalMethod)
+  preferences.timeoutsMs.remove(membership.timeoutMs)
+  if (membership.verifyEveryMs !== undefined) preferences.verifyEveryMs.remove(membership.verifyEveryMs)
 }

@@ -18,9 +18,9 @@ function doubtMs(lifetimeMs: number): number {
  * again, an hour later at the soonest and with a token that is new.
  */
 export class RefreshSupport<K> {
-  /** When it was answered 404 for the first time, of those that are in a row, steady. */
+  /** When it was answered 404 for the first time, of those that are in a row, monotonic clock. */
   #missingSince = Number.POSITIVE_INFINITY
-  /** When it was answered 404 last, steady. */
+  /** When it was answered 404 last, monotonic clock. */
   #missingAt = Number.NEGATIVE_INFINITY
   #isMissing = false
   /** Who is to ask again. */

@@ -29,7 +29,7 @@ export interface RenewerOptions {
    * Resolves when every resource that holds this token has joined its application, so that a refresh, which may kill
    * the old token, finds all of them. After a restart they have not: nothing was read for them yet.
    */
-  readonly gatherHolders: (gatewayUrl: string, fingerprint: string, signal: AbortSignal) => Promise<void>
+  readonly summonHolders: (gatewayUrl: string, fingerprint: string, signal: AbortSignal) => Promise<void>
   /** Called whenever the application's token changed, in the middle of an attempt too. */
   readonly onToken: (application: Application) => void
 }
@@ -53,7 +53,7 @@ export class Renewer {
     refreshSupport: RefreshSupport<Application>,
     signal: AbortSignal,
   ): Promise<AttemptReport> {
-    const { clock, gatherHolders } = this.#options
+    const { clock, summonHolders } = this.#options
     const { token: before, lastRenewal } = application
     const isForced = application.isForced(identity, clock.now())
     let attempt: Attempt = {
@@ -81,7 +81,7 @@ export class Renewer {
       // Suspended or gone meanwhile: nothing more is sent for it.
       if (call === 'none' || identity.members.size === 0) break
       const held = call === 'refresh' ? attempt.answered : undefined
-      if (held !== undefined) await gatherHolders(application.gatewayUrl, held.fingerprint, signal)
+      if (held !== undefined) await summonHolders(application.gatewayUrl, held.fingerprint, signal)
       method = call
       const result = await this.#call(application, identity, held, signal)
       // What a call does not tell, an earlier one may have.
@@ -96,7 +96,7 @@ export class Renewer {
           }
           // Somebody renewed or revoked the other token, or it ran out. Who holds it and has not joined since a restart
           // would keep it.
-          await gatherHolders(application.gatewayUrl, attempt.heldFingerprint, signal)
+          await summonHolders(application.gatewayUrl, attempt.heldFingerprint, signal)
         }
         attempt = {
           ...attempt,
@@ -112,7 +112,7 @@ export class Renewer {
         failure = result.failure
         attempt = { ...attempt, answered: undefined, refusedRefreshes: attempt.refusedRefreshes + 1 }
       } else if (result.kind === 'refreshMissing') {
-        const isBelieved = refreshSupport.reportMissing(application.longestExpireMs, clock.now())
+        const isBelieved = refreshSupport.reportMissing(application.maxExpireMs, clock.now())
         failure = isBelieved ? undefined : refreshMissing(application)
         attempt = { ...attempt, method: 'Get' }
       } else {
@@ -161,7 +161,7 @@ export class Renewer {
     const expiresAt = sentAt + expireMs
     identity.provenFor = fingerprint
     application.lastAnsweredAt = clock.now()
-    application.longestExpireMs = operation === 'refresh' ? expireMs : Math.max(application.longestExpireMs, expireMs)
+    application.maxExpireMs = operation === 'refresh' ? expireMs : Math.max(application.maxExpireMs, expireMs)
 
     const held = application.token
     const isSame = held?.fingerprint === fingerprint
@@ -178,7 +178,7 @@ export class Renewer {
       expiresAt,
       expiresAtWall: isAsRecorded ? recorded.expiresAtWall : expiresAtWall,
       issuedAtWall: recorded?.issuedAtWall ?? wholeSeconds(clock.wall()),
-      lifetimeMs: application.longestExpireMs,
+      lifetimeMs: application.maxExpireMs,
     }
     application.token = adopted
     // A token that the targets hold already was found, not renewed.
@@ -256,7 +256,7 @@ function recordOf({ members }: Application, identity: Identity, fingerprint?: st
 
 function tellsOf(result: CallResult): AttemptReport['gateway'] {
   if (result.kind !== 'failed' || result.failure.class === 'userMustAct') return 'answers'
-  return result.failure.isOwn === true ? 'nothing' : result.failure
+  return result.failure.isCallerSide === true ? 'nothing' : result.failure
 }
 
 /** It is not believed yet. */

@@ -5,7 +5,7 @@ import type { Sensitive } from '../lib/sensitive.ts'
 export interface HeldToken {
   readonly token: Sensitive
   readonly fingerprint: string
-  /** When the token runs out, on the steady timeline: deadlines are counted from here. */
+  /** When the token runs out, on the monotonic clock: deadlines are counted from here. */
   readonly expiresAt: number
   /** The same moment by the wall clock, fixed when the token came: what is published never drifts. Whole seconds. */
   readonly expiresAtWall: number
@@ -55,7 +55,7 @@ export function callTimeoutMs(timeoutMs: number, lifeLeftMs: number): number {
 }
 
 /** A gateway may ask for patience, but not for more than this. */
-export const longestPatienceMs = 5 * minuteMs
+export const maxPatienceMs = 5 * minuteMs
 
 /**
  * How long to wait after a failed attempt. Spaced by the life that is left, so that several attempts fit into any
@@ -73,14 +73,14 @@ export function retryDelayMs(
   retryAfterMs: number | undefined,
   random: number,
 ): number {
-  const [baseMs, longestMs] = userMustAct ? [10_000, 10 * minuteMs] : [1000, 30_000]
+  const [baseMs, maxMs] = userMustAct ? [10_000, 10 * minuteMs] : [1000, 30_000]
   const [firstMs, capMs] =
-    lifeLeftMs > 0 ? [1000, Math.min(5 * minuteMs, Math.max(1000, lifeLeftMs / 8))] : [baseMs, longestMs]
+    lifeLeftMs > 0 ? [1000, Math.min(5 * minuteMs, Math.max(1000, lifeLeftMs / 8))] : [baseMs, maxMs]
   const backoffMs = Math.min(capMs, firstMs * 2 ** Math.min(failures - 1, 20))
   const jitteredMs = backoffMs * (0.75 + 0.25 * random)
   // Nor for so much that every chance to renew is lost.
-  const patienceMs = lifeLeftMs > 0 ? Math.max(1000, lifeLeftMs / 4) : longestPatienceMs
-  return Math.max(jitteredMs, Math.min(retryAfterMs ?? 0, longestPatienceMs, patienceMs))
+  const patienceMs = lifeLeftMs > 0 ? Math.max(1000, lifeLeftMs / 4) : maxPatienceMs
+  return Math.max(jitteredMs, Math.min(retryAfterMs ?? 0, maxPatienceMs, patienceMs))
 }
 
 /**
@@ -90,17 +90,17 @@ export function retryDelayMs(
  * a quarter of that life.
  *
  * @param probes made so far
- * @param shortestLifeMs of the tokens that wait for renewal; infinite: there is none
+ * @param minLifeMs of the tokens that wait for renewal; infinite: there is none
  * @param retryAfterMs what the gateway asked for
  */
-export function probeDelayMs(probes: number, shortestLifeMs: number, retryAfterMs: number): number {
-  const spacedMs = Math.min(5000, 1000 * (probes + 1), Math.max(250, shortestLifeMs / 16))
-  return Math.max(spacedMs, Math.min(retryAfterMs, longestPatienceMs, Math.max(250, shortestLifeMs / 4)))
+export function probeDelayMs(probes: number, minLifeMs: number, retryAfterMs: number): number {
+  const spacedMs = Math.min(5000, 1000 * (probes + 1), Math.max(250, minLifeMs / 16))
+  return Math.max(spacedMs, Math.min(retryAfterMs, maxPatienceMs, Math.max(250, minLifeMs / 4)))
 }
 
 /** Between two attempts while those that an outage held up come back. */
-const slowestPaceMs = 10
-const fastestPaceMs = 1
+const maxPaceMs = 10
+const minPaceMs = 1
 
 /**
  * The pace at which those that an outage held up make their attempts when it is over: one each 10 ms, so that a gateway
@@ -111,12 +111,12 @@ const fastestPaceMs = 1
  * @param livesLeftMs in the order in which they go; 0 or less: no valid token
  */
 export function recoveryPaceMs(livesLeftMs: readonly number[]): number {
-  let paceMs = Math.min(slowestPaceMs, (2 * minuteMs) / Math.max(1, livesLeftMs.length))
+  let paceMs = Math.min(maxPaceMs, (2 * minuteMs) / Math.max(1, livesLeftMs.length))
   for (const [before, lifeLeftMs] of livesLeftMs.entries()) {
-    const canBeKept = lifeLeftMs > (before + 1) * fastestPaceMs
+    const canBeKept = lifeLeftMs > (before + 1) * minPaceMs
     if (canBeKept) paceMs = Math.min(paceMs, lifeLeftMs / 4 / (before + 1))
   }
-  return Math.max(fastestPaceMs, paceMs)
+  return Math.max(minPaceMs, paceMs)
 }
 
 /** A key of the work queue counts one priority more for each such time that it has waited. */

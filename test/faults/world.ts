@@ -119,7 +119,7 @@ export class World {
   }
 
   /** How long the oldest of the tokens that the gateway knows has to live. */
-  shortestLifeMs(): number {
+  minLifeMs(): number {
     const left = [this.shared, this.own].map(({ appKey }) => {
       const token = this.gateway.service.currentToken(appKey)
       return token === undefined ? 0 : (this.gateway.service.expiresAt(token) ?? 0) - Date.now()
@@ -131,7 +131,7 @@ export class World {
   async beforeRenewal(): Promise<void> {
     const jitterMs = 0.05 * this.lifetimeMs
     await eventually(() => {
-      const untilMs = this.shortestLifeMs() - this.windowMs - jitterMs
+      const untilMs = this.minLifeMs() - this.windowMs - jitterMs
       expect(untilMs).toBeGreaterThan(0)
       expect(untilMs).toBeLessThan(500)
     }, 2 * this.lifetimeMs)

@@ -19,7 +19,7 @@ export interface Findings {
   readonly expired: number
   /** For how long any target held one, in ms. */
   readonly expiredMs: number
-  readonly longestExpiredMs: number
+  readonly maxExpiredMs: number
   /** Targets that were not there though nobody had deleted them, by name. */
   readonly lost: readonly string[]
   /** Bystanders that were changed or deleted, by name. */
@@ -49,7 +49,7 @@ export class Referee {
   #samples = 0
   #expired = 0
   #expiredMs = 0
-  #longestExpiredMs = 0
+  #maxExpiredMs = 0
 
   constructor(options: RefereeOptions) {
     this.#options = options
@@ -68,7 +68,7 @@ export class Referee {
       samples: this.#samples,
       expired: this.#expired,
       expiredMs: Math.round(this.#expiredMs),
-      longestExpiredMs: Math.round(this.#longestExpiredMs),
+      maxExpiredMs: Math.round(this.#maxExpiredMs),
       lost: [...this.#lost],
       touched: [...this.#touched],
       tokens: this.#tokens.size,
@@ -124,7 +124,7 @@ export class Referee {
       isAnyExpired = true
       const since = this.#badSince.get(name) ?? now
       this.#badSince.set(name, since)
-      this.#longestExpiredMs = Math.max(this.#longestExpiredMs, now - since)
+      this.#maxExpiredMs = Math.max(this.#maxExpiredMs, now - since)
     }
     if (isAnyExpired) this.#expiredMs += now - this.#sampledAt
     this.#sampledAt = now

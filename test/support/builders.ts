@@ -21,7 +21,7 @@ import { appKeyFingerprintOf } from '../../src/observe/token-origin.ts'
 import { nextStatus } from '../../src/status/next-status.ts'
 import type { Secret } from '../../src/targets/desired-secret.ts'
 
-/** The present of all builders: steady timeline and wall clock alike. */
+/** The present of all builders: monotonic clock and wall clock alike. */
 export const now = Date.UTC(2026, 0, 1, 12)
 export const minuteMs = 60_000
 export const hourMs = 60 * minuteMs
@@ -210,8 +210,8 @@ export function observed({ credential: given, ...overrides }: ObservedInput = {}
     membership: undefined,
     application: undefined,
     isAlive: (uid) => uid === of.uid,
-    publication: undefined,
-    isAwakened: false,
+    propagation: undefined,
+    isSummoned: false,
     firstSeenAt: now - minuteMs,
     statusWrittenAt: Number.NEGATIVE_INFINITY,
     prunedStatus: undefined,

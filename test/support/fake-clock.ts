@@ -6,7 +6,7 @@ interface Pending {
   readonly callback: () => void
 }
 
-/** A clock that moves only when told to. `stepWall` sets the wall clock off against the steady timeline. */
+/** A clock that moves only when told to. `stepWall` sets the wall clock off against the monotonic clock. */
 export class FakeClock implements Clock {
   #now: number
   #wallOffset = 0
@@ -25,7 +25,7 @@ export class FakeClock implements Clock {
     return this.#now + this.#wallOffset
   }
 
-  /** Steps the wall clock by `ms`; the steady timeline does not notice. */
+  /** Steps the wall clock by `ms`; the monotonic clock does not notice. */
   stepWall(ms: number): void {
     this.#wallOffset += ms
   }

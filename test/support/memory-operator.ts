@@ -6,9 +6,9 @@ import type { Clock } from '../../src/lib/clock.ts'
 import { createCaches } from '../../src/observe/caches.ts'
 import { Executor } from '../../src/reconcile/executor.ts'
 import { Reconciler } from '../../src/reconcile/reconciler.ts'
-import { readCredential, readMetadata } from '../../src/observe/parse-object.ts'
+import { parseCredential, parseMetadata } from '../../src/observe/parse-object.ts'
 import { TargetExecutor } from '../../src/reconcile/target-executor.ts'
-import type { Notice } from '../../src/status/events.ts'
+import type { EventInput } from '../../src/status/events.ts'
 import { TargetWriter } from '../../src/targets/target-writer.ts'
 import { createLogger } from '../../src/telemetry/logger.ts'
 import type { MemoryApi } from './memory-api.ts'
@@ -16,7 +16,7 @@ import type { MemoryApi } from './memory-api.ts'
 /** The operator without process, HTTP and watches: the real queues, plans and writes on an API server in memory. */
 export class MemoryOperator {
   /** Events and log lines. */
-  readonly told: (Notice | string)[] = []
+  readonly told: (EventInput | string)[] = []
   /** Life left of the old token, in ms, each time that a new one was on all targets. */
   readonly headrooms: number[] = []
   readonly #caches = createCaches()
@@ -38,7 +38,7 @@ export class MemoryOperator {
       ...common,
       client,
       gatewayMaxConcurrency: 4,
-      gatherHolders: (url, fingerprint, signal) => this.#reconciler.gatherHolders(url, fingerprint, signal),
+      summonHolders: (url, fingerprint, signal) => this.#reconciler.summonHolders(url, fingerprint, signal),
       onChange: (keys, isUrgent) => this.#reconciler.enqueue(keys, isUrgent),
       onAttempt: () => undefined,
     })
@@ -47,15 +47,15 @@ export class MemoryOperator {
       ...common,
       caches: this.#caches,
       applications: this.#applications,
-      publications: { publication: () => undefined, forget: () => undefined },
+      propagations: { propagation: () => undefined, forget: () => undefined },
       executor: new Executor({
         client: api,
         caches: this.#caches,
         applications: this.#applications,
         targets: new TargetExecutor({ writer, secrets: this.#caches.secrets }),
-        publisher: { publish: () => undefined },
+        propagator: { propagate: () => undefined },
         clock,
-        notify: (_, notice) => void this.told.push(notice),
+        emitEvent: (_, event) => void this.told.push(event),
       }),
       configMapsSynced,
       isGatewayAllowed: () => true,
@@ -63,16 +63,16 @@ export class MemoryOperator {
       onRenewed: (headroomMs) => void this.headrooms.push(headroomMs),
       onGone: () => undefined,
     })
-    for (const object of api.all(credentials)) this.#caches.credentials.upsert(readCredential(object))
-    for (const object of api.all(secrets)) this.#caches.secrets.upsert(readMetadata(object))
-    for (const object of api.all(configMaps)) this.#caches.configMaps.upsert(readMetadata(object))
+    for (const object of api.all(credentials)) this.#caches.credentials.upsert(parseCredential(object))
+    for (const object of api.all(secrets)) this.#caches.secrets.upsert(parseMetadata(object))
+    for (const object of api.all(configMaps)) this.#caches.configMaps.upsert(parseMetadata(object))
     this.#stopWatching = api.listen(({ plural }, object, isGone) => {
       if (plural === secrets.plural || plural === configMaps.plural) {
         const store = plural === secrets.plural ? this.#caches.secrets : this.#caches.configMaps
-        if (isGone) store.remove(readMetadata(object))
-        else store.upsert(readMetadata(object))
-      } else if (isGone) this.#caches.credentials.remove(readCredential(object))
-      else this.#caches.credentials.upsert(readCredential(object))
+        if (isGone) store.remove(parseMetadata(object))
+        else store.upsert(parseMetadata(object))
+      } else if (isGone) this.#caches.credentials.remove(parseCredential(object))
+      else this.#caches.credentials.upsert(parseCredential(object))
     })
     this.#reconciler.run(4)
   }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { apiVersion, group, kind, plural, version } from './names.ts'
-import { longestName, specSchema } from './schema.ts'
+import { maxNameLength, specSchema } from './schema.ts'
 import { statusSchema } from './status-schema.ts'
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
@@ -54,8 +54,8 @@ export function customResourceDefinition(): Json {
               },
               'x-kubernetes-validations': [
                 {
-                  rule: `self.metadata.name.size() <= ${longestName}`,
-                  message: `metadata.name: at most ${longestName} characters`,
+                  rule: `self.metadata.name.size() <= ${maxNameLength}`,
+                  message: `metadata.name: at most ${maxNameLength} characters`,
                 },
               ],
             },

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { longestName, specSchema, type CredentialSpec } from './schema.ts'
+import { maxNameLength, specSchema, type CredentialSpec } from './schema.ts'
 import { statusSchema, type CredentialStatus } from './status-schema.ts'
 
 /** An EnosAppCredential as it was read, or what is wrong with it. */
@@ -16,7 +16,7 @@ export function parseSpec(name: string, spec: unknown): ParsedSpec {
   const problems = issues.slice(0, mostProblems).map(describe)
   if (issues.length > mostProblems) problems.push(`spec: ${issues.length - mostProblems} more problems`)
   if (parsed.success) problems.push(...droppedKeys(spec))
-  if (name.length > longestName) problems.push(`metadata.name: at most ${longestName} characters`)
+  if (name.length > maxNameLength) problems.push(`metadata.name: at most ${maxNameLength} characters`)
   return parsed.success && problems.length === 0 ? { ok: true, spec: parsed.data } : { ok: false, problems }
 }
 

@@ -267,4 +267,4 @@ export const specSchema = rule(
 export type CredentialSpec = z.output<typeof specSchema>
 
 /** Names longer than this are no label values, and targets carry the name as a label. */
-export const longestName = 63
+export const maxNameLength = 63

@@ -1,10 +1,10 @@
 import { z } from 'zod'
 
 /** What the status has room for; the annotation itself may be longer. */
-export const longestRenewRequest = 1024
+export const maxRenewRequestLength = 1024
 
 /** 16 names of 253 characters, with `, ` in between. */
-const longestTargetNames = 16 * 255
+const maxTargetNames = 16 * 255
 
 const time = z.string().max(32)
 const objectVersion = {
@@ -88,7 +88,7 @@ export const statusSchema = z
       .meta({ 'x-kubernetes-list-type': 'atomic' }),
     targetNames: z
       .string()
-      .max(longestTargetNames)
+      .max(maxTargetNames)
       .optional()
       .describe('The names of the targets in the spec, for people: kubectl shows no list.'),
     propagatedFingerprint: z
@@ -98,7 +98,7 @@ export const statusSchema = z
       .describe('The token that running consumers were told of (propagation Immediate, restartOnRenewal).'),
     lastHandledRenewRequest: z
       .string()
-      .max(longestRenewRequest)
+      .max(maxRenewRequestLength)
       .optional()
       .describe('The last value of the annotation enos.io/renew-requested-at that was handled.'),
   })

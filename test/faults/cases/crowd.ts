@@ -7,10 +7,10 @@ import type { FaultCase } from '../fault-case.ts'
 import type { World } from '../world.ts'
 
 const many = 2000
-const largestMiB = 128
+const maxMiB = 128
 /** What the flags of the image come to with this limit, and its environment. */
 const inContainerOf128MiB = {
-  nodeArgs: [`--max-old-space-size=${Math.floor(0.4 * largestMiB)}`],
+  nodeArgs: [`--max-old-space-size=${Math.floor(0.4 * maxMiB)}`],
   env: { MALLOC_ARENA_MAX: '2' },
 }
 const bad = 1000
@@ -23,20 +23,20 @@ const goodWithinMs = 5000
 export const crowdFaults: readonly FaultCase[] = [
   {
     name: `${many} resources are created and deleted at once`,
-    expected: `all are synced, in ${largestMiB} MiB of memory; the others are renewed in time`,
+    expected: `all are synced, in ${maxMiB} MiB of memory; the others are renewed in time`,
     world: { hasCrowd: true, lifetimeSeconds: 120, operator: inContainerOf128MiB },
     when: 'now',
     begin: async (world) => {
       await create(world, many, 'all', () => ({}))
       await eventually(
         async () => {
-          expect(await anonymousMiB(world)).toBeLessThan(largestMiB)
+          expect(await anonymousMiB(world)).toBeLessThan(maxMiB)
           expect(await ready(world)).toBe(many)
         },
         300_000,
         2000,
       )
-      expect(await anonymousMiB(world)).toBeLessThan(largestMiB)
+      expect(await anonymousMiB(world)).toBeLessThan(maxMiB)
     },
     during: removeAll,
   },

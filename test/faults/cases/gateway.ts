@@ -199,7 +199,7 @@ const others: readonly FaultCase[] = [
 
 const clocks: readonly FaultCase[] = [10, -10].map((minutes) => ({
   name: `has a clock that is ten minutes ${minutes > 0 ? 'ahead' : 'behind'}, and does not mind`,
-  expected: 'expiry is counted from the request, on a steady clock; the skew is a metric',
+  expected: 'expiry is counted from the request, on a monotonic clock; the skew is a metric',
   world: { gateway: { clockOffsetMs: minutes * 60_000, maxSkewMs: 0 } },
   begin: () => undefined,
   during: renewedMeanwhile,
@@ -257,7 +257,7 @@ function tlsCase(name: string, bad: () => ReturnType<typeof selfSigned>): FaultC
 
 /** What is there is too little to be noticed: all is renewed as if nothing were. */
 async function renewedMeanwhile(world: World): Promise<void> {
-  await eventually(() => expect(world.shortestLifeMs()).toBeGreaterThan(world.windowMs + 1000), 6000)
+  await eventually(() => expect(world.minLifeMs()).toBeGreaterThan(world.windowMs + 1000), 6000)
 }
 
 async function refreshAsSomebodyElse({ gateway }: World, { appKey, appSecret }: World['own']): Promise<void> {

@@ -81,7 +81,7 @@ export const objectFaults: readonly FaultCase[] = [
     expected: 'nothing is left behind, nothing is written for it; the new one is synced',
     begin: async (world) => {
       world.gateway.setLatency(400)
-      await eventually(() => expect(world.shortestLifeMs()).toBeGreaterThan(world.windowMs + 1000), 8000)
+      await eventually(() => expect(world.minLifeMs()).toBeGreaterThan(world.windowMs + 1000), 8000)
     },
     during: async (world) => {
       await world.beforeRenewal()

@@ -84,13 +84,13 @@ export const operatorFaults: readonly FaultCase[] = [
   selfStruck(
     'its wall clock is set ten minutes forward',
     'step:600000',
-    'deadlines are on a steady clock: renewed as ever; a gateway that minds the clock refuses it until it is right',
+    'deadlines are on a monotonic clock: renewed as ever; a gateway that minds the clock refuses it until it is right',
     { world: { operator: struckBy('step:600000'), gateway: { maxSkewMs: 0 } } },
   ),
   selfStruck(
     'its wall clock is set ten minutes back',
     'step:-600000',
-    'deadlines are on a steady clock: renewed as ever; no timestamp is used twice',
+    'deadlines are on a monotonic clock: renewed as ever; no timestamp is used twice',
     { world: { operator: struckBy('step:-600000'), gateway: { maxSkewMs: 0 } } },
   ),
 ]

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { outcomeOf, renew } from '../../../src/commands/renew.ts'
 import type { KubernetesClient } from '../../../src/kubernetes/types.ts'
 import { formatTime } from '../../../src/lib/time.ts'
-import { readCredential } from '../../../src/observe/parse-object.ts'
+import { parseCredential } from '../../../src/observe/parse-object.ts'
 import { condition, hourMs, minuteMs, now, status } from '../../support/builders.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 
@@ -65,7 +65,7 @@ describe('renew --wait', () => {
 
   it('knows a later request of somebody else by what the status has of it, however long it is', async () => {
     const metadata = { annotations: { 'enos.io/renew-requested-at': 'x'.repeat(2000) } }
-    const handled = readCredential({ metadata }).renewRequest
+    const handled = parseCredential({ metadata }).renewRequest
     const after = { ...held, lastRenewalAt: formatTime(now), expiresAt, lastHandledRenewRequest: handled }
     const client = {
       patch: () => Promise.resolve({ metadata: {}, status: held }),

@@ -1,14 +1,14 @@
 import { expect, it } from 'vitest'
 import type { CommandContext } from '../../../src/commands/context.ts'
 import { runCommand, typedOf } from '../../../src/commands/run.ts'
-import { type Environment, readRunConfig } from '../../../src/config/run-config.ts'
+import { type Environment, parseRunConfig } from '../../../src/config/run-config.ts'
 
 /** The configuration that a command line gives. */
 function configOf(args: readonly string[], environment: Environment = {}) {
   const command = runCommand({ environment } as CommandContext)
   const { operands, unknown } = command.parseOptions([...args])
   expect([...operands, ...unknown]).toEqual([])
-  return readRunConfig(typedOf(command.opts()), environment)
+  return parseRunConfig(typedOf(command.opts()), environment)
 }
 
 it.each([

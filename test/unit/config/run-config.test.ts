@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { type FlagName, InvalidValueError, runFlags, variableOf } from '../../../src/config/flags.ts'
-import { type Environment, proxyOf, readRunConfig } from '../../../src/config/run-config.ts'
+import { type Environment, proxyOf, parseRunConfig } from '../../../src/config/run-config.ts'
 
 type Given = Partial<Record<FlagName, string | readonly string[]>>
 
-const read = (given: Given = {}, environment: Environment = {}) => readRunConfig(given, environment)
+const read = (given: Given = {}, environment: Environment = {}) => parseRunConfig(given, environment)
 
 /** The one line that a user sees. */
 function complaint(given: Given, environment: Environment = {}): string {

@@ -15,7 +15,7 @@ describe('restartOnRenewal', () => {
     const world = new World()
     world.deployment('reports')
     const { metadata } = world.api.all(workloadTypes.Deployment)[0] ?? {}
-    world.publish('wind', 'aaa', restarting('reports'))
+    world.propagate('wind', 'aaa', restarting('reports'))
     await world.clock.advance(2000)
     expect(world.restartOf('reports')).toBe(formatTime(world.clock.wall()))
     expect(world.outcome('wind')).toEqual({
@@ -35,7 +35,7 @@ describe('restartOnRenewal', () => {
       ['aaa', 1],
       ['bbb', 2],
     ] as const) {
-      world.publish('wind', fingerprint, restarting('reports'))
+      world.propagate('wind', fingerprint, restarting('reports'))
       await world.clock.advance(60_000)
       expect(world.patches).toHaveLength(restarts)
     }
@@ -45,11 +45,11 @@ describe('restartOnRenewal', () => {
     const world = new World()
     for (const name of ['bad', 'reports']) world.deployment(name)
     world.refuse(['bad'], 500)
-    world.publish('other', 'ccc', restarting('bad'))
+    world.propagate('other', 'ccc', restarting('bad'))
     await world.clock.advance(1500)
-    world.publish('wind', 'aaa', restarting('reports'))
+    world.propagate('wind', 'aaa', restarting('reports'))
     await world.clock.advance(900)
-    world.publish('solar', 'bbb', restarting('reports'))
+    world.propagate('solar', 'bbb', restarting('reports'))
     await world.clock.advance(minuteMs)
     expect(world.patches.filter(({ name }) => name === 'reports')).toHaveLength(1)
     for (const name of ['wind', 'solar']) expect(world.outcome(name)?.reason).toBe('Propagated')
@@ -62,7 +62,7 @@ describe('restartOnRenewal', () => {
     world.beforePatch = (name) => {
       throw new ApiError('patch', { code: name === 'bad' ? 500 : 403, reason: 'any' })
     }
-    world.publish('wind', 'aaa', { ...restarting('bad'), propagation: 'Immediate' })
+    world.propagate('wind', 'aaa', { ...restarting('bad'), propagation: 'Immediate' })
     await world.clock.advance(minuteMs)
     expect(world.outcome('wind')).toMatchObject({ status: 'False', reason: 'PropagationFailed' })
   })
@@ -72,10 +72,10 @@ describe('restartOnRenewal', () => {
     world.deployment('bad')
     world.deployment('reports')
     world.refuse(['bad'], 500)
-    world.publish('solar', 'bbb', restarting('bad'))
+    world.propagate('solar', 'bbb', restarting('bad'))
     await world.clock.advance(hourMs)
     const refusal = world.refuse(['bad', 'reports'], 500)
-    world.publish('wind', 'aaa', restarting('reports'))
+    world.propagate('wind', 'aaa', restarting('reports'))
     await world.clock.advance(2000)
     refusal.isOver = true
     world.refuse(['bad'], 500)
@@ -88,10 +88,10 @@ describe('restartOnRenewal', () => {
   it('restarts once for all tokens that come within two seconds', async () => {
     const world = new World()
     world.deployment('reports')
-    world.publish('wind', 'aaa', restarting('reports'))
+    world.propagate('wind', 'aaa', restarting('reports'))
     await world.clock.advance(1000)
     expect(world.patches).toEqual([])
-    world.publish('solar', 'bbb', restarting('reports'))
+    world.propagate('solar', 'bbb', restarting('reports'))
     await world.clock.advance(10_000)
     expect(world.patches).toHaveLength(1)
     for (const name of ['wind', 'solar']) {
@@ -109,8 +109,8 @@ describe('restartOnRenewal', () => {
       world.restartByHand('reports')
       await world.clock.advance(10_000)
       // One token was written before that restart, the other after it.
-      world.publish('wind', 'aaa', restarting('reports'), { agoMs: first })
-      world.publish('solar', 'bbb', restarting('reports'), { agoMs: second })
+      world.propagate('wind', 'aaa', restarting('reports'), { agoMs: first })
+      world.propagate('solar', 'bbb', restarting('reports'), { agoMs: second })
       await world.clock.advance(3000)
       expect(world.patches).toHaveLength(1)
       for (const name of ['wind', 'solar']) {
@@ -125,7 +125,7 @@ describe('restartOnRenewal', () => {
   ])('leaves alone what was %s after the token was written', async (_, isThere) => {
     const world = new World()
     if (isThere) world.deployment('reports')
-    world.publish('wind', 'aaa', restarting('reports'))
+    world.propagate('wind', 'aaa', restarting('reports'))
     await world.clock.advance(1000)
     if (isThere) world.restartByHand('reports')
     else world.deployment('reports', {}, 0)
@@ -139,7 +139,7 @@ describe('restartOnRenewal', () => {
   it('restarts what was made in the same second: that may have been before', async () => {
     const world = new World()
     world.deployment('reports', {}, 0)
-    world.publish('wind', 'aaa', restarting('reports'))
+    world.propagate('wind', 'aaa', restarting('reports'))
     await world.clock.advance(3000)
     expect(world.patches).toHaveLength(1)
   })
@@ -147,7 +147,7 @@ describe('restartOnRenewal', () => {
   it('says what is paused and what is not there', async () => {
     const world = new World()
     world.deployment('paused', { paused: true })
-    world.publish('wind', 'aaa', restarting('paused', 'absent'))
+    world.propagate('wind', 'aaa', restarting('paused', 'absent'))
     await world.clock.advance(3000)
     expect(world.patches).toEqual([])
     expect(world.outcome('wind')?.message).toBe(
@@ -160,7 +160,7 @@ describe('when somebody changes the workload between look and patch', () => {
   it('a restart of theirs is enough', async () => {
     const world = new World()
     world.deployment('reports')
-    world.publish('wind', 'aaa', restarting('reports'))
+    world.propagate('wind', 'aaa', restarting('reports'))
     world.beforePatch = () => {
       if (world.patches.length === 1) world.restartByHand('reports')
     }
@@ -172,7 +172,7 @@ describe('when somebody changes the workload between look and patch', () => {
   it('another change is looked at, and it is restarted all the same', async () => {
     const world = new World()
     world.deployment('reports')
-    world.publish('wind', 'aaa', restarting('reports'))
+    world.propagate('wind', 'aaa', restarting('reports'))
     world.beforePatch = () => {
       if (world.patches.length < 3) {
         world.user.patch(workloadTypes.Deployment, ref, { spec: { replicas: world.patches.length } })
@@ -186,7 +186,7 @@ describe('when somebody changes the workload between look and patch', () => {
   it('its deletion is no failure', async () => {
     const world = new World()
     world.deployment('reports')
-    world.publish('wind', 'aaa', restarting('reports'))
+    world.propagate('wind', 'aaa', restarting('reports'))
     world.beforePatch = () => {
       world.user.delete(workloadTypes.Deployment, ref)
     }
@@ -201,7 +201,7 @@ describe('when the API server does not let it', () => {
     world.deployment('reports')
     world.deployment('charts')
     world.broken.set('patch', 503)
-    world.publish('wind', 'aaa', restarting('reports', 'charts'))
+    world.propagate('wind', 'aaa', restarting('reports', 'charts'))
     await world.clock.advance(30_000)
     expect(world.outcome('wind')).toMatchObject({ status: 'False', reason: 'PropagationFailed' })
     world.broken.clear()
@@ -218,7 +218,7 @@ describe('when the API server does not let it', () => {
     world.beforePatch = (name) => {
       if (name === 'reports') world.broken.set('get', 500)
     }
-    world.publish('wind', 'aaa', restarting('reports', 'charts'))
+    world.propagate('wind', 'aaa', restarting('reports', 'charts'))
     await world.clock.advance(3000)
     world.broken.clear()
     world.beforePatch = () => undefined
@@ -233,7 +233,7 @@ describe('when the API server does not let it', () => {
     const world = new World()
     world.deployment('reports')
     world.broken.set('patch', 403)
-    world.publish('wind', 'aaa', restarting('reports'))
+    world.propagate('wind', 'aaa', restarting('reports'))
     await world.clock.advance(60 * 60_000)
     expect(world.patches).toHaveLength(1)
     expect(world.outcome('wind')).toMatchObject({ status: 'False', reason: 'PropagationForbidden' })
@@ -245,8 +245,8 @@ describe('when one of several workloads cannot be restarted', () => {
     const world = new World()
     for (const name of ['bad', 'good', 'shared']) world.deployment(name)
     world.refuse(['bad'], code)
-    world.publish('wind', 'aaa', restarting('bad', 'shared'))
-    world.publish('solar', 'bbb', restarting('good', 'shared'))
+    world.propagate('wind', 'aaa', restarting('bad', 'shared'))
+    world.propagate('solar', 'bbb', restarting('good', 'shared'))
     await world.clock.advance(60 * 60_000)
     expect(world.restartOf('good')).toBeDefined()
     expect(world.outcome('solar')).toEqual({
@@ -268,7 +268,7 @@ describe('when one of several workloads cannot be restarted', () => {
     world.deployment('bad')
     world.deployment('good')
     world.refuse(['bad'], 403)
-    world.publish('wind', 'aaa', restarting('bad', 'good'))
+    world.propagate('wind', 'aaa', restarting('bad', 'good'))
     await world.clock.advance(3000)
     expect(world.outcome('wind')?.message).toBe(
       'Deployment good: was restarted; the API server refuses to let the operator get and patch Deployment bad in namespace plant-a (HTTP 403): install the component deploy/components/consumers (for one namespace: deploy/components/consumers/namespaced), or look at admission webhooks',
@@ -279,7 +279,7 @@ describe('when one of several workloads cannot be restarted', () => {
     const world = new World()
     for (const name of ['refused', 'broken']) world.deployment(name)
     world.refuse(['refused', 'broken'], 500)
-    world.publish('wind', 'aaa', restarting('refused', 'broken'))
+    world.propagate('wind', 'aaa', restarting('refused', 'broken'))
     await world.clock.advance(60_000)
     expect(world.outcome('wind')?.reason).toBe('PropagationFailed')
     world.refuse(['refused'], 403)
@@ -293,10 +293,10 @@ describe('when one of several workloads cannot be restarted', () => {
     world.deployment('bad')
     world.deployment('good')
     world.refuse(['bad'], 500)
-    world.publish('wind', 'aaa', restarting('bad'))
+    world.propagate('wind', 'aaa', restarting('bad'))
     await world.clock.advance(60 * 60_000)
     world.changed.length = 0
-    world.publish('solar', 'bbb', restarting('good'))
+    world.propagate('solar', 'bbb', restarting('good'))
     await world.clock.advance(2000)
     expect(world.outcome('solar')).toMatchObject({ status: 'True', reason: 'Propagated' })
     expect(world.changed.filter((key) => key === 'plant-a/solar')).toHaveLength(1)
@@ -311,7 +311,7 @@ describe('when the clock of the operator is behind that of the API server', () =
     const behindMs = 60_000
     world.clock.stepWall(-behindMs)
     world.refuse(['bad'], 500)
-    world.publish('wind', 'aaa', restarting('good', 'bad'), { agoMs: -behindMs })
+    world.propagate('wind', 'aaa', restarting('good', 'bad'), { agoMs: -behindMs })
     await world.clock.advance(50_000)
     expect(world.patches.filter(({ name }) => name === 'good')).toHaveLength(1)
   })
@@ -322,7 +322,7 @@ describe('when the resource is changed while its workloads wait to be restarted'
     const world = new World()
     world.deployment('former')
     world.deployment('present')
-    world.publish('wind', 'aaa', restarting('former'))
+    world.propagate('wind', 'aaa', restarting('former'))
     await world.clock.advance(1000)
     world.edit('wind', restarting('present'))
     await world.clock.advance(3000)
@@ -334,7 +334,7 @@ describe('when the resource is changed while its workloads wait to be restarted'
     const world = new World()
     world.deployment('bad')
     const refusal = world.refuse(['bad'], 500)
-    world.publish('wind', 'aaa', restarting('bad'))
+    world.propagate('wind', 'aaa', restarting('bad'))
     await world.clock.advance(20_000)
     expect(world.outcome('wind')?.reason).toBe('PropagationFailed')
     world.edit('wind', { restartOnRenewal: [], propagation: 'Immediate' })
@@ -364,12 +364,12 @@ describe('when the resource is changed while its workloads wait to be restarted'
   ])('restarts nothing for one that is %s', async (_, happen) => {
     const world = new World()
     world.deployment('reports')
-    world.publish('wind', 'aaa', restarting('reports'))
+    world.propagate('wind', 'aaa', restarting('reports'))
     await world.clock.advance(1000)
     happen(world)
     await world.clock.advance(60_000)
     expect(world.patches).toEqual([])
     // So that it is published anew, should that still be wanted.
-    expect(world.consumers.publication('plant-a/wind')).toBeUndefined()
+    expect(world.consumers.propagation('plant-a/wind')).toBeUndefined()
   })
 })

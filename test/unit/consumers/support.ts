@@ -12,7 +12,7 @@ import {
   type ResourceType,
 } from '../../../src/kubernetes/types.ts'
 import { formatTime } from '../../../src/lib/time.ts'
-import type { Publication } from '../../../src/observe/observed.ts'
+import type { Propagation } from '../../../src/observe/observed.ts'
 import type { StoredCredential } from '../../../src/observe/parse-object.ts'
 import { credential, hourMs, now, type SpecInput } from '../../support/builders.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
@@ -72,10 +72,10 @@ export class World {
   }
 
   /** Has the consumers of a credential told of a token that was written now, or so long ago. */
-  publish(name: string, fingerprint: string, spec: SpecInput, { agoMs = 0, inNamespace = namespace } = {}): void {
+  propagate(name: string, fingerprint: string, spec: SpecInput, { agoMs = 0, inNamespace = namespace } = {}): void {
     const of = credential({ key: `${inNamespace}/${name}`, namespace: inNamespace, name, uid: `uid-${name}`, spec })
     this.credentials.set(of.key, of)
-    this.consumers.publish(of, fingerprint, Math.floor((this.clock.wall() - agoMs) / 1000) * 1000)
+    this.consumers.propagate(of, fingerprint, Math.floor((this.clock.wall() - agoMs) / 1000) * 1000)
   }
 
   /** Somebody changes a resource of which a token was published. */
@@ -93,8 +93,8 @@ export class World {
     return refusal
   }
 
-  outcome(name: string): Publication['outcome'] {
-    return this.consumers.publication(`${namespace}/${name}`)?.outcome
+  outcome(name: string): Propagation['outcome'] {
+    return this.consumers.propagation(`${namespace}/${name}`)?.outcome
   }
 
   pod(name: string, spec: object = mounting(), metadata: object = {}, inNamespace = namespace): void {

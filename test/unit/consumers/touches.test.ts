@@ -13,8 +13,8 @@ describe('pods that mount a target', () => {
     world.pod('mounts')
     world.pod('other', mounting('something-else'))
     world.pod('elsewhere', mounting(), {}, 'plant-b')
-    world.publish('wind', 'aaa', immediate)
-    expect(world.consumers.publication('plant-a/wind')).toEqual({ fingerprint: 'aaa', outcome: undefined })
+    world.propagate('wind', 'aaa', immediate)
+    expect(world.consumers.propagation('plant-a/wind')).toEqual({ fingerprint: 'aaa', outcome: undefined })
     await settle()
     expect([world.told('mounts'), world.told('other')]).toEqual(['aaa', undefined])
     expect(world.patches.map(({ name }) => name)).toEqual(['mounts'])
@@ -32,7 +32,7 @@ describe('pods that mount a target', () => {
     const world = new World()
     world.pod('mounts')
     for (const fingerprint of ['aaa', 'aaa', 'bbb']) {
-      world.publish('wind', fingerprint, immediate)
+      world.propagate('wind', fingerprint, immediate)
       await settle()
     }
     expect(world.patches).toHaveLength(2)
@@ -42,7 +42,7 @@ describe('pods that mount a target', () => {
   it('are left alone without propagation Immediate', async () => {
     const world = new World()
     world.pod('mounts')
-    world.publish('wind', 'aaa', { propagation: 'Kubelet' })
+    world.propagate('wind', 'aaa', { propagation: 'Kubelet' })
     await world.clock.advance(60_000)
     expect([world.lists, world.patches]).toEqual([[], []])
   })
@@ -50,7 +50,7 @@ describe('pods that mount a target', () => {
   it('are left alone once they are being deleted', async () => {
     const world = new World()
     world.pod('ending', mounting(), { deletionTimestamp: '2026-01-01T12:00:00Z', finalizers: ['a/b'] })
-    world.publish('wind', 'aaa', immediate)
+    world.propagate('wind', 'aaa', immediate)
     await settle()
     expect(world.patches).toEqual([])
     expect(world.outcome('wind')?.message).toContain('0 pods that mount')
@@ -59,7 +59,7 @@ describe('pods that mount a target', () => {
   it('are told at most ten in a tenth of a second', async () => {
     const world = new World()
     for (let at = 0; at < 35; at++) world.pod(`pod-${at}`)
-    world.publish('wind', 'aaa', immediate)
+    world.propagate('wind', 'aaa', immediate)
     const start = world.clock.now()
     await world.clock.advance(1000)
     const times = world.patches.map(({ at }) => at - start)
@@ -72,7 +72,7 @@ describe('pods that mount a target', () => {
     const world = new World()
     world.pageSize = 2
     for (const name of ['a', 'b', 'c', 'd', 'e']) world.pod(name)
-    world.publish('wind', 'aaa', immediate)
+    world.propagate('wind', 'aaa', immediate)
     await settle()
     expect(world.lists.map((options) => options.continue)).toEqual([undefined, '2', '4'])
     expect(['a', 'b', 'c', 'd', 'e'].map((name) => world.told(name))).toEqual(Array(5).fill('aaa'))
@@ -82,11 +82,11 @@ describe('pods that mount a target', () => {
     const world = new World()
     world.pod('one')
     world.pod('two', mounting('solar-token'))
-    world.publish('first', 'zzz', { ...immediate, targets: [{ name: 'nobody-mounts' }] })
+    world.propagate('first', 'zzz', { ...immediate, targets: [{ name: 'nobody-mounts' }] })
     // These come while the first is under way.
-    world.publish('wind', 'aaa', immediate)
-    world.publish('solar', 'bbb', { ...immediate, targets: [{ name: 'solar-token' }] })
-    world.publish('wind-too', 'aaa', immediate)
+    world.propagate('wind', 'aaa', immediate)
+    world.propagate('solar', 'bbb', { ...immediate, targets: [{ name: 'solar-token' }] })
+    world.propagate('wind-too', 'aaa', immediate)
     await settle()
     expect(world.lists).toHaveLength(2)
     expect([world.told('one'), world.told('two')]).toEqual(['aaa', 'bbb'])
@@ -100,7 +100,7 @@ describe('the patch of a pod', () => {
     const world = new World()
     world.pod('mounts')
     const { metadata } = world.api.all(pods)[0] ?? {}
-    world.publish('wind', 'aaa', immediate)
+    world.propagate('wind', 'aaa', immediate)
     await settle()
     expect(world.patches[0]?.metadata).toEqual({
       uid: metadata?.uid,
@@ -116,7 +116,7 @@ describe('the patch of a pod', () => {
       if (world.patches.length < 3)
         world.user.patch(pods, ref, { metadata: { labels: { seen: `${world.patches.length}` } } })
     }
-    world.publish('wind', 'aaa', immediate)
+    world.propagate('wind', 'aaa', immediate)
     await settle()
     expect(world.told('mounts')).toBe('aaa')
     expect(world.patches).toHaveLength(3)
@@ -130,7 +130,7 @@ describe('the patch of a pod', () => {
     world.beforePatch = () => {
       if (isBusy) world.user.patch(pods, ref, { metadata: { labels: { seen: `${world.patches.length}` } } })
     }
-    world.publish('wind', 'aaa', immediate)
+    world.propagate('wind', 'aaa', immediate)
     await settle()
     expect(world.patches).toHaveLength(5)
     isBusy = false
@@ -168,7 +168,7 @@ describe('the patch of a pod', () => {
     world.beforePatch = () => {
       if (world.patches.length === 1) happen(world)
     }
-    world.publish('wind', 'aaa', immediate)
+    world.propagate('wind', 'aaa', immediate)
     await world.clock.advance(1000)
     expect(world.patches).toHaveLength(1)
     expect(world.told('mounts')).toBe(told)
@@ -187,7 +187,7 @@ describe('pods that can never see a change', () => {
     world.pod('reports-1', environment, metadata('reports-5d8f'))
     world.pod('reports-2', environment, metadata('reports-5d8f'))
     world.pod('alone', mounting('enos-token', { subPath: 'accessToken' }))
-    world.publish('wind', 'aaa', immediate)
+    world.propagate('wind', 'aaa', immediate)
     await settle()
     expect(world.outcome('wind')).toMatchObject({ status: 'True', reason: 'ConsumersNeedRestart' })
     expect(world.outcome('wind')?.message).toContain('; Deployment reports, Pod alone read it from environment')
@@ -198,7 +198,7 @@ describe('pods that can never see a change', () => {
     const world = new World()
     world.deployment('reports')
     world.pod('reports-1', environment, metadata('reports-5d8f'))
-    world.publish('wind', 'aaa', { ...immediate, restartOnRenewal: [{ kind: 'Deployment', name: 'reports' }] })
+    world.propagate('wind', 'aaa', { ...immediate, restartOnRenewal: [{ kind: 'Deployment', name: 'reports' }] })
     await world.clock.advance(3000)
     expect(world.outcome('wind')).toMatchObject({ status: 'True', reason: 'Propagated' })
     expect(world.restartOf('reports')).toBeDefined()
@@ -207,7 +207,7 @@ describe('pods that can never see a change', () => {
   it('are counted from the sixth on', async () => {
     const world = new World()
     for (let at = 0; at < 7; at++) world.pod(`pod-${at}`, environment)
-    world.publish('wind', 'aaa', immediate)
+    world.propagate('wind', 'aaa', immediate)
     await settle()
     expect(world.outcome('wind')?.message).toContain('Pod pod-4 and 2 more read it')
   })
@@ -218,7 +218,7 @@ describe('when the API server does not let it', () => {
     const world = new World()
     world.pod('mounts')
     world.broken.set('patch', 500)
-    world.publish('wind', 'aaa', immediate)
+    world.propagate('wind', 'aaa', immediate)
     await settle()
     expect(world.outcome('wind')).toBeUndefined()
     await world.clock.advance(10_000)
@@ -239,12 +239,12 @@ describe('when the API server does not let it', () => {
   it('what is forbidden is not asked again before the next token', async () => {
     const world = new World()
     world.broken.set('list', 403)
-    world.publish('wind', 'aaa', immediate)
+    world.propagate('wind', 'aaa', immediate)
     await world.clock.advance(60 * 60_000)
     expect(world.lists).toHaveLength(1)
     expect(world.outcome('wind')).toMatchObject({ status: 'False', reason: 'PropagationForbidden' })
     expect(world.outcome('wind')?.message).toContain('install the component deploy/components/consumers')
-    world.publish('wind', 'bbb', immediate)
+    world.propagate('wind', 'bbb', immediate)
     await settle()
     expect(world.lists).toHaveLength(2)
   })
@@ -257,8 +257,8 @@ describe('when one of several pods cannot be told', () => {
     world.pod('good')
     world.pod('other', mounting('solar-token'))
     world.refuse(['bad'], code)
-    world.publish('wind', 'aaa', immediate)
-    world.publish('solar', 'bbb', { ...immediate, targets: [{ name: 'solar-token' }] })
+    world.propagate('wind', 'aaa', immediate)
+    world.propagate('solar', 'bbb', { ...immediate, targets: [{ name: 'solar-token' }] })
     await world.clock.advance(60 * 60_000)
     expect([world.told('bad'), world.told('good'), world.told('other')]).toEqual([undefined, 'aaa', 'bbb'])
     expect(world.outcome('solar')).toMatchObject({ status: 'True', reason: 'Propagated' })
@@ -277,7 +277,7 @@ describe('when one of several pods cannot be told', () => {
     world.pod('bad')
     world.pod('good')
     world.refuse(['bad'], 403)
-    world.publish('wind', 'aaa', immediate)
+    world.propagate('wind', 'aaa', immediate)
     await settle()
     expect(world.outcome('wind')?.message).toBe(
       '1 pod that mounts a target were told of the present token; the API server refuses to let the operator patch Pod bad in namespace plant-a (HTTP 403): install the component deploy/components/consumers (for one namespace: deploy/components/consumers/namespaced), or look at admission webhooks',
@@ -288,7 +288,7 @@ describe('when one of several pods cannot be told', () => {
     const world = new World()
     for (let at = 0; at < 35; at++) world.pod(`pod-${at}`)
     world.refuse(['pod-3'], 500)
-    world.publish('wind', 'aaa', immediate)
+    world.propagate('wind', 'aaa', immediate)
     await world.clock.advance(400)
     expect(world.told('pod-34')).toBe('aaa')
   })
@@ -300,7 +300,7 @@ describe('when the resource is changed while its pods are to be told', () => {
     world.pod('former')
     world.pod('present', mounting('other-token'))
     world.broken.set('list', 500)
-    world.publish('wind', 'aaa', immediate)
+    world.propagate('wind', 'aaa', immediate)
     await settle()
     world.edit('wind', { ...immediate, targets: [{ name: 'other-token' }] })
     world.broken.clear()
@@ -312,7 +312,7 @@ describe('when the resource is changed while its pods are to be told', () => {
     const world = new World()
     world.pod('mounts')
     world.broken.set('list', 500)
-    world.publish('wind', 'aaa', immediate)
+    world.propagate('wind', 'aaa', immediate)
     await settle()
     world.edit('wind', { propagation: 'Kubelet' })
     world.broken.clear()
@@ -322,13 +322,13 @@ describe('when the resource is changed while its pods are to be told', () => {
   })
 })
 
-describe('what is known of a publication', () => {
+describe('what is known of a propagation', () => {
   it('is the failure of one part, whatever is to be said of the other', async () => {
     const world = new World()
     world.pod('blind', environment)
     world.deployment('bad')
     world.refuse(['bad'], 403)
-    world.publish('wind', 'aaa', { ...immediate, restartOnRenewal: [{ kind: 'Deployment', name: 'bad' }] })
+    world.propagate('wind', 'aaa', { ...immediate, restartOnRenewal: [{ kind: 'Deployment', name: 'bad' }] })
     await world.clock.advance(3000)
     expect(world.outcome('wind')).toMatchObject({ status: 'False', reason: 'PropagationForbidden' })
     expect(world.outcome('wind')?.message).toContain('Pod blind read it from environment')
@@ -336,25 +336,25 @@ describe('what is known of a publication', () => {
 
   it('is of the newest token only', async () => {
     const world = new World()
-    world.publish('wind', 'aaa', immediate)
-    world.publish('wind', 'bbb', immediate)
-    expect(world.consumers.publication('plant-a/wind')?.fingerprint).toBe('bbb')
+    world.propagate('wind', 'aaa', immediate)
+    world.propagate('wind', 'bbb', immediate)
+    expect(world.consumers.propagation('plant-a/wind')?.fingerprint).toBe('bbb')
     await settle()
     expect(world.outcome('wind')?.reason).toBe('Propagated')
   })
 
   it('goes with the resource', async () => {
     const world = new World()
-    world.publish('wind', 'aaa', immediate)
+    world.propagate('wind', 'aaa', immediate)
     await settle()
     world.consumers.forget('plant-a/wind')
-    expect(world.consumers.publication('plant-a/wind')).toBeUndefined()
+    expect(world.consumers.propagation('plant-a/wind')).toBeUndefined()
   })
 
   it('a shutdown in the middle ends it, and nobody more is told', async () => {
     const world = new World()
     for (let at = 0; at < 25; at++) world.pod(`pod-${at}`)
-    world.publish('wind', 'aaa', immediate)
+    world.propagate('wind', 'aaa', immediate)
     await settle()
     const ended = world.consumers.shutDown(50)
     await world.clock.advance(10_000)

@@ -36,7 +36,7 @@ describe('the referee of the demo', () => {
     await referee.look(signal)
     await clock.advance(700)
     await referee.look(signal)
-    expect(referee.findings).toMatchObject({ samples: 6, expired: 0, tampered: 0, longestGapMs: 700 })
+    expect(referee.findings).toMatchObject({ samples: 6, expired: 0, tampered: 0, maxGapMs: 700 })
   })
 
   it('finds a token that has run out, by the gateway’s word, and tells it once', async () => {

@@ -24,7 +24,7 @@ function setUp({ repairMs, doesRecover = true }: { repairMs: number; doesRecover
       wasOut ||= out
       return Promise.resolve()
     },
-    shortestLifeMs: () => {
+    minLifeMs: () => {
       const isDue = clock.now() - bornAt >= 15_000
       if (isDue && !isOut && (doesRecover || !wasOut)) bornAt = clock.now()
       return Math.max(0, bornAt + 30_000 - clock.now())

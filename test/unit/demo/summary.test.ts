@@ -18,7 +18,7 @@ const good: Outcome = {
     expired: 0,
     tampered: 0,
     failedLooks: 0,
-    longestGapMs: 212.7,
+    maxGapMs: 212.7,
     leastHeadroomMs: 12_100,
   },
   targets: [

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { readReply } from '../../../src/enos/reply.ts'
+import { parseReply } from '../../../src/enos/reply.ts'
 
 const token = 'APP_PORTAL_S_marker'
 
@@ -9,9 +9,9 @@ function body(overrides: Record<string, unknown> = {}, data: unknown = { accessT
   return JSON.stringify({ status: 0, msg: 'SUCCESS', business: 'apim-token-service', data, ...overrides })
 }
 
-describe('readReply', () => {
+describe('parseReply', () => {
   it('reads token and remaining life, in ms', () => {
-    const reply = readReply(body())
+    const reply = parseReply(body())
     if (reply.kind !== 'token') throw new Error(`seen ${reply.kind}`)
     expect(reply.token.reveal()).toBe(token)
     expect(reply.expireMs).toBe(7_200_000)
@@ -23,26 +23,26 @@ describe('readReply', () => {
     ['no msg and no business', { msg: undefined, business: undefined }],
     ['fields that nobody knows', { requestId: 'x', extra: [1] }],
   ])('takes %s', (_, overrides) => {
-    expect(readReply(body(overrides)).kind).toBe('token')
+    expect(parseReply(body(overrides)).kind).toBe('token')
   })
 
   it('takes an expire of 0, which is a legal countdown', () => {
-    expect(readReply(body({}, { accessToken: token, expire: 0 }))).toMatchObject({ kind: 'token', expireMs: 0 })
+    expect(parseReply(body({}, { accessToken: token, expire: 0 }))).toMatchObject({ kind: 'token', expireMs: 0 })
   })
 
   it.each([1001, 1002, 1003, 1004, 1005, 1202, 1203, 1204, -1, 99_999])(
     'reads the status %i, whatever else',
     (code) => {
-      expect(readReply(body({ status: code }, null))).toEqual({ kind: 'status', status: code })
+      expect(parseReply(body({ status: code }, null))).toEqual({ kind: 'status', status: code })
     },
   )
 
   it('reads a misspelt status that is no success', () => {
-    expect(readReply('{"stauts":1003}')).toEqual({ kind: 'status', status: 1003 })
+    expect(parseReply('{"stauts":1003}')).toEqual({ kind: 'status', status: 1003 })
   })
 
   it('believes status more than its misspelling', () => {
-    expect(readReply(body({ stauts: 0, status: 1002 }))).toEqual({ kind: 'status', status: 1002 })
+    expect(parseReply(body({ stauts: 0, status: 1002 }))).toEqual({ kind: 'status', status: 1002 })
   })
 
   it.each([
@@ -76,17 +76,17 @@ describe('readReply', () => {
     ['an expire in ms since 1970', body({}, { accessToken: token, expire: 1_767_225_600_000 })],
     ['an expire past all numbers', body().replace('7200', '1e999')],
   ])('finds %s unexpected, and quotes nothing of it', (_, text) => {
-    const reply = readReply(text)
+    const reply = parseReply(text)
     if (reply.kind !== 'unexpected') throw new Error(`seen ${reply.kind}`)
     expect(reply.problem).toMatch(/JSON|expected/)
     expect(reply.problem).not.toContain('marker')
   })
 
   it('names the field that is wrong', () => {
-    expect(readReply(body({}, { accessToken: token, expire: -1 }))).toMatchObject({
+    expect(parseReply(body({}, { accessToken: token, expire: -1 }))).toMatchObject({
       problem: expect.stringContaining('data.expire') as string,
     })
-    expect(readReply(body({}, { expire: 1 }))).toMatchObject({
+    expect(parseReply(body({}, { expire: 1 }))).toMatchObject({
       problem: expect.stringContaining('data.accessToken') as string,
     })
   })
@@ -94,10 +94,10 @@ describe('readReply', () => {
   it('never throws, and prints no token', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
-        expect(['token', 'status', 'unexpected']).toContain(readReply(text).kind)
+        expect(['token', 'status', 'unexpected']).toContain(parseReply(text).kind)
       }),
     )
-    expect(inspect(readReply(body()), { depth: null, showHidden: true })).not.toContain(token)
-    expect(JSON.stringify(readReply(body()))).not.toContain(token)
+    expect(inspect(parseReply(body()), { depth: null, showHidden: true })).not.toContain(token)
+    expect(JSON.stringify(parseReply(body()))).not.toContain(token)
   })
 })

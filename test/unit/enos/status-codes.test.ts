@@ -23,9 +23,9 @@ describe('meaningOf', () => {
   it.each([0, 1001, 1002, 1003, 1004, 1005, 1202, 1203, 1204, 7])(
     'gives %i a documented reason and words',
     (status) => {
-      const { reason, says } = meaningOf(status)
+      const { reason, description } = meaningOf(status)
       expect(reasons).toHaveProperty(reason)
-      expect(says).not.toBe('')
+      expect(description).not.toBe('')
     },
   )
 })

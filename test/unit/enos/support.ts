@@ -1,6 +1,6 @@
 import type { TokenService } from '../../../simulator/token-service.ts'
 import { meaningOf } from '../../../src/enos/status-codes.ts'
-import { readReply } from '../../../src/enos/reply.ts'
+import { parseReply } from '../../../src/enos/reply.ts'
 import { signRequest } from '../../../src/enos/signature.ts'
 import { Timestamps } from '../../../src/enos/timestamps.ts'
 import type { CallResult, Failure, Operation, TokenRequest } from '../../../src/enos/token-client.ts'
@@ -49,7 +49,7 @@ export function clientOf(clock: FakeClock, serviceOf: () => TokenService): Scrip
     const body = { appKey: appKey.reveal(), timestamp, encryption, accessToken: refresh?.reveal() }
     const { httpStatus, json } = operation === 'get' ? serviceOf().get(body) : serviceOf().refresh(body)
     if (httpStatus === 404) return { kind: 'refreshMissing' }
-    const reply = readReply(JSON.stringify(json))
+    const reply = parseReply(JSON.stringify(json))
     if (reply.kind === 'token') return { ...reply, sentAt: clock.now() }
     if (reply.kind === 'unexpected') throw new Error(reply.problem)
     const { reaction, reason } = meaningOf(reply.status)

@@ -286,7 +286,7 @@ describe('where no answer comes', () => {
     expect(failureOf(await call())).toEqual({
       ...unreachable,
       cause: 'timed out',
-      isOwn: false,
+      isCallerSide: false,
       message: `cannot reach http://${authority}: timed out`,
     })
     expect(observer.onCall).toHaveBeenCalledExactlyOnceWith(authority, 'get', 'error', 10_000)
@@ -294,7 +294,7 @@ describe('where no answer comes', () => {
 
   it('the failure is the caller’s own where the deadline was short', async () => {
     const { call, clock } = await setUp(() => void clock.advance(4999))
-    expect(failureOf(await call({ timeoutMs: 4999 }))).toMatchObject({ cause: 'timed out', isOwn: true })
+    expect(failureOf(await call({ timeoutMs: 4999 }))).toMatchObject({ cause: 'timed out', isCallerSide: true })
   })
 
   it('the deadline ends a body that does not', async () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { InvalidValueError, runFlags, variableOf } from '../../../src/config/flags.ts'
-import { readRunConfig } from '../../../src/config/run-config.ts'
+import { parseRunConfig } from '../../../src/config/run-config.ts'
 import { isGatewayAllowed, isGatewayPattern } from '../../../src/enos/allowed-gateways.ts'
 
 const value = fc.oneof(
@@ -33,7 +33,7 @@ it('whatever flags and variables hold, they make a configuration, or one line na
   fc.assert(
     fc.property(flags, environment, (given, variables) => {
       try {
-        const config = readRunConfig(given, variables)
+        const config = parseRunConfig(given, variables)
         expect(Object.isFrozen(config)).toBe(true)
         for (const count of [config.maxConcurrentReconciles, config.gatewayMaxConcurrency]) {
           expect(Number.isInteger(count) && count >= 1 && count <= 10_000).toBe(true)

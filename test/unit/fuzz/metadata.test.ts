@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { readCredential, readMetadata } from '../../../src/observe/parse-object.ts'
+import { parseCredential, parseMetadata } from '../../../src/observe/parse-object.ts'
 import { marker } from '../../support/builders.ts'
 
 const text = fc.oneof(fc.string({ unit: 'binary' }), fc.constant(''))
@@ -48,7 +48,7 @@ it('whatever metadata a Secret has, what is kept of it is small and holds nothin
   fc.assert(
     fc.property(metadata, (given) => {
       const annotated = { ...given, annotations: { ...given.annotations, [applied]: `{"data":"${marker.appSecret}"}` } }
-      const kept = readMetadata({ metadata: annotated })
+      const kept = parseMetadata({ metadata: annotated })
       expect(Object.keys(kept).sort()).toEqual(
         [
           'controllerUid',
@@ -72,7 +72,7 @@ it('whatever metadata a Secret has, what is kept of it is small and holds nothin
 it('whatever a resource asks for by its annotation, it can be repeated in the status', () => {
   fc.assert(
     fc.property(metadata, fc.jsonValue(), fc.jsonValue(), (given, spec, status) => {
-      const { renewRequest } = readCredential({ metadata: given, spec, status })
+      const { renewRequest } = parseCredential({ metadata: given, spec, status })
       const asked = given.annotations?.['enos.io/renew-requested-at']
       expect(renewRequest === undefined).toBe(asked === undefined)
       expect((renewRequest ?? '').length).toBeLessThanOrEqual(1024)

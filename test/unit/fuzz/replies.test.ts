@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { readReply } from '../../../src/enos/reply.ts'
+import { parseReply } from '../../../src/enos/reply.ts'
 import { marker } from '../../support/builders.ts'
 
 /** What a gateway, or somebody on the way, may answer: right, nearly right, and anything else. */
@@ -50,7 +50,7 @@ describe('whatever a gateway answers', () => {
   it('is a token, a status or a problem, and never an exception; a problem quotes nothing of it', () => {
     fc.assert(
       fc.property(bodies, (body) => {
-        const reply = readReply(body)
+        const reply = parseReply(body)
         if (reply.kind === 'unexpected') {
           expect(reply.problem).not.toContain(marker.token)
           expect(reply.problem.length).toBeLessThan(160)
@@ -81,7 +81,7 @@ describe('whatever a gateway answers', () => {
     )
     fc.assert(
       fc.property(token, life, beside, (accessToken, expire, rest) => {
-        const reply = readReply(JSON.stringify({ ...rest, status: 0, data: { ...rest, accessToken, expire } }))
+        const reply = parseReply(JSON.stringify({ ...rest, status: 0, data: { ...rest, accessToken, expire } }))
         expect(reply).toMatchObject({ kind: 'token', expireMs: expire * 1000 })
       }),
       { numRuns: 2000 },

@@ -444,7 +444,7 @@ describe('what a queue tells', () => {
       processing: 2,
       delayed: 1,
       unfinishedMs: 3 * second,
-      longestRunningMs: 2 * second,
+      maxRunningMs: 2 * second,
       overrunMs: 0,
       neglectedMs: 0,
       overdueMs: 0,
@@ -470,6 +470,6 @@ describe('what a queue tells', () => {
     await clock.advance(10 * second)
     expect(queue.snapshot().overrunMs).toBe(0)
     await clock.advance(60 * second)
-    expect(queue.snapshot()).toMatchObject({ overrunMs: 60 * second, longestRunningMs: 70 * second })
+    expect(queue.snapshot()).toMatchObject({ overrunMs: 60 * second, maxRunningMs: 70 * second })
   })
 })

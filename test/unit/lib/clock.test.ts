@@ -47,7 +47,7 @@ describe('SystemClock, over long times', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('keeps its steady timeline when the wall clock steps', () => {
+  it('keeps its monotonic clock when the wall clock steps', () => {
     const clock = new SystemClock()
     const before = clock.now()
     const callback = vi.fn()
@@ -63,7 +63,7 @@ describe('SystemClock, over long times', () => {
 })
 
 describe('SystemClock', () => {
-  it('starts its steady timeline at the wall clock', () => {
+  it('starts its monotonic clock at the wall clock', () => {
     const clock = new SystemClock()
     expect(Math.abs(clock.now() - clock.wall())).toBeLessThan(1000)
   })

@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import type { CredentialSpec } from '../../../src/api/v1alpha1/schema.ts'
 import { isProblem, sourceRefs } from '../../../src/observe/observed.ts'
-import { readSources, type SourceObject } from '../../../src/observe/parse-sources.ts'
+import { parseSources, type SourceObject } from '../../../src/observe/parse-sources.ts'
 import { selfSigned } from '../../support/certificate.ts'
 import { marker, secret, spec } from '../../support/builders.ts'
 
@@ -17,7 +17,7 @@ function source(data: Readonly<Record<string, string>>, overrides: Partial<Sourc
 function read(objects: SourceObject | readonly SourceObject[], of: CredentialSpec = ofSpec) {
   const all = 'metadata' in objects ? [objects] : objects
   const refs = sourceRefs(of)
-  return readSources(
+  return parseSources(
     of,
     refs.map((ref, at) => ({ ref, object: all[at] ?? { metadata: {} } })),
   )

@@ -41,7 +41,7 @@ describe('a resource that is being deleted', () => {
   it('needs nothing more when all its targets are its own: the garbage collector takes them', () => {
     const targetMetas = new Map([[name, ownTarget()]])
     expect(deleted({}, { targetMetas, record: new Map([[name, targetRecord()]]) })).toEqual([])
-    expect(plan(observed({ credential: { isDeleting: true } }), now).wakeAt).toBeUndefined()
+    expect(plan(observed({ credential: { isDeleting: true } }), now).requeueAt).toBeUndefined()
   })
 
   it('says nothing, however long somebody else’s finalizer keeps it', () => {
@@ -58,7 +58,7 @@ describe('a resource that is being deleted', () => {
       { spec: merged, finalizers: [finalizer], ...credential },
       { record, targetMetas: there, ...rest },
     )
-    expect(actions).toEqual([{ do: 'readTarget', name }])
+    expect(actions).toEqual([{ do: 'fetchTarget', name }])
   })
 
   it('takes out the keys that are its own, and no others', () => {
@@ -119,7 +119,7 @@ describe('a resource that is being deleted', () => {
     const former = new Map([['former', targetRecord({ name: 'former', uid: 'uid-former', creationPolicy: 'Merge' })]])
     const targetMetas = new Map([['former', metadata({ name: 'former' })]])
     expect(deleted({ finalizers: [finalizer] }, { record: former, targetMetas })).toEqual([
-      { do: 'readTarget', name: 'former' },
+      { do: 'fetchTarget', name: 'former' },
     ])
   })
 
@@ -127,11 +127,11 @@ describe('a resource that is being deleted', () => {
     const spec = { targets: [{ name, creationPolicy: 'Merge', deletionPolicy: 'Retain' }] }
     expect(mergedOne({}, { spec })).toEqual([{ do: 'setFinalizers', finalizers: [] }])
     const retained = new Map([[name, targetRecord({ creationPolicy: 'Merge', deletionPolicy: 'Retain' })]])
-    expect(mergedOne({ record: retained })).toEqual([{ do: 'readTarget', name }])
+    expect(mergedOne({ record: retained })).toEqual([{ do: 'fetchTarget', name }])
   })
 
   it('takes out keys that were merged, though the spec would own the Secret now', () => {
-    expect(mergedOne({}, { spec: { targets: [{ name }] } })).toEqual([{ do: 'readTarget', name }])
+    expect(mergedOne({}, { spec: { targets: [{ name }] } })).toEqual([{ do: 'fetchTarget', name }])
   })
 
   it('goes without the keys in a Secret that was made immutable, and says that they stay', () => {
@@ -139,8 +139,8 @@ describe('a resource that is being deleted', () => {
     const frozen = secret({ accessToken: 'a', theirs: 'c' }, { immutable: true, metadata: { managedFields } })
     expect(mergedOne({ targetContents: new Map([[name, frozen]]) })).toEqual([
       {
-        do: 'tell',
-        notice: {
+        do: 'emitEvent',
+        event: {
           type: 'Warning',
           reason: 'KeysLeftBehind',
           action: 'Sync',

@@ -124,13 +124,13 @@ describe('a renewal that is asked for', () => {
   })
 
   it('wakes a resource that a restart would have left in peace', () => {
-    expect(plan(restarted({ credential: asked }), now).actions).toEqual([{ do: 'readSources' }])
+    expect(plan(restarted({ credential: asked }), now).actions).toEqual([{ do: 'fetchSources' }])
   })
 })
 
 describe('a token that an earlier process wrote', () => {
   it('is read back from a target of ours before the gateway is asked', () => {
-    expect(plan(changedSince(), now).actions).toEqual([{ do: 'readTarget', name: 'enos-token' }])
+    expect(plan(changedSince(), now).actions).toEqual([{ do: 'fetchTarget', name: 'enos-token' }])
   })
 
   it('is taken over when it has the recorded fingerprint: no call', () => {
@@ -153,7 +153,7 @@ describe('a token that an earlier process wrote', () => {
       sources: sources(),
       targetContents: new Map([['enos-token', secret({ accessToken: 'planted' })]]),
     })
-    expect(plan(both, now).actions).toEqual([{ do: 'readTarget', name: 'second' }])
+    expect(plan(both, now).actions).toEqual([{ do: 'fetchTarget', name: 'second' }])
   })
 
   it('is not read out of a key that holds more than the token', () => {
@@ -189,7 +189,7 @@ describe('a token that an earlier process wrote', () => {
     ['gateway is another one', { credential: { spec: { gateway: { url: 'https://new.example.com' } } } }],
     ['renewal is due: the gateway is asked anyway', { credential: { status: { nextRenewalAt: formatTime(now) } } }],
     ['last attempt had failed', { credential: { status: { consecutiveFailures: 2 } } }],
-    ['application is about to renew for the sake of others', { isAwakened: true }],
+    ['application is about to renew for the sake of others', { isSummoned: true }],
   ])('is not read back when the %s', (_, overrides) => {
     expect(joinOf(plan(changedSince(overrides), now).actions).found).toBeUndefined()
   })

@@ -59,7 +59,7 @@ const situation = fc.record({
   interferences: fc.array(interference, { maxLength: 3 }),
   hasRestarted: fc.boolean(),
   isGatewayAllowed: fc.constantFrom(true, true, true, true, false),
-  isPublishing: fc.boolean(),
+  isPropagating: fc.boolean(),
   isAsked: fc.boolean(),
   passMs: fc.constantFrom(0, 500, 1000, minuteMs, 20 * minuteMs, 2 * hourMs),
 })
@@ -145,7 +145,7 @@ async function bring(world: PlanWorld, one: Situation): Promise<void> {
   for (const each of one.interferences) interfere(world, each)
   await world.clock.advance(one.passMs)
   world.answer = answerOf(world, one.answer)
-  Object.assign(world, { isGatewayAllowed: one.isGatewayAllowed, isPublishing: one.isPublishing })
+  Object.assign(world, { isGatewayAllowed: one.isGatewayAllowed, isPropagating: one.isPropagating })
   if (one.hasRestarted) world.restart()
 }
 

@@ -10,13 +10,13 @@ import { createCaches } from '../../../src/observe/caches.ts'
 import { compileAll, type CredentialState, newState } from '../../../src/observe/credential-state.ts'
 import { Executor } from '../../../src/reconcile/executor.ts'
 import { observe } from '../../../src/observe/observe.ts'
-import type { Observed, Publication } from '../../../src/observe/observed.ts'
+import type { Observed, Propagation } from '../../../src/observe/observed.ts'
 import { newPass, type Pass } from '../../../src/observe/pass.ts'
 import { plan } from '../../../src/plan/plan.ts'
-import { readCredential, readMetadata } from '../../../src/observe/parse-object.ts'
+import { parseCredential, parseMetadata } from '../../../src/observe/parse-object.ts'
 import { TargetExecutor } from '../../../src/reconcile/target-executor.ts'
 import { assess } from '../../../src/status/assess.ts'
-import { noticesOf } from '../../../src/status/events.ts'
+import { eventsBetween } from '../../../src/status/events.ts'
 import { nextStatus } from '../../../src/status/next-status.ts'
 import { TargetWriter } from '../../../src/targets/target-writer.ts'
 import { marker } from '../../support/builders.ts'
@@ -26,7 +26,7 @@ import { MemoryApi } from '../../support/memory-api.ts'
 export const namespace = 'plant-a'
 export const name = 'wind-farm'
 /** Far more than the looks that any of these worlds takes to come to rest. */
-const lookLimit = 24
+const maxIterations = 24
 
 /** What the application of the resource is like; it does nothing by itself. */
 export type Answer = Pick<ApplicationView, 'token' | 'renewalAtWall' | 'failure' | 'failures' | 'method'>
@@ -48,19 +48,19 @@ export class PlanWorld {
   answer: Answer | undefined
   isGatewayAllowed = true
   /** Whether consumers can be told at once; they are never told otherwise. */
-  isPublishing = true
+  isPropagating = true
   #caches = createCaches()
   #state: CredentialState | undefined
-  #publication: Publication | undefined
+  #propagation: Propagation | undefined
   #lastRequest: string | undefined
 
   constructor() {
     this.api.listen(({ plural }, object, isGone) => {
       if (plural === secrets.plural) {
-        if (isGone) this.#caches.secrets.remove(readMetadata(object))
-        else this.#caches.secrets.upsert(readMetadata(object))
-      } else if (isGone) this.#caches.credentials.remove(readCredential(object))
-      else this.#caches.credentials.upsert(readCredential(object))
+        if (isGone) this.#caches.secrets.remove(parseMetadata(object))
+        else this.#caches.secrets.upsert(parseMetadata(object))
+      } else if (isGone) this.#caches.credentials.remove(parseCredential(object))
+      else this.#caches.credentials.upsert(parseCredential(object))
     })
   }
 
@@ -75,10 +75,10 @@ export class PlanWorld {
   /** A process that knows nothing but what the API server has. */
   restart(): void {
     this.#caches = createCaches()
-    for (const object of this.api.all(credentials)) this.#caches.credentials.upsert(readCredential(object))
-    for (const object of this.api.all(secrets)) this.#caches.secrets.upsert(readMetadata(object))
+    for (const object of this.api.all(credentials)) this.#caches.credentials.upsert(parseCredential(object))
+    for (const object of this.api.all(secrets)) this.#caches.secrets.upsert(parseMetadata(object))
     this.#state = undefined
-    this.#publication = undefined
+    this.#propagation = undefined
     this.#lastRequest = undefined
   }
 
@@ -90,7 +90,7 @@ export class PlanWorld {
    */
   async settle(check: (look: Look) => void = () => undefined): Promise<Look | undefined> {
     let pass: Pass | undefined
-    for (let looks = 0; looks < lookLimit; looks++) {
+    for (let looks = 0; looks < maxIterations; looks++) {
       pass = this.#pass(pass)
       if (pass === undefined) return undefined
       const observed = this.#observe(pass)
@@ -99,7 +99,7 @@ export class PlanWorld {
       if (planned.actions.length === 0) return { observed, planned }
       await this.#executor().executeAll(planned.actions, pass, new AbortController().signal)
     }
-    throw new Error(`not at rest after ${lookLimit} looks`)
+    throw new Error(`not at rest after ${maxIterations} looks`)
   }
 
   #pass(before: Pass | undefined): Pass | undefined {
@@ -117,8 +117,8 @@ export class PlanWorld {
   #observe(pass: Pass): Observed {
     return observe(this.#caches, pass, {
       application: this.#view(pass.state.membership),
-      publication: this.#publication,
-      isAwakened: false,
+      propagation: this.#propagation,
+      isSummoned: false,
       configMapsAwaitedSince: undefined,
       isGatewayAllowed: () => this.isGatewayAllowed,
       fieldManager: managedBy,
@@ -154,14 +154,14 @@ export class PlanWorld {
           this.#lastRequest = undefined
         },
       },
-      publisher: {
-        publish: (_, fingerprint) => {
+      propagator: {
+        propagate: (_, fingerprint) => {
           const outcome = { status: 'True', reason: 'Propagated', message: 'all were told' } as const
-          this.#publication = { fingerprint, outcome: this.isPublishing ? outcome : undefined }
+          this.#propagation = { fingerprint, outcome: this.isPropagating ? outcome : undefined }
         },
       },
       clock,
-      notify: (_, notice) => void this.told.push(notice),
+      emitEvent: (_, event) => void this.told.push(event),
     })
   }
 }
@@ -169,7 +169,7 @@ export class PlanWorld {
 /** Everything that says something of a look, in both ways that it could be printed. */
 export function textOf({ observed, planned }: Look, now: number): string {
   const next = nextStatus(observed, undefined, now)
-  const all = [planned, next, noticesOf(observed.credential.status, next), assess(observed, undefined, now)]
+  const all = [planned, next, eventsBetween(observed.credential.status, next), assess(observed, undefined, now)]
   return all.map((one) => JSON.stringify(one) + inspect(one, { depth: null, showHidden: true })).join('\n')
 }
 

@@ -20,7 +20,7 @@ function versionsOf(world: PlanWorld) {
   ) as typeof versions
 }
 
-const isRead = ({ do: kind }: Action): boolean => kind === 'readTarget'
+const isRead = ({ do: kind }: Action): boolean => kind === 'fetchTarget'
 
 describe('whatever is observed', () => {
   it('comes to rest: once all is done and observed, nothing more is planned', async () => {
@@ -69,20 +69,20 @@ describe('whatever is observed', () => {
       fc.asyncProperty(story, fc.double({ min: 0, max: 1, noNaN: true }), async (one, share) => {
         await play(
           one,
-          ({ observed, planned: { actions, wakeAt } }, { clock }) => {
-            if (wakeAt !== undefined) {
-              expect(wakeAt).toBeGreaterThan(clock.now())
-              expect(wakeAt).toBeLessThanOrEqual(clock.now() + 10 * minuteMs)
+          ({ observed, planned: { actions, requeueAt } }, { clock }) => {
+            if (requeueAt !== undefined) {
+              expect(requeueAt).toBeGreaterThan(clock.now())
+              expect(requeueAt).toBeLessThanOrEqual(clock.now() + 10 * minuteMs)
             } else if (actions.length === 0) {
               expect(observed.credential.isDeleting).toBe(true)
             }
           },
-          ({ observed, planned: { wakeAt } }, { clock }) => {
-            if (wakeAt === undefined) return
+          ({ observed, planned: { requeueAt } }, { clock }) => {
+            if (requeueAt === undefined) return
             if (isTrue(observed.credential.status, 'Ready'))
-              expect(wakeAt).toBeLessThanOrEqual(validUntil(observed) ?? 0)
-            const between = clock.now() + Math.floor((wakeAt - 1 - clock.now()) * share)
-            for (const at of [between, wakeAt - 1]) expect(plan(observed, at).actions).toEqual([])
+              expect(requeueAt).toBeLessThanOrEqual(validUntil(observed) ?? 0)
+            const between = clock.now() + Math.floor((requeueAt - 1 - clock.now()) * share)
+            for (const at of [between, requeueAt - 1]) expect(plan(observed, at).actions).toEqual([])
           },
         )
       }),

@@ -26,7 +26,7 @@ describe('the life of a resource, plan by plan', () => {
   const waiting = applicationView({ token: undefined, renewalAtWall: undefined, lastRenewal: undefined })
 
   it.each<[string, ReturnType<typeof observed>, string[]]>([
-    ['its sources are read', observed(), ['readSources']],
+    ['its sources are read', observed(), ['fetchSources']],
     ['it joins its application', joined({ membership: undefined, application: undefined }), ['join']],
     ['it says that it waits for the gateway', joined({ application: waiting }), ['patchStatus']],
     ['it waits', reported(joined({ application: waiting })), []],
@@ -136,8 +136,8 @@ describe('the status of a new resource', () => {
 
   it('is held back for a second, which is what a first sync takes', () => {
     const one = joined({ application: waiting, firstSeenAt: now })
-    expect(plan(one, now)).toEqual({ actions: [], wakeAt: now + 1000 })
-    expect(plan(one, now + 999)).toEqual({ actions: [], wakeAt: now + 1000 })
+    expect(plan(one, now)).toEqual({ actions: [], requeueAt: now + 1000 })
+    expect(plan(one, now + 999)).toEqual({ actions: [], requeueAt: now + 1000 })
     expect(kindsOf(one, now + 1000)).toEqual(['patchStatus'])
   })
 
@@ -157,8 +157,8 @@ describe('the number of failures', () => {
   })
 
   it('is written at most once a minute when nothing else is new', () => {
-    expect(plan(more(2), now)).toEqual({ actions: [], wakeAt: now + minuteMs })
-    expect(plan(more(9), now + minuteMs - 1)).toEqual({ actions: [], wakeAt: now + minuteMs })
+    expect(plan(more(2), now)).toEqual({ actions: [], requeueAt: now + minuteMs })
+    expect(plan(more(9), now + minuteMs - 1)).toEqual({ actions: [], requeueAt: now + minuteMs })
     expect(plan(more(9), now + minuteMs).actions).toMatchObject([
       { do: 'patchStatus', status: { consecutiveFailures: 9 } },
     ])
@@ -167,7 +167,7 @@ describe('the number of failures', () => {
   it('is written at most once a minute when the details differ each time', () => {
     const detail = { ...failing(2), failure: { ...failure, message: 'timed out' } }
     const one = { ...more(2), application: detail }
-    expect(plan(one, now)).toEqual({ actions: [], wakeAt: now + minuteMs })
+    expect(plan(one, now)).toEqual({ actions: [], requeueAt: now + minuteMs })
     expect(plan(one, now + minuteMs).actions).toMatchObject([
       { status: { conditions: [{}, { message: 'timed out' }] } },
     ])
@@ -203,7 +203,7 @@ describe('consumers of the targets', () => {
       writtenAtWall: written,
     }
     expect(plan({ ...one, targetMetas: new Map([['enos-token', meta]]) }, now).actions).toEqual([
-      { do: 'publish', fingerprint, writtenAtWall: written },
+      { do: 'propagate', fingerprint, writtenAtWall: written },
     ])
   })
 
@@ -211,7 +211,7 @@ describe('consumers of the targets', () => {
     expect(kindsOf(synced({ credential: told, application: applicationView({ token }) }))).toEqual(['patchTarget'])
     const problem = { class: 'retry', reason: 'TargetWriteFailed', message: 'HTTP 500' } as const
     expect(kindsOf(synced({ credential: told, targetProblems: new Map([['enos-token', problem]]) }))).not.toContain(
-      'publish',
+      'propagate',
     )
   })
 
@@ -225,18 +225,18 @@ describe('consumers of the targets', () => {
 
     it('are told of the token that the others hold', () => {
       const foreign = metadata({ name: 'second', uid: 'uid-of-somebody' })
-      expect(plan(withSecond(foreign), now).actions).toMatchObject([{ do: 'publish', fingerprint }])
+      expect(plan(withSecond(foreign), now).actions).toMatchObject([{ do: 'propagate', fingerprint }])
     })
 
     it('are told once it is written, when it only takes another try', () => {
       const problem = { class: 'retry', reason: 'TargetWriteFailed', message: 'HTTP 500' } as const
       const failed = withSecond(undefined, { targetProblems: new Map([['second', problem]]) })
-      expect(kindsOf(failed)).not.toContain('publish')
+      expect(kindsOf(failed)).not.toContain('propagate')
     })
   })
 
   it('are told once', () => {
-    expect(kindsOf(synced({ credential: told, publication: publishing }))).toEqual(['patchStatus'])
+    expect(kindsOf(synced({ credential: told, propagation: publishing }))).toEqual(['patchStatus'])
   })
 
   it('are not told of the first token: nobody holds an older one', () => {
@@ -247,9 +247,9 @@ describe('consumers of the targets', () => {
 
   it('are told after a crash in between: only what they were told is recorded', () => {
     const outcome = { status: 'True', reason: 'Propagated', message: 'all were told' } as const
-    const before = plan(synced({ credential: told, publication: publishing }), now).actions
+    const before = plan(synced({ credential: told, propagation: publishing }), now).actions
     expect(before).toMatchObject([{ status: { propagatedFingerprint: 'of an older one' } }])
-    const after = plan(synced({ credential: told, publication: { fingerprint, outcome } }), now).actions
+    const after = plan(synced({ credential: told, propagation: { fingerprint, outcome } }), now).actions
     expect(after).toMatchObject([{ status: { propagatedFingerprint: fingerprint } }])
   })
 

@@ -1,19 +1,19 @@
 import { describe, expect, it } from 'vitest'
 import { propagatedFingerprint } from '../../../src/observe/propagation.ts'
-import type { Publication } from '../../../src/observe/observed.ts'
-import { hasTokenToPublish } from '../../../src/plan/propagation-check.ts'
+import type { Propagation } from '../../../src/observe/observed.ts'
+import { propagateToken } from '../../../src/plan/propagation-check.ts'
 import { heldToken, synced } from '../../support/builders.ts'
 
 const { fingerprint } = heldToken()
 const older = 'of an older one'
 
-function published(outcome: Publication['outcome']) {
+function published(outcome: Propagation['outcome']) {
   const credential = { spec: { propagation: 'Immediate' }, status: { propagatedFingerprint: older } }
-  return synced({ credential, publication: { fingerprint, outcome } })
+  return synced({ credential, propagation: { fingerprint, outcome } })
 }
 
 describe('the token that consumers were told of', () => {
-  it.each<[string, Publication['outcome'], string]>([
+  it.each<[string, Propagation['outcome'], string]>([
     ['is the older one while they are told', undefined, older],
     ['is the older one when that failed', { status: 'False', reason: 'PropagationFailed', message: 'HTTP 500' }, older],
     [
@@ -32,9 +32,9 @@ describe('the token that consumers were told of', () => {
 
   it('is tried again by the next process when it failed, and not twice by this one', () => {
     const failed = published({ status: 'False', reason: 'PropagationFailed', message: 'HTTP 500' })
-    expect(hasTokenToPublish(failed)).toBeUndefined()
-    expect(hasTokenToPublish({ ...failed, publication: undefined })).toMatchObject({
-      actions: [{ do: 'publish', fingerprint }],
+    expect(propagateToken(failed)).toBeUndefined()
+    expect(propagateToken({ ...failed, propagation: undefined })).toMatchObject({
+      actions: [{ do: 'propagate', fingerprint }],
     })
   })
 })

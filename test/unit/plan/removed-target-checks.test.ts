@@ -74,7 +74,7 @@ describe('keys in somebody else’s Secret that was taken out of the spec', () =
   const finalizers = { credential: { finalizers: ['enos.io/merge-cleanup'] } }
 
   it('are looked at, taken out, and forgotten', () => {
-    expect(formerly(merge, meta)).toEqual([{ do: 'readTarget', name }])
+    expect(formerly(merge, meta)).toEqual([{ do: 'fetchTarget', name }])
 
     const held = secret({ accessToken: 'a', theirs: 'b' }, { metadata: { ...at, managedFields } })
     expect(formerly(merge, meta, { targetContents: new Map([[name, held]]) })).toEqual([
@@ -90,7 +90,7 @@ describe('keys in somebody else’s Secret that was taken out of the spec', () =
   it('are left, and that is told, in a Secret that was made immutable', () => {
     const frozen = secret({ accessToken: 'a' }, { immutable: true, metadata: { ...at, managedFields } })
     expect(formerly(merge, meta, { targetContents: new Map([[name, frozen]]) })).toMatchObject([
-      { do: 'tell', notice: { type: 'Warning', reason: 'KeysLeftBehind' } },
+      { do: 'emitEvent', event: { type: 'Warning', reason: 'KeysLeftBehind' } },
       { do: 'forgetTarget', name },
     ])
   })

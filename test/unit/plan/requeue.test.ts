@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { validUntil } from '../../../src/observe/validity.ts'
 import { plan } from '../../../src/plan/plan.ts'
-import { wakeAt } from '../../../src/plan/requeue.ts'
+import { requeueAt } from '../../../src/plan/requeue.ts'
 import {
   applicationView,
   heldToken,
@@ -28,59 +28,62 @@ function expiringIn(ms: number, input: ObservedInput = {}) {
 
 describe('when a resource is looked at again', () => {
   it('is after ten minutes, however quiet it is', () => {
-    expect(wakeAt(synced(), now)).toBe(resyncAt)
-    expect(wakeAt(observed(), now)).toBe(resyncAt)
+    expect(requeueAt(synced(), now)).toBe(resyncAt)
+    expect(requeueAt(observed(), now)).toBe(resyncAt)
   })
 
   it('is when its token expires, for Ready falls then', () => {
-    expect(wakeAt(expiringIn(minuteMs), now)).toBe(now + minuteMs)
+    expect(requeueAt(expiringIn(minuteMs), now)).toBe(now + minuteMs)
   })
 
   it('is never a moment that has passed', () => {
-    expect(wakeAt(expiringIn(minuteMs), now + minuteMs)).toBe(resyncAt + minuteMs)
-    expect(wakeAt(expiringIn(0), now)).toBe(resyncAt)
+    expect(requeueAt(expiringIn(minuteMs), now + minuteMs)).toBe(resyncAt + minuteMs)
+    expect(requeueAt(expiringIn(0), now)).toBe(resyncAt)
   })
 
   it('is not its renewal while it is a member: the application sees to that', () => {
     const status = { nextRenewalAt: new Date(now + minuteMs).toISOString() }
-    expect(wakeAt(synced({ credential: { status } }), now)).toBe(resyncAt)
+    expect(requeueAt(synced({ credential: { status } }), now)).toBe(resyncAt)
   })
 
   it('is its renewal when it was taken over and has not joined', () => {
     const status = { nextRenewalAt: new Date(now + minuteMs).toISOString() }
-    expect(wakeAt(restarted({ credential: { status } }), now)).toBe(now + minuteMs)
+    expect(requeueAt(restarted({ credential: { status } }), now)).toBe(now + minuteMs)
   })
 
-  it('is its renewal on the steady timeline', () => {
+  it('is its renewal on the monotonic clock', () => {
     const status = { nextRenewalAt: new Date(now + minuteMs).toISOString() }
-    expect(wakeAt(restarted({ credential: { status }, wallOffset: 10_000 }), now)).toBe(now + minuteMs - 10_000)
+    expect(requeueAt(restarted({ credential: { status }, wallOffset: 10_000 }), now)).toBe(now + minuteMs - 10_000)
   })
 
   it('is not its renewal while it is suspended', () => {
     const status = { nextRenewalAt: new Date(now + minuteMs).toISOString() }
-    expect(wakeAt(restarted({ credential: { spec: { suspend: true }, status } }), now)).toBe(resyncAt)
+    expect(requeueAt(restarted({ credential: { spec: { suspend: true }, status } }), now)).toBe(resyncAt)
   })
 
   it('is the expiry even while it is suspended', () => {
     const one = expiringIn(minuteMs, { credential: { spec: { suspend: true } }, membership: undefined })
-    expect(wakeAt(one, now)).toBe(now + minuteMs)
+    expect(requeueAt(one, now)).toBe(now + minuteMs)
   })
 
   it('is the end of the grace that method Get has', () => {
     const polling = expiringIn(minuteMs, {
       application: applicationView({ method: 'Get', token: heldToken({ expiresAt: now + minuteMs }) }),
     })
-    expect(wakeAt(polling, now)).toBe(now + minuteMs + 2000)
-    expect(wakeAt(polling, now + minuteMs)).toBe(now + minuteMs + 2000)
+    expect(requeueAt(polling, now)).toBe(now + minuteMs + 2000)
+    expect(requeueAt(polling, now + minuteMs)).toBe(now + minuteMs + 2000)
   })
 
   it('is not known while there is something to do: the next look comes at once', () => {
-    expect(plan(observed(), now)).toMatchObject({ actions: [{ do: 'readSources' }], wakeAt: undefined })
+    expect(plan(observed(), now)).toMatchObject({ actions: [{ do: 'fetchSources' }], requeueAt: undefined })
   })
 
   it('comes with the status that is written, and after it', () => {
-    expect(plan(expiringIn(minuteMs), now)).toMatchObject({ actions: [{ do: 'patchStatus' }], wakeAt: now + minuteMs })
-    expect(plan(reported(expiringIn(minuteMs)), now)).toEqual({ actions: [], wakeAt: now + minuteMs })
+    expect(plan(expiringIn(minuteMs), now)).toMatchObject({
+      actions: [{ do: 'patchStatus' }],
+      requeueAt: now + minuteMs,
+    })
+    expect(plan(reported(expiringIn(minuteMs)), now)).toEqual({ actions: [], requeueAt: now + minuteMs })
   })
 })
 

@@ -26,34 +26,34 @@ function conditionsOf(input: ObservedInput) {
 
 describe('the sources of a resource', () => {
   it('are read when they are there and were not read', () => {
-    expect(plan(observed(), now).actions).toEqual([{ do: 'readSources' }])
+    expect(plan(observed(), now).actions).toEqual([{ do: 'fetchSources' }])
   })
 
   it('are not read again while their versions stay', () => {
-    expect(plan(joined(), now).actions).not.toContainEqual({ do: 'readSources' })
+    expect(plan(joined(), now).actions).not.toContainEqual({ do: 'fetchSources' })
   })
 
   it.each([
     ['resourceVersion', metadata({ resourceVersion: '11' })],
     ['uid: deleted and made anew', metadata({ uid: 'uid-another', resourceVersion: '10' })],
   ])('are read again when one has another %s, and nothing else is done before', (_, meta) => {
-    expect(plan(synced({ sourceMetas: [meta] }), now).actions).toEqual([{ do: 'readSources' }])
+    expect(plan(synced({ sourceMetas: [meta] }), now).actions).toEqual([{ do: 'fetchSources' }])
   })
 
   it('are read again when the spec names another Secret', () => {
     const input = { credential: { generation: 2, spec: twoSources } }
-    expect(plan(joined(input), now).actions).toEqual([{ do: 'readSources' }])
+    expect(plan(joined(input), now).actions).toEqual([{ do: 'fetchSources' }])
   })
 
   it.each([
     { appKeyRef: { name: 'enos-app', key: 'another' } },
     { appSecretRef: { name: 'enos-app', key: 'another' } },
   ])('are read again when the spec names another key of the Secret: %j', (spec) => {
-    expect(plan(joined({ credential: { generation: 2, spec } }), now).actions).toEqual([{ do: 'readSources' }])
+    expect(plan(joined({ credential: { generation: 2, spec } }), now).actions).toEqual([{ do: 'fetchSources' }])
   })
 
   it('are read again when the spec has a caRef now', () => {
-    expect(plan(joined({ credential: { generation: 2, spec: withCa } }), now).actions).toEqual([{ do: 'readSources' }])
+    expect(plan(joined({ credential: { generation: 2, spec: withCa } }), now).actions).toEqual([{ do: 'fetchSources' }])
   })
 
   it('stop everything when the Secret is not there; the message names Secret, namespace and both fields', () => {
@@ -96,7 +96,7 @@ describe('the sources of a resource', () => {
   it('are read again when what was no use has changed', () => {
     const values = { class: 'userMustAct', reason: 'SourceKeyMissing', message: 'as it was read' } as const
     const changed = observed({ sources: sources({ values }), sourceMetas: [metadata({ resourceVersion: '11' })] })
-    expect(plan(changed, now).actions).toEqual([{ do: 'readSources' }])
+    expect(plan(changed, now).actions).toEqual([{ do: 'fetchSources' }])
   })
 })
 
@@ -109,7 +109,7 @@ describe('a source that could not be read', () => {
   })
 
   it('is read again in the next', () => {
-    expect(plan(observed(), now).actions).toEqual([{ do: 'readSources' }])
+    expect(plan(observed(), now).actions).toEqual([{ do: 'fetchSources' }])
   })
 })
 
@@ -123,8 +123,8 @@ describe('a ConfigMap, while ConfigMaps are not known', () => {
     })
 
   it('is waited for a second by a new resource, and nothing is said or done', () => {
-    expect(plan(awaiting(), now)).toEqual({ actions: [], wakeAt: now + 1000 })
-    expect(plan(awaiting({ membership: membership() }), now + 999)).toEqual({ actions: [], wakeAt: now + 1000 })
+    expect(plan(awaiting(), now)).toEqual({ actions: [], requeueAt: now + 1000 })
+    expect(plan(awaiting({ membership: membership() }), now + 999)).toEqual({ actions: [], requeueAt: now + 1000 })
   })
 
   it('is waited for half a minute while the targets hold a valid token, as a restart finds them', () => {
@@ -133,10 +133,10 @@ describe('a ConfigMap, while ConfigMaps are not known', () => {
       const one = restarted({ credential, sourceMetas: [metadata(), undefined], configMapsAwaitedSince: at })
       return plan(one, at + ms)
     }
-    expect(after(29_999)).toEqual({ actions: [], wakeAt: now + 30_000 })
+    expect(after(29_999)).toEqual({ actions: [], requeueAt: now + 30_000 })
     expect(after(30_000).actions).toMatchObject([{ do: 'patchStatus' }])
     const soonExpired = now + hourMs - 10_000
-    expect(after(9999, soonExpired)).toEqual({ actions: [], wakeAt: now + hourMs })
+    expect(after(9999, soonExpired)).toEqual({ actions: [], requeueAt: now + hourMs })
     expect(after(10_000, soonExpired).actions).toMatchObject([
       { status: { conditions: [{ type: 'Ready', reason: 'TokenExpired' }, {}, {}] } },
     ])

@@ -191,12 +191,12 @@ describe('a target that is as we left it', () => {
 
   it('is read when the spec has changed: its content may be another one now', () => {
     expect(actionsOf({ credential: { generation: 2 }, record: new Map([['enos-token', targetRecord()]]) })).toEqual([
-      { do: 'readTarget', name: 'enos-token' },
+      { do: 'fetchTarget', name: 'enos-token' },
     ])
   })
 
   it.each([
-    ['is read when a source has changed that goes into it', '{{ appSecret }}', ['readTarget']],
+    ['is read when a source has changed that goes into it', '{{ appSecret }}', ['fetchTarget']],
     ['is left alone when a source has changed that does not', '{{ accessToken }}', ['patchStatus']],
   ])('%s', (_, template, kinds) => {
     const credential = { spec: { targets: [{ name: 'enos-token', data: { key: template } }] } }
@@ -210,7 +210,7 @@ describe('a target that is as we left it', () => {
 describe('a target that somebody altered', () => {
   it('is read first', () => {
     expect(actionsOf({ targetMetas: new Map([['enos-token', ownTarget({ resourceVersion: '21' })]]) })).toEqual([
-      { do: 'readTarget', name: 'enos-token' },
+      { do: 'fetchTarget', name: 'enos-token' },
     ])
   })
 
@@ -260,7 +260,7 @@ describe('a target that somebody altered', () => {
 
   it('is still ours when its owner reference alone was taken away', () => {
     const meta = ownTarget({ controllerUid: undefined, isControlledByCredential: false, resourceVersion: '21' })
-    expect(kindsOf(actionsOf({ targetMetas: new Map([['enos-token', meta]]) }))).toEqual(['readTarget'])
+    expect(kindsOf(actionsOf({ targetMetas: new Map([['enos-token', meta]]) }))).toEqual(['fetchTarget'])
   })
 
   it('does not hold up the others', () => {
@@ -268,7 +268,7 @@ describe('a target that somebody altered', () => {
     const base = synced({ credential })
     const targetMetas = new Map(base.targetMetas).set('enos-token', ownTarget({ resourceVersion: '21' }))
     expect(actionsOf({ credential, targetMetas, ...renewed })).toMatchObject([
-      { do: 'readTarget', name: 'enos-token' },
+      { do: 'fetchTarget', name: 'enos-token' },
       { do: 'patchTarget', was: { name: 'second' } },
     ])
   })

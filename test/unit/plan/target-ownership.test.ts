@@ -94,7 +94,7 @@ describe('a retained Secret', () => {
 
   it('is adopted by a resource of the same name when the one that wrote it is gone', () => {
     const { actions } = plan(joined(there({ retainedFor: former }, { credential: { spec: retained } })), now)
-    expect(actions).toEqual([{ do: 'readTarget', name }])
+    expect(actions).toEqual([{ do: 'fetchTarget', name }])
   })
 
   it('is not adopted while the one that wrote it is there', () => {
@@ -150,7 +150,7 @@ describe('targets that hold different tokens', () => {
       token: targetRecord({}, older).token,
     })
     const problem = { class: 'retry', reason: 'TargetWriteFailed', message: 'HTTP 500' } as const
-    const { actions, wakeAt } = plan(
+    const { actions, requeueAt } = plan(
       synced({ credential: { spec }, record, targetProblems: new Map([['b', problem]]) }),
       now,
     )
@@ -166,6 +166,6 @@ describe('targets that hold different tokens', () => {
         },
       },
     ])
-    expect(wakeAt).toBe(now + 1000)
+    expect(requeueAt).toBe(now + 1000)
   })
 })

@@ -36,13 +36,13 @@ describe('a restart that finds everything as it was left', () => {
     expect(plan(restarted({ credential: { spec }, record }), now).actions).toEqual([])
   })
 
-  it('counts on the steady timeline, whatever the wall clock says', () => {
+  it('counts on the monotonic clock, whatever the wall clock says', () => {
     const dayMs = 24 * hourMs
     const { credential } = restarted()
     const { record } = newState(credential, now - dayMs, dayMs)
     expect(plan(restarted({ record, wallOffset: dayMs, firstSeenAt: now - dayMs }), now - dayMs)).toEqual({
       actions: [],
-      wakeAt: now - dayMs + 10 * minuteMs,
+      requeueAt: now - dayMs + 10 * minuteMs,
     })
   })
 
@@ -71,12 +71,12 @@ describe('a restart that finds everything as it was left', () => {
     ['the token is of another gateway', { credential: { spec: { gateway: { url: 'https://new.example.com' } } } }],
     ['the renewal is due', { credential: { status: { nextRenewalAt: new Date(now).toISOString() } } }],
     ['the next renewal is not known', { credential: { status: { nextRenewalAt: undefined } } }],
-    ['the other members are about to refresh', { isAwakened: true }],
+    ['the other members are about to refresh', { isSummoned: true }],
     ['consumers are still to be told', { credential: { spec: { propagation: 'Immediate' } } }],
     ['consumers are to be told no more', { credential: { status: { propagatedFingerprint: 'abc' } } }],
     ['a verification is due', { credential: { spec: { verifyEvery: '1m' } }, firstSeenAt: now - minuteMs }],
   ])('looks again when %s', (_, input) => {
-    expect(plan(restarted(input), now).actions).toEqual([{ do: 'readSources' }])
+    expect(plan(restarted(input), now).actions).toEqual([{ do: 'fetchSources' }])
   })
 
   it.each<[string, ObservedInput]>([
@@ -84,7 +84,7 @@ describe('a restart that finds everything as it was left', () => {
     ['taken over by somebody', { targetMetas: new Map([['enos-token', ownTarget({ controllerUid: 'uid-thief' })]]) }],
     ['written with what is not known', { record: new Map() }],
   ])('looks again when a target was %s', (_, input) => {
-    expect(plan(restarted(input), now).actions).toEqual([{ do: 'readSources' }])
+    expect(plan(restarted(input), now).actions).toEqual([{ do: 'fetchSources' }])
   })
 
   it('drops the record first when a target was deleted', () => {
@@ -95,11 +95,11 @@ describe('a restart that finds everything as it was left', () => {
 
   it('looks again once the token has expired', () => {
     const status = { nextRenewalAt: new Date(now + 2 * hourMs).toISOString() }
-    expect(plan(restarted({ credential: { status } }), now + hourMs).actions).toEqual([{ do: 'readSources' }])
+    expect(plan(restarted({ credential: { status } }), now + hourMs).actions).toEqual([{ do: 'fetchSources' }])
   })
 
   it('is for who has not joined in this process: others go through all checks', () => {
-    expect(plan(restarted({ membership: membership() }), now).actions).toEqual([{ do: 'readSources' }])
+    expect(plan(restarted({ membership: membership() }), now).actions).toEqual([{ do: 'fetchSources' }])
   })
 })
 
@@ -128,8 +128,8 @@ describe('the first verification of a token that was taken over', () => {
   it('has the resource join when it is due, and not before', () => {
     const at = firstVerificationAt(observed(verified)) ?? 0
     const one = restarted(verified)
-    expect(plan(one, at - 1)).toEqual({ actions: [], wakeAt: at })
-    expect(plan(one, at).actions).toEqual([{ do: 'readSources' }])
+    expect(plan(one, at - 1)).toEqual({ actions: [], requeueAt: at })
+    expect(plan(one, at).actions).toEqual([{ do: 'fetchSources' }])
   })
 })
 
@@ -141,7 +141,7 @@ describe('what the status tells after a restart', () => {
     }
   })
 
-  it('is the token of each target, its expiry on the steady timeline', () => {
+  it('is the token of each target, its expiry on the monotonic clock', () => {
     const { credential } = restarted()
     const { fingerprint } = heldToken()
     expect(newState(credential, now, 5000).record.get('enos-token')?.token).toEqual({

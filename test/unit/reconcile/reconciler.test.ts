@@ -46,7 +46,7 @@ function world(startedAt = now) {
       },
       setFinalizers: () => Promise.resolve(),
     },
-    publications: { publication: () => undefined, forget: (one) => void forgotten.push(one) },
+    propagations: { propagation: () => undefined, forget: (one) => void forgotten.push(one) },
     configMapsSynced: () => Promise.resolve(),
     clock,
     random: () => 0.5,
@@ -66,7 +66,7 @@ function world(startedAt = now) {
   }
   const gather = () => {
     let isOver = false
-    void reconciler.gatherHolders(gatewayUrl, fingerprint, new AbortController().signal).then(() => (isOver = true))
+    void reconciler.summonHolders(gatewayUrl, fingerprint, new AbortController().signal).then(() => (isOver = true))
     return () => isOver
   }
   return { caches, clock, done, forgotten, gather, gone, left, reconciler, refusals, write }
@@ -101,7 +101,7 @@ describe('the holders of a token that is about to be refreshed', () => {
     reconciler.run(1)
     await clock.advance(0)
     expect(isOver()).toBe(true)
-    expect(done).toEqual(['readSources'])
+    expect(done).toEqual(['fetchSources'])
   })
 })
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { reasons } from '../../../src/api/v1alpha1/reasons.ts'
-import { noticesOf } from '../../../src/status/events.ts'
+import { eventsBetween } from '../../../src/status/events.ts'
 import { nextStatus } from '../../../src/status/next-status.ts'
 import type { Observed } from '../../../src/observe/observed.ts'
 import {
@@ -31,9 +31,9 @@ function eventsOf(...situations: readonly (Observed | { one: Observed; at: numbe
   return situations.map((situation) => {
     const { at, one } = 'one' in situation ? situation : { one: situation, at: now }
     const next = nextStatus({ ...one, credential: { ...one.credential, status: present } }, undefined, at)
-    const notices = noticesOf(present, next)
+    const events = eventsBetween(present, next)
     present = next
-    return notices.map(({ action, reason, type }) => `${type} ${reason} ${action}`)
+    return events.map(({ action, reason, type }) => `${type} ${reason} ${action}`)
   })
 }
 
@@ -128,7 +128,7 @@ describe('events', () => {
     const { fingerprint } = heldToken()
     const of = (reason: 'Propagated' | 'PropagationForbidden') => {
       const value = reason === 'Propagated' ? ('True' as const) : ('False' as const)
-      return synced({ credential, publication: { fingerprint, outcome: { status: value, reason, message: '' } } })
+      return synced({ credential, propagation: { fingerprint, outcome: { status: value, reason, message: '' } } })
     }
     expect(
       eventsOf(of('Propagated'), of('PropagationForbidden'), of('PropagationForbidden'), of('Propagated')),
@@ -137,7 +137,7 @@ describe('events', () => {
 
   it('carry the message of the condition', () => {
     const next = nextStatus(conflict, undefined, now)
-    expect(noticesOf(status(), next)[0]?.note).toBe(next.conditions.find(({ type }) => type === 'Stalled')?.message)
+    expect(eventsBetween(status(), next)[0]?.note).toBe(next.conditions.find(({ type }) => type === 'Stalled')?.message)
   })
 
   it('carry reasons that are documented', () => {
@@ -149,7 +149,7 @@ describe('events', () => {
   it('are none between a status and itself', () => {
     for (const one of [synced(), failing(), stalled, conflict, missing]) {
       const same = nextStatus(one, undefined, now)
-      expect(noticesOf(same, same)).toEqual([])
+      expect(eventsBetween(same, same)).toEqual([])
     }
   })
 })

@@ -77,7 +77,7 @@ describe('the status of a resource that is in order', () => {
     expect(statusPatch(one.credential.status, later)).toEqual({})
   })
 
-  it('is in wall-clock time, whatever the steady timeline says', () => {
+  it('is in wall-clock time, whatever the monotonic clock says', () => {
     const one = observed({ wallOffset: hourMs })
     expect(conditionOf(nextStatus(one, undefined, now), 'Ready')?.lastTransitionTime).toBe('2026-01-01T13:00:00Z')
   })
@@ -126,8 +126,8 @@ describe('conditions', () => {
 
   it('tell of consumers where somebody is to be told, and nowhere else', () => {
     const outcome = { status: 'True', reason: 'Propagated', message: 'all were told' } as const
-    const publication = { fingerprint: heldToken().fingerprint, outcome }
-    const told = reported(synced({ credential: { spec: { propagation: 'Immediate' } }, publication }))
+    const propagation = { fingerprint: heldToken().fingerprint, outcome }
+    const told = reported(synced({ credential: { spec: { propagation: 'Immediate' } }, propagation }))
     expect(conditionOf(told.credential.status, 'Propagated')).toMatchObject(outcome)
     expect(
       conditionOf(

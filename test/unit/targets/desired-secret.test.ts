@@ -10,7 +10,7 @@ import {
   noCorrection,
   type ControllerReference,
   patchBody,
-  readData,
+  decodeKey,
   type Secret,
 } from '../../../src/targets/desired-secret.ts'
 import { marker, operator, secret } from '../../support/builders.ts'
@@ -264,26 +264,26 @@ it('brings any Secret to any desired data with one patch, after which they are t
   )
 })
 
-describe('readData', () => {
+describe('decodeKey', () => {
   it('reads back any text that was encoded', () => {
     fc.assert(
       // A byte order mark at the beginning is no part of a text.
       fc.property(
         fc.string({ unit: 'binary' }).filter((text) => !text.startsWith('\uFEFF')),
         (text) => {
-          return readData({ metadata: {}, data: encodeData({ key: new Sensitive(text) }) }, 'key')?.reveal() === text
+          return decodeKey({ metadata: {}, data: encodeData({ key: new Sensitive(text) }) }, 'key')?.reveal() === text
         },
       ),
     )
   })
 
   it.each(['missing', 'constructor', 'toString'])('has nothing under %s, a key that is not there', (key) => {
-    expect(readData(secret({ accessToken: 'x' }), key)).toBeUndefined()
-    expect(readData({ metadata: {} }, key)).toBeUndefined()
+    expect(decodeKey(secret({ accessToken: 'x' }), key)).toBeUndefined()
+    expect(decodeKey({ metadata: {} }, key)).toBeUndefined()
   })
 
   it('has nothing where the bytes are no text', () => {
     const data = { key: Buffer.from([0xff, 0xfe, 0x00]).toString('base64') }
-    expect(readData({ metadata: {}, data }, 'key')).toBeUndefined()
+    expect(decodeKey({ metadata: {}, data }, 'key')).toBeUndefined()
   })
 })

@@ -16,7 +16,7 @@ const orphan = 'enos-credential:uid-gone'
 const living = 'enos-credential:uid-other'
 const identity: MergeIdentity = {
   manager: ours,
-  formerManager: operator,
+  operatorManager: operator,
   isOrphan: (manager) => manager === orphan,
   isRival: (manager) => manager === living,
 }

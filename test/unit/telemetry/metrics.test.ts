@@ -268,8 +268,8 @@ describe('metrics of the machinery', () => {
       return { ...idle, name, ...overrides }
     }
     world.queues = [
-      queue('applications', { depth: 2, unfinishedMs: 3000, longestRunningMs: 1000 }),
-      queue('applications', { depth: 1, unfinishedMs: 1000, longestRunningMs: 2000 }),
+      queue('applications', { depth: 2, unfinishedMs: 3000, maxRunningMs: 1000 }),
+      queue('applications', { depth: 1, unfinishedMs: 1000, maxRunningMs: 2000 }),
       queue('credentials'),
     ]
     const { queues } = world.metrics

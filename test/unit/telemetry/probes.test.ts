@@ -32,7 +32,7 @@ function sources(clock: FakeClock, overrides: Partial<ProbeSources> = {}): Probe
     clock,
     log: silentLog,
     hasSynced: () => true,
-    quietestContactAt: () => clock.now(),
+    oldestContactAt: () => clock.now(),
     electedAt: () => undefined,
     isWorking: () => true,
     queues: () => [],
@@ -149,7 +149,7 @@ describe('reconciliation', () => {
   it('of consumers is stuck when a list of pods never ends, but may take 30 minutes for many of them', async () => {
     const clock = new FakeClock(now)
     const consumers = consumersOf(clock, { get: never, list: never, patch: never })
-    consumers.publish(credential({ spec: { propagation: 'Immediate' } }), '0123456789ab', now)
+    consumers.propagate(credential({ spec: { propagation: 'Immediate' } }), '0123456789ab', now)
     const stuck = (): string[] => stuckParts(sources(clock, { queues: () => consumers.queues() }))
     await clock.advance(30 * minuteMs)
     expect(stuck()).toEqual([])
@@ -249,7 +249,7 @@ describe('a watch', () => {
     const watches = startWatches(clock, request)
     const own = sources(clock, {
       hasSynced: () => watches.hasSynced(),
-      quietestContactAt: () => watches.quietestContactAt,
+      oldestContactAt: () => watches.oldestContactAt,
       isWorking: () => watches.hasSynced(),
     })
     await settle()

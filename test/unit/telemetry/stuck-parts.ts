@@ -78,7 +78,7 @@ export function applicationsOf(clock: FakeClock, call: () => Promise<CallResult>
     log: silentLog,
     random: () => 0,
     gatewayMaxConcurrency: 4,
-    gatherHolders: () => Promise.resolve(),
+    summonHolders: () => Promise.resolve(),
     onChange: () => undefined,
     onAttempt: () => undefined,
   })
@@ -93,21 +93,21 @@ export function consumersOf(clock: FakeClock, client: Pick<KubernetesClient, 'ge
 export function hangingReconciler(clock: FakeClock, applications: Applications) {
   const caches = createCaches()
   const hanging = { get: never, patch: never, create: never, delete: never }
-  const publisher = consumersOf(clock, { ...hanging, list: never })
+  const propagator = consumersOf(clock, { ...hanging, list: never })
   const writer = new TargetWriter({ client: hanging, fieldManager: operator, onWrite: () => undefined })
   const reconcilerOf = (): Reconciler =>
     new Reconciler({
       caches,
       applications,
-      publications: publisher,
+      propagations: propagator,
       executor: new Executor({
         client: hanging,
         caches,
         applications,
         targets: new TargetExecutor({ writer, secrets: caches.secrets }),
-        publisher,
+        propagator,
         clock,
-        notify: () => undefined,
+        emitEvent: () => undefined,
       }),
       configMapsSynced: () => Promise.resolve(),
       clock,

@@ -187,8 +187,8 @@ describe('a resource that has not proved its appSecret', () => {
 
   it('draws no renewal forward, and has nothing verified', () => {
     hold(application.join('ns/a', membership({ renewBeforeMs: 10 * minuteMs, verifyEveryMs: undefined })))
-    const wishes = { renewBeforeMs: 30 * minuteMs, verifyEveryMs: 10_000 }
-    const { identity } = application.join('ns/stranger', membership({ ...stranger, ...wishes }))
+    const preferences = { renewBeforeMs: 30 * minuteMs, verifyEveryMs: 10_000 }
+    const { identity } = application.join('ns/stranger', membership({ ...stranger, ...preferences }))
     identity.retryAt = now + 10 * hourMs
     expect(application.renewalAt(heldToken())).toBe(now + 50 * minuteMs)
     expect(application.nextDue('Refresh')?.at).toBe(now + 50 * minuteMs)
@@ -202,7 +202,7 @@ describe('a resource that has not proved its appSecret', () => {
     expect(application.timeoutMs(honest.identity)).toBe(1000)
   })
 
-  it('has its own wishes in its own attempt', () => {
+  it('has its own preferences in its own attempt', () => {
     hold(application.join('ns/a', membership({ renewalMethod: 'Get' })))
     const { identity } = application.join('ns/b', membership({ ca: 'another', renewalMethod: 'Refresh' }))
     expect(application.method(true, identity)).toBe('Refresh')
@@ -212,18 +212,18 @@ describe('a resource that has not proved its appSecret', () => {
 describe('the lifetime', () => {
   it('is that of the token which is taken over', () => {
     application.takeOver(application.join('ns/a', membership({ recorded: recorded() })), found())
-    expect(application.longestExpireMs).toBe(2 * hourMs)
+    expect(application.maxExpireMs).toBe(2 * hourMs)
   })
 
   it('of a token that refreshes prolong is counted from the last of them', () => {
     const prolongedAtWall = found().expiresAtWall - hourMs
     application.takeOver(application.join('ns/a', membership()), { ...found(), prolongedAtWall })
-    expect(application.longestExpireMs).toBe(hourMs)
+    expect(application.maxExpireMs).toBe(hourMs)
   })
 
   it('is not what a member recorded of another token: it may be another application’s', () => {
     application.join('ns/a', membership({ recorded: recorded() }))
-    expect(application.longestExpireMs).toBe(0)
+    expect(application.maxExpireMs).toBe(0)
   })
 })
 

@@ -49,7 +49,7 @@ function start(options: Partial<TokenServiceOptions> = {}, concurrency = 32): vo
     log: readable.log,
     random: () => 1,
     gatewayMaxConcurrency: concurrency,
-    gatherHolders: () => Promise.resolve(),
+    summonHolders: () => Promise.resolve(),
     onChange: (keys, isUrgent) => {
       const some = [...keys]
       changed.push(...some)

@@ -42,7 +42,7 @@ function attempt(client: ScriptedClient, signal = new AbortController().signal):
     client,
     log: readable.log,
     random: () => 1,
-    gatherHolders: (_, fingerprint) => {
+    summonHolders: (_, fingerprint) => {
       gathered.push(fingerprint)
       return Promise.resolve()
     },
@@ -136,7 +136,7 @@ describe('an attempt', () => {
       { kind: 'getAgain', failure: failure({ message: String(status) }) },
       second,
     ]
-    application.longestExpireMs = 7_200_000
+    application.maxExpireMs = 7_200_000
     const client = new ScriptedClient(clock, () => answers.shift() ?? { kind: 'failed', failure: failure() })
     const report = await attempt(client)
     expect(client.operations).toEqual(['get', 'refresh', 'get'])
@@ -145,7 +145,7 @@ describe('an attempt', () => {
   })
 
   it('reports a refresh that is refused twice, and leaves the rest to the next attempt', async () => {
-    application.longestExpireMs = 7_200_000
+    application.maxExpireMs = 7_200_000
     const client = new ScriptedClient(clock, (operation) =>
       operation === 'get' ? tokenResult(clock, 'first', 60_000) : { kind: 'getAgain', failure: failure() },
     )
@@ -214,7 +214,7 @@ describe('an attempt', () => {
     await clock.advance(96 * minuteMs)
     const honest = client.answer
     client.answer = (operation, request) => {
-      return operation === 'refresh' ? failed({ isOwn: true }) : honest(operation, request)
+      return operation === 'refresh' ? failed({ isCallerSide: true }) : honest(operation, request)
     }
     expect((await attempt(client)).gateway).toBe('answers')
   })
@@ -249,7 +249,7 @@ describe('an attempt', () => {
     ['that it answers, of a token', () => tokenResult(clock, 'token', hourMs), 'answers'],
     ['that it answers, of a refusal', () => failed({ class: 'userMustAct' }), 'answers'],
     ['its failure', () => failed(), failure()],
-    ['nothing of it, where the failure is its own', () => failed({ isOwn: true }), 'nothing'],
+    ['nothing of it, where the failure is its own', () => failed({ isCallerSide: true }), 'nothing'],
   ])('tells of the gateway: %s', async (_, answer, told) => {
     const { gateway } = await attempt(new ScriptedClient(clock, answer))
     expect(gateway).toEqual(told)
@@ -444,7 +444,7 @@ describe('whatever the gateway answers', () => {
           clock = new FakeClock(now)
           refreshSupport = new RefreshSupport()
           application = new Application('application-1', gatewayUrl, new Sensitive(marker.appKey), 0)
-          application.longestExpireMs = 7_200_000
+          application.maxExpireMs = 7_200_000
           if (held !== undefined) application.token = heldToken({ value: held })
           const renewRequest = isForced ? '1' : undefined
           identity = application.join('ns/a', membership({ renewalMethod, renewRequest })).identity

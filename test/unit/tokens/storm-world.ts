@@ -20,7 +20,7 @@ export interface StormOptions {
   readonly latencyMs?: number
 }
 
-/** Thousands of applications at one gateway, with the real queue and gate, on a clock that jumps. */
+/** Thousands of applications at one gateway, with the real queue and breaker, on a clock that jumps. */
 export class Storm {
   readonly clock = new FakeClock(now)
   readonly applications: Applications
@@ -50,7 +50,7 @@ export class Storm {
     const honest = clientOf(clock, () => this.service)
     const answer = async (request: TokenRequest): Promise<CallResult> => {
       if (request.ca !== undefined && request.ca === this.distrusted) {
-        return { kind: 'failed', failure: failure({ reason: 'GatewayUnreachable', isOwn: true }) }
+        return { kind: 'failed', failure: failure({ reason: 'GatewayUnreachable', isCallerSide: true }) }
       }
       if (!this.hasRefresh && request.refresh !== undefined) return { kind: 'refreshMissing' }
       const mood = this.moods.get(request.appKey.reveal()) ?? this.mood
@@ -75,7 +75,7 @@ export class Storm {
         },
       },
       gatewayMaxConcurrency: concurrency,
-      gatherHolders: () => Promise.resolve(),
+      summonHolders: () => Promise.resolve(),
       onChange: () => undefined,
       onAttempt: () => undefined,
       queueObserver: {

@@ -311,7 +311,7 @@ describe('an application that always fails', () => {
 })
 
 describe('a thousand applications whose failures say nothing of the gateway', () => {
-  const distrust = failure({ reason: 'GatewayUnreachable', message: 'SELF_SIGNED_CERT_IN_CHAIN', isOwn: true })
+  const distrust = failure({ reason: 'GatewayUnreachable', message: 'SELF_SIGNED_CERT_IN_CHAIN', isCallerSide: true })
 
   /** Has its first renewal fail for a reason of its own, which is over then. */
   async function failOnce(): Promise<void> {
@@ -319,7 +319,7 @@ describe('a thousand applications whose failures say nothing of the gateway', ()
     for (let seconds = 0; (good()?.failures ?? 0) === 0 && seconds < hourMs / 1000; seconds++) {
       await storm.pass(unavailable, 1000)
     }
-    expect(good()?.failure?.isOwn).toBe(true)
+    expect(good()?.failure?.isCallerSide).toBe(true)
     storm.moods.set('owner', 'well')
   }
 
