@@ -1,5 +1,5 @@
 import { isGatewayPattern } from '../enos/allowed-gateways.ts'
-import { logFormats, logLevels } from '../telemetry/logger.ts'
+import { logFormats, logLevels } from '../lib/log.ts'
 import type { BindAddress } from '../telemetry/http-server.ts'
 
 /** A value that a flag or variable cannot have; the message says what was expected. */

@@ -1,7 +1,7 @@
 import type { ProxyConfig } from '../enos/gateway-dispatchers.ts'
 import type { KubeconfigEnvironment } from '../kubernetes/kubeconfig.ts'
 import type { BindAddress } from '../telemetry/http-server.ts'
-import type { LoggerOptions } from '../telemetry/logger.ts'
+import type { LogFormat, LogLevel } from '../lib/log.ts'
 import { type Flag, type FlagName, InvalidValueError, runFlags, variableOf } from './flags.ts'
 
 /** How the operator runs: flags, then environment, then defaults. */
@@ -19,8 +19,8 @@ export interface RunConfig {
   readonly gatewayMaxConcurrency: number
   /** Empty: any. */
   readonly allowedGateways: readonly string[]
-  readonly logLevel: LoggerOptions['level']
-  readonly logFormat: LoggerOptions['format']
+  readonly logLevel: LogLevel
+  readonly logFormat: LogFormat
   readonly proxy: ProxyConfig
 }
 
@@ -50,8 +50,8 @@ export function parseRunConfig(
     maxConcurrentReconciles: values.get('max-concurrent-reconciles') as number,
     gatewayMaxConcurrency: values.get('gateway-max-concurrency') as number,
     allowedGateways: values.get('allowed-gateways') as string[],
-    logLevel: values.get('log-level') as LoggerOptions['level'],
-    logFormat: values.get('log-format') as LoggerOptions['format'],
+    logLevel: values.get('log-level') as LogLevel,
+    logFormat: values.get('log-format') as LogFormat,
     proxy: proxyOf(environment),
   })
 }

@@ -7,7 +7,7 @@ import type { Random } from '../lib/random.ts'
 import type { Caches } from '../observe/caches.ts'
 import type { Propagator } from '../reconcile/executor.ts'
 import type { Credential, Propagation } from '../observe/observed.ts'
-import type { Log } from '../telemetry/logger.ts'
+import type { Log } from '../lib/log.ts'
 import {
   attempt,
   byTarget,

@@ -1,7 +1,7 @@
 import { type Clock, sleep } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import { formatMicroTime } from '../lib/time.ts'
-import type { Log } from '../telemetry/logger.ts'
+import type { Log } from '../lib/log.ts'
 import { ApiError, isAlreadyExists, isConflict, isNotFound } from './errors.ts'
 import { type CallOptions, type KubernetesClient, type KubernetesObject, leases, type ObjectRef } from './types.ts'
 

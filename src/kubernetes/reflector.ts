@@ -1,7 +1,7 @@
 import { backoffMs } from '../lib/backoff.ts'
 import { type Clock, sleep } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
-import type { Log } from '../telemetry/logger.ts'
+import type { Log } from '../lib/log.ts'
 import { ApiError, isExpired, isForbidden } from './errors.ts'
 import type { Store, Stored } from './store.ts'
 import type { KubernetesClient, KubernetesObject, ResourceType } from './types.ts'

@@ -12,7 +12,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import type { Caches } from './caches.ts'
 import { parseCredential, parseMetadata } from './parse-object.ts'
-import type { Log } from '../telemetry/logger.ts'
+import type { Log } from '../lib/log.ts'
 
 export interface WatchesOptions {
   readonly client: Pick<KubernetesClient, 'list' | 'watch'>

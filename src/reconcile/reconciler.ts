@@ -13,7 +13,7 @@ import {
   type TargetToken,
 } from '../observe/observed.ts'
 import { invalidStatus, isSameStatus } from '../status/next-status.ts'
-import type { Log } from '../telemetry/logger.ts'
+import type { Log } from '../lib/log.ts'
 import type { Action } from '../plan/actions.ts'
 import { AwaitedConfigMaps } from '../observe/awaited-config-maps.ts'
 import { byObject, type Caches } from '../observe/caches.ts'

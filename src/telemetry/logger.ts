@@ -1,15 +1,10 @@
-import { type DestinationStream, type Logger, pino } from 'pino'
+import { type DestinationStream, pino } from 'pino'
 import pretty from 'pino-pretty'
-
-/** Structured log: `log.info({ namespace, name }, 'constant message')`. Variable parts are fields, never in the message. */
-export type Log = Pick<Logger, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'child'>
-
-export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const
-export const logFormats = ['json', 'pretty'] as const
+import type { Log, LogFormat, LogLevel } from '../lib/log.ts'
 
 export interface LoggerOptions {
-  readonly level: (typeof logLevels)[number]
-  readonly format: (typeof logFormats)[number]
+  readonly level: LogLevel
+  readonly format: LogFormat
   /** Default: standard output. */
   readonly destination?: DestinationStream
 }

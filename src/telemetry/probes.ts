@@ -2,7 +2,7 @@ import type { ObjectKey } from '../kubernetes/types.ts'
 import type { WorkQueueSnapshot } from '../kubernetes/work-queue.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Routes } from './http-server.ts'
-import type { Log } from './logger.ts'
+import type { Log } from '../lib/log.ts'
 
 /** What the probes look at. */
 export interface ProbeSources {

@@ -1,7 +1,7 @@
 import type { ObjectKey } from '../kubernetes/types.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
-import type { Log } from '../telemetry/logger.ts'
+import type { Log } from '../lib/log.ts'
 import type { Application } from './application.ts'
 import type { Identity, RecordedToken } from './membership.ts'
 import { type Attempt, nextCall } from './attempt.ts'

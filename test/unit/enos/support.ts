@@ -5,7 +5,7 @@ import { signRequest } from '../../../src/enos/signature.ts'
 import { Timestamps } from '../../../src/enos/timestamps.ts'
 import type { CallResult, Failure, Operation, TokenRequest } from '../../../src/enos/token-client.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
-import type { Log } from '../../../src/telemetry/logger.ts'
+import type { Log } from '../../../src/lib/log.ts'
 import { createLogger } from '../../../src/telemetry/logger.ts'
 import type { FakeClock } from '../../support/fake-clock.ts'
 

@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { ApiError } from '../../../src/kubernetes/errors.ts'
 import { EventRecorder, type RecordedEvent } from '../../../src/kubernetes/event-recorder.ts'
 import type { KubernetesClient, ObjectRef, Patch } from '../../../src/kubernetes/types.ts'
-import type { Log } from '../../../src/telemetry/logger.ts'
+import type { Log } from '../../../src/lib/log.ts'
 import { FakeClock, settle } from '../../support/fake-clock.ts'
 
 interface SentEvent {

@@ -4,7 +4,7 @@ import { ApiError } from '../../../src/kubernetes/errors.ts'
 import { LeaderElector, type LeaderElectorOptions } from '../../../src/kubernetes/leader-election.ts'
 import type { CallOptions, KubernetesClient, KubernetesObject, ObjectRef } from '../../../src/kubernetes/types.ts'
 import type { Clock, Timer } from '../../../src/lib/clock.ts'
-import type { Log } from '../../../src/telemetry/logger.ts'
+import type { Log } from '../../../src/lib/log.ts'
 import { FakeClock, settle } from '../../support/fake-clock.ts'
 
 interface Lease extends KubernetesObject {

@@ -11,7 +11,7 @@ import {
   type WatchEvent,
   type WatchOptions,
 } from '../../../src/kubernetes/types.ts'
-import type { Log } from '../../../src/telemetry/logger.ts'
+import type { Log } from '../../../src/lib/log.ts'
 import { FakeClock, settle } from '../../support/fake-clock.ts'
 
 const second = 1000
