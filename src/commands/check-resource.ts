@@ -10,7 +10,8 @@ import {
   secrets,
 } from '../kubernetes/types.ts'
 import { parseDuration } from '../lib/duration.ts'
-import { isProblem, type SourceRef, sourceRefs } from '../observe/observed.ts'
+import { isProblem } from '../api/v1alpha1/problem.ts'
+import { type SourceRef, sourceRefs } from '../observe/observed.ts'
 import { parseSources, type SourceObject } from '../observe/parse-sources.ts'
 import type { CheckRequest } from './check-gateway.ts'
 import { failedBecause, failedStep, ok, type Step } from './check-report.ts'

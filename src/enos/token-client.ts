@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici'
+import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { Reason } from '../api/v1alpha1/reasons.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
@@ -9,11 +10,9 @@ import type { Timestamps } from './timestamps.ts'
 
 export type Operation = 'get' | 'refresh'
 
-/** Why a call brought no token. `message` is for the user: it names what was seen and expected, and no secret. */
-export interface Failure {
+/** Why a call brought no token. */
+export interface Failure extends Problem {
   readonly class: 'userMustAct' | 'retry'
-  readonly reason: Reason
-  readonly message: string
   /** How long the gateway asks to wait, in ms. */
   readonly retryAfterMs?: number
   /** Where no answer came: the code of the network or TLS error, such as ENOTFOUND. */

@@ -1,10 +1,9 @@
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import type { Membership } from '../tokens/membership.ts'
+import { isProblem, type Problem } from '../api/v1alpha1/problem.ts'
 import {
   type Credential,
   inputsKey,
-  isProblem,
-  type Problem,
   type PrunedStatus,
   type TargetToken,
   type Sources,

@@ -1,6 +1,7 @@
 import { fingerprintOf } from '../enos/signature.ts'
 import { decodeKey } from '../targets/desired-secret.ts'
-import { isProblem, type Observed, tokenOnTargets, type TargetSpec } from './observed.ts'
+import { isProblem } from '../api/v1alpha1/problem.ts'
+import { type Observed, tokenOnTargets, type TargetSpec } from './observed.ts'
 import { isStillTarget } from './ownership.ts'
 
 /** A target that does not hold the token as the spec wants it. */

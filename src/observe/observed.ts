@@ -1,4 +1,5 @@
 import type { ConditionStatus } from '../api/v1alpha1/conditions.ts'
+import { isProblem, type Problem } from '../api/v1alpha1/problem.ts'
 import type { Reason } from '../api/v1alpha1/reasons.ts'
 import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
@@ -8,16 +9,6 @@ import type { KubernetesObject, ObjectKey } from '../kubernetes/types.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
 import type { Secret } from '../targets/desired-secret.ts'
 import type { CompiledTemplates } from '../targets/template.ts'
-
-/**
- * What stands in the way, classified once: `userMustAct` becomes Stalled, `waiting` and `retry` become Reconciling.
- * `message` names the object, the field, what was seen and what was expected.
- */
-export interface Problem {
-  readonly class: 'userMustAct' | 'waiting' | 'retry'
-  readonly reason: Reason
-  readonly message: string
-}
 
 /** A status that was written, and what the API server kept of it: not all, for its CRD is older than this operator. */
 export interface PrunedStatus {
@@ -163,10 +154,6 @@ export function objectVersionOf({
   metadata: { name = '', uid = '', resourceVersion = '' },
 }: KubernetesObject): ObjectVersion {
   return { name, uid, resourceVersion }
-}
-
-export function isProblem(value: object): value is Problem {
-  return 'class' in value && 'reason' in value
 }
 
 /** Of whose targets, and what was written to them. */

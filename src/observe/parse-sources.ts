@@ -2,7 +2,8 @@ import { X509Certificate } from 'node:crypto'
 import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
 import type { KubernetesObject } from '../kubernetes/types.ts'
 import { Sensitive } from '../lib/sensitive.ts'
-import { objectVersionOf, type Problem, type SourceRef, type Sources, type SourceVersion } from './observed.ts'
+import type { Problem } from '../api/v1alpha1/problem.ts'
+import { objectVersionOf, type SourceRef, type Sources, type SourceVersion } from './observed.ts'
 import { decodeKey } from '../targets/desired-secret.ts'
 
 /** A source as the API server sends it: a Secret, or a ConfigMap. */

@@ -1,4 +1,5 @@
-import type { Credential, Problem } from './observed.ts'
+import type { Problem } from '../api/v1alpha1/problem.ts'
+import type { Credential } from './observed.ts'
 import type { Secret } from '../targets/desired-secret.ts'
 import type { CredentialState } from './credential-state.ts'
 

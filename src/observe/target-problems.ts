@@ -1,7 +1,8 @@
 import { Sensitive } from '../lib/sensitive.ts'
 import type { Secret } from '../targets/desired-secret.ts'
 import { compareMerged } from '../targets/merged-keys.ts'
-import { isProblem, type Observed, type Problem, type TargetSpec } from './observed.ts'
+import { isProblem, type Problem } from '../api/v1alpha1/problem.ts'
+import type { Observed, TargetSpec } from './observed.ts'
 import { isOfAnotherCredential, isOurs, mergeIdentityOf } from './ownership.ts'
 
 /** What stands in the way of a target, whatever token it is to hold. */

@@ -1,6 +1,7 @@
 import { fingerprintOf } from '../enos/signature.ts'
 import { Sensitive } from '../lib/sensitive.ts'
-import { type Credential, isProblem, type Observed, type TargetToken } from './observed.ts'
+import { isProblem } from '../api/v1alpha1/problem.ts'
+import type { Credential, Observed, TargetToken } from './observed.ts'
 
 /**
  * Tells one appKey from another after a restart, when only the status knows whose the token on the targets is. With the

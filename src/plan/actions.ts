@@ -1,7 +1,8 @@
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import type { FoundToken, Membership } from '../tokens/membership.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
-import type { ObjectVersion, Problem, TargetRecord } from '../observe/observed.ts'
+import type { Problem } from '../api/v1alpha1/problem.ts'
+import type { ObjectVersion, TargetRecord } from '../observe/observed.ts'
 import type { EventInput } from '../status/events.ts'
 import type { Correction, DesiredSecret } from '../targets/desired-secret.ts'
 

@@ -1,4 +1,5 @@
-import { isProblem, type Observed } from '../observe/observed.ts'
+import { isProblem } from '../api/v1alpha1/problem.ts'
+import type { Observed } from '../observe/observed.ts'
 import { setFinalizer, finishDeletion } from './deletion-checks.ts'
 import { pruneRemovedTargets } from './removed-target-checks.ts'
 import { readTokenBack, joinApplication } from './membership-checks.ts'

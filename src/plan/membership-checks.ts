@@ -1,13 +1,8 @@
 import type { FoundToken, Membership } from '../tokens/membership.ts'
 import { fingerprintOf } from '../enos/signature.ts'
 import { parseDuration } from '../lib/duration.ts'
-import {
-  isProblem,
-  type Observed,
-  tokenOnTargets,
-  monotonicNextRenewalAt,
-  type TargetSpec,
-} from '../observe/observed.ts'
+import { isProblem } from '../api/v1alpha1/problem.ts'
+import { type Observed, tokenOnTargets, monotonicNextRenewalAt, type TargetSpec } from '../observe/observed.ts'
 import { isStillTarget } from '../observe/ownership.ts'
 import { decodeKey } from '../targets/desired-secret.ts'
 import { isSameSources } from './source-checks.ts'

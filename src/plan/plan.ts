@@ -1,6 +1,7 @@
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import { unreadDriftedTargets } from '../observe/drifted-targets.ts'
-import type { Observed, Problem } from '../observe/observed.ts'
+import type { Problem } from '../api/v1alpha1/problem.ts'
+import type { Observed } from '../observe/observed.ts'
 import { isSameStatus, nextStatus } from '../status/next-status.ts'
 import type { Plan } from './actions.ts'
 import { checks } from './checks.ts'

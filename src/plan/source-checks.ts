@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
+import { isProblem } from '../api/v1alpha1/problem.ts'
 import {
-  isProblem,
   type ObjectVersion,
   type Observed,
   tokenOnTargets,

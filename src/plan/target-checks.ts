@@ -2,9 +2,9 @@ import { annotations, apiVersion, kind, labels, managedBy } from '../api/v1alpha
 import type { RecordedToken } from '../tokens/membership.ts'
 import type { HeldToken } from '../tokens/schedule.ts'
 import { formatTime } from '../lib/time.ts'
+import { isProblem } from '../api/v1alpha1/problem.ts'
 import {
   inputsOf,
-  isProblem,
   objectVersionOf,
   type Observed,
   type ObjectVersion,

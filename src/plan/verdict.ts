@@ -1,4 +1,5 @@
-import type { Observed, Problem } from '../observe/observed.ts'
+import type { Problem } from '../api/v1alpha1/problem.ts'
+import type { Observed } from '../observe/observed.ts'
 import type { Action } from './actions.ts'
 
 /** What a check says. */

@@ -3,7 +3,8 @@ import { type Condition, setCondition } from '../api/v1alpha1/conditions.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import { formatTime } from '../lib/time.ts'
 import { wantsPropagation, propagatedFingerprint } from '../observe/propagation.ts'
-import { inputsOf, type Observed, type Problem, tokenOnTargets } from '../observe/observed.ts'
+import type { Problem } from '../api/v1alpha1/problem.ts'
+import { inputsOf, type Observed, tokenOnTargets } from '../observe/observed.ts'
 import { assess } from './assess.ts'
 
 /** The status that tells what is observed. Pure; equal to the present one when there is nothing to tell. */

@@ -7,6 +7,7 @@ import { fingerprintOf } from '../../src/enos/signature.ts'
 import { Sensitive } from '../../src/lib/sensitive.ts'
 import { formatTime } from '../../src/lib/time.ts'
 import { compileAll } from '../../src/observe/credential-state.ts'
+import type { Problem } from '../../src/api/v1alpha1/problem.ts'
 import {
   type Credential,
   inputsOf,
@@ -14,7 +15,6 @@ import {
   type Observed,
   type Sources,
   sourceRefs,
-  type Problem,
   type TargetRecord,
 } from '../../src/observe/observed.ts'
 import { appKeyFingerprintOf } from '../../src/observe/token-origin.ts'

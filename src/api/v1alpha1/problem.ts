@@ -1,0 +1,16 @@
+import type { Reason } from './reasons.ts'
+
+/**
+ * Why something could not be done. Classified once, where the fault is seen: `userMustAct` becomes Stalled, `waiting`
+ * and `retry` become Reconciling. `message` names the object, the field, the value seen and the value expected, and
+ * holds no secret.
+ */
+export interface Problem {
+  readonly class: 'userMustAct' | 'waiting' | 'retry'
+  readonly reason: Reason
+  readonly message: string
+}
+
+export function isProblem(value: object): value is Problem {
+  return 'class' in value && 'reason' in value
+}
