@@ -4,6 +4,7 @@ import tseslint from 'typescript-eslint'
 const layers = [
   'lib',
   'api',
+  'config',
   'kubernetes',
   'enos',
   'tokens',
@@ -14,7 +15,6 @@ const layers = [
   'reconcile',
   'consumers',
   'telemetry',
-  'config',
   'commands',
 ]
 

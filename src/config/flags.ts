@@ -1,6 +1,12 @@
-import { isGatewayPattern } from '../enos/allowed-gateways.ts'
 import { logFormats, logLevels } from '../lib/log.ts'
-import type { BindAddress } from '../telemetry/http-server.ts'
+import { isGatewayPattern } from './allowed-gateways.ts'
+
+/** `host` undefined: all interfaces. */
+export interface BindAddress {
+  readonly host: string | undefined
+  /** 0: any free port. */
+  readonly port: number
+}
 
 /** A value that a flag or variable cannot have; the message says what was expected. */
 export class InvalidValueError extends Error {

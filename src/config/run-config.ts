@@ -1,8 +1,23 @@
-import type { ProxyConfig } from '../enos/gateway-dispatchers.ts'
-import type { KubeconfigEnvironment } from '../kubernetes/kubeconfig.ts'
-import type { BindAddress } from '../telemetry/http-server.ts'
 import type { LogFormat, LogLevel } from '../lib/log.ts'
-import { type Flag, type FlagName, InvalidValueError, runFlags, variableOf } from './flags.ts'
+import { type BindAddress, type Flag, type FlagName, InvalidValueError, runFlags, variableOf } from './flags.ts'
+
+/** As the environment variables of these names; undefined or empty: none. */
+export interface ProxyConfig {
+  readonly httpProxy: string | undefined
+  readonly httpsProxy: string | undefined
+  readonly noProxy: string | undefined
+}
+
+/** The environment variables that say where the API server is. */
+export interface KubeconfigEnvironment {
+  /** Files, separated by `:`; merged as kubectl does, what is set first wins. */
+  readonly KUBECONFIG?: string | undefined
+  /** Set in pods. */
+  readonly KUBERNETES_SERVICE_HOST?: string | undefined
+  /** Default: 443. */
+  readonly KUBERNETES_SERVICE_PORT?: string | undefined
+  readonly HOME?: string | undefined
+}
 
 /** How the operator runs: flags, then environment, then defaults. */
 export interface RunConfig {

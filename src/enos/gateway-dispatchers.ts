@@ -3,13 +3,7 @@ import { BlockList, isIP, isIPv6 } from 'node:net'
 // As a whole: a Node that is too old does not have getCACertificates, and is to be told by node-version.ts.
 import tls from 'node:tls'
 import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent } from 'undici'
-
-/** As the environment variables of these names; undefined or empty: none. */
-export interface ProxyConfig {
-  readonly httpProxy: string | undefined
-  readonly httpsProxy: string | undefined
-  readonly noProxy: string | undefined
-}
+import type { ProxyConfig } from '../config/run-config.ts'
 
 export interface GatewayDispatchersOptions {
   readonly proxy: ProxyConfig

@@ -2,17 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { isIPv6 } from 'node:net'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { KubeConfig } from '@kubernetes/client-node'
-
-/** The environment variables that say where the API server is. */
-export interface KubeconfigEnvironment {
-  /** Files, separated by `:`; merged as kubectl does, what is set first wins. */
-  readonly KUBECONFIG?: string | undefined
-  /** Set in pods. */
-  readonly KUBERNETES_SERVICE_HOST?: string | undefined
-  /** Default: 443. */
-  readonly KUBERNETES_SERVICE_PORT?: string | undefined
-  readonly HOME?: string | undefined
-}
+import type { KubeconfigEnvironment } from '../config/run-config.ts'
 
 export interface KubeconfigSource {
   /** The file that a flag names; an empty one counts as none. */

@@ -1,12 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-
-/** `host` undefined: all interfaces. */
-export interface BindAddress {
-  readonly host: string | undefined
-  /** 0: any free port. */
-  readonly port: number
-}
+import type { BindAddress } from '../config/flags.ts'
 
 export interface HttpAnswer {
   readonly status: number

@@ -3,7 +3,8 @@ import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import type { Dispatcher } from 'undici'
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { GatewayDispatchers, type ProxyConfig } from '../../../src/enos/gateway-dispatchers.ts'
+import type { ProxyConfig } from '../../../src/config/run-config.ts'
+import { GatewayDispatchers } from '../../../src/enos/gateway-dispatchers.ts'
 import { selfSigned } from '../../support/certificate.ts'
 
 /** What DNS answers here: addresses by name. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isGatewayAllowed, isGatewayPattern } from '../../../src/enos/allowed-gateways.ts'
+import { isGatewayAllowed, isGatewayPattern } from '../../../src/config/allowed-gateways.ts'
 
 describe('isGatewayAllowed', () => {
   it('allows any gateway where there are no patterns', () => {
