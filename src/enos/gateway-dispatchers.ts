@@ -9,7 +9,15 @@ export interface GatewayDispatchersOptions {
   readonly proxy: ProxyConfig
 }
 
-/** The sets of CA certificates in use; the one used longest ago is given up beyond this. */
+/** TLS options of a gateway. */
+export interface GatewayTls {
+  /** Certificates (PEM) to trust besides the system's. */
+  readonly ca: string | undefined
+  /** Name to ask for by SNI and to find in the certificate; undefined: the host of the URL. */
+  readonly tlsServerName: string | undefined
+}
+
+/** Dispatchers kept; beyond this, the least recently used one is closed. */
 const maxDispatchers = 100
 const connectTimeoutMs = 10_000
 
@@ -22,43 +30,52 @@ linkLocal.addSubnet('169.254.0.0', 16, 'ipv4')
 linkLocal.addSubnet('fe80::', 10, 'ipv6')
 linkLocal.addAddress('fd00:ec2::254', 'ipv6')
 
-/** Connections to gateways: kept alive, TLS verified, with a pool of its own for each set of additional CAs. */
+/** Connections to gateways: kept alive, TLS verified, one dispatcher for each pair of CAs and tlsServerName. */
 export class GatewayDispatchers {
   readonly #options: GatewayDispatchersOptions
-  readonly #byCa = new Map<string, Dispatcher>()
+  readonly #byTls = new Map<string, Dispatcher>()
 
   constructor(options: GatewayDispatchersOptions) {
     this.#options = options
   }
 
-  /** @param ca certificates (PEM) to trust besides the system's */
-  for(ca: string | undefined): Dispatcher {
-    const key = ca ?? ''
-    const dispatcher = this.#byCa.get(key) ?? createDispatcher(ca, this.#options.proxy)
+  for({ ca, tlsServerName }: GatewayTls): Dispatcher {
+    // No name and no PEM has a NUL.
+    const key = `${tlsServerName ?? ''}\0${ca ?? ''}`
+    const dispatcher = this.#byTls.get(key) ?? createDispatcher({ ca, tlsServerName }, this.#options.proxy)
     // Set again, so that the map's order is that of the last use.
-    this.#byCa.delete(key)
-    this.#byCa.set(key, dispatcher)
-    const oldest = this.#byCa.size > maxDispatchers ? this.#byCa.entries().next().value : undefined
+    this.#byTls.delete(key)
+    this.#byTls.set(key, dispatcher)
+    const oldest = this.#byTls.size > maxDispatchers ? this.#byTls.entries().next().value : undefined
     if (oldest !== undefined) {
-      this.#byCa.delete(oldest[0])
+      this.#byTls.delete(oldest[0])
       oldest[1].close().catch(ignoreClosing)
     }
     return dispatcher
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#byCa.values()].map((dispatcher) => dispatcher.destroy()))
+    await Promise.all([...this.#byTls.values()].map((dispatcher) => dispatcher.destroy()))
   }
 }
 
-function createDispatcher(ca: string | undefined, { httpProxy, httpsProxy, noProxy }: ProxyConfig): Dispatcher {
-  const trust = ca === undefined ? {} : { ca: [...tls.getCACertificates('default'), ca] }
-  const options = { connect: guardedConnector(trust), allowH2: false }
+interface RequestTls {
+  readonly ca?: string[]
+  readonly servername?: string
+}
+
+function createDispatcher({ ca, tlsServerName }: GatewayTls, proxy: ProxyConfig): Dispatcher {
+  const { httpProxy, httpsProxy, noProxy } = proxy
+  const requestTls: RequestTls = {
+    ...(ca === undefined ? {} : { ca: [...tls.getCACertificates('default'), ca] }),
+    ...(tlsServerName === undefined ? {} : { servername: tlsServerName }),
+  }
+  const options = { connect: guardedConnector(requestTls), allowH2: false }
   if ((httpProxy ?? '') === '' && (httpsProxy ?? '') === '') return new Agent(options)
   // Empty, not undefined: only what the configuration read from the environment counts.
   return new EnvHttpProxyAgent({
     ...options,
-    requestTls: trust,
+    requestTls,
     httpProxy: httpProxy ?? '',
     httpsProxy: httpsProxy ?? '',
     noProxy: noProxy ?? '',
@@ -73,12 +90,14 @@ function refuseLinkLocal(dispatch: Dispatcher['dispatch']): Dispatcher['dispatch
   }
 }
 
-/** Connects, but not to a link-local address: by its name in the URL, or as DNS answers. */
-function guardedConnector(tls: { readonly ca?: string[] }): buildConnector.connector {
-  const connect = buildConnector({ ...tls, allowH2: false, timeout: connectTimeoutMs, lookup: guardedLookup })
+/** Refuses link-local addresses: in the URL, and in the answers of DNS. */
+function guardedConnector(requestTls: RequestTls): buildConnector.connector {
+  const connect = buildConnector({ ...requestTls, allowH2: false, timeout: connectTimeoutMs, lookup: guardedLookup })
+  const { servername } = requestTls
   return (options, callback) => {
     if (isLinkLocalHost(options.hostname)) callback(new LinkLocalError(), null)
-    else connect(options, callback)
+    // undici prefers the name of the Host header to that of the connector.
+    else connect(servername === undefined ? options : { ...options, servername }, callback)
   }
 }
 

@@ -3,6 +3,7 @@ import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { Reason } from '../api/v1alpha1/reasons.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
+import type { GatewayDispatchers } from './gateway-dispatchers.ts'
 import { isDocumented, meaningOf } from './status-codes.ts'
 import { parseReply } from './reply.ts'
 import { signRequest } from './signature.ts'
@@ -52,7 +53,7 @@ export interface TokenClientObserver {
 }
 
 export interface TokenClientOptions {
-  readonly dispatchers: { for(ca: string | undefined): Dispatcher }
+  readonly dispatchers: Pick<GatewayDispatchers, 'for'>
   readonly clock: Clock
   readonly timestamps: Timestamps
   readonly observer: TokenClientObserver
@@ -161,7 +162,7 @@ export class TokenClient {
     if (signal.aborted) abort()
     const wallSentAt = clock.wall()
     try {
-      const response = await dispatchers.for(ca).request({
+      const response = await dispatchers.for({ ca, tlsServerName: undefined }).request({
         origin: url.origin,
         path: `${url.pathname.replace(/\/$/, '')}${path}${operation}`,
         method: 'POST',

@@ -1,39 +1,67 @@
-import { generateKeyPairSync, sign } from 'node:crypto'
+import { generateKeyPairSync, sign, X509Certificate } from 'node:crypto'
 
 export interface CertificateOptions {
   /** IPv4. Default 127.0.0.1. */
   readonly address?: readonly [number, number, number, number]
+  /** DNS names besides the address. */
+  readonly names?: readonly string[]
   /** The last year in which it is valid. Default 2119. */
   readonly lastYear?: number
+  /** Common name of the subject. Default `simulator`. */
+  readonly subject?: string
+  /** The certificate that signs this one, made with `isCa`. Default: this one. */
+  readonly issuer?: Certificate
+  readonly isCa?: boolean
+}
+
+export interface Certificate {
+  /** PEM. */
+  readonly key: string
+  /** PEM. */
+  readonly cert: string
 }
 
 /** A self-signed certificate and its key, both PEM, made anew: no private key lies in the repository. */
-export function selfSigned({ address = [127, 0, 0, 1], lastYear = 2119 }: CertificateOptions = {}): {
-  readonly key: string
-  readonly cert: string
-} {
+export function selfSigned(options: CertificateOptions = {}): Certificate {
+  const { address = [127, 0, 0, 1], isCa = false, issuer, lastYear = 2119, names = [], subject = 'simulator' } = options
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
   const ecdsaWithSha256 = der(0x30, oid('2a8648ce3d040302'))
-  const name = der(0x30, der(0x31, der(0x30, oid('550403'), der(0x0c, Buffer.from('simulator')))))
-  const alternativeName = der(0x30, der(0x87, Buffer.from(address)))
-  const extensions = der(0x30, der(0x30, oid('551d11'), der(0x04, alternativeName)))
+  const alternativeNames = der(
+    0x30,
+    der(0x87, Buffer.from(address)),
+    ...names.map((name) => der(0x82, Buffer.from(name))),
+  )
+  const extensions = der(
+    0x30,
+    der(0x30, oid('551d11'), der(0x04, alternativeNames)),
+    ...(isCa ? [der(0x30, oid('551d13'), der(0x04, der(0x30, der(0x01, Buffer.from([0xff])))))] : []),
+  )
+  const issuerName = issuer === undefined ? subject : commonNameOf(issuer.cert)
   const content = der(
     0x30,
     der(0xa0, der(0x02, Buffer.from([2]))),
     der(0x02, Buffer.from([1])),
     ecdsaWithSha256,
-    name,
+    nameOf(issuerName),
     der(0x30, der(0x18, Buffer.from('20200101000000Z')), der(0x18, Buffer.from(`${lastYear + 1}0101000000Z`))),
-    name,
+    nameOf(subject),
     publicKey.export({ type: 'spki', format: 'der' }),
     der(0xa3, extensions),
   )
-  const signature = der(0x03, Buffer.from([0]), sign('sha256', content, privateKey))
+  const signature = der(0x03, Buffer.from([0]), sign('sha256', content, issuer?.key ?? privateKey))
   const base64 = der(0x30, content, ecdsaWithSha256, signature).toString('base64')
   return {
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
     cert: `-----BEGIN CERTIFICATE-----\n${base64.replace(/.{1,64}/g, '$&\n')}-----END CERTIFICATE-----\n`,
   }
+}
+
+function nameOf(commonName: string): Buffer {
+  return der(0x30, der(0x31, der(0x30, oid('550403'), der(0x0c, Buffer.from(commonName)))))
+}
+
+function commonNameOf(certificate: string): string {
+  return new X509Certificate(certificate).subject.replace(/^CN=/, '')
 }
 
 /** One DER element: tag, length, content. */

@@ -24,6 +24,9 @@ vi.mock('node:dns', () => ({
   },
 }))
 
+const noTls = { ca: undefined, tlsServerName: undefined }
+const trusting = (ca: string) => ({ ca, tlsServerName: undefined })
+
 const refused = 'LINK_LOCAL_ADDRESS_REFUSED'
 
 beforeEach(() => {
@@ -77,7 +80,7 @@ describe('link-local addresses', () => {
     'http://[fd00:ec2::254]',
     'http://[::ffff:169.254.169.254]',
   ])('%s is refused', async (origin) => {
-    expect(await ask(dispatchers().for(undefined), origin)).toBe(refused)
+    expect(await ask(dispatchers().for(noTls), origin)).toBe(refused)
   })
 
   it.each([
@@ -93,42 +96,42 @@ describe('link-local addresses', () => {
   ])('a name that leads to %s is refused', async (_, addresses) => {
     const port = await listen(createServer(sayHello))
     names.set('metadata.example', addresses)
-    expect(await ask(dispatchers().for(undefined), `http://metadata.example:${port}`)).toBe(refused)
+    expect(await ask(dispatchers().for(noTls), `http://metadata.example:${port}`)).toBe(refused)
   })
 
   it('other names are looked up and reached', async () => {
     const port = await listen(createServer(sayHello))
     names.set('apim.example', [{ address: '127.0.0.1', family: 4 }])
-    expect(await ask(dispatchers().for(undefined), `http://apim.example:${port}`)).toBe(`hello apim.example:${port}`)
+    expect(await ask(dispatchers().for(noTls), `http://apim.example:${port}`)).toBe(`hello apim.example:${port}`)
   })
 
   it('a name that DNS does not know is told as such', async () => {
-    expect(await ask(dispatchers().for(undefined), 'http://unknown.example')).toBe('ENOTFOUND')
+    expect(await ask(dispatchers().for(noTls), 'http://unknown.example')).toBe('ENOTFOUND')
   })
 })
 
-describe('a proxy', () => {
-  /** A proxy that takes every tunnel to the gateway, and notes what it was asked for. */
-  async function proxyTo(gatewayPort: number): Promise<{ readonly url: string; readonly asked: string[] }> {
-    const asked: string[] = []
-    const server = createServer((request, response) => {
-      asked.push(request.url ?? '')
-      response.end('by proxy')
+/** A proxy that takes every tunnel to the gateway, and notes what it was asked for. */
+async function proxyTo(gatewayPort: number): Promise<{ readonly url: string; readonly asked: string[] }> {
+  const asked: string[] = []
+  const server = createServer((request, response) => {
+    asked.push(request.url ?? '')
+    response.end('by proxy')
+  })
+  server.on('connect', ({ url = '' }: { url?: string }, socket: Socket) => {
+    asked.push(url)
+    const upstream = connect(gatewayPort, '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n')
+      upstream.pipe(socket).pipe(upstream)
     })
-    server.on('connect', ({ url = '' }: { url?: string }, socket: Socket) => {
-      asked.push(url)
-      const upstream = connect(gatewayPort, '127.0.0.1', () => {
-        socket.write('HTTP/1.1 200 OK\r\n\r\n')
-        upstream.pipe(socket).pipe(upstream)
-      })
-      onTestFinished(() => void upstream.destroy())
-    })
-    return { url: `http://127.0.0.1:${await listen(server)}`, asked }
-  }
+    onTestFinished(() => void upstream.destroy())
+  })
+  return { url: `http://127.0.0.1:${await listen(server)}`, asked }
+}
 
+describe('a proxy', () => {
   it('is used for http:// where HTTP_PROXY says so, names being its own affair', async () => {
     const { asked, url } = await proxyTo(await listen(createServer(sayHello)))
-    const answer = await ask(dispatchers({ httpProxy: url }).for(undefined), 'http://apim.example:8080')
+    const answer = await ask(dispatchers({ httpProxy: url }).for(noTls), 'http://apim.example:8080')
     expect(answer).toMatch(/^hello apim\.example:8080$|^by proxy$/)
     expect(asked).toHaveLength(1)
     expect(asked[0]).toContain('apim.example:8080')
@@ -138,15 +141,15 @@ describe('a proxy', () => {
     const certificate = selfSigned()
     const { asked, url } = await proxyTo(await listen(createTlsServer(certificate, sayHello)))
     const all = dispatchers({ httpsProxy: url })
-    expect(await ask(all.for(certificate.cert), 'https://127.0.0.1:8443')).toBe('hello 127.0.0.1:8443')
-    expect(await ask(all.for(undefined), 'https://127.0.0.1:8443')).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
+    expect(await ask(all.for(trusting(certificate.cert)), 'https://127.0.0.1:8443')).toBe('hello 127.0.0.1:8443')
+    expect(await ask(all.for(noTls), 'https://127.0.0.1:8443')).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
     expect(asked).toEqual(['127.0.0.1:8443', '127.0.0.1:8443'])
   })
 
   it('is not used for the other scheme', async () => {
     const port = await listen(createServer(sayHello))
     const { asked, url } = await proxyTo(port)
-    expect(await ask(dispatchers({ httpsProxy: url }).for(undefined), `http://127.0.0.1:${port}`)).toContain('hello')
+    expect(await ask(dispatchers({ httpsProxy: url }).for(noTls), `http://127.0.0.1:${port}`)).toContain('hello')
     expect(asked).toEqual([])
   })
 
@@ -154,7 +157,7 @@ describe('a proxy', () => {
     const port = await listen(createServer(sayHello))
     const { asked, url } = await proxyTo(port)
     const all = dispatchers({ httpProxy: url, noProxy: '127.0.0.1' })
-    expect(await ask(all.for(undefined), `http://127.0.0.1:${port}`)).toContain('hello')
+    expect(await ask(all.for(noTls), `http://127.0.0.1:${port}`)).toContain('hello')
     expect(asked).toEqual([])
   })
 
@@ -166,7 +169,7 @@ describe('a proxy', () => {
     'https://[::ffff:a9fe:a9fe]',
   ])('is not told of %s', async (origin) => {
     const { asked, url } = await proxyTo(await listen(createServer(sayHello)))
-    expect(await ask(dispatchers({ httpProxy: url, httpsProxy: url }).for(undefined), origin)).toBe(refused)
+    expect(await ask(dispatchers({ httpProxy: url, httpsProxy: url }).for(noTls), origin)).toBe(refused)
     expect(asked).toEqual([])
   })
 
@@ -174,7 +177,7 @@ describe('a proxy', () => {
     const { asked, url } = await proxyTo(await listen(createServer(sayHello)))
     names.set('metadata.example', [{ address: '169.254.169.254', family: 4 }])
     const all = dispatchers({ httpProxy: url, noProxy: 'metadata.example' })
-    expect(await ask(all.for(undefined), 'http://metadata.example')).toBe(refused)
+    expect(await ask(all.for(noTls), 'http://metadata.example')).toBe(refused)
     expect(asked).toEqual([])
   })
 })
@@ -184,29 +187,29 @@ describe('additional CAs', () => {
     const certificate = selfSigned()
     const origin = `https://127.0.0.1:${await listen(createTlsServer(certificate, sayHello))}`
     const all = dispatchers()
-    expect(await ask(all.for(certificate.cert), origin)).toContain('hello')
-    expect(await ask(all.for(undefined), origin)).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
-    expect(await ask(all.for(selfSigned().cert), origin)).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
+    expect(await ask(all.for(trusting(certificate.cert)), origin)).toContain('hello')
+    expect(await ask(all.for(noTls), origin)).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
+    expect(await ask(all.for(trusting(selfSigned().cert)), origin)).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
   })
 
   it('have one dispatcher for each set', () => {
     const all = dispatchers()
     const { cert } = selfSigned()
-    expect(all.for(cert)).toBe(all.for(cert))
-    expect(all.for(undefined)).toBe(all.for(undefined))
-    expect(all.for(cert)).not.toBe(all.for(undefined))
+    expect(all.for(trusting(cert))).toBe(all.for(trusting(cert)))
+    expect(all.for(noTls)).toBe(all.for(noTls))
+    expect(all.for(trusting(cert))).not.toBe(all.for(noTls))
   })
 
   it('beyond a hundred sets, the one used longest ago is given up', async () => {
     const port = await listen(createServer(sayHello))
     const all = dispatchers()
-    const first = all.for('set 0')
-    const second = all.for('set 1')
-    for (let at = 2; at < 100; at++) all.for(`set ${at}`)
-    expect(all.for('set 0')).toBe(first)
-    all.for('set 100')
-    expect(all.for('set 0')).toBe(first)
-    expect(all.for('set 1')).not.toBe(second)
+    const first = all.for(trusting('set 0'))
+    const second = all.for(trusting('set 1'))
+    for (let at = 2; at < 100; at++) all.for(trusting(`set ${at}`))
+    expect(all.for(trusting('set 0'))).toBe(first)
+    all.for(trusting('set 100'))
+    expect(all.for(trusting('set 0'))).toBe(first)
+    expect(all.for(trusting('set 1'))).not.toBe(second)
     // Whoever holds it still learns so, and no call hangs.
     expect(await ask(second, `http://127.0.0.1:${port}`)).toBe('UND_ERR_CLOSED')
   })
@@ -221,18 +224,60 @@ describe('additional CAs', () => {
       }),
     )
     const all = dispatchers()
-    const answered = ask(all.for('set 0'), `http://127.0.0.1:${port}`)
+    const answered = ask(all.for(trusting('set 0')), `http://127.0.0.1:${port}`)
     await asked.promise
-    for (let at = 1; at <= 100; at++) all.for(`set ${at}`)
+    for (let at = 1; at <= 100; at++) all.for(trusting(`set ${at}`))
     answer()
     expect(await answered).toBe('late')
+  })
+})
+
+describe('tlsServerName', () => {
+  /** A TLS server that answers with the name that SNI asked for. */
+  async function startNamed(names: readonly string[]) {
+    const certificate = selfSigned({ address: [192, 0, 2, 1], names })
+    const port = await listen(
+      createTlsServer(certificate, ({ socket }, response) => {
+        response.end('servername' in socket ? socket.servername : undefined)
+      }),
+    )
+    return { ca: certificate.cert, origin: `https://127.0.0.1:${port}` }
+  }
+
+  it('is asked for by SNI and is the name to find in the certificate', async () => {
+    const { ca, origin } = await startNamed(['apim.example'])
+    const all = dispatchers()
+    expect(await ask(all.for({ ca, tlsServerName: 'apim.example' }), origin)).toBe('apim.example')
+    expect(await ask(all.for({ ca, tlsServerName: 'other.example' }), origin)).toBe('ERR_TLS_CERT_ALTNAME_INVALID')
+    expect(await ask(all.for({ ca, tlsServerName: undefined }), origin)).toBe('ERR_TLS_CERT_ALTNAME_INVALID')
+  })
+
+  it('goes before the host of the URL, also behind a proxy', async () => {
+    const { ca, origin } = await startNamed(['apim.example'])
+    const { asked, url } = await proxyTo(Number(new URL(origin).port))
+    const tls = { ca, tlsServerName: 'apim.example' }
+    names.set('other.example', [{ address: '127.0.0.1', family: 4 }])
+    const { port } = new URL(origin)
+    expect(await ask(dispatchers().for(tls), `https://other.example:${port}`)).toBe('apim.example')
+    expect(await ask(dispatchers({ httpsProxy: url }).for(tls), `https://other.example:${port}`)).toBe('apim.example')
+    expect(asked).toEqual([`other.example:${port}`])
+  })
+
+  it('has one dispatcher for each pair of CAs and name', () => {
+    const all = dispatchers()
+    const { cert: ca } = selfSigned()
+    const tls = { ca, tlsServerName: 'apim.example' }
+    expect(all.for({ ...tls })).toBe(all.for({ ...tls }))
+    expect(all.for(tls)).not.toBe(all.for({ ca, tlsServerName: undefined }))
+    expect(all.for(tls)).not.toBe(all.for({ ca: undefined, tlsServerName: 'apim.example' }))
+    expect(all.for(tls)).not.toBe(all.for({ ca, tlsServerName: 'other.example' }))
   })
 })
 
 it('once all are closed, nothing is sent any more', async () => {
   const port = await listen(createServer(sayHello))
   const all = dispatchers()
-  const dispatcher = all.for(undefined)
+  const dispatcher = all.for(noTls)
   expect(await ask(dispatcher, `http://127.0.0.1:${port}`)).toContain('hello')
   await all.close()
   expect(await ask(dispatcher, `http://127.0.0.1:${port}`)).toBe('UND_ERR_DESTROYED')
