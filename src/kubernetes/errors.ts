@@ -1,3 +1,15 @@
+import { type AdmissionDenial, describeDenial } from './admission-denial.ts'
+
+/** What an ApiError keeps of an answer. */
+export interface ApiFailure {
+  readonly code: number
+  readonly reason: string
+  readonly retryAfterMs?: number | undefined
+  readonly fields?: readonly string[]
+  readonly admissionDenial?: AdmissionDenial | undefined
+  readonly isPermissionMissing?: boolean
+}
+
 /**
  * A call to the API server that failed. It carries what decisions need and never the body, which may quote an object's
  * data (a refused Secret's values, for one).
@@ -12,20 +24,24 @@ export class ApiError extends Error {
   readonly retryAfterMs: number | undefined
   /** Paths of the fields that were found invalid (422), without their values. */
   readonly fields: readonly string[]
+  /** The admission webhook or policy that refused the request; undefined: none did, or none that is known by name. */
+  readonly admissionDenial: AdmissionDenial | undefined
+  /** An authorizer (RBAC) refused the request: the operator lacks the permission. */
+  readonly isPermissionMissing: boolean
 
-  constructor(
-    call: string,
-    answer: { code: number; reason: string; retryAfterMs?: number | undefined; fields?: readonly string[] },
-  ) {
-    const fields = answer.fields ?? []
+  constructor(call: string, answer: ApiFailure) {
+    const { admissionDenial, fields = [] } = answer
+    const details = admissionDenial === undefined ? fields : [describeDenial(admissionDenial)]
     super(
       `${call}: ${answer.code === 0 ? 'no answer' : `HTTP ${answer.code}`} ${answer.reason}` +
-        (fields.length > 0 ? ` (${fields.join(', ')})` : ''),
+        (details.length > 0 ? ` (${details.join(', ')})` : ''),
     )
     this.code = answer.code
     this.reason = answer.reason
     this.retryAfterMs = answer.retryAfterMs
     this.fields = fields
+    this.admissionDenial = admissionDenial
+    this.isPermissionMissing = answer.isPermissionMissing ?? false
   }
 }
 

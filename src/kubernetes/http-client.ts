@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici'
 import type { Clock } from '../lib/clock.ts'
+import { isPermissionRefusal, parseAdmissionDenial } from './admission-denial.ts'
 import { ApiError } from './errors.ts'
 import { readLines } from './lines.ts'
 import { abortReason, networkReason, type Transport, type TransportRequest } from './transport.ts'
@@ -215,17 +216,32 @@ function pathOf({ type, namespace, name, subresource }: Call, query: Query): str
 interface Status {
   readonly code?: number
   readonly reason?: string
+  /** Parsed, never carried. */
+  readonly message?: string
   readonly details?: { readonly retryAfterSeconds?: number; readonly causes?: readonly { readonly field?: string }[] }
 }
 
 function statusError(call: Call, status: Status, code = status.code ?? 500, retryAfterMs?: number): ApiError {
   const { causes, retryAfterSeconds } = status.details ?? {}
+  const message = typeof status.message === 'string' ? status.message : ''
+  const admissionDenial = parseAdmissionDenial(message)
   return new ApiError(nameOf(call), {
     code,
-    reason: status.reason ?? 'Unknown',
+    reason: reasonOf(status),
     retryAfterMs: retryAfterMs ?? (retryAfterSeconds === undefined ? undefined : retryAfterSeconds * 1000),
-    fields: (causes ?? []).flatMap(({ field }) => (field === undefined || field === '' ? [] : [field])),
+    // A webhook fills these with any text.
+    fields:
+      admissionDenial === undefined
+        ? (causes ?? []).flatMap(({ field }) => (field === undefined || field === '' ? [] : [field]))
+        : [],
+    admissionDenial,
+    isPermissionMissing: code === 403 && isPermissionRefusal(message),
   })
+}
+
+/** A webhook may put any text there; the reasons of the API server are words in CamelCase. */
+function reasonOf({ reason }: Status): string {
+  return typeof reason === 'string' && /^[A-Z][A-Za-z]{0,63}$/.test(reason) ? reason : 'Unknown'
 }
 
 async function errorOf(call: Call, response: Dispatcher.ResponseData, clock: Clock): Promise<ApiError> {

@@ -154,6 +154,29 @@ describe('an error answer', () => {
     expect(onAnswer).toHaveBeenCalledWith(expect.objectContaining({ code: '422' }))
   })
 
+  it('names the webhook that refused the request, and takes neither its text nor a reason of its own making', async () => {
+    const { client } = await setUpClient('HTTP/1.1', (response) => {
+      const message = `admission webhook "deny.example.com" denied the request: ${secret}`
+      const details = { causes: [{ field: secret, message: secret }] }
+      json(response, 403, { kind: 'Status', code: 403, reason: `No: ${secret}`, message, details })
+    })
+    const error = await errorOf(client.create(secrets, 'plant-a', secretBody))
+    expect(error.message).toBe(
+      'create secrets plant-a: HTTP 403 Unknown (admission webhook "deny.example.com" denied the request)',
+    )
+    expect(error).toMatchObject({ isPermissionMissing: false, admissionDenial: { name: 'deny.example.com' } })
+    expect(JSON.stringify([error, error.stack])).not.toContain(secret)
+  })
+
+  it('says whether the permission is missing', async () => {
+    const { client } = await setUpClient('HTTP/1.1', (response) => {
+      const message = 'secrets "x" is forbidden: User "someone" cannot get resource "secrets" in API group ""'
+      json(response, 403, { kind: 'Status', code: 403, reason: 'Forbidden', message })
+    })
+    const error = await errorOf(client.get(secrets, ref))
+    expect(error).toMatchObject({ isPermissionMissing: true, admissionDenial: undefined, reason: 'Forbidden' })
+  })
+
   it.each([
     ['a page of a proxy', `<html>${secret}</html>`],
     ['nothing', ''],
