@@ -20,6 +20,15 @@ export interface AssetsOptions {
   readonly log: (line: string) => void
   /** Default: those below. */
   readonly ways?: readonly Way[]
+  /** Ends a download or a build. */
+  readonly signal?: AbortSignal
+}
+
+/** Of a download or a build. */
+export interface ProgressOptions {
+  /** Progress, a line at a time. */
+  readonly log: (line: string) => void
+  readonly signal: AbortSignal | undefined
 }
 
 /** Versions of what is fetched, as go.mod pins what is built. */
@@ -35,9 +44,10 @@ export interface Versions {
  * @returns the folder
  * @throws an error that names each way that was tried, and why it failed
  */
-export async function findAssets({ environment, log, ways }: AssetsOptions): Promise<string> {
+export async function findAssets(options: AssetsOptions): Promise<string> {
+  const { log, ways } = options
   const failures: string[] = []
-  for (const way of ways ?? (await defaultWays(environment, log))) {
+  for (const way of ways ?? (await defaultWays(options))) {
     try {
       const directory = await way.find()
       log(`control plane: its programs are taken from ${way.name}: ${directory}`)
@@ -51,14 +61,14 @@ export async function findAssets({ environment, log, ways }: AssetsOptions): Pro
   throw new Error(`no way to come by ${programs.join(', ')}:\n${failures.join('\n')}`)
 }
 
-async function defaultWays(environment: AssetsOptions['environment'], log: (line: string) => void): Promise<Way[]> {
+async function defaultWays({ environment, log, signal }: AssetsOptions): Promise<Way[]> {
   const versions = await readVersions()
   const cache = cacheDirectory(environment, versions)
   return [
     { name: 'KUBEBUILDER_ASSETS', find: () => fromVariable(environment['KUBEBUILDER_ASSETS']) },
     { name: 'the cache of earlier runs', find: () => complete(cache) },
-    { name: 'a download', find: () => download(versions, cache, log) },
-    { name: 'a build with go', find: () => build(versions, cache, log) },
+    { name: 'a download', find: () => download(versions, cache, { log, signal }) },
+    { name: 'a build with go', find: () => build(versions, cache, { log, signal }) },
   ]
 }
 

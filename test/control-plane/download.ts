@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { run } from '../support/run.ts'
-import type { Versions } from './assets.ts'
+import type { ProgressOptions, Versions } from './assets.ts'
 
 /** A machine without a way to the download finds out within this time. */
 const reachLimitMs = 5000
@@ -12,7 +12,7 @@ const downloadLimitMs = 10 * 60_000
 export async function download(
   { etcd, kubernetes }: Versions,
   target: string,
-  log: (line: string) => void,
+  { log, signal }: ProgressOptions,
 ): Promise<string> {
   if (process.platform !== 'linux')
     throw new Error(`kube-apiserver is published for linux only, not ${process.platform}`)
@@ -20,6 +20,7 @@ export async function download(
   const kubernetesBase = `https://dl.k8s.io/v${kubernetes}/bin/linux/${arch}`
   const etcdBase = `https://github.com/etcd-io/etcd/releases/download/v${etcd}`
   const etcdName = `etcd-v${etcd}-linux-${arch}`
+  const get = (url: string): Promise<Buffer> => fetchAll(url, signal)
   await reach(`${kubernetesBase}/kubectl.sha256`)
 
   const partial = `${target}.${process.pid}`
@@ -27,18 +28,18 @@ export async function download(
     await mkdir(partial, { recursive: true })
     for (const program of ['kube-apiserver', 'kube-controller-manager', 'kubectl']) {
       log(`control plane: downloading ${program} ${kubernetes}`)
-      const digest = (await fetchAll(`${kubernetesBase}/${program}.sha256`)).toString().trim()
-      await writeFile(join(partial, program), checked(await fetchAll(`${kubernetesBase}/${program}`), digest, program))
+      const digest = (await get(`${kubernetesBase}/${program}.sha256`)).toString().trim()
+      await writeFile(join(partial, program), checked(await get(`${kubernetesBase}/${program}`), digest, program))
     }
     log(`control plane: downloading etcd ${etcd}`)
-    const sums = (await fetchAll(`${etcdBase}/SHA256SUMS`)).toString()
+    const sums = (await get(`${etcdBase}/SHA256SUMS`)).toString()
     const digest =
       sums
         .split('\n')
         .find((line) => line.endsWith(`${etcdName}.tar.gz`))
         ?.split(/\s/)[0] ?? ''
     const archive = join(partial, 'etcd.tar.gz')
-    await writeFile(archive, checked(await fetchAll(`${etcdBase}/${etcdName}.tar.gz`), digest, 'etcd'))
+    await writeFile(archive, checked(await get(`${etcdBase}/${etcdName}.tar.gz`), digest, 'etcd'))
     await run('tar', ['-xzf', archive, '-C', partial, '--strip-components=1', `${etcdName}/etcd`])
     await rm(archive)
     for (const program of ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kubectl']) {
@@ -62,8 +63,9 @@ async function reach(url: string): Promise<void> {
   }
 }
 
-async function fetchAll(url: string): Promise<Buffer> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(downloadLimitMs) })
+async function fetchAll(url: string, signal: AbortSignal | undefined): Promise<Buffer> {
+  const timeout = AbortSignal.timeout(downloadLimitMs)
+  const response = await fetch(url, { signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]) })
   if (!response.ok) throw new Error(`${url}: HTTP ${response.status}`)
   return Buffer.from(await response.arrayBuffer())
 }
