@@ -14,7 +14,7 @@ import { version } from './version.ts'
 
 const usageError = 2
 const stoppedEarly = 1
-/** What is wrong is said in one line, by `report`. */
+/** Commander prints no errors: `report` does, in one line each. */
 const quiet = { outputError: () => undefined, writeErr: () => undefined }
 
 /** Runs the command line. @returns the exit code */
@@ -23,7 +23,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const stop = new AbortController()
   for (const name of ['SIGTERM', 'SIGINT'] as const) {
     process.on(name, () => {
-      // Who asks twice does not want to wait.
+      // A second signal exits at once.
       if (stop.signal.aborted) process.exit(1)
       stop.abort(new Error(name))
     })
@@ -57,7 +57,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** One line that says what is wrong. */
+/** Prints the error in one line. @returns the exit code @throws an error that is a bug */
 function report(error: unknown): number {
   const isHelp = error instanceof CommanderError && error.exitCode === 0
   if (isHelp) return 0
@@ -67,11 +67,11 @@ function report(error: unknown): number {
   const text = withoutValues(error)
     .replace(/^error: /, '')
     .replaceAll(/\s*\n\s*/g, ' ')
-  process.stderr.write(`enos-credential-operator: ${text === '(outputHelp)' ? 'name a command; see --help' : text}\n`)
+  process.stderr.write(`enos-credential-operator: ${text === '(outputHelp)' ? 'no command given; see --help' : text}\n`)
   return isUsage ? usageError : 1
 }
 
-/** What commander does not understand it repeats; that may be a secret which was typed where none belongs. */
+/** Commander's messages repeat unknown arguments, one of which may be a secret typed in the wrong place. */
 function withoutValues(error: Error): string {
   const { message } = error
   const code = error instanceof CommanderError ? error.code : ''
@@ -80,11 +80,11 @@ function withoutValues(error: Error): string {
   return message
 }
 
-/** Of the operating system: a port that is in use, say. */
+/** An error of the operating system, such as EADDRINUSE. */
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && 'syscall' in error
 }
 
 const exitCode = await main(process.argv.slice(2))
-// What is still open holds nothing that matters; the exit code must not wait for it.
+// Exits without waiting for open handles: nothing is left to be done in them.
 process.stdout.write('', () => process.exit(exitCode))

@@ -1,17 +1,17 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { TLSSocket } from 'node:tls'
 
-/** What a gateway's certificate says of itself. */
+/** The certificate of a gateway. */
 export interface Certificate {
-  /** Hosts that it is for. */
+  /** Hosts for which it is valid. */
   readonly names: readonly string[]
-  /** UNIX epoch, ms; undefined: it was refused, and that is not known. */
+  /** UNIX epoch, ms; undefined: the certificate was refused, and Node reports its hosts only. */
   readonly expiresAtWall?: number
 }
 
 /**
- * Runs `work`, and looks at the certificate with which this host answers meanwhile, by what undici tells of its
- * connections: the very connection that is used, through a proxy or not, and none besides.
+ * Runs `work` and returns the certificate of the gateway that was seen meanwhile. undici reports the connections that
+ * `work` itself opens, through a proxy or not, so no second connection is needed.
  */
 export async function watchCertificate<T>(
   gatewayUrl: string,
@@ -32,7 +32,7 @@ export async function watchCertificate<T>(
   }
   const onError = (message: unknown): void => {
     if (!isObject(message) || !isOfGateway(message)) return
-    // Node adds it where it is for other hosts than the one that was asked.
+    // Node adds `cert` when the certificate is valid for other hosts only.
     const error = 'error' in message ? message.error : undefined
     const refused = isObject(error) && 'cert' in error ? error.cert : undefined
     if (isObject(refused) && 'subjectaltname' in refused) certificate = { names: namesOf(refused.subjectaltname) }
@@ -54,8 +54,8 @@ function presented(socket: TLSSocket): Certificate | undefined {
 }
 
 /**
- * Hosts of a subjectAltName such as `DNS:a.example.com, IP Address:10.0.0.1`. It is an outsider's text: what is no host
- * is left out.
+ * Parses the hosts of a subjectAltName such as `DNS:a.example.com, IP Address:10.0.0.1`. The gateway chooses this text:
+ * entries that are not plain hosts are left out.
  */
 export function namesOf(alternativeName: unknown): string[] {
   if (typeof alternativeName !== 'string') return []

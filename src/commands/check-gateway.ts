@@ -7,10 +7,10 @@ import type { Seen } from './check-report.ts'
 import type { CommandContext } from './context.ts'
 import { userAgent } from './options.ts'
 
-/** A gateway, and the credential that is to be tried. */
+/** The gateway and the credential to check. */
 export type CheckRequest = Omit<TokenRequest, 'refresh'>
 
-/** Asks for a token as the operator would: get, and, where that worked and it is wanted, refresh. */
+/** Calls the gateway as the operator does: get, then refresh if get worked and refresh is wanted. */
 export async function askGateway(
   { clock, environment, signal }: CommandContext,
   request: CheckRequest,
@@ -25,7 +25,7 @@ export async function askGateway(
     timestamps: new Timestamps(clock),
     observer: {
       onCall: () => {
-        // Nothing is counted here.
+        // No metrics in a command.
       },
       onClockSkew: (_, ms) => {
         skewMs = ms

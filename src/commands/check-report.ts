@@ -3,73 +3,79 @@ import type { CallResult, Failure, Operation } from '../enos/token-client.ts'
 import { formatDuration } from '../lib/duration.ts'
 import type { Certificate } from './certificate.ts'
 
-/** One thing that was looked at, and what came of it. */
+/** One step of a check and its result. */
 export interface Step {
   readonly step: 'resource' | 'sources' | 'reach' | 'tls' | 'clock' | 'appKey' | 'appSecret' | 'get' | 'refresh'
-  /** `unknown`: something before it failed; `skipped`: it was not asked for, or is not used. */
+  /** `unknown`: a step before it failed; `skipped`: not requested or not applicable. */
   readonly result: 'ok' | 'failed' | 'unknown' | 'skipped'
   readonly detail: string
-  /** Where it failed: what to do. */
+  /** What to do about a failed step. */
   readonly advice?: string
 }
 
-/** What was seen of the gateway. */
+/** What the gateway answered. */
 export interface Seen {
   readonly gatewayUrl: string
   readonly get: CallResult
-  /** Undefined: was not tried. */
+  /** Undefined: not tried. */
   readonly refresh: CallResult | undefined
   readonly isRefreshWanted: boolean
-  /** How far the gateway's clock is ahead, in ms; undefined: it did not say. */
+  /** How far the gateway's clock is ahead, in ms; undefined: the reply had no Date header. */
   readonly skewMs: number | undefined
-  /** With which it answered; undefined: it is not known. */
+  /** Of the gateway; undefined: none was seen. */
   readonly certificate: Certificate | undefined
   /** UNIX epoch, ms, by the wall clock. */
   readonly now: number
 }
 
-/** A difference of clocks that is worth a word: the gateway may refuse timestamps that are far off. */
+/** Beyond this skew a gateway may refuse timestamps. */
 const maxSkewMs = 30_000
 const tlsCause = /CERT|SELF_SIGNED|TLS|SSL|UNABLE_TO|ISSUER|SIGNATURE|EPROTO/
 const dayMs = 86_400_000
-const mostNames = 5
+const maxNames = 5
 
-/** The usual errors of networks, in words, and what to do; `cause` is what the runtime calls them. */
-const unreachable: Readonly<Record<string, readonly [says: string, advice: string]>> = {
-  ENOTFOUND: ['DNS knows no such host', 'Correct the host, or have it made known to the DNS that is used here.'],
-  EAI_AGAIN: ['DNS does not answer', 'Try again; else look at the DNS that is used here.'],
-  ECONNREFUSED: ['nothing listens there', 'Correct host and port, or have the gateway started.'],
-  ECONNRESET: ['the connection was cut', 'Look at firewalls and proxies on the way, and whether the port speaks HTTP.'],
-  UND_ERR_SOCKET: ['the connection was cut', 'Look at firewalls and proxies on the way.'],
-  EHOSTUNREACH: ['there is no route to it', 'Look at the network, network policies and firewalls on the way.'],
-  ENETUNREACH: ['there is no route to it', 'Look at the network, network policies and firewalls on the way.'],
-  'timed out': ['it did not answer in time', 'Look at firewalls and network policies, or allow more by --timeout.'],
-  UND_ERR_CONNECT_TIMEOUT: ['no connection in time', 'Look at firewalls, network policies and HTTPS_PROXY.'],
-  UND_ERR_ABORTED: ['the proxy does not connect to it', 'Look at HTTPS_PROXY, NO_PROXY and the rules of the proxy.'],
-  LINK_LOCAL_ADDRESS_REFUSED: ['link-local addresses are refused', 'Give the address of the gateway itself.'],
-  stopped: ['it was stopped', 'Run it again.'],
+/** Network errors in words, and what to do; by Node's error code. */
+const unreachable: Readonly<Record<string, readonly [text: string, advice: string]>> = {
+  ENOTFOUND: ['unknown host', 'Correct the host, or add it to the DNS that this machine uses.'],
+  EAI_AGAIN: ['DNS does not answer', 'Try again; then check the DNS that this machine uses.'],
+  ECONNREFUSED: ['connection refused', 'Correct host and port, or start the gateway.'],
+  ECONNRESET: ['connection reset', 'Check firewalls and proxies on the way, and that the port serves HTTP.'],
+  UND_ERR_SOCKET: ['connection closed', 'Check firewalls and proxies on the way.'],
+  EHOSTUNREACH: ['no route to host', 'Check the network, network policies and firewalls on the way.'],
+  ENETUNREACH: ['no route to host', 'Check the network, network policies and firewalls on the way.'],
+  'timed out': ['no answer in time', 'Check firewalls and network policies, or raise --timeout.'],
+  UND_ERR_CONNECT_TIMEOUT: ['no connection in time', 'Check firewalls, network policies and HTTPS_PROXY.'],
+  UND_ERR_ABORTED: ['the proxy refuses to connect', 'Check HTTPS_PROXY, NO_PROXY and the rules of the proxy.'],
+  LINK_LOCAL_ADDRESS_REFUSED: ['link-local addresses are refused', 'Use the address of the gateway itself.'],
+  stopped: ['the check was stopped', 'Run it again.'],
 }
 
-/** What TLS finds wrong. Another cause: the CA. */
-const untrusted: Readonly<Record<string, readonly [says: string, advice: string]>> = {
+/** TLS errors in words, and what to do. All others: the CA is not trusted. */
+const untrusted: Readonly<Record<string, readonly [text: string, advice: string]>> = {
   CERT_HAS_EXPIRED: [
     'the certificate has expired',
-    'Have it renewed by whoever runs the gateway; look at the clock here.',
+    'Have the gateway’s certificate renewed; check the clock of this machine.',
   ],
-  CERT_NOT_YET_VALID: ['the certificate is not valid yet', 'Look at the clock here, and ask whoever runs the gateway.'],
-  ERR_TLS_CERT_ALTNAME_INVALID: ['the certificate is for other hosts', 'Use a host that the certificate is for.'],
-  EPROTO: ['what answers speaks no TLS', 'Correct the port, or use http:// if that is what it speaks.'],
+  CERT_NOT_YET_VALID: [
+    'the certificate is not valid yet',
+    'Check the clock of this machine and the gateway’s certificate.',
+  ],
+  ERR_TLS_CERT_ALTNAME_INVALID: [
+    'the certificate is valid for other hosts',
+    'Use a host for which the certificate is valid.',
+  ],
+  EPROTO: ['the port does not serve TLS', 'Correct the port, or use http:// if the gateway serves it.'],
   ERR_SSL_WRONG_VERSION_NUMBER: [
-    'what answers speaks no TLS',
-    'Correct the port, or use http:// if that is what it speaks.',
+    'the port does not serve TLS',
+    'Correct the port, or use http:// if the gateway serves it.',
   ],
   ERR_SSL_PACKET_LENGTH_TOO_LONG: [
-    'what answers speaks no TLS',
-    'Correct the port, or use http:// if that is what it speaks.',
+    'the port does not serve TLS',
+    'Correct the port, or use http:// if the gateway serves it.',
   ],
 }
 
-/** What a get, and maybe a refresh, say of the gateway and the credential, one by one. */
+/** The steps of a check, from the results of get and refresh. */
 export function gatewaySteps({ certificate, gatewayUrl, get, isRefreshWanted, now, refresh, skewMs }: Seen): Step[] {
   const failure = failureOf(get)
   const isHttps = gatewayUrl.startsWith('https://')
@@ -77,9 +83,9 @@ export function gatewaySteps({ certificate, gatewayUrl, get, isRefreshWanted, no
   const isReached = failure?.reason !== 'GatewayUnreachable' || isTlsBroken
   const isAnswered = isReached && !isTlsBroken
   return [
-    isReached ? ok('reach', `${gatewayUrl} can be reached`) : notReached(gatewayUrl, failure),
+    isReached ? ok('reach', `${gatewayUrl} is reachable`) : notReached(gatewayUrl, failure),
     !isHttps
-      ? skipped('tls', 'http: appKey and token travel in clear')
+      ? skipped('tls', 'http: appKey and token are sent unencrypted')
       : isAnswered
         ? ok('tls', `the certificate is trusted${describe(certificate, now)}`)
         : isTlsBroken
@@ -89,19 +95,19 @@ export function gatewaySteps({ certificate, gatewayUrl, get, isRefreshWanted, no
     ...keySteps(get),
     callStep('get', get, isAnswered),
     !isRefreshWanted
-      ? skipped('refresh', 'not asked for (--refresh); it may end the life of the present token')
+      ? skipped('refresh', 'not requested (--refresh): it replaces the token')
       : refresh === undefined
         ? unknown('refresh')
         : callStep('refresh', refresh, true),
   ]
 }
 
-/** Something that went wrong before the gateway was asked. */
+/** A failure. */
 export function failedStep(step: Step['step'], detail: string, advice: string): Step {
   return { step, result: 'failed', detail, advice }
 }
 
-/** The same, where a condition of the resource would have this reason. */
+/** A failure for which a condition of the resource has this reason. */
 export function failedBecause(step: Step['step'], detail: string, reason: Reason): Step {
   return failedStep(step, detail, reasons[reason].whatToDo)
 }
@@ -116,7 +122,7 @@ export function isGood(steps: readonly Step[]): boolean {
 
 const marks: Readonly<Record<Step['result'], string>> = { ok: 'ok', failed: 'FAILED', unknown: '?', skipped: '-' }
 
-/** For people: a line for each step, and below what failed, what to do. */
+/** The report as text: a line for each step, the advice below a failed one. */
 export function renderSteps(steps: readonly Step[]): string {
   const lines = steps.flatMap(({ advice, detail, result, step }) => {
     const line = `${marks[result].padEnd(6)}  ${step.padEnd(9)}  ${detail}`
@@ -128,33 +134,33 @@ export function renderSteps(steps: readonly Step[]): string {
 function conclusionOf(steps: readonly Step[]): string {
   if (isGood(steps)) return 'The credential works.'
   const hasToken = steps.some(({ result, step }) => step === 'get' && result === 'ok')
-  return hasToken ? 'The gateway gives a token, but not all is well.' : 'The credential does not work.'
+  return hasToken ? 'The gateway returns a token, but a step failed.' : 'The credential does not work.'
 }
 
 function keySteps(get: CallResult): Step[] {
-  if (get.kind === 'token') return [ok('appKey', 'the gateway knows it'), ok('appSecret', 'it belongs to the appKey')]
+  if (get.kind === 'token') return [ok('appKey', 'known to the gateway'), ok('appSecret', 'belongs to the appKey')]
   const failure = failureOf(get)
   if (failure?.reason === 'AppKeyNotFound') return [failed('appKey', failure), unknown('appSecret')]
   if (failure?.reason === 'InvalidAppSecret') {
-    return [ok('appKey', 'the gateway knows it'), failed('appSecret', failure)]
+    return [ok('appKey', 'known to the gateway'), failed('appSecret', failure)]
   }
   return [unknown('appKey'), unknown('appSecret')]
 }
 
 function clockStep(skewMs: number | undefined): Step {
-  if (skewMs === undefined) return skipped('clock', 'the gateway does not tell its time')
+  if (skewMs === undefined) return skipped('clock', 'the reply has no Date header')
   const seconds = Math.round(skewMs / 1000)
   const difference = `${formatDuration(Math.abs(seconds) * 1000)} ${seconds < 0 ? 'behind' : 'ahead'}`
-  if (Math.abs(skewMs) <= maxSkewMs) return ok('clock', `the gateway’s is ${difference}`)
-  const advice = 'Synchronise the clocks: the gateway may refuse timestamps that are far off.'
-  return failedStep('clock', `the gateway’s is ${difference}`, advice)
+  if (Math.abs(skewMs) <= maxSkewMs) return ok('clock', `the gateway’s clock is ${difference}`)
+  const advice = 'Synchronise the clocks: the gateway may refuse such timestamps.'
+  return failedStep('clock', `the gateway’s clock is ${difference}`, advice)
 }
 
 function callStep(operation: Operation, result: CallResult, isAnswered: boolean): Step {
   if (!isAnswered) return unknown(operation)
-  if (result.kind === 'token') return ok(operation, `a token with ${formatDuration(result.expireMs)} to live`)
+  if (result.kind === 'token') return ok(operation, `token valid for ${formatDuration(result.expireMs)}`)
   if (result.kind === 'refreshMissing') {
-    const advice = 'Leave renewalMethod at Auto, or set it to Get: tokens are then renewed as they expire.'
+    const advice = 'Keep renewalMethod Auto or set Get: a new token is then fetched when the old one expires.'
     return failedStep(operation, 'the gateway has no refresh (HTTP 404)', advice)
   }
   return failed(operation, result.failure)
@@ -170,36 +176,36 @@ function failed(step: Step['step'], { message, reason }: Failure): Step {
 
 function notReached(gatewayUrl: string, failure: Failure | undefined): Step {
   const cause = failure?.cause ?? ''
-  const advice = 'Look at the host, firewalls, network policies and HTTPS_PROXY.'
-  const [says, whatToDo] = unreachable[cause] ?? ['no answer', advice]
-  return failedStep('reach', `cannot reach ${gatewayUrl}: ${says} (${cause})`, whatToDo)
+  const advice = 'Check the host, firewalls, network policies and HTTPS_PROXY.'
+  const [text, whatToDo] = unreachable[cause] ?? ['no connection', advice]
+  return failedStep('reach', `cannot reach ${gatewayUrl}: ${text} (${cause})`, whatToDo)
 }
 
 function notTrusted(failure: Failure | undefined, certificate: Certificate | undefined): Step {
   const cause = failure?.cause ?? ''
-  const advice = 'Trust the CA of the gateway, by spec.gateway.caRef or --ca-file.'
-  const [says, whatToDo] = untrusted[cause] ?? ['the certificate is not trusted', advice]
-  const names = certificate === undefined ? '' : `; it is for ${list(certificate.names)}`
-  return failedStep('tls', `${says} (${cause})${names}`, whatToDo)
+  const advice = 'Trust the CA of the gateway with spec.gateway.caRef or --ca-file.'
+  const [text, whatToDo] = untrusted[cause] ?? ['the certificate is not trusted', advice]
+  const names = certificate === undefined ? '' : `; valid for ${list(certificate.names)}`
+  return failedStep('tls', `${text} (${cause})${names}`, whatToDo)
 }
 
-/** As the end of a sentence about the certificate. */
+/** The end of a sentence about the certificate. */
 function describe(certificate: Certificate | undefined, now: number): string {
   if (certificate === undefined) return ''
   const { expiresAtWall, names } = certificate
   const days = expiresAtWall === undefined ? undefined : Math.floor((expiresAtWall - now) / dayMs)
   const expires = days === undefined ? '' : `, expires in ${days} ${days === 1 ? 'day' : 'days'}`
-  return `; it is for ${list(names)}${expires}`
+  return `; valid for ${list(names)}${expires}`
 }
 
 function list(names: readonly string[]): string {
-  if (names.length === 0) return 'no host by name'
-  const more = names.length > mostNames ? ` and ${names.length - mostNames} more` : ''
-  return `${names.slice(0, mostNames).join(', ')}${more}`
+  if (names.length === 0) return 'no host'
+  const more = names.length > maxNames ? ` and ${names.length - maxNames} more` : ''
+  return `${names.slice(0, maxNames).join(', ')}${more}`
 }
 
 function unknown(step: Step['step']): Step {
-  return { step, result: 'unknown', detail: 'not known: see what failed before' }
+  return { step, result: 'unknown', detail: 'unknown: a step above failed' }
 }
 
 function skipped(step: Step['step'], detail: string): Step {

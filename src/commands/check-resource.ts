@@ -16,16 +16,16 @@ import { parseSources, type SourceObject } from '../observe/parse-sources.ts'
 import type { CheckRequest } from './check-gateway.ts'
 import { failedBecause, failedStep, ok, type Step } from './check-report.ts'
 
-/** `request` is absent where something that it needs is missing: the steps say what. */
+/** `request` is absent when something is missing; the steps name it. */
 interface ResourceRead {
   readonly steps: readonly Step[]
   readonly request?: CheckRequest
 }
 
 /**
- * What a resource and its sources say, read with the rights of whoever runs this.
+ * Reads a resource and its sources with the permissions of the user.
  * @param timeoutMs instead of the resource's own
- * @throws ApiError where the API server cannot be asked
+ * @throws ApiError other than 403 and 404
  */
 export async function readResource(
   client: KubernetesClient,
@@ -35,12 +35,12 @@ export async function readResource(
   const named = `EnosAppCredential ${ref.namespace}/${ref.name}`
   const resource = await find(() => client.get<KubernetesObject & { readonly spec?: unknown }>(credentials, ref))
   if (resource === 'forbidden') {
-    const advice = 'Have somebody grant you get on enosappcredentials.enos.io, or use another --kubeconfig.'
-    return { steps: [failedStep('resource', `you may not read ${named}`, advice)] }
+    const advice = 'Ask for permission to get enosappcredentials.enos.io, or use another --kubeconfig.'
+    return { steps: [failedStep('resource', `forbidden: cannot get ${named}`, advice)] }
   }
   if (resource === 'missing') {
     const advice = 'Check namespace and name (`status` lists all), and that the CRD is installed.'
-    return { steps: [failedStep('resource', `there is no ${named}`, advice)] }
+    return { steps: [failedStep('resource', `${named} not found`, advice)] }
   }
   const parsed = parseSpec(ref.name, resource.spec)
   if (!parsed.ok) return { steps: [failedBecause('resource', parsed.problems.join('; '), 'InvalidSpec')] }
@@ -58,7 +58,7 @@ interface ReadSource {
   readonly object: SourceObject
 }
 
-/** All that the spec names, or the step that says which of them cannot be had. */
+/** Gets all sources of the spec. @returns a step that names those that are missing or forbidden */
 async function readAllSources(
   client: KubernetesClient,
   namespace: string,
@@ -72,14 +72,15 @@ async function readAllSources(
     const object = await find(() => client.get<SourceObject>(type, { namespace, name: ref.name }))
     const where = `${ref.kind} ${ref.name} in namespace ${namespace}`
     const fields = ref.fields.join(' and ')
-    if (object === 'forbidden') forbidden.push(`${fields}: you may not read ${where}`)
-    else if (object === 'missing') missing.push(`${fields}: there is no ${where}`)
+    if (object === 'forbidden') forbidden.push(`${fields}: forbidden: cannot get ${where}`)
+    else if (object === 'missing')
+      missing.push(`${fields}: ${ref.kind} ${ref.name} not found in namespace ${namespace}`)
     else read.push({ ref, object })
   }
   const detail = [...missing, ...forbidden].join('; ')
   if (missing.length > 0) return { step: failedBecause('sources', detail, 'SourceSecretNotFound') }
   if (forbidden.length > 0) {
-    const advice = 'It says nothing of the operator’s own rights. Use a --kubeconfig that may get it.'
+    const advice = 'Use a --kubeconfig that may get it. The operator has permissions of its own.'
     return { step: failedStep('sources', detail, advice) }
   }
   return { read }
@@ -93,7 +94,7 @@ function assess(
   if (isProblem(values)) return { step: failedBecause('sources', values.message, values.reason) }
   const { appKey, appSecret, ca } = values
   const names = read.map(({ ref: { kind, name } }) => `${kind} ${name}`).join(', ')
-  const hint = trimmed.length === 0 ? '' : `; newlines at the end were left out: ${trimmed.join(', ')}`
+  const hint = trimmed.length === 0 ? '' : `; trailing newlines were trimmed: ${trimmed.join(', ')}`
   return {
     step: ok('sources', `${names}${hint}`),
     request: {

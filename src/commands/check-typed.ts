@@ -6,7 +6,7 @@ import { Sensitive } from '../lib/sensitive.ts'
 import type { CheckRequest } from './check-gateway.ts'
 import { type CommandContext, UsageError } from './context.ts'
 
-/** What was typed of a gateway and a credential. */
+/** A gateway and a credential given by flags. */
 export interface TypedOptions {
   readonly gateway: string
   readonly appKeyFile?: string
@@ -16,7 +16,7 @@ export interface TypedOptions {
 }
 
 /**
- * From flags, environment and standard input: appKey and appSecret are in none of the flags.
+ * Reads the request from flags, environment and standard input. No flag holds a secret.
  * @throws UsageError
  */
 export async function typedRequest(
@@ -25,7 +25,7 @@ export async function typedRequest(
   timeoutMs = 10_000,
 ): Promise<CheckRequest> {
   if (appKeyFile === '-' && appSecretFile === '-') {
-    throw new UsageError('--app-key-file and --app-secret-file cannot both be read from standard input')
+    throw new UsageError('--app-key-file and --app-secret-file cannot both read standard input')
   }
   refuseGateway(gateway, allowInsecureHttp)
   const ca = caFile === undefined ? undefined : await readCa(caFile)
@@ -38,7 +38,7 @@ export async function typedRequest(
   }
 }
 
-/** The resource's own rules for a gateway are the rules here too. */
+/** Applies the rules that the resource has for a gateway. */
 function refuseGateway(url: string, allowInsecureHTTP: boolean): void {
   const rest = { appKeyRef: { name: 'x' }, appSecretRef: { name: 'x' }, targets: [{ name: 'y' }] }
   const parsed = parseSpec('x', { ...rest, gateway: { url, allowInsecureHTTP } })
@@ -53,8 +53,8 @@ async function readCa(file: string): Promise<string> {
     new X509Certificate(ca)
     return ca
   } catch {
-    // The parser says no more than that.
-    throw new UsageError(`--ca-file: ${file} holds no certificates in PEM`)
+    // The parser gives no reason.
+    throw new UsageError(`--ca-file: ${file} contains no PEM certificate`)
   }
 }
 
@@ -68,7 +68,7 @@ async function secretOf(
     file === undefined ? environment[variable] : file === '-' ? await readText(stdin) : await contentOf(flag, file)
   const value = (given ?? '').replace(/[\r\n]+$/, '')
   if (value !== '') return new Sensitive(value)
-  throw new UsageError(file === undefined ? `${variable} is not set; set it, or use ${flag}` : `${flag} is empty`)
+  throw new UsageError(file === undefined ? `${variable} is not set: set it or give ${flag}` : `${flag} is empty`)
 }
 
 async function contentOf(flag: string, file: string): Promise<string> {
@@ -76,7 +76,7 @@ async function contentOf(flag: string, file: string): Promise<string> {
     return await readFile(file, 'utf8')
   } catch (error) {
     const why = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
-    // The name is left out: somebody may have typed the secret itself.
-    throw new UsageError(`${flag}: the file cannot be read (${why})`)
+    // Without the name: the user may have typed the secret itself.
+    throw new UsageError(`${flag}: cannot read the file (${why})`)
   }
 }

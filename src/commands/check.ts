@@ -14,9 +14,9 @@ Examples:
   enos-credential-operator check --gateway https://apim.example.com --app-key-file key.txt --app-secret-file - < secret.txt
   ENOS_APP_KEY=… ENOS_APP_SECRET=… enos-credential-operator check --gateway https://apim.example.com
 
-A get is asked for and nothing else: it changes nothing at the gateway. With --refresh the token is refreshed too.
-appKey and appSecret are never arguments: they would be seen in the list of processes. Exit codes: 0 all works,
-1 something does not, 2 the command cannot be understood. HTTPS_PROXY, HTTP_PROXY and NO_PROXY are respected.`
+Calls get only, which changes nothing at the gateway; with --refresh also refresh, which replaces the token.
+appKey and appSecret are no arguments, because other users see those in the list of processes.
+Calls use HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Exit codes: 0 works, 1 does not work, 2 usage error.`
 
 interface CheckOptions extends Partial<TypedOptions> {
   readonly resource?: string
@@ -27,12 +27,12 @@ interface CheckOptions extends Partial<TypedOptions> {
   readonly output: 'text' | 'json'
 }
 
-/** Tries a credential against its gateway, and says in words what works. */
+/** `check`: tries a credential against its gateway and reports each step. */
 export function checkCommand(context: CommandContext): Command {
   return new Command('check')
-    .description('try a credential against its gateway, and say what works')
+    .description('try a credential against its gateway')
     .addOption(
-      new Option('--resource <[namespace/]name>', 'check what this EnosAppCredential has').conflicts([
+      new Option('--resource <[namespace/]name>', 'check this EnosAppCredential').conflicts([
         'gateway',
         'appKeyFile',
         'appSecretFile',
@@ -42,13 +42,13 @@ export function checkCommand(context: CommandContext): Command {
     )
     .addOption(resourceNamespaceOption().conflicts('gateway'))
     .addOption(kubeconfigOption().conflicts('gateway'))
-    .option('--gateway <url>', 'check this gateway, with an appKey and appSecret from files or the environment')
+    .option('--gateway <url>', 'check this gateway, with appKey and appSecret from files or the environment')
     .option('--app-key-file <file>', 'file with the appKey, - for standard input (default: ENOS_APP_KEY)')
     .option('--app-secret-file <file>', 'file with the appSecret, - for standard input (default: ENOS_APP_SECRET)')
-    .option('--ca-file <file>', 'CA certificates (PEM) to trust besides the system’s')
-    .option('--allow-insecure-http', 'allow a gateway with http://: appKey and token then travel in clear')
-    .option('--timeout <duration>', 'time allowed for one call (default: that of the resource, or 10s)')
-    .option('--refresh', 'try a refresh too; on some gateways that ends the life of the present token')
+    .option('--ca-file <file>', 'CA certificates (PEM) to trust in addition to those of the system')
+    .option('--allow-insecure-http', 'allow an http:// gateway: appKey and token are sent unencrypted')
+    .option('--timeout <duration>', 'timeout of each call (default: that of the resource, or 10s)')
+    .option('--refresh', 'also try refresh, which replaces the token: some gateways revoke the old one')
     .addOption(outputOption())
     .addHelpText('after', examples)
     .action(async (options: CheckOptions) => {
@@ -66,7 +66,7 @@ async function check(context: CommandContext, options: CheckOptions): Promise<St
     gatewaySteps(await askGateway(context, request, options.refresh === true))
   const { gateway, kubeconfig, namespace, resource } = options
   if (gateway !== undefined) return await ask(await typedRequest(context, { ...options, gateway }, timeoutMs))
-  if (resource === undefined) throw new UsageError('name what to check: --resource namespace/name, or --gateway URL')
+  if (resource === undefined) throw new UsageError('nothing to check: give --resource NAMESPACE/NAME or --gateway URL')
 
   const name = parseResourceName(resource, namespace)
   const connection = connectAs(context, kubeconfig)

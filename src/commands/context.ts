@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 
-/** What a command has of the world. */
+/** What a command gets from the process. */
 export interface CommandContext {
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly clock: Clock
@@ -16,12 +16,12 @@ export interface CommandContext {
   readonly signal: AbortSignal
 }
 
-/** Something that could not be done, in words. Exit code 1. */
+/** The command failed; the message is for the user. Exit code 1. */
 export class CommandError extends Error {
   override readonly name = 'CommandError'
 }
 
-/** Something that the user typed, or that is missing, and how to put it right. Exit code 2. */
+/** An argument is invalid or missing; the message says what is expected. Exit code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }

@@ -4,20 +4,23 @@ import { parseDuration } from '../lib/duration.ts'
 import { version } from '../version.ts'
 import { type CommandContext, UsageError } from './context.ts'
 
-/** Options and their values that several commands share. */
+/** Options that several commands share. */
 
 export const kubeconfigOption = (): Option =>
-  new Option('--kubeconfig <file>', 'kubeconfig to use; else KUBECONFIG, else that of the pod, else ~/.kube/config')
+  new Option(
+    '--kubeconfig <file>',
+    'kubeconfig to use (default: KUBECONFIG, else the service account of the pod, else ~/.kube/config)',
+  )
 
 export const resourceNamespaceOption = (): Option =>
-  new Option('-n, --namespace <name>', 'its namespace, where the name has none (default: that of the kubeconfig)')
+  new Option('-n, --namespace <name>', 'namespace of the resource (default: the namespace of the kubeconfig context)')
 
 export const outputOption = (): Option =>
-  new Option('-o, --output <format>', 'text or json').choices(['text', 'json']).default('text')
+  new Option('-o, --output <format>', 'output format').choices(['text', 'json']).default('text')
 
 export const userAgent = `enos-credential-operator/${version}`
 
-/** The API server, as whoever runs the command. */
+/** Connects to the API server with the identity of the user. */
 export function connectAs({ clock, environment }: CommandContext, kubeconfig: string | undefined): ApiConnection {
   return connect({
     kubeconfig: { flag: kubeconfig, environment },
@@ -33,7 +36,7 @@ export function durationOf(flag: string, text: string): number {
     const ms = parseDuration(text)
     if (ms > 0) return ms
   } catch {
-    // Told below, with the flag's name.
+    // Thrown below, with the name of the flag.
   }
   throw new UsageError(`${flag}: seen ${JSON.stringify(text.slice(0, 40))}, expected a duration like 10s or 5m`)
 }

@@ -18,8 +18,8 @@ Examples:
   enos-credential-operator renew wind-farm --namespace plant-a
   enos-credential-operator renew wind-farm --wait --timeout 2m
 
-It sets the annotation enos.io/renew-requested-at; the operator does the rest, at most once in 10 s for an application.
-Exit codes: 0 requested (with --wait: there is a new token), 1 not, 2 the command cannot be understood.`
+Sets the annotation enos.io/renew-requested-at; the operator then renews, at most once in 10 s for an application.
+Exit codes: 0 requested (with --wait: renewed), 1 failed, 2 usage error.`
 
 interface RenewOptions {
   readonly kubeconfig?: string
@@ -35,15 +35,15 @@ interface CredentialObject extends KubernetesObject {
 
 const pollMs = 200
 
-/** Asks for a renewal, by the annotation. */
+/** `renew`: requests a renewal by setting the annotation. */
 export function renewCommand(context: CommandContext): Command {
   return new Command('renew')
-    .description('have a token renewed now')
+    .description('renew the token of an EnosAppCredential now')
     .argument('<[namespace/]name>', 'the EnosAppCredential')
     .addOption(resourceNamespaceOption())
     .addOption(kubeconfigOption())
-    .option('--wait', 'wait for what comes of it')
-    .option('--timeout <duration>', 'how long to wait', '1m')
+    .option('--wait', 'wait until the token is renewed or the renewal failed')
+    .option('--timeout <duration>', 'how long to wait with --wait', '1m')
     .addHelpText('after', examples)
     .action(async (resource: string, options: RenewOptions) => {
       const timeoutMs = durationOf('--timeout', options.timeout)
@@ -70,7 +70,7 @@ export async function renew(
   const requested = parseCredential({ metadata }).renewRequest
   print(`${named}: renewal requested\n`)
   if (spec?.suspend === true) {
-    print(`${named}: spec.suspend is true: it is renewed when that is false again\n`)
+    print(`${named}: spec.suspend is true: the operator renews once it is false\n`)
     return waitMs === 0 ? 0 : 1
   }
   if (waitMs === 0) return 0
@@ -81,7 +81,7 @@ export async function renew(
     const object = await client.get<CredentialObject>(credentials, ref)
     const { renewRequest, status } = parseCredential(object)
     const handled = status.lastHandledRenewRequest
-    // Somebody may have asked after us: then theirs is the one that is handled.
+    // A later request of another user replaces this one; the operator then handles that one only.
     if (handled !== undefined && (handled === requested || handled === renewRequest)) {
       const { isRenewed, text } = outcomeOf(before, status, clock.wall())
       print(`${named}: ${text}\n`)
@@ -90,29 +90,30 @@ export async function renew(
     await sleep(clock, pollMs, signal)
   }
   print(
-    `${named}: not tried within ${formatDuration(waitMs)}: is the operator running, and does it watch this namespace? ` +
-      'Renewals that are asked for come at most once in 10 s for an application.\n',
+    `${named}: no attempt within ${formatDuration(waitMs)}: is the operator running, and does it watch this namespace? ` +
+      'Requested renewals run at most once in 10 s for an application.\n',
   )
   return 1
 }
 
 /** @returns the resource with the annotation */
 async function request(client: KubernetesClient, ref: ObjectRef, wall: number): Promise<CredentialObject> {
-  // With milliseconds: two requests in a second are two.
+  // Milliseconds, so that two requests in one second differ.
   const value = new Date(wall).toISOString()
   const body = { metadata: { annotations: { [annotations.renewRequestedAt]: value } } }
   try {
     return await client.patch<CredentialObject>(credentials, ref, { type: 'merge', body })
   } catch (error) {
     if (!isNotFound(error)) throw error
-    throw new CommandError(`there is no EnosAppCredential ${ref.namespace}/${ref.name}`)
+    throw new CommandError(`EnosAppCredential ${ref.namespace}/${ref.name} not found`)
   }
 }
 
 /**
- * What came of a renewal, by the status that says that it was tried.
+ * The outcome of a renewal.
  *
- * @param before the status at the time of the request
+ * @param before the status when the renewal was requested
+ * @param after the status that records the attempt
  * @param nowWall ms
  */
 export function outcomeOf(
@@ -131,11 +132,11 @@ export function outcomeOf(
   if (isNewToken(before, after)) return { isRenewed: true, text: `renewed, ${valid}` }
   return {
     isRenewed: false,
-    text: `not renewed: the gateway was asked, and the token is still the same, ${valid}: without refresh a new one comes only when it expires`,
+    text: `not renewed: the gateway returned the same token, ${valid}: without refresh a new token comes only when this one expires`,
   }
 }
 
-/** A refresh may answer the same value with a new life, and times are in whole seconds: either tells. */
+/** A refresh may return the same value with a new lifetime, and times are whole seconds: either one changes. */
 function isNewToken(before: CredentialStatus, after: CredentialStatus): boolean {
   return before.tokenFingerprint !== after.tokenFingerprint || before.lastRenewalAt !== after.lastRenewalAt
 }

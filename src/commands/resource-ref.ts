@@ -1,9 +1,9 @@
 import type { ObjectRef } from '../kubernetes/types.ts'
 import { UsageError } from './context.ts'
 
-/** A resource as it was typed. */
+/** A resource as given on the command line. */
 export interface ResourceName {
-  /** Undefined: that of the kubeconfig. */
+  /** Undefined: the namespace of the kubeconfig context. */
   readonly namespace: string | undefined
   readonly name: string
 }
@@ -12,9 +12,9 @@ const label = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/
 const dnsName = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/
 
 /**
- * Reads `namespace/name` or `name`.
+ * Parses `NAMESPACE/NAME` or `NAME`.
  *
- * @param flag of `--namespace`
+ * @param flag the value of `--namespace`
  * @throws UsageError
  */
 export function parseResourceName(text: string, flag?: string): ResourceName {
@@ -22,10 +22,10 @@ export function parseResourceName(text: string, flag?: string): ResourceName {
   const [first = '', second, ...rest] = text.split('/')
   const [namespace, name] = second === undefined ? [undefined, first] : [first, second]
   if (rest.length > 0 || (namespace !== undefined && !label.test(namespace)) || !dnsName.test(name)) {
-    throw new UsageError(`seen ${JSON.stringify(text.slice(0, 80))}, expected a resource as namespace/name or name`)
+    throw new UsageError(`seen ${JSON.stringify(text.slice(0, 80))}, expected NAME or NAMESPACE/NAME`)
   }
   if (namespaceFlag !== undefined && namespace !== undefined && namespaceFlag !== namespace) {
-    throw new UsageError(`--namespace ${namespaceFlag}, but the resource is named as ${namespace}/${name}`)
+    throw new UsageError(`--namespace ${namespaceFlag} contradicts ${namespace}/${name}`)
   }
   return { namespace: namespace ?? namespaceFlag, name }
 }
@@ -38,7 +38,7 @@ export function parseNamespace(text: string): string {
   )
 }
 
-/** @param current the namespace for what names none */
+/** @param current the namespace if none was given */
 export function inNamespace({ namespace, name }: ResourceName, current: string): ObjectRef {
   return { namespace: namespace ?? current, name }
 }

@@ -11,14 +11,14 @@ Examples:
   enos-credential-operator run --no-leader-elect --metrics-bind-address 127.0.0.1:0
   ENOS_ALLOWED_GATEWAYS='apim.example.com,*.edge.example.com:8443' enos-credential-operator run
 
-Each flag can be set by an environment variable: ENOS_ and its name in capitals, lists by comma.
-HTTPS_PROXY, HTTP_PROXY and NO_PROXY are respected for calls to gateways.`
+Each flag can also be set by an environment variable: ENOS_ and the name in capitals; lists are separated by commas.
+Calls to gateways use HTTPS_PROXY, HTTP_PROXY and NO_PROXY.`
 
-/** The operator itself. */
+/** `run`: the operator. */
 export function runCommand({ environment, exit, signal }: CommandContext): Command {
   const command = new Command('run').description('run the operator').addHelpText('after', examples)
   for (const flag of runFlags) command.addOption(optionOf(flag))
-  command.addOption(new Option('--no-leader-elect', 'work without a Lease: for a single replica, or outside a cluster'))
+  command.addOption(new Option('--no-leader-elect', 'run without a Lease: for a single replica, or outside a cluster'))
   return command.action(async (options: Record<string, string | string[] | boolean | undefined>) => {
     exit(await runOperator(parseRunConfig(typedOf(options), environment), signal))
   })
@@ -33,7 +33,7 @@ function optionOf(flag: Flag): Option {
     : option
 }
 
-/** What was typed, by the flags' own names. */
+/** The given options, keyed by the names of the flags. */
 export function typedOf(
   options: Record<string, string | string[] | boolean | undefined>,
 ): Parameters<typeof parseRunConfig>[0] {

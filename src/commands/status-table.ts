@@ -9,30 +9,30 @@ export interface CredentialObject extends KubernetesObject {
   readonly status?: unknown
 }
 
-/** One resource, as a person wants to know of it. */
+/** One resource as `status` shows it. */
 export interface StatusRow {
   readonly namespace: string
   readonly name: string
   readonly ready: 'True' | 'False' | 'Unknown'
-  /** Whether the last attempt to renew worked. */
+  /** The condition RenewalHealthy: whether the last attempt worked. */
   readonly renewalHealthy: 'True' | 'False' | 'Unknown'
-  /** Seconds; negative: expired; null: there is no token. */
+  /** Seconds; negative: expired; null: no token. */
   readonly expiresInSeconds: number | null
-  /** Seconds; negative: overdue; null: none is planned. */
+  /** Seconds; negative: overdue; null: none planned. */
   readonly renewsInSeconds: number | null
-  /** Seconds since the token on the targets was first received; null: there is none. */
+  /** Seconds since the token on the targets was first received; null: no token. */
   readonly tokenAgeSeconds: number | null
   /** RFC 3339; null: never. */
   readonly lastRenewalAt: string | null
   readonly lastRenewalMethod: 'get' | 'refresh' | null
   readonly targets: readonly string[]
-  /** Why it is as it is: of the first of Ready, RenewalHealthy and Propagated that is not as it should be. */
+  /** Of the first of Ready, RenewalHealthy and Propagated that reports a problem. */
   readonly reason: string
-  /** What must be done, where something must. */
+  /** The message of that condition; empty if there is no problem. */
   readonly message: string
 }
 
-/** @param nowWall ms @returns those that need somebody first, then by the time that is left */
+/** @param nowWall ms @returns those that are not ready first, then by the time left */
 export function statusRows(objects: readonly CredentialObject[], nowWall: number): StatusRow[] {
   return objects
     .map((object) => rowOf(object, nowWall))
@@ -41,7 +41,7 @@ export function statusRows(objects: readonly CredentialObject[], nowWall: number
 
 /** @param nowWall ms */
 export function renderStatus(rows: readonly StatusRow[], nowWall: number): string {
-  if (rows.length === 0) return 'No EnosAppCredentials.\n'
+  if (rows.length === 0) return 'No EnosAppCredentials found.\n'
   const table = renderTable(
     ['NAMESPACE', 'NAME', 'READY', 'EXPIRES IN', 'RENEWS IN', 'TOKEN AGE', 'LAST RENEWAL', 'TARGETS', 'REASON'],
     rows.map((row) => [
@@ -57,10 +57,10 @@ export function renderStatus(rows: readonly StatusRow[], nowWall: number): strin
     ]),
   )
   const messages = rows.filter(({ message }) => message !== '')
-  const told = messages
+  const messageLines = messages
     .map(({ message, name, namespace }) => printable(`${namespace}/${name}: ${message}`) + '\n')
     .join('')
-  return `${table}\n${told === '' ? '' : `${told}\n`}${summaryOf(rows)}\n`
+  return `${table}\n${messageLines === '' ? '' : `${messageLines}\n`}${summaryOf(rows)}\n`
 }
 
 function summaryOf(rows: readonly StatusRow[]): string {
@@ -74,7 +74,7 @@ function rowOf({ metadata, spec, status: written }: CredentialObject, nowWall: n
   const condition = (type: string) => status.conditions.find((one) => one.type === type)
   const ready = condition('Ready')
   const healthy = condition('RenewalHealthy')
-  const told = firstAmiss(ready, healthy, condition('Propagated'))
+  const problem = firstProblem(ready, healthy, condition('Propagated'))
   const secondsUntil = (time: string | undefined): number | null =>
     time === undefined ? null : Math.round((Date.parse(time) - nowWall) / 1000)
   return {
@@ -88,13 +88,14 @@ function rowOf({ metadata, spec, status: written }: CredentialObject, nowWall: n
     lastRenewalAt: status.lastRenewalAt ?? null,
     lastRenewalMethod: status.lastRenewalMethod ?? null,
     targets: (spec?.targets ?? []).map(({ name }) => name ?? ''),
-    reason: told?.reason ?? 'NotSeenYet',
-    message: told === undefined ? 'no operator has looked at it yet' : told.status === 'True' ? '' : told.message,
+    reason: problem?.reason ?? 'NotSeenYet',
+    message:
+      problem === undefined ? 'no operator has reconciled it yet' : problem.status === 'True' ? '' : problem.message,
   }
 }
 
-/** The condition that there is something to say of; where all is well, that of renewals. */
-function firstAmiss(
+/** The first condition with a problem, else RenewalHealthy. */
+function firstProblem(
   ready: Condition | undefined,
   healthy: Condition | undefined,
   propagated: Condition | undefined,
@@ -122,7 +123,7 @@ function secondsSince(time: string, nowWall: number): number {
   return Math.round((nowWall - Date.parse(time)) / 1000)
 }
 
-/** Clocks differ: nothing is younger than now. */
+/** At least 0: the operator's clock may be ahead of this one. */
 function age(seconds: number): string {
   return formatDuration(Math.max(0, seconds) * 1000)
 }

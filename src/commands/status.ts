@@ -12,7 +12,7 @@ Examples:
   enos-credential-operator status --namespace plant-a
   enos-credential-operator status --output json
 
-Exit codes: 0 shown, whatever it shows, 1 the API server cannot be asked, 2 the command cannot be understood.`
+Exit codes: 0 shown, whatever the status, 1 failed, 2 usage error.`
 
 interface StatusOptions {
   readonly kubeconfig?: string
@@ -22,12 +22,12 @@ interface StatusOptions {
 
 const pageSize = 500
 
-/** All resources, the most urgent first. */
+/** `status`: all resources, the most urgent first. */
 export function statusCommand(context: CommandContext): Command {
   return new Command('status')
-    .description('show all EnosAppCredentials, the most urgent first')
+    .description('show EnosAppCredentials, the most urgent first')
     .addOption(kubeconfigOption())
-    .option('-n, --namespace <name>', 'of this namespace only')
+    .option('-n, --namespace <name>', 'show this namespace only (default: all namespaces)')
     .addOption(outputOption())
     .addHelpText('after', examples)
     .action(async ({ kubeconfig, namespace: given, output }: StatusOptions) => {
@@ -65,7 +65,7 @@ async function listPage(
     return await client.list<CredentialObject>(credentials, namespace, page)
   } catch (error) {
     if (!isForbidden(error)) throw error
-    const where = namespace === undefined ? 'in all namespaces; name one by --namespace' : `in namespace ${namespace}`
-    throw new CommandError(`you may not list EnosAppCredentials ${where}`)
+    const where = namespace === undefined ? 'in all namespaces: give --namespace' : `in namespace ${namespace}`
+    throw new CommandError(`forbidden: cannot list EnosAppCredentials ${where}`)
   }
 }

@@ -1,4 +1,4 @@
-/** Rows as columns that are as wide as they must be, two blanks apart; the last one is not padded. */
+/** Aligned columns, two spaces apart; the last column is not padded. */
 export function renderTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [header, ...rows.map((row) => row.map(printable))]
   const widths = header.map((_, at) => Math.max(...all.map((row) => row[at]?.length ?? 0)))
@@ -10,7 +10,7 @@ export function renderTable(header: readonly string[], rows: readonly (readonly 
   return all.map((row) => `${line(row)}\n`).join('')
 }
 
-/** Without control characters: what tenants wrote must not steer the terminal of whoever reads it. */
+/** Without control characters: text that a tenant wrote must not control the user's terminal. */
 export function printable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]+/gu, ' ')
 }

@@ -3,7 +3,7 @@ import { afterAll, expect, inject } from 'vitest'
 import { runToEnd } from '../support/run.ts'
 import type { Keys } from './harness.ts'
 
-/** The bundle as shipped. */
+/** The bundle that ships. */
 export const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 
 export interface Given {
@@ -16,7 +16,7 @@ export type Command = (
   given?: Given,
 ) => Promise<{ code: number | null; stdout: string; stderr: string }>
 
-/** Runs commands as cluster-admin; at the end of the file all that they printed is scanned for secrets. */
+/** Runs commands as cluster-admin, and scans all output for secrets at the end of the file. */
 export function useCommands(): Command {
   let printed = ''
   afterAll(() => {

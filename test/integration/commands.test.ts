@@ -20,21 +20,21 @@ beforeAll(async () => {
 })
 
 describe('renew and status', () => {
-  it('status shows what no operator has seen, and that there is nothing', async () => {
+  it('status shows a resource without status, and an empty namespace', async () => {
     await harness().createCredential(namespace, 'unseen', gateway, keys)
     const { code, stdout } = await command(['status', '--namespace', namespace])
     expect(code).toBe(0)
-    expect(stdout).toContain(`${namespace}/unseen: no operator has looked at it yet`)
-    expect((await command(['status', '-n', 'default'])).stdout).toBe('No EnosAppCredentials.\n')
+    expect(stdout).toContain(`${namespace}/unseen: no operator has reconciled it yet`)
+    expect((await command(['status', '-n', 'default'])).stdout).toBe('No EnosAppCredentials found.\n')
   })
 
-  it('renew without an operator says so when it waited', async () => {
+  it('renew --wait reports that no attempt was made in time', async () => {
     const { code, stdout } = await command(['renew', `${namespace}/unseen`, '--wait', '--timeout', '1s'])
     expect(code).toBe(1)
-    expect(stdout).toContain('not tried within 1s: is the operator running')
+    expect(stdout).toContain('no attempt within 1s: is the operator running')
   })
 
-  it('renew says at once that a resource is suspended', async () => {
+  it('renew reports a suspended resource at once', async () => {
     await harness().createCredential(namespace, 'paused', gateway, keys, { suspend: true })
     const { code, stdout } = await command(['renew', 'paused', '-n', namespace, '--wait'])
     expect(code).toBe(1)
@@ -43,7 +43,7 @@ describe('renew and status', () => {
     expect(metadata.annotations?.['enos.io/renew-requested-at']).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
   })
 
-  it('a signal ends the waiting, without a word', async () => {
+  it('a signal ends renew --wait silently', async () => {
     const waiting = spawn(process.execPath, [main, 'renew', `${namespace}/unseen`, '--wait'], {
       env: { PATH: process.env['PATH'], KUBECONFIG: inject('adminKubeconfig') },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -57,14 +57,14 @@ describe('renew and status', () => {
     expect(complaint).toBe('')
   })
 
-  it('status says what the user may not list', async () => {
+  it('status reports a missing permission to list', async () => {
     const kubeconfig = await harness().serviceAccount(namespace, 'stranger')
     const { code, stderr, stdout } = await command(['status', '--kubeconfig', kubeconfig])
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
-    expect(stderr).toMatch(/you may not list EnosAppCredentials in all namespaces; name one by --namespace\n$/)
+    expect(stderr).toMatch(/forbidden: cannot list EnosAppCredentials in all namespaces: give --namespace\n$/)
   })
 
-  it('renew has a token renewed, and says until when it is valid', async () => {
+  it('renew --wait renews a token and prints its expiry', async () => {
     const other = await harness().namespace()
     await harness().operator({ args: ['--no-leader-elect', '--namespace', other] })
     await harness().createCredential(other, 'renewed', gateway, keys)
@@ -94,17 +94,17 @@ describe('renew and status', () => {
     expect(rows).toEqual([expect.objectContaining({ namespace: other, name: 'renewed', ready: 'True' })])
   })
 
-  it('renew does not say renewed where the gateway gives the same token again', async () => {
+  it('renew --wait reports that the gateway returned the same token', async () => {
     const other = await harness().namespace()
     await harness().operator({ args: ['--no-leader-elect', '--namespace', other] })
     await harness().createCredential(other, 'the-same', gateway, keys, { renewalMethod: 'Get' })
     await harness().expectReady(other, 'the-same')
     const { code, stdout } = await command(['renew', `${other}/the-same`, '--wait'])
-    expect(stdout).toContain(`${other}/the-same: not renewed: the gateway was asked, and the token is still the same`)
+    expect(stdout).toContain(`${other}/the-same: not renewed: the gateway returned the same token`)
     expect(code).toBe(1)
   })
 
-  it('renew says why it failed', async () => {
+  it('renew --wait prints the reason of a failure', async () => {
     const other = await harness().namespace()
     await harness().operator({ args: ['--no-leader-elect', '--namespace', other] })
     await harness().createCredential(other, 'failing', gateway, harness().keys())
@@ -117,15 +117,15 @@ describe('renew and status', () => {
   })
 })
 
-describe('every command', () => {
-  it.each(['run', 'check', 'renew', 'status'])('%s has a help with examples', async (name) => {
+describe('the command line', () => {
+  it.each(['run', 'check', 'renew', 'status'])('%s --help prints usage and examples', async (name) => {
     const { code, stdout } = await command([name, '--help'])
     expect(code).toBe(0)
     expect(stdout).toContain(`Usage: enos-credential-operator ${name}`)
     expect(stdout).toContain(`Examples:\n  enos-credential-operator ${name}`)
   })
 
-  it('is in the help, beside the version', async () => {
+  it('--help lists the commands and --version prints the version', async () => {
     expect((await command(['--version'])).stdout).toBe(`${version}\n`)
     const { code, stdout } = await command(['--help'])
     expect(code).toBe(0)
@@ -134,47 +134,47 @@ describe('every command', () => {
 
   const http = ['--gateway', 'http://edge.example.com']
   it.each([
-    [[], 'name a command'],
+    [[], 'no command given'],
     [['walk'], 'walk'],
     [['--verbose'], '--verbose'],
     [['run', '--verbose'], '--verbose'],
     [['run', 'now'], 'too many arguments'],
     [['run', '--log-level', 'loud'], '--log-level: seen "loud", expected one of'],
     [['run', '--max-concurrent-reconciles', '0'], 'expected a whole number'],
-    [['check'], 'name what to check'],
+    [['check'], 'nothing to check'],
     [['check', '--app-secret', 'x'], '--app-secret'],
     [['check', '--gateway', 'apim.example.com'], '--gateway: expected http(s)://host'],
     [['check', ...http], '--gateway: http:// needs --allow-insecure-http'],
     [['check', ...http, '--resource', 'a/b'], 'cannot be used with'],
     [['check', ...http, '--namespace', 'a'], 'cannot be used with'],
-    [['check', '--resource', 'a/b', '--namespace', 'c'], 'but the resource is named as a/b'],
+    [['check', '--resource', 'a/b', '--namespace', 'c'], '--namespace c contradicts a/b'],
     [['check', ...http, '--allow-insecure-http'], 'ENOS_APP_KEY is not set'],
     [['check', ...http, '--timeout', 'soon'], '--timeout: seen "soon", expected a duration'],
     [['check', ...http, '--output', 'yaml'], 'Allowed choices are text, json'],
-    [['check', '--resource', 'a/b/c'], 'expected a resource as namespace/name'],
+    [['check', '--resource', 'a/b/c'], 'expected NAME or NAMESPACE/NAME'],
     [['check', '--resource', 'a/b', '--allow-insecure-http'], 'cannot be used with'],
     [['check', '--gateway', 'https://u:s3cr3t-typed@h'], 'without userinfo'],
     [['check', '--app-secret=s3cr3t-typed'], "unknown option '--app-secret'"],
     [['check', 's3cr3t-typed'], 'too many arguments'],
     [['check', '--gateway', 'https://h', '--app-secret-file', 's3cr3t-typed'], 'ENOS_APP_KEY is not set'],
-    [['check', '--gateway', 'https://h', '--app-key-file', 'k3y-typed'], '--app-key-file: the file cannot be read'],
-    [['check', '--gateway', 'https://h', '--ca-file', main], 'no certificates in PEM'],
+    [['check', '--gateway', 'https://h', '--app-key-file', 'k3y-typed'], '--app-key-file: cannot read the file'],
+    [['check', '--gateway', 'https://h', '--ca-file', main], 'no PEM certificate'],
     [['check', '--gateway', 'https://h', '--app-key-file', '-', '--app-secret-file', '-'], 'cannot both'],
     [['check', '--gateway', 'https://h', '--app-key-file', '-'], '--app-key-file is empty'],
-    [['renew', 'a/b', '--namespace', 'c'], 'but the resource is named as a/b'],
+    [['renew', 'a/b', '--namespace', 'c'], '--namespace c contradicts a/b'],
     [['renew', 'a', '--wait=yes'], '--wait'],
     [['status', '--namespace', '../x'], '--namespace: seen'],
     [['run', '--namespace', 'A'], '--namespace: seen "A"'],
     [['run', '--metrics-bind-address', '8080'], '--metrics-bind-address: seen "8080"'],
     [['run', '--leader-elect=maybe'], 'expected true or false'],
     [['renew'], 'missing required argument'],
-    [['renew', 'A'], 'expected a resource as namespace/name'],
+    [['renew', 'A'], 'expected NAME or NAMESPACE/NAME'],
     [['renew', 'a', 'b'], 'too many arguments'],
     [['renew', 'a', '--timeout', '0s'], '--timeout: seen "0s"'],
     [['status', 'all'], 'too many arguments'],
     [['status', '--output', 'wide'], 'Allowed choices are text, json'],
-  ])('refuses %j in one line', async (args, message) => {
-    // Without a cluster: what is typed wrongly is said before anybody is asked.
+  ])('usage error in one line: %j', async (args, message) => {
+    // No kubeconfig: usage errors are reported before any call.
     const { code, stderr, stdout } = await command(args, { env: { KUBECONFIG: '/nowhere' } })
     expect(code).toBe(2)
     expect(stdout).toBe('')
@@ -184,8 +184,8 @@ describe('every command', () => {
 
   it.each([
     [['status', '--kubeconfig', '/nowhere'], '/nowhere'],
-    [['renew', 'default/nobody'], 'there is no EnosAppCredential default/nobody'],
-  ])('tells in one line what it cannot do: %j', async (args, message) => {
+    [['renew', 'default/nobody'], 'EnosAppCredential default/nobody not found'],
+  ])('failure in one line: %j', async (args, message) => {
     const { code, stderr } = await command(args)
     expect(code).toBe(1)
     expect(stderr).toContain(message)

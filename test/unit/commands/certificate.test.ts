@@ -13,7 +13,7 @@ describe('namesOf', () => {
     ['', []],
     [undefined, []],
     [['DNS:a'], []],
-  ])('reads %j', (text, names) => {
+  ])('parses %j as %j', (text, names) => {
     expect(namesOf(text)).toEqual(names)
   })
 })
@@ -24,7 +24,7 @@ describe('watchCertificate', () => {
     channel('undici:client:connectError').publish({ connectParams: { hostname, port }, error })
   }
 
-  it('takes that of the gateway’s own host and port only', async () => {
+  it('returns the certificate of the gateway’s host and port only', async () => {
     for (const [url, hostname, port, isSeen] of [
       ['https://a.example.com', 'a.example.com', '', true],
       ['https://a.example.com:8443/base', 'a.example.com', '8443', true],
@@ -41,7 +41,7 @@ describe('watchCertificate', () => {
     }
   })
 
-  it('stands messages of another form', async () => {
+  it('ignores malformed diagnostics messages', async () => {
     const { certificate } = await watchCertificate('https://a.example.com', async () => {
       for (const message of [
         undefined,
@@ -57,7 +57,7 @@ describe('watchCertificate', () => {
     expect(certificate).toBeUndefined()
   })
 
-  it('listens no longer than the work takes, whatever comes of it', async () => {
+  it('unsubscribes when the work has failed', async () => {
     const failing = watchCertificate('https://a.example.com', () => Promise.reject(new Error('no')))
     expect(channel('undici:client:connected').hasSubscribers).toBe(true)
     await expect(failing).rejects.toThrow('no')

@@ -31,7 +31,7 @@ describe('gatewaySteps', () => {
   it.each<[string, Partial<Seen>, string]>([
     ['a token', {}, 'reach ok, tls ok, clock ok, appKey ok, appSecret ok, get ok, refresh skipped'],
     [
-      'a token, and one by refresh',
+      'a token from get and one from refresh',
       { isRefreshWanted: true, refresh: token },
       'reach ok, tls ok, clock ok, appKey ok, appSecret ok, get ok, refresh ok',
     ],
@@ -51,17 +51,17 @@ describe('gatewaySteps', () => {
       'reach ok, tls ok, clock failed, appKey ok, appSecret ok, get ok, refresh skipped',
     ],
     [
-      'no answer',
+      'a gateway that is unreachable',
       { get: unreachable('ENOTFOUND'), skewMs: undefined, isRefreshWanted: true },
       'reach failed, tls unknown, clock unknown, appKey unknown, appSecret unknown, get unknown, refresh unknown',
     ],
     [
-      'a certificate that is not trusted',
+      'an untrusted certificate',
       { get: unreachable('SELF_SIGNED_CERT_IN_CHAIN'), skewMs: undefined },
       'reach ok, tls failed, clock unknown, appKey unknown, appSecret unknown, get unknown, refresh skipped',
     ],
     [
-      'an appKey that is not known',
+      'an unknown appKey',
       { get: refused('AppKeyNotFound') },
       'reach ok, tls ok, clock ok, appKey failed, appSecret unknown, get failed, refresh skipped',
     ],
@@ -71,7 +71,7 @@ describe('gatewaySteps', () => {
       'reach ok, tls ok, clock ok, appKey ok, appSecret failed, get failed, refresh skipped',
     ],
     [
-      'a refusal that says nothing of the keys',
+      'a refusal for another reason',
       { get: refused('GatewayRejected') },
       'reach ok, tls ok, clock ok, appKey unknown, appSecret unknown, get failed, refresh skipped',
     ],
@@ -80,11 +80,11 @@ describe('gatewaySteps', () => {
       { isRefreshWanted: true, refresh: { kind: 'refreshMissing' } },
       'reach ok, tls ok, clock ok, appKey ok, appSecret ok, get ok, refresh failed',
     ],
-  ])('assesses %s', (_, overrides, expected) => {
+  ])('reports %s', (_, overrides, expected) => {
     expect(results(gatewaySteps(seen(overrides)))).toBe(expected)
   })
 
-  it('gives advice for everything that failed, and for nothing else', () => {
+  it('gives advice for failed steps only', () => {
     for (const get of [token, unreachable('EFOO'), unreachable('CERT_HAS_EXPIRED'), refused('AppKeyNotFound')]) {
       for (const step of gatewaySteps(seen({ get, skewMs: 60_000 }))) {
         expect(step.advice !== undefined && step.advice !== '', step.step).toBe(step.result === 'failed')
@@ -93,11 +93,11 @@ describe('gatewaySteps', () => {
   })
 
   it.each([
-    ['ENOTFOUND', 'DNS knows no such host (ENOTFOUND)'],
-    ['ECONNREFUSED', 'nothing listens there (ECONNREFUSED)'],
-    ['timed out', 'it did not answer in time (timed out)'],
-    ['EFOO', 'no answer (EFOO)'],
-  ])('says %s in words', (cause, words) => {
+    ['ENOTFOUND', 'unknown host (ENOTFOUND)'],
+    ['ECONNREFUSED', 'connection refused (ECONNREFUSED)'],
+    ['timed out', 'no answer in time (timed out)'],
+    ['EFOO', 'no connection (EFOO)'],
+  ])('explains the network error %s in words', (cause, words) => {
     const steps = gatewaySteps(seen({ get: unreachable(cause) }))
     expect(find(steps, 'reach')?.detail).toBe(`cannot reach ${gatewayUrl}: ${words}`)
   })
@@ -106,31 +106,31 @@ describe('gatewaySteps', () => {
     ['CERT_HAS_EXPIRED', 'the certificate has expired', /renewed/],
     ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'the certificate is not trusted', /--ca-file/],
     ['DEPTH_ZERO_SELF_SIGNED_CERT', 'the certificate is not trusted', /--ca-file/],
-    ['ERR_SSL_WRONG_VERSION_NUMBER', 'what answers speaks no TLS', /http:/],
-  ])('says of %s what to do', (cause, detail, advice) => {
+    ['ERR_SSL_WRONG_VERSION_NUMBER', 'the port does not serve TLS', /http:/],
+  ])('gives advice for the TLS error %s', (cause, detail, advice) => {
     const tls = find(gatewaySteps(seen({ get: unreachable(cause), certificate: undefined })), 'tls')
     expect(tls?.detail).toBe(`${detail} (${cause})`)
     expect(tls?.advice).toMatch(advice)
   })
 
-  it('says for which hosts a certificate is that was refused for its names', () => {
+  it('names the hosts of a certificate that is valid for other hosts', () => {
     const get = unreachable('ERR_TLS_CERT_ALTNAME_INVALID')
     const tls = find(gatewaySteps(seen({ get, certificate: { names: ['other.example.com'] } })), 'tls')
-    expect(tls?.detail).toContain('; it is for other.example.com')
+    expect(tls?.detail).toContain('; valid for other.example.com')
   })
 
   it.each([
     [1.5, '1 day'],
     [41.5, '41 days'],
     [0.5, '0 days'],
-  ])('says when the certificate expires: in %d days', (days, words) => {
+  ])('rounds the life left of a certificate, %d days, down to %s', (days, words) => {
     const certificate = { names: ['a.example.com', '*.b.example.com'], expiresAtWall: now + days * dayMs }
     expect(find(gatewaySteps(seen({ certificate })), 'tls')?.detail).toBe(
-      `the certificate is trusted; it is for a.example.com, *.b.example.com, expires in ${words}`,
+      `the certificate is trusted; valid for a.example.com, *.b.example.com, expires in ${words}`,
     )
   })
 
-  it('keeps a long list of hosts short', () => {
+  it('shortens a long list of hosts', () => {
     const names = Array.from({ length: 40 }, (_, at) => `h${at}`)
     const tls = find(gatewaySteps(seen({ certificate: { names, expiresAtWall: now + dayMs } })), 'tls')
     expect(tls?.detail).toContain('for h0, h1, h2, h3, h4 and 35 more,')
@@ -144,21 +144,21 @@ describe('renderSteps', () => {
       .split('\n')
       .at(-1)
 
-  it('tells what works, what does not, and what is in between', () => {
+  it('ends with a conclusion', () => {
     expect(lastLine({})).toBe('The credential works.')
     expect(lastLine({ get: refused('AppKeyNotFound') })).toBe('The credential does not work.')
-    expect(lastLine({ skewMs: 90_000 })).toBe('The gateway gives a token, but not all is well.')
+    expect(lastLine({ skewMs: 90_000 })).toBe('The gateway returns a token, but a step failed.')
   })
 
-  it('puts the advice below what failed', () => {
+  it('prints the advice below the failed step', () => {
     const lines = renderSteps(gatewaySteps(seen({ get: unreachable('ENOTFOUND') }))).split('\n')
-    expect(lines[0]).toBe(`FAILED  reach      cannot reach ${gatewayUrl}: DNS knows no such host (ENOTFOUND)`)
+    expect(lines[0]).toBe(`FAILED  reach      cannot reach ${gatewayUrl}: unknown host (ENOTFOUND)`)
     expect(lines[1]).toMatch(/^ {19}Correct the host/)
   })
 
-  it('shows no token', () => {
+  it('prints no token', () => {
     const text = renderSteps(gatewaySteps(seen({ isRefreshWanted: true, refresh: token })))
-    expect(text).toContain('a token with 2h to live')
+    expect(text).toContain('token valid for 2h')
     expect(text).not.toContain(marker.token)
   })
 })
@@ -169,7 +169,7 @@ describe('isGood', () => {
     ['skipped', true],
     ['failed', false],
     ['unknown', false],
-  ] as const)('a step that is %s: %s', (result, expected) => {
+  ] as const)('returns for a step that is %s: %s', (result, expected) => {
     expect(
       isGood([
         { step: 'reach', result: 'ok', detail: '' },

@@ -14,41 +14,41 @@ const held = status({
 })
 const expiresAt = formatTime(now + 2 * hourMs)
 
-describe('a renewal that worked', () => {
+describe('outcomeOf', () => {
   it.each([
     ['another token', { tokenFingerprint: 'bbbbbbbbbbbb', lastRenewalAt: formatTime(now) }],
     ['another token within the same second', { tokenFingerprint: 'bbbbbbbbbbbb' }],
     ['the same value with a new life', { lastRenewalAt: formatTime(now) }],
-  ])('says until when the token is valid: %s', (_, fields) => {
+  ])('reports a renewal with the expiry, from %s', (_, fields) => {
     expect(outcomeOf(held, { ...held, ...fields, expiresAt }, now)).toEqual({
       isRenewed: true,
       text: `renewed, valid until ${expiresAt} (2h)`,
     })
   })
 
-  it('is the first token too', () => {
+  it('reports the first token as a renewal', () => {
     expect(outcomeOf(status(), held, now)).toMatchObject({ isRenewed: true })
   })
-})
 
-it('where the gateway gave the same token, nothing was renewed, and it says so', () => {
-  const { isRenewed, text } = outcomeOf(held, held, now + 30 * minuteMs)
-  expect(isRenewed).toBe(false)
-  expect(text).toContain(`not renewed: the gateway was asked, and the token is still the same, valid until`)
-  expect(text).toContain('(30m)')
-})
-
-it('one that did not work says why, in one line', () => {
-  const conditions = [condition('Ready'), condition('RenewalHealthy', 'False', 'GatewayError', 'HTTP 503\nagain')]
-  expect(outcomeOf(held, status({ conditions, tokenFingerprint: 'bbbbbbbbbbbb' }), now)).toEqual({
-    isRenewed: false,
-    text: 'not renewed: GatewayError: HTTP 503 again',
+  it('reports that nothing was renewed if the gateway returned the same token', () => {
+    const { isRenewed, text } = outcomeOf(held, held, now + 30 * minuteMs)
+    expect(isRenewed).toBe(false)
+    expect(text).toContain(`not renewed: the gateway returned the same token, valid until`)
+    expect(text).toContain('(30m)')
   })
-  expect(outcomeOf(status(), status(), now)).toMatchObject({ isRenewed: false })
+
+  it('reports a failed renewal with its reason in one line', () => {
+    const conditions = [condition('Ready'), condition('RenewalHealthy', 'False', 'GatewayError', 'HTTP 503\nagain')]
+    expect(outcomeOf(held, status({ conditions, tokenFingerprint: 'bbbbbbbbbbbb' }), now)).toEqual({
+      isRenewed: false,
+      text: 'not renewed: GatewayError: HTTP 503 again',
+    })
+    expect(outcomeOf(status(), status(), now)).toMatchObject({ isRenewed: false })
+  })
 })
 
-describe('renew --wait', () => {
-  it('that was too short says why nothing may have been tried', async () => {
+describe('renew', () => {
+  it('names the likely causes when no attempt was made in time', async () => {
     const client = {
       patch: () => Promise.resolve({ metadata: {}, status: held }),
       get: () => Promise.resolve({ metadata: {}, status: held }),
@@ -59,11 +59,11 @@ describe('renew --wait', () => {
     const code = renew(context, client, { namespace: 'plant-a', name: 'wind-farm' }, 2000)
     await clock.advance(minuteMs)
     expect(await code).toBe(1)
-    expect(printed).toContain('not tried within 2s: is the operator running, and does it watch this namespace?')
+    expect(printed).toContain('no attempt within 2s: is the operator running, and does it watch this namespace?')
     expect(printed).toContain('at most once in 10 s for an application')
   })
 
-  it('knows a later request of somebody else by what the status has of it, however long it is', async () => {
+  it('accepts a later request of another user as handled, whatever its length', async () => {
     const metadata = { annotations: { 'enos.io/renew-requested-at': 'x'.repeat(2000) } }
     const handled = parseCredential({ metadata }).renewRequest
     const after = { ...held, lastRenewalAt: formatTime(now), expiresAt, lastHandledRenewRequest: handled }

@@ -8,7 +8,7 @@ describe('parseResourceName', () => {
     ['plant-a/wind-farm', undefined, 'plant-a', 'wind-farm'],
     ['wind.farm', 'plant-a', 'plant-a', 'wind.farm'],
     ['plant-a/wind-farm', 'plant-a', 'plant-a', 'wind-farm'],
-  ])('reads %s with --namespace %s', (text, flag, namespace, name) => {
+  ])('parses %s with --namespace %s', (text, flag, namespace, name) => {
     expect(parseResourceName(text, flag)).toEqual({ namespace, name })
   })
 
@@ -19,14 +19,14 @@ describe('parseResourceName', () => {
     },
   )
 
-  it('refuses two namespaces that differ, and one that can be none', () => {
-    expect(() => parseResourceName('a/b', 'c')).toThrow('--namespace c, but the resource is named as a/b')
+  it('refuses contradicting namespaces and an invalid one', () => {
+    expect(() => parseResourceName('a/b', 'c')).toThrow('--namespace c contradicts a/b')
     expect(() => parseResourceName('b', 'C')).toThrow('--namespace: seen "C"')
   })
 })
 
 describe('parseNamespace', () => {
-  it.each(['a', 'plant-a', '0', 'n'.repeat(63)])('takes %s', (text) => {
+  it.each(['a', 'plant-a', '0', 'n'.repeat(63)])('accepts %s', (text) => {
     expect(parseNamespace(text)).toBe(text)
   })
 
@@ -36,7 +36,7 @@ describe('parseNamespace', () => {
 })
 
 describe('inNamespace', () => {
-  it('takes the present namespace only where none was named', () => {
+  it('uses the current namespace only if none was given', () => {
     expect(inNamespace({ namespace: undefined, name: 'a' }, 'now')).toEqual({ namespace: 'now', name: 'a' })
     expect(inNamespace({ namespace: 'typed', name: 'a' }, 'now')).toEqual({ namespace: 'typed', name: 'a' })
   })

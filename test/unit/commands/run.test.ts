@@ -1,9 +1,9 @@
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { CommandContext } from '../../../src/commands/context.ts'
 import { runCommand, typedOf } from '../../../src/commands/run.ts'
 import { type Environment, parseRunConfig } from '../../../src/config/run-config.ts'
 
-/** The configuration that a command line gives. */
+/** The configuration from a command line. */
 function configOf(args: readonly string[], environment: Environment = {}) {
   const command = runCommand({ environment } as CommandContext)
   const { operands, unknown } = command.parseOptions([...args])
@@ -11,36 +11,38 @@ function configOf(args: readonly string[], environment: Environment = {}) {
   return parseRunConfig(typedOf(command.opts()), environment)
 }
 
-it.each([
-  [[], {}, true],
-  [['--leader-elect'], {}, true],
-  [['--leader-elect=true'], {}, true],
-  [['--leader-elect=false'], {}, false],
-  [['--no-leader-elect'], {}, false],
-  [[], { ENOS_LEADER_ELECT: 'false' }, false],
-  [['--leader-elect'], { ENOS_LEADER_ELECT: 'false' }, true],
-  [['--no-leader-elect'], { ENOS_LEADER_ELECT: 'true' }, false],
-])('%j with %j: leader election is %s', (args, environment, isOn) => {
-  expect(configOf(args, environment).leaderElect).toBe(isOn)
-})
+describe('runCommand', () => {
+  it.each([
+    [[], {}, true],
+    [['--leader-elect'], {}, true],
+    [['--leader-elect=true'], {}, true],
+    [['--leader-elect=false'], {}, false],
+    [['--no-leader-elect'], {}, false],
+    [[], { ENOS_LEADER_ELECT: 'false' }, false],
+    [['--leader-elect'], { ENOS_LEADER_ELECT: 'false' }, true],
+    [['--no-leader-elect'], { ENOS_LEADER_ELECT: 'true' }, false],
+  ])('%j with %j: leader election is %s', (args, environment, isOn) => {
+    expect(configOf(args, environment).leaderElect).toBe(isOn)
+  })
 
-it('lists may be typed several times, and by commas', () => {
-  expect(configOf(['--namespace', 'plant-a', '--namespace=plant-b,plant-c']).namespaces).toEqual([
-    'plant-a',
-    'plant-b',
-    'plant-c',
-  ])
-})
+  it('a list flag may be repeated and may hold commas', () => {
+    expect(configOf(['--namespace', 'plant-a', '--namespace=plant-b,plant-c']).namespaces).toEqual([
+      'plant-a',
+      'plant-b',
+      'plant-c',
+    ])
+  })
 
-it('what is not typed is left to the environment', () => {
-  const environment = { ENOS_LOG_LEVEL: 'debug', ENOS_ALLOWED_GATEWAYS: 'a.example.com,b.example.com' }
-  const { allowedGateways, logLevel, maxConcurrentReconciles } = configOf(
-    ['--max-concurrent-reconciles=3'],
-    environment,
-  )
-  expect({ allowedGateways, logLevel, maxConcurrentReconciles }).toEqual({
-    allowedGateways: ['a.example.com', 'b.example.com'],
-    logLevel: 'debug',
-    maxConcurrentReconciles: 3,
+  it('flags that are not given come from the environment', () => {
+    const environment = { ENOS_LOG_LEVEL: 'debug', ENOS_ALLOWED_GATEWAYS: 'a.example.com,b.example.com' }
+    const { allowedGateways, logLevel, maxConcurrentReconciles } = configOf(
+      ['--max-concurrent-reconciles=3'],
+      environment,
+    )
+    expect({ allowedGateways, logLevel, maxConcurrentReconciles }).toEqual({
+      allowedGateways: ['a.example.com', 'b.example.com'],
+      logLevel: 'debug',
+      maxConcurrentReconciles: 3,
+    })
   })
 })

@@ -27,7 +27,7 @@ const lines = (objects: readonly CredentialObject[]): string[] =>
   renderStatus(statusRows(objects, now), now).split('\n')
 
 describe('statusRows', () => {
-  it('puts first who needs somebody, then who expires first', () => {
+  it('sorts what is not ready first, then by expiry', () => {
     const objects = [
       object('later', working(2 * hourMs)),
       object('soon', working(5 * minuteMs)),
@@ -40,7 +40,7 @@ describe('statusRows', () => {
     expect(names(objects.toReversed())).toEqual(expected)
   })
 
-  it('tells a resource as numbers and times', () => {
+  it('returns numbers and times for a resource', () => {
     expect(statusRows([object('wind-farm', working(84 * minuteMs))], now)).toEqual([
       {
         namespace: 'plant-a',
@@ -59,34 +59,34 @@ describe('statusRows', () => {
     ])
   })
 
-  it('has the reason of RenewalHealthy where the token is still good', () => {
+  it('shows the reason of RenewalHealthy while the token is valid', () => {
     const conditions = [condition('Ready'), condition('RenewalHealthy', 'False', 'GatewayError', 'HTTP 503')]
     const [row] = statusRows([object('wind-farm', working(hourMs, { conditions }))], now)
     expect(row).toMatchObject({ ready: 'True', renewalHealthy: 'False', reason: 'GatewayError', message: 'HTTP 503' })
   })
 
-  const notTold = condition('Propagated', 'False', 'PropagationForbidden', 'may not patch pods')
+  const notPropagated = condition('Propagated', 'False', 'PropagationForbidden', 'may not patch pods')
 
-  it('has the reason of Propagated where all else is well', () => {
-    const conditions = [condition('Ready'), condition('RenewalHealthy'), notTold]
+  it('shows the reason of Propagated if Ready and RenewalHealthy are True', () => {
+    const conditions = [condition('Ready'), condition('RenewalHealthy'), notPropagated]
     const [row] = statusRows([object('wind-farm', working(hourMs, { conditions }))], now)
     expect(row).toMatchObject({ ready: 'True', reason: 'PropagationForbidden', message: 'may not patch pods' })
   })
 
-  it('has no reason of Propagated where something worse is, or where it is well', () => {
-    const worse = [condition('Ready'), condition('RenewalHealthy', 'False', 'GatewayError', 'HTTP 503'), notTold]
+  it('shows no reason of Propagated beside a worse one, or if it is True', () => {
+    const worse = [condition('Ready'), condition('RenewalHealthy', 'False', 'GatewayError', 'HTTP 503'), notPropagated]
     const well = [condition('Ready'), condition('RenewalHealthy'), condition('Propagated', 'True', 'Propagated', 'all')]
     const reasonsOf = (conditions: object[]) =>
       statusRows([object('wind-farm', working(hourMs, { conditions }))], now).map(({ reason }) => reason)
     expect([worse, well].flatMap(reasonsOf)).toEqual(['GatewayError', 'Synced'])
   })
 
-  it('plans no renewal for what is suspended', () => {
+  it('shows no next renewal while suspended', () => {
     const [row] = statusRows([object('wind-farm', working(hourMs), { suspend: true })], now)
     expect(row).toMatchObject({ expiresInSeconds: 3600, renewsInSeconds: null })
   })
 
-  it('stands a status that is none', () => {
+  it('treats an invalid status as none', () => {
     const [row] = statusRows([object('wind-farm', { conditions: 'x' })], now)
     expect(row).toMatchObject({
       ready: 'Unknown',
@@ -99,7 +99,7 @@ describe('statusRows', () => {
 })
 
 describe('renderStatus', () => {
-  it('shows a table with the time left, what is wrong, and counts', () => {
+  it('prints a table, the problems and a summary', () => {
     expect(
       lines([
         object('wind-farm', working(84 * minuteMs), { targets: [{ name: 'a' }, { name: 'b' }] }),
@@ -119,16 +119,16 @@ describe('renderStatus', () => {
     ])
   })
 
-  it('says so where there is nothing', () => {
-    expect(lines([])).toEqual(['No EnosAppCredentials.', ''])
+  it('prints a sentence if there are no resources', () => {
+    expect(lines([])).toEqual(['No EnosAppCredentials found.', ''])
   })
 
-  it('has nothing younger than now, should clocks differ', () => {
+  it('shows no negative age if clocks differ', () => {
     const early = { issuedAt: at(5000), lastRenewalAt: at(5000) }
     expect(lines([object('wind-farm', working(hourMs, early))])[1]).toMatch(/ 0s +0s ago by refresh /)
   })
 
-  it('lets nobody’s text steer the terminal', () => {
+  it('replaces control characters in messages', () => {
     const text = lines([
       object('wind-farm', failing('TemplateError', 'a\u001b[2Jb\r\nplant-b/faked: all is well\u202e')),
     ])
