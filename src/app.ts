@@ -248,7 +248,7 @@ async function startServers(
   const servers: HttpServer[] = []
   const serve = async (what: string, address: BindAddress | undefined, routes: Routes): Promise<void> => {
     if (address === undefined) return
-    const server = await startHttpServer(address, routes)
+    const server = await startHttpServer({ address, routes, log })
     servers.push(server)
     log.info({ serves: what, host: address.host, port: server.port }, 'listening')
   }

@@ -356,10 +356,11 @@ describe('/healthz over HTTP', () => {
     const clock = new FakeClock(now)
     const queue = workQueue(clock)
     const { log, lines } = readableLog()
-    const server = await startHttpServer(
-      { host: '127.0.0.1', port: 0 },
-      probeRoutes(sources(clock, { log, queues: () => [queue.snapshot()] })),
-    )
+    const server = await startHttpServer({
+      address: { host: '127.0.0.1', port: 0 },
+      routes: probeRoutes(sources(clock, { log, queues: () => [queue.snapshot()] })),
+      log,
+    })
     onTestFinished(() => server.close())
     const probe = async (): Promise<string> => {
       const response = await fetch(`http://127.0.0.1:${server.port}/healthz`)
