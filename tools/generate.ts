@@ -4,7 +4,7 @@ import { customResourceDefinition } from '../src/api/v1alpha1/crd.ts'
 import { admissionPolicies } from './admission-policy.ts'
 import { flagsPage, metricsPage, reasonsPage, resourcePage } from './reference.ts'
 
-/** Writes the files that are generated from the code; with --check, says which of them are stale. */
+/** Writes the files that are generated from the code. With --check, reports stale files instead and exits with 1. */
 
 const generated: Readonly<Record<string, () => string>> = {
   'crds/enos.io_enosappcredentials.yaml': () => manifest('src/api/v1alpha1/schema.ts', [customResourceDefinition()]),

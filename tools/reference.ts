@@ -1,10 +1,11 @@
 import { customResourceDefinition } from '../src/api/v1alpha1/crd.ts'
-import { annotations, labels, mergeFinalizer } from '../src/api/v1alpha1/names.ts'
+import { annotations, labels, managedBy, mergeFinalizer } from '../src/api/v1alpha1/names.ts'
 import { reasons } from '../src/api/v1alpha1/reasons.ts'
+import { maxNameLength } from '../src/api/v1alpha1/schema.ts'
 import { runFlags, variableOf } from '../src/config/flags.ts'
 import { Metrics } from '../src/telemetry/metrics.ts'
 
-/** The pages of docs/reference, from the code. */
+/** Generates the pages of docs/reference from the code. */
 
 interface Schema {
   readonly type?: string
@@ -26,7 +27,7 @@ export function reasonsPage(): string {
   return page(
     'src/api/v1alpha1/reasons.ts',
     'Reasons',
-    'The reasons of conditions and events: what they mean, and what to do.',
+    'The reasons of conditions and events, with their meaning and what to do.',
     table(
       ['reason', 'meaning', 'what to do'],
       Object.entries(reasons).map(([reason, { meaning, whatToDo }]) => [code(reason), meaning, whatToDo]),
@@ -38,7 +39,7 @@ export function flagsPage(): string {
   return page(
     'src/config/flags.ts',
     'Flags of `run`',
-    'Each flag can be set by an environment variable instead; a flag that is typed goes first. Lists are separated by commas in variables. `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` are respected for calls to gateways.',
+    'Each flag can be set by an environment variable instead; the flag takes precedence. Lists in variables are separated by commas. Calls to gateways use the proxies in `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.',
     table(
       ['flag', 'variable', 'default', 'meaning'],
       runFlags.map((flag) => [
@@ -58,7 +59,7 @@ export function metricsPage(): string {
     .getMetricsAsArray()
     .filter(({ name }) => !/^(?:process|nodejs)_/.test(name))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
-  // prom-client keeps the type and the labels of a metric to itself; its exposition tells them only with samples.
+  // prom-client has no public property for the type and labels of a metric; its exposition has them only with samples.
   const rows = own.map((metric) => {
     const { name, help, labelNames = [] } = metric as typeof metric & { labelNames?: readonly string[] }
     return [code(name), metric.constructor.name.toLowerCase(), labelNames.map(code).join(', '), help]
@@ -66,7 +67,7 @@ export function metricsPage(): string {
   return page(
     'src/telemetry',
     'Metrics',
-    'Served at `/metrics`. What is told of a resource is computed at each scrape: no series outlives its object, and what is not known is absent. Beside these there are the `process_*` and `nodejs_*` of prom-client.',
+    'Served at `/metrics`. The series of a resource are computed at each scrape: they end with the resource, and unknown values are absent. In addition, prom-client provides `process_*` and `nodejs_*`.',
     table(['metric', 'type', 'labels', 'meaning'], rows),
   )
 }
@@ -80,9 +81,9 @@ export function resourcePage(): string {
   return page(
     'src/api/v1alpha1/schema.ts',
     'EnosAppCredential',
-    '`enos.io/v1alpha1`; short name `eac`. The same is said by `kubectl explain enosappcredential.spec --recursive`.',
+    '`enos.io/v1alpha1`; short name `eac`. `kubectl explain enosappcredential.spec --recursive` shows the same fields.',
     '## spec',
-    'Fields in bold are required. Durations are like `10s`, `5m`, `1h30m`.',
+    `Fields in bold are required. Durations look like \`10s\`, \`5m\`, \`1h30m\`, with the units ms, s, m and h. \`metadata.name\` has at most ${maxNameLength} characters, because targets carry it as a label.`,
     table(header, rowsOf('', spec)),
     ...rulesOf('spec', spec),
     '## status',
@@ -91,30 +92,30 @@ export function resourcePage(): string {
     table(
       ['where', 'name', 'meaning'],
       [
-        ['label of targets', code(labels.managedBy), 'the operator'],
+        ['label of targets', code(labels.managedBy), `always \`${managedBy}\``],
         ['label of targets', code(labels.credential), 'name of the resource'],
-        ['annotation of targets', code(annotations.expiresAt), 'when the token expires'],
-        ['annotation of targets', code(annotations.issuedAt), 'when it was first received'],
+        ['annotation of targets', code(annotations.expiresAt), 'time when the token expires (RFC 3339, UTC)'],
+        ['annotation of targets', code(annotations.issuedAt), 'time when the token was first received (RFC 3339, UTC)'],
         [
           'annotations of retained targets',
           `${code(annotations.retainedCredential)}, ${code(annotations.retainedCredentialUid)}`,
-          'the resource that wrote a Secret which outlives it',
+          'name and uid of the resource that wrote the Secret',
         ],
-        ['annotation of the resource', code(annotations.renewRequestedAt), 'any new value renews now'],
+        ['annotation of the resource', code(annotations.renewRequestedAt), 'any new value requests a renewal'],
         [
           'annotation of pod templates',
           '`enos.io/restarted-for-<uid>`',
-          'the token that a workload was restarted for (`restartOnRenewal`)',
+          'fingerprint of the token that the workload was restarted for (`restartOnRenewal`)',
         ],
         [
           'annotation of pods',
           code(annotations.tokenFingerprint),
-          'tells the kubelet of a new token (`propagation: Immediate`)',
+          'fingerprint of the token; the change makes the kubelet sync the pod (`propagation: Immediate`)',
         ],
         [
           'finalizer of the resource',
           code(mergeFinalizer),
-          'while there are keys to take out of Secrets that are not ours',
+          'holds the deletion until its keys are removed from Secrets that it does not own',
         ],
       ],
     ),
@@ -154,17 +155,21 @@ function atMost(limit: number | undefined): string {
   return limit === undefined ? '' : `, at most ${limit}`
 }
 
-/** What the API server checks beyond types, as its messages say it. */
+/** The rules that the API server checks beyond types and bounds, as its messages state them. */
 function rulesOf(path: string, schema: Schema): string[] {
-  const messages = messagesOf(path, schema)
-  return ['The API server refuses what breaks one of these:', messages.map((message) => `- ${message}`).join('\n')]
+  const fieldsOf = Map.groupBy(rulesBelow(path, schema), ({ message }) => message)
+  const lines = [...fieldsOf].map(
+    ([message, rules]) => `- ${rules.map(({ field }) => code(field)).join(', ')}: ${message}`,
+  )
+  return ['The API server also checks:', lines.join('\n')]
 }
 
-function messagesOf(path: string, schema: Schema): string[] {
-  const own = (schema['x-kubernetes-validations'] ?? []).map(({ message }) => `${code(path)}: ${message}`)
-  const below = Object.entries(schema.properties ?? {}).flatMap(([name, one]) => messagesOf(`${path}.${name}`, one))
-  const items = schema.items === undefined ? [] : messagesOf(`${path}[]`, schema.items)
-  return [...own, ...below, ...items]
+function rulesBelow(path: string, schema: Schema): { readonly field: string; readonly message: string }[] {
+  const own = (schema['x-kubernetes-validations'] ?? []).map(({ message }) => ({ field: path, message }))
+  const below = Object.entries(schema.properties ?? {}).flatMap(([name, one]) => rulesBelow(`${path}.${name}`, one))
+  const items = schema.items === undefined ? [] : rulesBelow(`${path}[]`, schema.items)
+  const values = schema.additionalProperties === undefined ? [] : rulesBelow(`${path}.*`, schema.additionalProperties)
+  return [...own, ...below, ...items, ...values]
 }
 
 function table(header: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -47,10 +47,10 @@ describe('the API server', () => {
     answers = new Map(await Promise.all(pairs))
   })
 
-  it.each(specCases)('agrees: $name', (one) => {
+  it.each(specCases)('agrees with the table and with parseSpec on $name', (one) => {
     const answer = answers.get(one)
     if (one.isAccepted) {
-      // What is stored has the defaults that zod gives.
+      // The API server stores the defaults that zod applies.
       const parsed = parseSpec('x', one.spec)
       expect(parsed.ok ? parsed.spec : parsed.problems).toEqual((answer as CredentialObject).spec)
     } else {
@@ -58,7 +58,7 @@ describe('the API server', () => {
     }
   })
 
-  it('drops what it does not know', async () => {
+  it('drops unknown fields, and warns of them in strict validation', async () => {
     const { spec } = await create('unknown-fields', { ...minimalSpec, renewBfore: '5m' })
     expect(spec).not.toHaveProperty('renewBfore')
     const { code, stderr } = await kubectl(
@@ -74,15 +74,15 @@ describe('the API server', () => {
     expect(stderr).toContain('unknown field "spec.renewBfore"')
   })
 
-  it('refuses a name that is no label value, and says so', async () => {
+  it('refuses a name of the resource that is too long for a label value, and says so', async () => {
     await create('n'.repeat(63), minimalSpec)
     await expect(create('n'.repeat(64), minimalSpec)).rejects.toMatchObject({ code: 422 })
     const { stderr } = await kubectl(['create', '-f', '-'], JSON.stringify(named('n'.repeat(64))))
-    expect(stderr).toContain('metadata.name: at most 63 characters')
+    expect(stderr).toContain('metadata.name: must be at most 63 characters')
   })
 
   it.each(['99ms', '2m', '99999999h', '1d'])(
-    'says what a timeout may be, and nothing in CEL’s words: %s',
+    'names the bounds of a timeout of %s, without an error of CEL itself',
     async (timeout) => {
       const spec = { ...minimalSpec, gateway: { ...minimalSpec.gateway, timeout } }
       const { stderr } = await kubectl(['create', '-f', '-'], JSON.stringify({ ...named('untimely'), spec }))
@@ -91,7 +91,25 @@ describe('the API server', () => {
     },
   )
 
-  it('keeps spec and status apart: whoever writes one does not change the other', async () => {
+  it.each([
+    [
+      { gateway: { url: 'https://user@apim.example.com' } },
+      'spec.gateway.url',
+      'expected http(s)://host in lower case',
+    ],
+    [{ appKeyRef: { name: 'Enos' } }, 'spec.appKeyRef.name', 'expected the name of an object'],
+    [{ appSecretRef: { name: 'enos', key: 'a/b' } }, 'spec.appSecretRef.key', 'expected a key of letters'],
+    [{ renewBefore: 'soon' }, 'spec.renewBefore', 'expected a duration like 10s'],
+    [{ targets: [{ name: 'a', labels: { a: 'a b' } }] }, 'spec.targets[0].labels[a]', 'expected a label value'],
+  ])('says what it expects, and shows no pattern: %j', async (field, path, expected) => {
+    const spec = { ...minimalSpec, ...field }
+    const { stderr } = await kubectl(['create', '-f', '-'], JSON.stringify({ ...named('refused'), spec }))
+    expect(stderr).toContain(`${path}: Invalid value: `)
+    expect(stderr).toContain(`: ${expected}`)
+    expect(stderr).not.toContain('should match')
+  })
+
+  it('changes the status only through its subresource, and the spec only without it', async () => {
     await create('apart', minimalSpec)
     await harness().patchCredential(namespace, 'apart', { status: { tokenFingerprint: 'planted' } })
     expect((await harness().getCredential(namespace, 'apart')).status).toBeUndefined()
@@ -140,7 +158,7 @@ describe('kubectl', () => {
 
   const columns = (text = ''): string[] => text.trim().split(/\s{2,}/)
 
-  it('get shows in one line whether it works', async () => {
+  it('get shows conditions and times in one line', async () => {
     const [header, row] = (await kubectl(['get', 'enosappcredential', 'shown'])).stdout.split('\n')
     expect(columns(header)).toEqual(['NAME', 'READY', 'REASON', 'RENEWAL', 'EXPIRES', 'NEXT RENEWAL', 'AGE'])
     expect(columns(row).slice(0, -1)).toEqual([
@@ -153,17 +171,20 @@ describe('kubectl', () => {
     ])
   })
 
-  it('get -o wide shows all targets and the gateway too', async () => {
+  it('get -o wide also shows all targets and the gateway', async () => {
     const [header, row] = (await kubectl(['get', 'enosappcredential', 'shown', '-o', 'wide'])).stdout.split('\n')
     expect(columns(header).slice(6, 8)).toEqual(['TARGETS', 'GATEWAY'])
     expect(columns(row).slice(6, 8)).toEqual(['enos-token, shared', 'https://apim.example.com:8443/base/path'])
   })
 
-  it.each(['eac', 'enos', 'enosappcredentials.enos.io', 'EnosAppCredential'])('knows it as %s', async (name) => {
-    expect((await kubectl(['get', name, '-o', 'name'])).stdout).toContain('enosappcredential.enos.io/shown')
-  })
+  it.each(['eac', 'enos', 'enosappcredentials.enos.io', 'EnosAppCredential'])(
+    'get finds the resource as %s',
+    async (name) => {
+      expect((await kubectl(['get', name, '-o', 'name'])).stdout).toContain('enosappcredential.enos.io/shown')
+    },
+  )
 
-  it('apply of the same changes nothing', async () => {
+  it('apply of the same manifest a second time changes nothing', async () => {
     const manifest = JSON.stringify(named('applied'))
     for (const how of [[], ['--server-side', '--force-conflicts']]) {
       await kubectl(['apply', '-f', '-', ...how], manifest)
@@ -173,7 +194,7 @@ describe('kubectl', () => {
     }
   })
 
-  it('explain says what each field is', async () => {
+  it('explain describes fields and lists their values', async () => {
     const { stdout } = await kubectl(['explain', 'enosappcredential.spec', '--recursive'])
     expect(stdout).toContain('renewBefore')
     const { stdout: field } = await kubectl(['explain', 'enosappcredential.spec.renewBefore'])
@@ -183,7 +204,7 @@ describe('kubectl', () => {
   })
 })
 
-describe('the schema', () => {
+describe('the schema of the CRD', () => {
   interface Schema {
     readonly description?: string
     readonly properties?: Readonly<Record<string, Schema>>
@@ -199,7 +220,7 @@ describe('the schema', () => {
     return [...below, ...(items === undefined ? [] : withoutDescription(`${path}[]`, items))]
   }
 
-  it('describes every field', () => {
+  it('has a description for every field', () => {
     const crd = customResourceDefinition() as unknown as {
       spec: { versions: [{ schema: { openAPIV3Schema: { properties: Record<'spec' | 'status', Schema> } } }] }
     }
@@ -208,7 +229,7 @@ describe('the schema', () => {
   })
 })
 
-describe('the roles for users', () => {
+describe('the ClusterRoles for users', () => {
   async function canI(user: string, ...what: string[]): Promise<boolean> {
     return (await kubectl(['auth', 'can-i', '--as', user, ...what])).stdout.trim() === 'yes'
   }
@@ -217,21 +238,21 @@ describe('the roles for users', () => {
     for (const role of ['view', 'edit', 'admin']) {
       await kubectl(['create', 'rolebinding', role, `--clusterrole=${role}`, `--user=${role}or`])
     }
-    // The cluster's own roles take up ours a moment after they are there.
+    // The controller aggregates our roles into the cluster's own roles a moment after their creation.
     await eventually(async () => expect(await canI('editor', 'create', 'enosappcredentials')).toBe(true), 30_000)
   })
 
-  it.each(['get', 'list', 'watch'])('view may %s', async (verb) => {
+  it.each(['get', 'list', 'watch'])('let view %s resources', async (verb) => {
     expect(await canI('viewor', verb, 'enosappcredentials')).toBe(true)
   })
 
-  it.each(['create', 'update', 'patch', 'delete'])('view may not %s, edit and admin may', async (verb) => {
+  it.each(['create', 'update', 'patch', 'delete'])('let edit and admin %s resources, but not view', async (verb) => {
     expect(await canI('viewor', verb, 'enosappcredentials')).toBe(false)
     expect(await canI('editor', verb, 'enosappcredentials')).toBe(true)
     expect(await canI('adminor', verb, 'enosappcredentials')).toBe(true)
   })
 
-  it.each(['viewor', 'editor', 'adminor'])('%s may read the status, and leaves it to the operator', async (user) => {
+  it.each(['viewor', 'editor', 'adminor'])('let %s read the status, but not write it', async (user) => {
     expect(await canI(user, 'get', 'enosappcredentials', '--subresource=status')).toBe(true)
     for (const verb of ['update', 'patch']) {
       expect(await canI(user, verb, 'enosappcredentials', '--subresource=status')).toBe(false)

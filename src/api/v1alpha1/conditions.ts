@@ -9,11 +9,11 @@ export interface Condition {
   readonly reason: string
   readonly message: string
   readonly observedGeneration?: number | undefined
-  /** RFC 3339; when `status` changed last. */
+  /** RFC 3339; time of the last change of `status`. */
   readonly lastTransitionTime: string
 }
 
-/** The conditions with one of them set. Its lastTransitionTime moves only when its status changes. */
+/** Returns the conditions with `next` set. Its lastTransitionTime changes only with its status. */
 export function setCondition(
   conditions: readonly Condition[],
   next: Omit<Condition, 'lastTransitionTime'>,

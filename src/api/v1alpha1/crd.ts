@@ -5,7 +5,7 @@ import { statusSchema } from './status-schema.ts'
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 
-/** The CustomResourceDefinition, from the zod schemas. */
+/** Makes the CustomResourceDefinition from the zod schemas. */
 export function customResourceDefinition(): Json {
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
@@ -32,17 +32,17 @@ export function customResourceDefinition(): Json {
             column('Ready', ".status.conditions[?(@.type=='Ready')].status"),
             column('Reason', ".status.conditions[?(@.type=='Ready')].reason"),
             column('Renewal', ".status.conditions[?(@.type=='RenewalHealthy')].status"),
-            // A column of type date shows <invalid> for a time to come.
+            // kubectl shows <invalid> for a time in the future in a column of type date.
             column('Expires', '.status.expiresAt'),
             column('Next renewal', '.status.nextRenewalAt'),
-            // A path that finds several things shows the first of them.
+            // kubectl shows only the first match of a path, so a list needs a text.
             column('Targets', '.status.targetNames', 1),
             column('Gateway', '.spec.gateway.url', 1),
             { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
           ],
           schema: {
             openAPIV3Schema: {
-              description: `${kind} keeps an EnOS access token fresh in Secrets. (${apiVersion})`,
+              description: `${kind} keeps an EnOS access token fresh in Secrets. API version: ${apiVersion}.`,
               type: 'object',
               required: ['spec'],
               properties: {
@@ -55,7 +55,7 @@ export function customResourceDefinition(): Json {
               'x-kubernetes-validations': [
                 {
                   rule: `self.metadata.name.size() <= ${maxNameLength}`,
-                  message: `metadata.name: at most ${maxNameLength} characters`,
+                  message: `metadata.name: must be at most ${maxNameLength} characters`,
                 },
               ],
             },
@@ -81,9 +81,9 @@ function structural(schema: z.ZodType): Json {
   return clean(json as Json)
 }
 
-/** What JSON schema may say and a structural schema of Kubernetes may not. */
+/** Keywords of JSON schema that a structural schema of Kubernetes must not have. */
 const notStructural = new Set(['$schema', 'additionalProperties', 'propertyNames', 'allOf'])
-/** Integers are bounded by the range of a double in zod, and by int64 here. */
+/** zod bounds integers by the range of a double; the CRD says int64. */
 const boundsOfDouble = new Set([Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER])
 
 function clean(node: Json): Json {
@@ -97,11 +97,8 @@ function clean(node: Json): Json {
       )
     } else if (key === 'additionalProperties' && typeof value === 'object') {
       cleaned[key] = clean(value)
-    } else if (key === 'default') {
+    } else if (key === 'default' || key === 'x-kubernetes-validations') {
       cleaned[key] = value
-    } else if (key === 'x-kubernetes-validations') {
-      cleaned[key] = (value as { rule: string }[]).filter(({ rule }) => rule !== 'true')
-      if (cleaned[key].length === 0) Reflect.deleteProperty(cleaned, key)
     } else if (!notStructural.has(key) && !(typeof value === 'number' && boundsOfDouble.has(value))) {
       cleaned[key] = clean(value)
     }

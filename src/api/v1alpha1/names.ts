@@ -1,4 +1,4 @@
-/** The names that this API is known by; others rely on them. */
+/** Names of the API. They are part of the outside contract. */
 export const group = 'enos.io'
 export const version = 'v1alpha1'
 export const apiVersion = `${group}/${version}`
@@ -9,27 +9,30 @@ export const managedBy = 'enos-credential-operator'
 
 export const labels = {
   managedBy: 'app.kubernetes.io/managed-by',
-  /** Name of the credential that a target belongs to. */
+  /** Name of the credential that owns the target. */
   credential: 'enos.io/credential',
 } as const
 
 export const annotations = {
-  /** Any new value renews now. */
+  /** Any new value requests a renewal. */
   renewRequestedAt: 'enos.io/renew-requested-at',
   expiresAt: 'enos.io/expires-at',
   issuedAt: 'enos.io/issued-at',
-  /** On pods that mount a target: tells their kubelet that there is something new (propagation Immediate). */
+  /** On pods that mount a target: the change makes the kubelet sync the pod at once (propagation Immediate). */
   tokenFingerprint: 'enos.io/token-fingerprint',
-  /** Name and uid of the credential that wrote a Secret which is to outlive it (deletionPolicy Retain). */
+  /** Name and uid of the credential that wrote a retained Secret (deletionPolicy Retain). */
   retainedCredential: 'enos.io/credential',
   retainedCredentialUid: 'enos.io/credential-uid',
 } as const
 
-/** On the pods of a workload that was restarted for a token of this credential: its fingerprint (restartOnRenewal). */
+/** On pod templates of restarted workloads: fingerprint of the credential's token (restartOnRenewal). */
 export const restartedForAnnotation = (credentialUid: string): string => `enos.io/restarted-for-${credentialUid}`
 
-/** Keeps a credential until its keys are taken out of the Secrets that are somebody else's (creationPolicy Merge). */
+/** Holds a deleted credential until its keys are removed from Secrets that it does not own (creationPolicy Merge). */
 export const mergeFinalizer = 'enos.io/merge-cleanup'
 
-/** The field manager of a credential's keys in Secrets that are somebody else's; with one shared name, two would delete each other's. */
+/**
+ * Field manager of a credential's keys in Secrets that it does not own. With one shared name, two credentials would
+ * delete each other's keys.
+ */
 export const mergeFieldManager = (credentialUid: string): string => `enos-credential:${credentialUid}`

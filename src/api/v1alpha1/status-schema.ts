@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** What the status has room for; the annotation itself may be longer. */
+/** Limit of the field in the status; the annotation itself may be longer. */
 export const maxRenewRequestLength = 1024
 
 /** 16 names of 253 characters, with `, ` in between. */
@@ -9,49 +9,63 @@ const maxTargetNames = 16 * 255
 const time = z.string().max(32)
 const objectVersion = {
   name: z.string().max(253).describe('Name of the object.'),
-  uid: z.string().max(64).describe('Its uid.'),
-  resourceVersion: z.string().max(64).describe('Its resourceVersion.'),
+  uid: z.string().max(64).describe('uid of the object.'),
+  resourceVersion: z.string().max(64).describe('resourceVersion of the object.'),
 }
 
 const condition = z.object({
-  type: z.string().min(1).max(316).describe('Ready, RenewalHealthy, Reconciling, Stalled or Propagated.'),
-  status: z.enum(['True', 'False', 'Unknown']).describe('True, False or Unknown.'),
-  observedGeneration: z.number().int().min(0).optional().describe('The generation of the spec that this is about.'),
-  lastTransitionTime: z.string().max(32).meta({ format: 'date-time' }).describe('When the status changed last.'),
-  reason: z.string().max(1024).describe('One word that says why.'),
-  message: z.string().max(32_768).describe('The same for people.'),
+  type: z
+    .string()
+    .min(1)
+    .max(316)
+    .describe('Type of the condition: Ready, RenewalHealthy, Reconciling, Stalled or Propagated.'),
+  status: z.enum(['True', 'False', 'Unknown']).describe('Status of the condition: True, False or Unknown.'),
+  observedGeneration: z.number().int().min(0).optional().describe('metadata.generation that this condition describes.'),
+  lastTransitionTime: z
+    .string()
+    .max(32)
+    .meta({ format: 'date-time' })
+    .describe('Time of the last change of status (RFC 3339, UTC).'),
+  reason: z
+    .string()
+    .max(1024)
+    .describe('Reason for the status, in CamelCase; docs/reference/reasons.md says what to do.'),
+  message: z.string().max(32_768).describe('Details for people.'),
 })
 
 export const statusSchema = z
   .object({
-    observedGeneration: z.number().int().optional().describe('The generation of the spec that this status is about.'),
+    observedGeneration: z.number().int().optional().describe('metadata.generation that this status describes.'),
     conditions: z
       .array(condition)
       .max(8)
       .default([])
       .describe(
-        'Ready: every target holds a token that is valid now. RenewalHealthy: the last attempt to renew worked. Reconciling and Stalled: present when True. Propagated: consumers were told of the token (propagation Immediate, restartOnRenewal).',
+        'Ready: every target holds a token that is valid now. RenewalHealthy: the last attempt to renew succeeded. Reconciling: the operator is still working on it. Stalled: the user must act. Propagated: the token was propagated to running pods (propagation Immediate, restartOnRenewal). Reconciling and Stalled are present only when True.',
       )
       .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] }),
-    expiresAt: time.optional().describe('When the token on the targets expires (RFC 3339).'),
-    issuedAt: time.optional().describe('When that token was first received.'),
-    nextRenewalAt: time.optional().describe('When it is due for renewal.'),
-    lastRenewalAt: time.optional().describe('When a new token was last received.'),
-    lastRenewalMethod: z.enum(['get', 'refresh']).optional().describe('How it was had.'),
+    expiresAt: time.optional().describe('Time when the token on the targets expires (RFC 3339, UTC).'),
+    issuedAt: time.optional().describe('Time when that token was first received.'),
+    nextRenewalAt: time.optional().describe('Time when that token is due for renewal.'),
+    lastRenewalAt: time.optional().describe('Time when a new token was last received.'),
+    lastRenewalMethod: z
+      .enum(['get', 'refresh'])
+      .optional()
+      .describe('Operation that returned the token: get or refresh.'),
     consecutiveFailures: z
       .number()
       .int()
       .min(0)
       .optional()
-      .describe('Failed attempts since the last that worked; written at most once a minute.'),
-    tokenFingerprint: z.string().max(12).optional().describe('First 12 hex digits of the sha256 of the token.'),
-    gateway: z.string().max(1024).optional().describe('The gateway that the token came from.'),
+      .describe('Number of failed attempts since the last success; updated at most once a minute.'),
+    tokenFingerprint: z.string().max(12).optional().describe('First 12 hex digits of the SHA-256 of the token.'),
+    gateway: z.string().max(1024).optional().describe('Normalised URL of the gateway that issued the token.'),
     appKeyFingerprint: z
       .string()
       .max(12)
       .optional()
       .describe(
-        'Tells the appKey of the token from any other: 12 hex digits of a sha256 that the uid of the resource goes into. Who knows an appKey can tell that it is the one.',
+        'First 12 hex digits of a SHA-256 of the appKey and the uid of this resource: shows whether the appKey changed. A reader who knows the appKey can recognise it.',
       ),
     sources: z
       .array(
@@ -61,47 +75,49 @@ export const statusSchema = z
             .array(z.string().max(253))
             .max(3)
             .optional()
-            .describe('The keys that were used.')
+            .describe('Keys that were used.')
             .meta({ 'x-kubernetes-list-type': 'atomic' }),
         }),
       )
       .max(3)
       .default([])
-      .describe('The source Secrets, and what caRef names, as they were used.')
+      .describe('Versions of the source Secrets, and of the object of caRef, that were used.')
       .meta({ 'x-kubernetes-list-type': 'atomic' }),
     targets: z
       .array(
         z.object({
           ...objectVersion,
-          creationPolicy: z.enum(['Owner', 'Merge']).describe('As it was written.'),
-          deletionPolicy: z.enum(['Delete', 'Retain']).describe('As it was written.'),
+          creationPolicy: z.enum(['Owner', 'Merge']).describe('creationPolicy at the last write.'),
+          deletionPolicy: z.enum(['Delete', 'Retain']).describe('deletionPolicy at the last write.'),
           keys: z
             .array(z.string().max(253))
             .max(64)
-            .describe('The keys that were written.')
+            .describe('Keys that were written.')
             .meta({ 'x-kubernetes-list-type': 'atomic' }),
         }),
       )
       .max(32)
       .default([])
-      .describe('The targets as they were written.')
+      .describe('Targets as they were last written.')
       .meta({ 'x-kubernetes-list-type': 'atomic' }),
     targetNames: z
       .string()
       .max(maxTargetNames)
       .optional()
-      .describe('The names of the targets in the spec, for people: kubectl shows no list.'),
+      .describe('Names of the targets in the spec, as one text for the printer column.'),
     propagatedFingerprint: z
       .string()
       .max(12)
       .optional()
-      .describe('The token that running consumers were told of (propagation Immediate, restartOnRenewal).'),
+      .describe(
+        'Fingerprint of the token that was propagated to running pods (propagation Immediate, restartOnRenewal).',
+      ),
     lastHandledRenewRequest: z
       .string()
       .max(maxRenewRequestLength)
       .optional()
-      .describe('The last value of the annotation enos.io/renew-requested-at that was handled.'),
+      .describe('Last value of the annotation enos.io/renew-requested-at that was handled.'),
   })
-  .describe('What the operator did and saw.')
+  .describe('Observed state.')
 
 export type CredentialStatus = z.output<typeof statusSchema>

@@ -2,14 +2,14 @@ import { describe, expect, it } from 'vitest'
 import { parseSpec } from '../../../src/api/v1alpha1/credential.ts'
 import { fullSpec, minimalSpec, specCases } from '../../support/spec-table.ts'
 
-describe('zod', () => {
-  it.each(specCases)('$name', ({ isAccepted, spec }) => {
+describe('parseSpec', () => {
+  it.each(specCases)('agrees with the table on $name', ({ isAccepted, spec }) => {
     const parsed = parseSpec('wind-farm', spec)
     expect(parsed).toMatchObject({ ok: isAccepted })
     if (!parsed.ok) for (const problem of parsed.problems) expect(problem).toMatch(/^spec[.:]/)
   })
 
-  it('gives what is left out its default', () => {
+  it('applies defaults to fields that are left out', () => {
     expect(parseSpec('wind-farm', minimalSpec)).toEqual({
       ok: true,
       spec: {
@@ -31,25 +31,25 @@ describe('zod', () => {
     })
   })
 
-  it('keeps what is there', () => {
+  it('keeps the value of every field that is set', () => {
     expect(parseSpec('wind-farm', fullSpec)).toMatchObject({ ok: true, spec: fullSpec })
   })
 
-  it('refuses a name that is no label value', () => {
+  it('refuses a name of the resource that is too long for a label value', () => {
     expect(parseSpec('n'.repeat(63), minimalSpec)).toMatchObject({ ok: true })
     expect(parseSpec('n'.repeat(64), minimalSpec)).toEqual({
       ok: false,
-      problems: ['metadata.name: at most 63 characters'],
+      problems: ['metadata.name: must be at most 63 characters'],
     })
   })
 
-  it('names the field and what was expected, and quotes no value', () => {
+  it('names the field and the expected value in each problem, and quotes no value', () => {
     const parsed = parseSpec('wind-farm', { ...minimalSpec, renewBefore: 'some-secret', targets: [{ name: 'A' }] })
     expect(parsed).toEqual({
       ok: false,
       problems: [
-        'spec.renewBefore: expected a duration like 10s, 5m or 1h30m',
-        'spec.targets.0.name: expected the name of a Secret',
+        'spec.renewBefore: expected a duration like 10s, 5m or 1h30m (units: ms, s, m, h)',
+        'spec.targets.0.name: expected the name of an object: lower-case letters, digits, - and ., at most 63 characters between dots',
       ],
     })
   })

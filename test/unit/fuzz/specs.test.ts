@@ -12,13 +12,13 @@ const anyValue = fc.oneof(
 )
 const specs = specCases.map(({ spec }) => spec).filter((spec) => typeof spec === 'object' && spec !== null)
 
-/** All paths of a value. */
+/** Paths of all fields of a value. */
 function pathsOf(value: unknown): string[][] {
   if (typeof value !== 'object' || value === null) return []
   return Object.entries(value).flatMap(([key, child]) => [[key], ...pathsOf(child).map((rest) => [key, ...rest])])
 }
 
-/** A spec of the table with a field replaced, added or taken away, once or more. */
+/** A spec of the table with 1 to 3 fields replaced, added or removed. */
 const mutated = fc
   .record({
     at: fc.nat(specs.length - 1),
@@ -32,7 +32,7 @@ const mutated = fc
       const parent = path.slice(0, -1).reduce<unknown>((node, key) => (node as Record<string, unknown>)[key], spec)
       if (typeof parent !== 'object' || parent === null) continue
       const key = name ?? path.at(-1) ?? 'x'
-      // The length of an array takes no other value.
+      // Only a valid length can be assigned to an array's length.
       if (Array.isArray(parent) && key === 'length') continue
       if (value === null) Reflect.deleteProperty(parent, key)
       else
@@ -46,8 +46,8 @@ const mutated = fc
     return spec
   })
 
-describe('whatever stands in a spec', () => {
-  it('is read, or refused in short lines that name the field and quote no value; never an exception', () => {
+describe('parseSpec', () => {
+  it('returns a spec or short problems that name the field and quote no value, and never throws', () => {
     fc.assert(
       fc.property(fc.oneof(mutated, mutated, anyValue), (spec) => {
         const parsed = parseSpec('wind-farm', spec)
@@ -67,7 +67,7 @@ describe('whatever stands in a spec', () => {
     )
   })
 
-  it('once it is read, keeps what the contract promises', () => {
+  it('returns only specs that keep the promises of the contract', () => {
     fc.assert(
       fc.property(mutated, (spec) => {
         const parsed = parseSpec('wind-farm', spec)
@@ -87,7 +87,7 @@ describe('whatever stands in a spec', () => {
         expect(targets.length).toBeGreaterThanOrEqual(1)
         expect(targets.length).toBeLessThanOrEqual(16)
         expect(new Set(targets.map(({ name }) => name)).size).toBe(targets.length)
-        // Reading is stable: what was read is read as the same again.
+        // Parsing is idempotent.
         expect(parseSpec('wind-farm', parsed.spec)).toEqual(parsed)
       }),
       { numRuns: 3000 },
@@ -95,7 +95,7 @@ describe('whatever stands in a spec', () => {
   })
 })
 
-it('whatever stands in a status is read as one, or as none', () => {
+it('parseStatus returns a status for any value, and never throws', () => {
   const names = fc.constantFrom(
     'conditions',
     'targets',
