@@ -1,11 +1,11 @@
 import { group, kind, plural, version } from '../src/api/v1alpha1/names.ts'
 
 /**
- * Closes the confused deputy: the operator acts with its own rights on names that users choose, so whoever writes a
- * resource must have those rights too. Asked of the requester, when the spec changes.
+ * Prevents a confused deputy: the operator uses its own rights on names that users choose, so a user who changes a spec
+ * must have the same rights on those names.
  *
- * Generated, for the cost limits of CEL allow two checks in an expression, and some 28 in a policy: each list entry has
- * an expression of its own, and consumers a policy of their own.
+ * Generated, because the cost limits of CEL allow two authorizer checks in an expression and about 28 in a policy: each
+ * list entry has its own expression, and consumers have their own policy.
  */
 export function admissionPolicies(): object[] {
   return [
@@ -72,7 +72,7 @@ function policy(name: string, validations: object[]): object[] {
             { apiGroups: [group], apiVersions: [version], resources: [plural], operations: ['CREATE', 'UPDATE'] },
           ],
         },
-        // Annotations (a renewal that is asked for) and finalizers are not concerned.
+        // Changes of metadata pass: the renewal annotation, finalizers.
         matchConditions: [{ name: 'spec-changes', expression: 'oldObject == null || object.spec != oldObject.spec' }],
         validations,
       },
@@ -86,7 +86,7 @@ function policy(name: string, validations: object[]): object[] {
   ]
 }
 
-/** @param name CEL of the object's name; undefined: the right must be for all names @param unless CEL: not asked then */
+/** @param name CEL of the object's name; undefined: the right on all names @param unless CEL; true: no check */
 function check(field: string, verb: string, resource: string, name?: string, unless?: string): object {
   const named = name === undefined ? '' : `.name(${name})`
   const asked = `authorizer.group('').resource('${resource}').namespace(object.metadata.namespace)${named}.check('${verb}').allowed()`
