@@ -107,8 +107,8 @@ export async function runOperator(config: RunConfig, signal: AbortSignal): Promi
     onChange: (keys, isUrgent) => {
       reconciler.enqueue(keys, isUrgent)
     },
-    onAttempt: (keys, method, result) => {
-      metrics.onAttempt(keys, method, result)
+    onAttempt: (keys, operation, result) => {
+      metrics.onAttempt(keys, operation, result)
     },
     queueObserver: metrics.queues,
   })

@@ -1,14 +1,14 @@
 import { proxyOf } from '../config/run-config.ts'
 import { GatewayDispatchers } from '../enos/gateway-dispatchers.ts'
 import { Timestamps } from '../enos/timestamps.ts'
-import { TokenClient, type TokenRequest } from '../enos/token-client.ts'
+import { type GetRequest, TokenClient } from '../enos/token-client.ts'
 import { watchCertificate } from './certificate.ts'
 import type { Seen } from './check-report.ts'
 import type { CommandContext } from './context.ts'
 import { userAgent } from './options.ts'
 
 /** The gateway and the credential to check. */
-export type CheckRequest = Omit<TokenRequest, 'refresh'>
+export type CheckRequest = Omit<GetRequest, 'operation'>
 
 /** Calls the gateway as the operator does: get, then refresh if get worked and refresh is wanted. */
 export async function askGateway(
@@ -34,9 +34,13 @@ export async function askGateway(
     userAgent,
   })
   try {
-    const { certificate, result: get } = await watchCertificate(gatewayUrl, () => client.call(request, signal))
+    const { certificate, result: get } = await watchCertificate(gatewayUrl, () => {
+      return client.call({ ...request, operation: 'get' }, signal)
+    })
     const isRefreshTried = isRefreshWanted && get.kind === 'token'
-    const refresh = isRefreshTried ? await client.call({ ...request, refresh: get.token }, signal) : undefined
+    const refresh = isRefreshTried
+      ? await client.call({ ...request, operation: 'refresh', token: get.token }, signal)
+      : undefined
     return { gatewayUrl, get, refresh, isRefreshWanted, skewMs, certificate, now: clock.wall() }
   } finally {
     await dispatchers.close()

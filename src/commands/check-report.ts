@@ -1,5 +1,6 @@
 import { type Reason, reasons } from '../api/v1alpha1/reasons.ts'
-import type { CallResult, Failure, Operation } from '../enos/token-client.ts'
+import type { Operation } from '../enos/operation.ts'
+import type { CallResult, Failure } from '../enos/token-client.ts'
 import { formatDuration } from '../lib/duration.ts'
 import type { Certificate } from './certificate.ts'
 

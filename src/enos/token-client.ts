@@ -6,10 +6,9 @@ import type { Sensitive } from '../lib/sensitive.ts'
 import type { GatewayDispatchers } from './gateway-dispatchers.ts'
 import { isDocumented, meaningOf } from './status-codes.ts'
 import { parseReply } from './reply.ts'
+import type { Operation } from './operation.ts'
 import { signRequest } from './signature.ts'
 import type { Timestamps } from './timestamps.ts'
-
-export type Operation = 'get' | 'refresh'
 
 /** Why a call brought no token. */
 export interface Failure extends Problem {
@@ -32,7 +31,7 @@ export type CallResult =
   | { readonly kind: 'refreshMissing' }
   | { readonly kind: 'failed'; readonly failure: Failure }
 
-export interface TokenRequest {
+interface RequestBase {
   /** Normalised URL of the gateway: no trailing slash. */
   readonly gatewayUrl: string
   readonly appKey: Sensitive
@@ -41,9 +40,19 @@ export interface TokenRequest {
   readonly timeoutMs: number
   /** CA certificates (PEM) to trust besides the system's. */
   readonly ca?: string
-  /** Present: refresh this token. Absent: get. */
-  readonly refresh?: Sensitive
 }
+
+export interface GetRequest extends RequestBase {
+  readonly operation: 'get'
+}
+
+export interface RefreshRequest extends RequestBase {
+  readonly operation: 'refresh'
+  /** The token to refresh. */
+  readonly token: Sensitive
+}
+
+export type TokenRequest = GetRequest | RefreshRequest
 
 export interface TokenClientObserver {
   /** `code`: the token service's status, or `http_503`, `unexpected`, or `error` where no answer came. */
@@ -104,10 +113,10 @@ export class TokenClient {
     signal: AbortSignal,
   ): Promise<CallResult | 'newTimestamp'> {
     const { clock, observer } = this.#options
-    const operation: Operation = request.refresh === undefined ? 'get' : 'refresh'
+    const { operation } = request
     const { host } = new URL(request.gatewayUrl)
     const sentAt = clock.now()
-    const answer = await this.#post(request, operation, deadlineAt, signal)
+    const answer = await this.#post(request, deadlineAt, signal)
     const observe = (code: string): void => {
       observer.onCall(host, operation, code, clock.now() - sentAt)
     }
@@ -139,17 +148,13 @@ export class TokenClient {
       return { kind: 'token', token: reply.token, expireMs: reply.expireMs, sentAt }
     }
     observe(isHttpSuccess ? 'unexpected' : `http_${answer.status}`)
-    if (!isHttpSuccess) return httpFailure(request, operation, answer)
+    if (!isHttpSuccess) return httpFailure(request, answer)
     const problem = reply?.kind === 'unexpected' ? reply.problem : `the body is larger than ${maxReplyBytes} bytes`
     return failed('retry', 'UnexpectedReply', `${operation} at ${request.gatewayUrl}: ${problem}`)
   }
 
-  async #post(
-    { gatewayUrl, appKey, appSecret, ca, refresh }: TokenRequest,
-    operation: Operation,
-    deadlineAt: number,
-    signal: AbortSignal,
-  ): Promise<Answer> {
+  async #post(request: TokenRequest, deadlineAt: number, signal: AbortSignal): Promise<Answer> {
+    const { gatewayUrl, appKey, appSecret, ca, operation } = request
     const { clock, dispatchers, timestamps, userAgent } = this.#options
     const timestamp = timestamps.next(appKey)
     const url = new URL(gatewayUrl)
@@ -171,7 +176,7 @@ export class TokenClient {
           appKey: appKey.reveal(),
           timestamp,
           encryption: signRequest(appKey, timestamp, appSecret),
-          ...(refresh === undefined ? {} : { accessToken: refresh.reveal() }),
+          ...(operation === 'refresh' ? { accessToken: request.token.reveal() } : {}),
         }),
         signal: aborter.signal,
         // One deadline for all of the call, above.
@@ -238,7 +243,8 @@ function failureOf(request: TokenRequest, status: number, retryAfterMs?: number)
 }
 
 /** An HTTP error without a body of the token service: something before it answered, or nothing is there. */
-function httpFailure(request: TokenRequest, operation: Operation, { status, retryAfterMs }: Head): CallResult {
+function httpFailure(request: TokenRequest, { status, retryAfterMs }: Head): CallResult {
+  const { operation } = request
   const seen = `${operation} at ${request.gatewayUrl}: HTTP ${status}`
   if (status === 404 && operation === 'refresh') return { kind: 'refreshMissing' }
   if (status >= 300 && status < 400) {

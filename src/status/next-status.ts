@@ -44,7 +44,7 @@ export function nextStatus(observed: Observed, problem: Problem | undefined, now
     issuedAt: token === undefined ? undefined : formatTime(token.issuedAtWall),
     nextRenewalAt: credential.spec.suspend ? undefined : nextRenewal(observed),
     lastRenewalAt: renewal === undefined ? present.lastRenewalAt : formatTime(renewal.atWall),
-    lastRenewalMethod: renewal === undefined ? present.lastRenewalMethod : renewal.method,
+    lastRenewalMethod: renewal === undefined ? present.lastRenewalMethod : renewal.operation,
     consecutiveFailures: application === undefined ? present.consecutiveFailures : application.failures,
     tokenFingerprint: token?.fingerprint,
     gateway: token?.gatewayUrl,

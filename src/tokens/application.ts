@@ -12,7 +12,7 @@ import {
   removeMember,
 } from './membership.ts'
 import { type HeldToken, renewalAt } from './schedule.ts'
-import type { Operation } from '../enos/token-client.ts'
+import type { Operation } from '../enos/operation.ts'
 
 export interface Due {
   readonly identity: Identity
@@ -44,7 +44,7 @@ export class Application {
   token: HeldToken | undefined
   /** The largest `expire` seen, in ms. */
   maxExpireMs = 0
-  lastRenewal: { readonly atWall: number; readonly method: Operation } | undefined
+  lastRenewal: { readonly atWall: number; readonly operation: Operation } | undefined
   lastAttemptAt = Number.NEGATIVE_INFINITY
   /** When the gateway last answered with the present token, monotonic clock; of a token taken over it has not yet. */
   lastAnsweredAt = Number.NEGATIVE_INFINITY

@@ -11,7 +11,8 @@ import { CircuitBreaker } from './circuit-breaker.ts'
 import { callLimit, Renewer, type RenewerOptions } from './renewer.ts'
 import { RefreshSupport } from './refresh-support.ts'
 import { type HeldToken, isClamped, jitterShareOf, priorityOf } from './schedule.ts'
-import type { Failure, Operation } from '../enos/token-client.ts'
+import type { Operation } from '../enos/operation.ts'
+import type { Failure } from '../enos/token-client.ts'
 
 /** What a member sees of its application. */
 export interface ApplicationView {
@@ -28,7 +29,7 @@ export interface ApplicationView {
   readonly failure: Failure | undefined
   /** Consecutive failed attempts. */
   readonly failures: number
-  readonly lastRenewal: { readonly atWall: number; readonly method: Operation } | undefined
+  readonly lastRenewal: { readonly atWall: number; readonly operation: Operation } | undefined
   /** The last renewal request of the member that was tried. */
   readonly handledRequest: string | undefined
   readonly memberCount: number
@@ -42,7 +43,7 @@ export interface ApplicationsOptions extends Pick<RenewerOptions, 'client' | 'su
   readonly gatewayMaxConcurrency: number
   /** Members whose view changed. `isUrgent`: there is a token to write. */
   readonly onChange: (keys: Iterable<ObjectKey>, isUrgent: boolean) => void
-  readonly onAttempt: (keys: Iterable<ObjectKey>, method: Operation, result: 'success' | 'error') => void
+  readonly onAttempt: (keys: Iterable<ObjectKey>, operation: Operation, result: 'success' | 'error') => void
   readonly queueObserver?: WorkQueueObserver
 }
 
@@ -219,8 +220,9 @@ export class Applications {
     if (application.members.size > 0) breaker.report(application, report.gateway, gateway.applications.size)
     if (refreshSupport.isMissing !== wasRefreshMissing) this.#rescheduleAll(gateway)
     // A get may bring a new token, and the refresh after it fail.
-    if (report.hasNewToken) onAttempt(application.provenMembers(), application.lastRenewal?.method ?? 'get', 'success')
-    if (report.failure !== undefined) onAttempt(due.identity.members, report.method, 'error')
+    if (report.hasNewToken)
+      onAttempt(application.provenMembers(), application.lastRenewal?.operation ?? 'get', 'success')
+    if (report.failure !== undefined) onAttempt(due.identity.members, report.operation, 'error')
     onChange(due.identity.members, false)
   }
 

@@ -1,3 +1,4 @@
+import type { Operation } from '../enos/operation.ts'
 import type { HeldToken } from './schedule.ts'
 
 /** How a new token is had: refresh the old one inside its window, or get a new one the moment that it has expired. */
@@ -19,22 +20,20 @@ export interface Attempt {
   readonly refusedRefreshes: number
 }
 
-export type NextCall = 'get' | 'refresh' | 'none'
-
 /** A token that cannot be refreshed twice in one attempt is left to the next attempt, which comes with backoff. */
 const refusedRefreshLimit = 2
 
 /**
- * The next call of an attempt. Every attempt begins with get, and refreshes only if what get answers is still inside its
+ * The next call of an attempt; undefined: the attempt is complete. Every attempt begins with get, and refreshes only if what get answers is still inside its
  * window: so a crash between refresh and write, another replica, cluster or script that renewed already, and a refresh
  * whose reply was lost are all one case, and no token is refreshed that somebody has just received.
  */
-export function nextCall(attempt: Attempt, now: number): NextCall {
+export function nextCall(attempt: Attempt, now: number): Operation | undefined {
   const { answered } = attempt
   if (answered === undefined) return 'get'
-  if (attempt.method === 'Get' || attempt.hasRefreshed) return 'none'
-  if (attempt.refusedRefreshes >= refusedRefreshLimit) return 'none'
+  if (attempt.method === 'Get' || attempt.hasRefreshed) return undefined
+  if (attempt.refusedRefreshes >= refusedRefreshLimit) return undefined
   const isInsideWindow = now >= attempt.answeredRenewalAt
   const isForced = attempt.isForced && answered.fingerprint === attempt.heldFingerprint
-  return isInsideWindow || isForced ? 'refresh' : 'none'
+  return isInsideWindow || isForced ? 'refresh' : undefined
 }

@@ -8,11 +8,12 @@ import { type Attempt, nextCall } from './attempt.ts'
 import type { RefreshSupport } from './refresh-support.ts'
 import { callTimeoutMs, type HeldToken, retryDelayMs } from './schedule.ts'
 import { fingerprintOf } from '../enos/signature.ts'
-import type { CallResult, Failure, Operation, TokenClient } from '../enos/token-client.ts'
+import type { Operation } from '../enos/operation.ts'
+import type { CallResult, Failure, TokenClient } from '../enos/token-client.ts'
 
 export interface AttemptReport {
-  /** The last call of the attempt. */
-  readonly method: Operation
+  /** That of the attempt's last call. */
+  readonly operation: Operation
   readonly failure: Failure | undefined
   /** What it tells of the gateway: that it answers, or the failure, where it may be the gateway's. */
   readonly gateway: 'answers' | 'nothing' | Failure
@@ -70,19 +71,19 @@ export class Renewer {
       application.lastForcedAt = clock.now()
     }
 
-    let method: Operation = 'get'
+    let operation: Operation = 'get'
     let failure: Failure | undefined
     let gateway: AttemptReport['gateway'] = 'nothing'
     const report = (): AttemptReport => {
-      return { method, failure, gateway, hasNewToken: application.lastRenewal !== lastRenewal }
+      return { operation, failure, gateway, hasNewToken: application.lastRenewal !== lastRenewal }
     }
     for (let calls = 0; calls < callLimit; calls++) {
       const call = nextCall(attempt, clock.now())
       // Suspended or gone meanwhile: nothing more is sent for it.
-      if (call === 'none' || identity.members.size === 0) break
+      if (call === undefined || identity.members.size === 0) break
       const held = call === 'refresh' ? attempt.answered : undefined
       if (held !== undefined) await summonHolders(application.gatewayUrl, held.fingerprint, signal)
-      method = call
+      operation = call
       const result = await this.#call(application, identity, held, signal)
       // What a call does not tell, an earlier one may have.
       const told = signal.aborted ? 'nothing' : tellsOf(result)
@@ -143,7 +144,7 @@ export class Renewer {
         appSecret: identity.appSecret,
         timeoutMs: callTimeoutMs(application.timeoutMs(identity), lifeLeftMs),
         ...(identity.ca === undefined ? {} : { ca: identity.ca }),
-        ...(refresh === undefined ? {} : { refresh: refresh.token }),
+        ...(refresh === undefined ? { operation: 'get' } : { operation: 'refresh', token: refresh.token }),
       },
       signal,
     )
@@ -183,12 +184,12 @@ export class Renewer {
     application.token = adopted
     // A token that the targets hold already was found, not renewed.
     if (!isAsRecorded) {
-      application.lastRenewal = { atWall: wholeSeconds(clock.wall()), method: operation }
+      application.lastRenewal = { atWall: wholeSeconds(clock.wall()), operation }
       log.info(
         {
           application: application.id,
           ...affected(application.members),
-          method: operation,
+          operation,
           lifeMs: Math.round(expireMs),
         },
         'token received',

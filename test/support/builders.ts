@@ -134,7 +134,7 @@ export function applicationView(overrides: Partial<ApplicationView> = {}): Appli
     isClamped: false,
     failure: undefined,
     failures: 0,
-    lastRenewal: { atWall: now - hourMs, method: 'get' },
+    lastRenewal: { atWall: now - hourMs, operation: 'get' },
     handledRequest: undefined,
     memberCount: 1,
     ...overrides,

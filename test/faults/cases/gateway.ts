@@ -271,13 +271,14 @@ async function refreshAsSomebodyElse({ gateway }: World, { appKey, appSecret }: 
     observer,
     userAgent: 'somebody',
   })
-  const refresh = new Sensitive(gateway.service.currentToken(appKey) ?? '')
+  const token = new Sensitive(gateway.service.currentToken(appKey) ?? '')
   const request = {
+    operation: 'refresh' as const,
     gatewayUrl: gateway.url,
     appKey: new Sensitive(appKey),
     appSecret: new Sensitive(appSecret),
     timeoutMs: 5000,
-    refresh,
+    token,
   }
   expect((await client.call(request, new AbortController().signal)).kind).toBe('token')
   await dispatchers.close()

@@ -3,7 +3,8 @@ import { meaningOf } from '../../../src/enos/status-codes.ts'
 import { parseReply } from '../../../src/enos/reply.ts'
 import { signRequest } from '../../../src/enos/signature.ts'
 import { Timestamps } from '../../../src/enos/timestamps.ts'
-import type { CallResult, Failure, Operation, TokenRequest } from '../../../src/enos/token-client.ts'
+import type { Operation } from '../../../src/enos/operation.ts'
+import type { CallResult, Failure, TokenRequest } from '../../../src/enos/token-client.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
 import type { Log } from '../../../src/lib/log.ts'
 import { createLogger } from '../../../src/telemetry/logger.ts'
@@ -13,7 +14,7 @@ export interface Call {
   readonly operation: Operation
   readonly at: number
   /** The token to be refreshed. */
-  readonly refresh: string | undefined
+  readonly token: string | undefined
   readonly timeoutMs: number
 }
 
@@ -33,9 +34,9 @@ export class ScriptedClient {
   }
 
   async call(request: TokenRequest): Promise<CallResult> {
-    const operation: Operation = request.refresh === undefined ? 'get' : 'refresh'
-    const { timeoutMs } = request
-    this.calls.push({ operation, at: this.#clock.now(), refresh: request.refresh?.reveal(), timeoutMs })
+    const { operation, timeoutMs } = request
+    const token = request.operation === 'refresh' ? request.token.reveal() : undefined
+    this.calls.push({ operation, at: this.#clock.now(), token, timeoutMs })
     return await this.answer(operation, request)
   }
 }
@@ -43,10 +44,12 @@ export class ScriptedClient {
 /** A client that asks the rules of the simulated token service, without HTTP. */
 export function clientOf(clock: FakeClock, serviceOf: () => TokenService): ScriptedClient {
   const timestamps = new Timestamps(clock)
-  return new ScriptedClient(clock, (operation, { appKey, appSecret, refresh }) => {
+  return new ScriptedClient(clock, (operation, request) => {
+    const { appKey, appSecret } = request
     const timestamp = timestamps.next(appKey)
     const encryption = signRequest(appKey, timestamp, appSecret)
-    const body = { appKey: appKey.reveal(), timestamp, encryption, accessToken: refresh?.reveal() }
+    const accessToken = request.operation === 'refresh' ? request.token.reveal() : undefined
+    const body = { appKey: appKey.reveal(), timestamp, encryption, accessToken }
     const { httpStatus, json } = operation === 'get' ? serviceOf().get(body) : serviceOf().refresh(body)
     if (httpStatus === 404) return { kind: 'refreshMissing' }
     const reply = parseReply(JSON.stringify(json))

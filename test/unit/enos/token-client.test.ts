@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { GatewayDispatchers } from '../../../src/enos/gateway-dispatchers.ts'
 import { signRequest } from '../../../src/enos/signature.ts'
 import { Timestamps } from '../../../src/enos/timestamps.ts'
-import { type CallResult, TokenClient, type TokenRequest } from '../../../src/enos/token-client.ts'
+import { type CallResult, type RefreshRequest, TokenClient } from '../../../src/enos/token-client.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
 import { marker, minuteMs, now } from '../../support/builders.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
@@ -16,6 +16,8 @@ interface Asked {
   readonly body: { readonly appKey: string; readonly timestamp: number; readonly [field: string]: unknown }
 }
 
+/** With a token to refresh, the call is a refresh; without, a get. */
+type Overrides = Partial<Omit<RefreshRequest, 'operation'>>
 type Answer = (response: ServerResponse, count: number) => void
 
 const path = '/apim-token-service/v2.0/token/'
@@ -55,14 +57,21 @@ async function setUp(answer: Answer, host = '127.0.0.1') {
   const timestamps = new Timestamps(clock)
   const client = new TokenClient({ dispatchers, clock, timestamps, observer, userAgent: 'unit-test/1' })
   const authority = `${host === '::1' ? '[::1]' : host}:${(server.address() as AddressInfo).port}`
-  const call = (overrides: Partial<TokenRequest> = {}, signal = new AbortController().signal): Promise<CallResult> => {
+  const call = (
+    { token, ...overrides }: Overrides = {},
+    signal = new AbortController().signal,
+  ): Promise<CallResult> => {
     const keys = { appKey: new Sensitive(marker.appKey), appSecret: new Sensitive(marker.appSecret) }
-    return client.call({ gatewayUrl: `http://${authority}`, ...keys, timeoutMs: 10_000, ...overrides }, signal)
+    const base = { gatewayUrl: `http://${authority}`, ...keys, timeoutMs: 10_000, ...overrides }
+    return client.call(
+      token === undefined ? { ...base, operation: 'get' } : { ...base, operation: 'refresh', token },
+      signal,
+    )
   }
   return { asked, authority, call, clock, observer }
 }
 
-const refresh = new Sensitive('the-old-token')
+const refresh = { token: new Sensitive('the-old-token') }
 const failureOf = (result: CallResult) => ('failure' in result ? result.failure : undefined)
 
 describe('a call', () => {
@@ -89,7 +98,7 @@ describe('a call', () => {
 
   it('of refresh carries the token that is to be refreshed', async () => {
     const { asked, authority, call, observer } = await setUp(json(token))
-    expect(await call({ refresh })).toMatchObject({ kind: 'token' })
+    expect(await call(refresh)).toMatchObject({ kind: 'token' })
     expect(asked[0]).toMatchObject({ url: `${path}refresh`, body: { accessToken: 'the-old-token' } })
     expect(observer.onCall).toHaveBeenCalledExactlyOnceWith(authority, 'refresh', '0', 0)
   })
@@ -151,7 +160,7 @@ describe('what the status in the body means', () => {
   ])('%i to %s', async (status, operation, expected) => {
     for (const httpStatus of [200, 400, 401, 500]) {
       const { authority, call, observer } = await setUp(json({ status, msg: 'a secret of the gateway' }, httpStatus))
-      const result = await call(operation === 'refresh' ? { refresh } : {})
+      const result = await call(operation === 'refresh' ? refresh : {})
       expect(result).toMatchObject(expected)
       expect(failureOf(result)?.message).toContain(`answered ${status}: `)
       expect(JSON.stringify(result)).not.toContain('a secret of the gateway')
@@ -202,7 +211,7 @@ describe('an HTTP status without a status of the token service', () => {
 
   it('404 to refresh means that there is no refresh', async () => {
     const { call } = await setUp(json({ status: 404, error: 'Not Found' }, 404))
-    expect(await call({ refresh })).toEqual({ kind: 'refreshMissing' })
+    expect(await call(refresh)).toEqual({ kind: 'refreshMissing' })
   })
 
   it('a redirect is not followed', async () => {
@@ -329,6 +338,6 @@ describe('where no answer comes', () => {
 it('no result prints a secret', async () => {
   for (const answer of [json(token), json({ status: 1003 }), json({ secret: marker.token }, 500)]) {
     const { call } = await setUp(answer)
-    expect(JSON.stringify([await call(), await call({ refresh })])).not.toMatch(/marker-|the-old-token/)
+    expect(JSON.stringify([await call(), await call(refresh)])).not.toMatch(/marker-|the-old-token/)
   }
 })

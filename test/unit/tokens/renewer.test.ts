@@ -58,11 +58,11 @@ describe('an attempt', () => {
     const { client, service } = serviceClient()
     const report = await attempt(client)
     expect(client.operations).toEqual(['get'])
-    expect(report).toEqual({ method: 'get', failure: undefined, gateway: 'answers', hasNewToken: true })
+    expect(report).toEqual({ operation: 'get', failure: undefined, gateway: 'answers', hasNewToken: true })
     expect(application.token?.token.reveal()).toBe(service.currentToken(marker.appKey))
     expect(application.token?.expiresAt).toBe(now + 2 * hourMs)
     expect(application.isProven(identity)).toBe(true)
-    expect(application.lastRenewal).toEqual({ atWall: now, method: 'get' })
+    expect(application.lastRenewal).toEqual({ atWall: now, operation: 'get' })
   })
 
   it('does not refresh a token that is not inside its window', async () => {
@@ -81,11 +81,11 @@ describe('an attempt', () => {
     await clock.advance(96 * minuteMs)
     const report = await attempt(client)
     expect(client.operations).toEqual(['get', 'get', 'refresh'])
-    expect(client.calls[2]?.refresh).toBe(first)
-    expect(report).toEqual({ method: 'refresh', failure: undefined, gateway: 'answers', hasNewToken: true })
+    expect(client.calls[2]?.token).toBe(first)
+    expect(report).toEqual({ operation: 'refresh', failure: undefined, gateway: 'answers', hasNewToken: true })
     expect(tokens).toEqual([first, service.currentToken(marker.appKey)])
     expect(application.token?.expiresAt).toBe(clock.now() + 2 * hourMs)
-    expect(application.lastRenewal?.method).toBe('refresh')
+    expect(application.lastRenewal?.operation).toBe('refresh')
   })
 
   it('takes a token that somebody else renewed, without a refresh', async () => {
@@ -99,7 +99,8 @@ describe('an attempt', () => {
       appKey: new Sensitive(marker.appKey),
       appSecret: new Sensitive(marker.appSecret),
       timeoutMs: 1,
-      refresh: new Sensitive(first),
+      operation: 'refresh',
+      token: new Sensitive(first),
     })
     // Another process has timestamps of its own.
     await clock.advance(10)
@@ -239,7 +240,7 @@ describe('an attempt', () => {
       return { kind: 'failed', failure: failure() }
     })
     const report = await attempt(client, aborter.signal)
-    expect(report).toEqual({ method: 'get', failure: undefined, gateway: 'nothing', hasNewToken: false })
+    expect(report).toEqual({ operation: 'get', failure: undefined, gateway: 'nothing', hasNewToken: false })
     expect(identity.failures).toBe(0)
     expect(application.members.get('ns/a')?.handledRequest).toBeUndefined()
     expect(lines).toEqual([])
@@ -450,9 +451,9 @@ describe('whatever the gateway answers', () => {
           identity = application.join('ns/a', membership({ renewalMethod, renewRequest })).identity
           let at = 0
           const done: string[] = []
-          const client = new ScriptedClient(clock, (operation, { refresh }) => {
+          const client = new ScriptedClient(clock, (operation, request) => {
             const next = script[at++] ?? { kind: 'failed' }
-            if (operation === 'refresh' && next.kind === 'token') done.push(refresh?.reveal() ?? '')
+            if (request.operation === 'refresh' && next.kind === 'token') done.push(request.token.reveal())
             if (next.kind === 'token') return tokenResult(clock, next.value, next.expireMs)
             if (next.kind === 'refreshMissing')
               return operation === 'get' ? { kind: 'failed', failure: failure() } : next

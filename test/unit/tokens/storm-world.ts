@@ -1,7 +1,8 @@
 import { TokenService } from '../../../simulator/token-service.ts'
 import type { Membership } from '../../../src/tokens/membership.ts'
 import { Applications } from '../../../src/tokens/applications.ts'
-import type { CallResult, Failure, Operation, TokenRequest } from '../../../src/enos/token-client.ts'
+import type { Operation } from '../../../src/enos/operation.ts'
+import type { CallResult, Failure, TokenRequest } from '../../../src/enos/token-client.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
 import { createLogger } from '../../../src/telemetry/logger.ts'
 import { membership, now } from '../../support/builders.ts'
@@ -52,7 +53,7 @@ export class Storm {
       if (request.ca !== undefined && request.ca === this.distrusted) {
         return { kind: 'failed', failure: failure({ reason: 'GatewayUnreachable', isCallerSide: true }) }
       }
-      if (!this.hasRefresh && request.refresh !== undefined) return { kind: 'refreshMissing' }
+      if (!this.hasRefresh && request.operation === 'refresh') return { kind: 'refreshMissing' }
       const mood = this.moods.get(request.appKey.reveal()) ?? this.mood
       if (mood === 'refuses') return { kind: 'failed', failure: failure({ reason: 'GatewayUnreachable' }) }
       if (mood === 'hangs') await this.#delay(request.timeoutMs)
@@ -66,8 +67,7 @@ export class Storm {
       log: createLogger({ level: 'silent', format: 'json' }),
       client: {
         call: async (request) => {
-          const operation: Operation = request.refresh === undefined ? 'get' : 'refresh'
-          this.calls.push({ appKey: request.appKey.reveal(), operation, at: clock.now() })
+          this.calls.push({ appKey: request.appKey.reveal(), operation: request.operation, at: clock.now() })
           this.mostInFlight = Math.max(this.mostInFlight, ++this.#inFlight)
           const result = await answer(request)
           this.#inFlight--
