@@ -1,10 +1,9 @@
 import { z } from 'zod'
-import { fingerprintOf } from '../src/enos/signature.ts'
 import type { Clock } from '../src/lib/clock.ts'
-import { Sensitive } from '../src/lib/sensitive.ts'
 import type { CallLog } from './call-log.ts'
 import { type FaultRule, faultRuleSchema, type Faults } from './faults.ts'
 import { type Answer, jsonAnswer } from './http-exchange.ts'
+import { fingerprintOf } from './signature.ts'
 import type { TokenService } from './token-service.ts'
 
 export const adminPath = '/simulator/'
@@ -15,7 +14,7 @@ export interface AdminParts {
   readonly calls: CallLog
   readonly faults: Faults
   readonly latencyMs: () => number
-  /** Starts an outage of this length, once the answer has been sent. */
+  /** Starts an outage of this length after the answer has been sent. */
   readonly startOutage: (durationMs: number) => void
 }
 
@@ -24,7 +23,7 @@ const revokeSchema = z.strictObject({ appKey: z.string() })
 const isValidSchema = z.strictObject({ token: z.string() })
 const outageSchema = z.strictObject({ seconds: z.number().positive().max(86_400) })
 
-/** The state of the simulator from outside. Never answers a token or an appSecret. */
+/** The administration of the simulator over HTTP. No answer holds a token or an appSecret. */
 export class Admin {
   readonly #parts: AdminParts
 
@@ -32,7 +31,7 @@ export class Admin {
     this.#parts = parts
   }
 
-  /** @param json the parsed body; undefined where it was none */
+  /** @param json the parsed body; undefined where the body is not JSON */
   answer(method: string, path: string, json: unknown): Answer {
     const { calls, service } = this.#parts
     switch (`${method} ${path}`) {
@@ -59,14 +58,14 @@ export class Admin {
       case 'POST /simulator/is-valid':
         return withBody(isValidSchema, json, ({ token }) => this.#isValid(token))
       default:
-        return jsonAnswer(404, { error: `there is no ${method} ${path}` })
+        return jsonAnswer(404, { error: `${method} ${path} does not exist` })
     }
   }
 
   #application(appKey: string): unknown {
     const token = this.#parts.service.currentToken(appKey)
     if (token === undefined) return { appKey, valid: false }
-    return { appKey, fingerprint: fingerprintOf(new Sensitive(token)), ...this.#validity(token) }
+    return { appKey, fingerprint: fingerprintOf(token), ...this.#validity(token) }
   }
 
   #state(): unknown {
@@ -90,8 +89,7 @@ export class Admin {
 
   #revoke(appKey: string): Answer {
     const { service } = this.#parts
-    if (!service.appKeys().includes(appKey))
-      return jsonAnswer(404, { error: 'there is no application with this appKey' })
+    if (!service.appKeys().includes(appKey)) return jsonAnswer(404, { error: 'no application has this appKey' })
     service.revoke(appKey)
     return jsonAnswer(200, this.#application(appKey))
   }
@@ -111,5 +109,5 @@ function withBody<T>(schema: z.ZodType<T>, json: unknown, act: (body: T) => Answ
   const parsed = schema.safeParse(json)
   if (parsed.success) return act(parsed.data)
   const [issue] = parsed.error.issues
-  return jsonAnswer(400, { error: `${issue?.path.join('.') || 'body'}: ${issue?.message ?? 'not as expected'}` })
+  return jsonAnswer(400, { error: `${issue?.path.join('.') || 'body'}: ${issue?.message ?? 'invalid'}` })
 }

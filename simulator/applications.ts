@@ -9,27 +9,27 @@ const listSchema = z.array(z.strictObject({ appKey: z.string().min(1), appSecret
 
 export interface Applications {
   readonly list: readonly ApplicationKeys[]
-  /** Those of them that were made up here: nobody else knows their secrets. */
+  /** The generated ones of the list. */
   readonly generated: readonly ApplicationKeys[]
 }
 
 /**
- * The applications to start with: given ones, or generated ones where none are given.
+ * The applications to start with: from the file, else from the environment, else generated.
  * @throws UsageError
  */
-export function readApplications(
+export function loadApplications(
   { applications, generate, anyApplication }: Pick<Arguments, 'applications' | 'generate' | 'anyApplication'>,
   environment: NodeJS.ProcessEnv,
 ): Applications {
   const given = environment[environmentName]
   const list =
     applications !== undefined
-      ? parseList(readText(applications, '--applications'), applications)
+      ? parseList(readTextFile(applications, '--applications'), applications)
       : given !== undefined && given !== ''
         ? parseList(given, environmentName)
         : undefined
-  const isEnough = list !== undefined || anyApplication === true
-  const generated = Array.from({ length: generate ?? (isEnough ? 0 : 1) }, () => ({
+  const defaultCount = list !== undefined || anyApplication === true ? 0 : 1
+  const generated = Array.from({ length: generate ?? defaultCount }, () => ({
     appKey: `sim-${randomBytes(8).toString('hex')}`,
     appSecret: randomBytes(24).toString('base64url'),
   }))
@@ -37,28 +37,28 @@ export function readApplications(
 }
 
 /** @throws UsageError that names the option and the file */
-export function readText(file: string, option: string): string {
+export function readTextFile(file: string, option: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'not readable'
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
     throw new UsageError(`${option}: cannot read ${file}: ${code}`)
   }
 }
 
-/** Messages name the place, never what stands there: it may be a secret. */
+/** Messages name the place only: the text in that place may be a secret. */
 function parseList(text: string, where: string): ApplicationKeys[] {
   let json: unknown
   try {
     json = JSON.parse(text)
   } catch {
-    // The parser's message quotes the text.
+    // The parser's message would quote the text.
     throw new UsageError(`${where}: not JSON`)
   }
   const parsed = listSchema.safeParse(json)
   if (parsed.success) return parsed.data
   const place = parsed.error.issues[0]?.path.join('.') ?? ''
   throw new UsageError(
-    `${where}: expected a list of objects with the texts appKey and appSecret${place === '' ? '' : `; look at ${place}`}`,
+    `${where}: expected a list of {appKey, appSecret}, both non-empty strings${place === '' ? '' : `; wrong at ${place}`}`,
   )
 }

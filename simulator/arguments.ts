@@ -21,14 +21,14 @@ export interface Arguments {
   readonly admin: boolean
 }
 
-/** A mistake of who started the program; the message is one line and holds no secret. */
+/** An invalid argument or input file. The message is one line and holds no secret. */
 export class UsageError extends Error {}
 
 const description = [
-  'A simulated EnOS token service, for tests, demos and work without EnOS.',
-  'It prints one line of JSON with its url when it listens, and ends on SIGTERM or SIGINT. Its applications come from ' +
+  'A simulated EnOS token service, for tests, demos and development without EnOS.',
+  'When the simulator listens, it prints its url as one line of JSON. SIGTERM and SIGINT end it. Applications come from ' +
     '--applications, else from the environment variable ENOS_SIMULATOR_APPLICATIONS (both JSON, ' +
-    '[{"appKey": "…", "appSecret": "…"}]), else they are generated.',
+    '[{"appKey": "…", "appSecret": "…"}]), else the simulator generates one.',
 ].join('\n\n')
 
 const epilogue = `
@@ -37,7 +37,7 @@ Examples:
   enos-gateway-simulator --any-application --port 0 --latency 50ms
   enos-gateway-simulator --applications applications.json --refresh kills-old
 
-Look inside and cause trouble (without --no-admin), with JSON bodies:
+Administration (unless --no-admin), with JSON bodies:
   GET  /simulator/state, /simulator/calls, /simulator/applications
   PUT  /simulator/faults        [{"operation": "get", "count": 3, "fault": {"kind": "status", "status": 1005}}]
   PUT  /simulator/outage        {"seconds": 30}
@@ -48,36 +48,40 @@ Kinds of fault: status, http, reset, hang, hangBody, truncate, slow, drip, large
 
 /**
  * @param argv the arguments alone, without program and script
- * @returns undefined when help was asked for, and printed
+ * @returns undefined after help was printed
  * @throws UsageError
  */
-export function readArguments(argv: readonly string[]): Arguments | undefined {
+export function parseArguments(argv: readonly string[]): Arguments | undefined {
   const command = new Command('enos-gateway-simulator')
     .description(description)
     .option('--host <address>', 'address to listen on', '127.0.0.1')
     .option('--port <number>', 'port to listen on; 0 picks a free one', wholeNumber(0, 65_535), 8090)
     .option('--applications <file>', 'file with the applications')
-    .option('--generate <number>', 'generate this many applications (default: 1)', wholeNumber(1, 1_000_000))
+    .option(
+      '--generate <number>',
+      'number of applications to generate (default: 1 where none are given)',
+      wholeNumber(1, 1_000_000),
+    )
     .option('--print-applications', 'print generated applications with their appSecrets, beside the url')
     .option('--any-application', 'accept any appKey; its appSecret is "secret-of-<appKey>" (for load tests)')
-    .option('--lifetime <duration>', 'life of a new token: whole seconds, or a duration like 30s', lifetime, 7200)
-    .option('--latency <duration>', 'every answer takes this long, like 50ms', duration, 0)
+    .option('--lifetime <duration>', 'lifetime of a new token: whole seconds, or a duration like 30s', lifetime, 7200)
+    .option('--latency <duration>', 'delay of every answer, like 50ms', duration, 0)
     .addOption(
-      new Option('--refresh <behaviour>', 'what a refresh does to the old token, or that there is no refresh')
+      new Option('--refresh <behaviour>', 'effect of a refresh on the old token; missing: the gateway has no refresh')
         .choices(['keeps-old', 'kills-old', 'same-token', 'missing'])
         .default('keeps-old'),
     )
-    .option('--edge', 'answer as EnOS Edge does')
-    .option('--base-path <path>', 'path before that of the token service, like /enos', basePath, '')
+    .option('--edge', 'name the service as EnOS Edge does')
+    .option('--base-path <path>', 'path in front of the token service, like /enos', basePath, '')
     .option('--tls-cert <file>', 'serve https with this certificate (PEM)')
-    .option('--tls-key <file>', 'the key of --tls-cert (PEM)')
+    .option('--tls-key <file>', 'private key of --tls-cert (PEM)')
     .option('--no-admin', 'do not serve /simulator/')
     .addHelpText('after', epilogue)
     .allowExcessArguments(false)
     .exitOverride()
     .configureOutput({
       outputError: () => {
-        // Thrown as well; printed once, by who catches it.
+        // The error is thrown as well, and its catcher prints it.
       },
     })
   try {
@@ -89,16 +93,16 @@ export function readArguments(argv: readonly string[]): Arguments | undefined {
   }
   const options = command.opts<Arguments>()
   if ((options.tlsCert === undefined) !== (options.tlsKey === undefined)) {
-    throw new UsageError('--tls-cert and --tls-key go together: only one of them was given')
+    throw new UsageError('--tls-cert and --tls-key go together: expected both, seen one')
   }
   return options
 }
 
-function wholeNumber(least: number, most: number): (text: string) => number {
+function wholeNumber(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = Number(text)
-    if (!/^\d+$/.test(text) || value < least || value > most) {
-      throw new InvalidArgumentError(`expected a whole number from ${least} to ${most}`)
+    if (!/^\d+$/.test(text) || value < min || value > max) {
+      throw new InvalidArgumentError(`expected a whole number from ${min} to ${max}`)
     }
     return value
   }
@@ -115,7 +119,7 @@ function duration(text: string): number {
 
 function lifetime(text: string): number {
   const seconds = /^\d+$/.test(text) ? Number(text) : duration(text) / 1000
-  // The service tells a token's life in whole seconds, and the operator takes up to a year.
+  // The token service answers lifetimes in whole seconds, and the operator accepts at most 366 days.
   if (!Number.isInteger(seconds) || seconds < 1 || seconds > 366 * 86_400) {
     throw new InvalidArgumentError('expected whole seconds, from 1 to 366 days')
   }

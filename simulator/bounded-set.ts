@@ -1,4 +1,4 @@
-/** A set that forgets what was added first once it holds more than `limit`. */
+/** A set of at most `limit` values: adding one more removes the oldest. */
 export class BoundedSet<T> {
   readonly #limit: number
   readonly #values = new Set<T>()

@@ -3,21 +3,21 @@ import type { Operation } from './token-service.ts'
 
 export interface Call {
   readonly operation: Operation
-  /** Undefined where the body had none. */
+  /** Undefined where the body has none. */
   readonly appKey: string | undefined
-  /** When the request had arrived, on the monotonic clock in ms. */
+  /** When the request had arrived, in ms on the monotonic clock. */
   readonly atMs: number
-  /** Of the token service; undefined where it did not answer. */
+  /** Status code of the token service; undefined where the token service did not answer. */
   readonly status: number | undefined
-  /** Undefined where there was no answer at all. */
+  /** Undefined where nothing was answered. */
   readonly httpStatus: number | undefined
-  /** Of the token in the answer: the first 12 hex digits of its sha256. */
+  /** Fingerprint of the token in the answer. */
   readonly fingerprint: string | undefined
-  /** The fault that struck. */
+  /** The fault that was applied. */
   readonly fault: Fault['kind'] | undefined
 }
 
-/** The last calls, in the order in which they arrived. */
+/** The last `limit` calls in order of arrival. */
 export class CallLog {
   readonly #limit: number
   #calls: Call[] = []
@@ -28,11 +28,11 @@ export class CallLog {
 
   add(call: Call): void {
     this.#calls.push(call)
-    // Cut in lumps: taking one off the front of a long array for each call would cost more than the call.
+    // Between two cuts up to twice the limit is held: a shift for each call would cost more than the call.
     if (this.#calls.length >= this.#limit * 2) this.#calls = this.#calls.slice(-this.#limit)
   }
 
-  /** A copy: it does not change when more calls come. */
+  /** A copy, which later calls do not change. */
   list(): readonly Call[] {
     return this.#calls.slice(-this.#limit)
   }

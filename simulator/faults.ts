@@ -4,13 +4,13 @@ import type { Operation } from './token-service.ts'
 const milliseconds = z.number().int().min(0).max(3_600_000)
 
 /**
- * What goes wrong with a call. With `status`, `http`, `reset` and `hang` the call does not reach the token service, so
- * nothing changes there. With the others it does, and only its answer is spoilt: a refresh has then happened.
+ * A fault of one call. With `status`, `http`, `reset` and `hang` the call never reaches the token service, so no token
+ * changes. With the other kinds the token service acts and only its answer is altered: a refresh has then happened.
  */
 export const faultSchema = z.discriminatedUnion('kind', [
-  /** Any status of the token service, over HTTP 200. */
+  /** Any status code of the token service, with HTTP 200. */
   z.strictObject({ kind: z.literal('status'), status: z.number().int() }),
-  /** An answer of something before the token service. */
+  /** An answer of a proxy in front of the token service. */
   z.strictObject({
     kind: z.literal('http'),
     status: z.number().int().min(200).max(599),
@@ -26,9 +26,9 @@ export const faultSchema = z.discriminatedUnion('kind', [
   /** Half an answer, then the connection closes. */
   z.strictObject({ kind: z.literal('truncate') }),
   z.strictObject({ kind: z.literal('slow'), delayMs: milliseconds }),
-  /** The right answer, a byte at a time, with so long between them. */
+  /** The right answer, one byte every `everyMs`. */
   z.strictObject({ kind: z.literal('drip'), everyMs: milliseconds }),
-  /** The right answer, filled up with blanks to this many bytes. */
+  /** The right answer, padded with spaces to this many bytes. */
   z.strictObject({
     kind: z.literal('large'),
     bytes: z
@@ -41,7 +41,7 @@ export const faultSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('expire'), value: z.unknown() }),
 ])
 
-/** Whom a fault strikes; without `operation` and `appKey` everybody, without `count` until it is taken away. */
+/** Which calls a fault applies to: without `operation` and `appKey` all, without `count` until the rule is replaced. */
 export const faultRuleSchema = z.strictObject({
   operation: z.enum(['get', 'refresh']).optional(),
   appKey: z.string().optional(),
@@ -52,20 +52,20 @@ export const faultRuleSchema = z.strictObject({
 export type Fault = z.infer<typeof faultSchema>
 export type FaultRule = Readonly<z.infer<typeof faultRuleSchema>>
 
-/** The faults in force. Of the rules that match a call the first strikes; a rule whose count is used up is gone. */
+/** The active faults. The first rule that matches a call applies; a rule whose count is used up is removed. */
 export class Faults {
-  #rules: { rule: FaultRule; left: number }[] = []
+  #rules: { rule: FaultRule; remaining: number }[] = []
 
   set(rules: readonly FaultRule[]): void {
-    this.#rules = rules.map((rule) => ({ rule, left: rule.count ?? Number.POSITIVE_INFINITY }))
+    this.#rules = rules.map((rule) => ({ rule, remaining: rule.count ?? Number.POSITIVE_INFINITY }))
   }
 
-  /** The rules in force, each with the count that is left. */
+  /** The active rules, each with its remaining count. */
   rules(): FaultRule[] {
-    return this.#rules.map(({ rule, left }) => (Number.isFinite(left) ? { ...rule, count: left } : rule))
+    return this.#rules.map(({ rule, remaining }) => (Number.isFinite(remaining) ? { ...rule, count: remaining } : rule))
   }
 
-  /** The fault that strikes this call, counted as used. */
+  /** The fault of this call; its rule counts down. */
   take(operation: Operation, appKey: string | undefined): Fault | undefined {
     const match = this.#rules.find(
       ({ rule }) =>
@@ -73,8 +73,8 @@ export class Faults {
         (rule.appKey === undefined || rule.appKey === appKey),
     )
     if (match === undefined) return undefined
-    match.left--
-    if (match.left <= 0) this.#rules = this.#rules.filter((entry) => entry !== match)
+    match.remaining--
+    if (match.remaining <= 0) this.#rules = this.#rules.filter((entry) => entry !== match)
     return match.rule.fault
   }
 }

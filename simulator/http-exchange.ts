@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 
-/** A whole answer, before anything spoils it. */
+/** A whole answer, before a fault alters its delivery. */
 export interface Answer {
   readonly httpStatus: number
   readonly headers?: Readonly<Record<string, string>> | undefined
@@ -13,18 +13,18 @@ export function jsonAnswer(httpStatus: number, json: unknown): Answer {
 }
 
 /**
- * @returns the body, or undefined when it is larger than `limitBytes`
+ * @returns undefined for a body of more than `maxBytes`
  * @throws when the connection breaks
  */
-export async function readBody(request: IncomingMessage, limitBytes: number): Promise<string | undefined> {
+export async function readBody(request: IncomingMessage, maxBytes: number): Promise<string | undefined> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length
-    // The rest is read and dropped, so that the answer reaches a client that is still sending.
-    if (size <= limitBytes) chunks.push(chunk)
+    // The rest is read and dropped: a client that is still sending would not read the answer.
+    if (size <= maxBytes) chunks.push(chunk)
   }
-  return size > limitBytes ? undefined : Buffer.concat(chunks).toString('utf8')
+  return size > maxBytes ? undefined : Buffer.concat(chunks).toString('utf8')
 }
 
 /** @returns undefined for what is not JSON */
@@ -32,12 +32,12 @@ export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text) as unknown
   } catch {
-    // The parser's message quotes the text, which may hold a secret; that it is not JSON is all there is to say.
+    // The parser's message would quote the text, which may hold a secret.
     return undefined
   }
 }
 
-/** How an answer is delivered: whole, or half of it and then nothing more, or half and then the end, or byte by byte. */
+/** How an answer is sent: whole, half of it without an end, half of it and a closed connection, or byte by byte. */
 export type Delivery = 'whole' | 'hangBody' | 'truncate' | { readonly dripEveryMs: number }
 
 export function deliver(response: ServerResponse, answer: Answer, wallMs: number, delivery: Delivery): void {
@@ -72,7 +72,7 @@ function drip(response: ServerResponse, body: Buffer, everyMs: number): void {
   response.once('close', () => clearInterval(timer))
 }
 
-/** Ends the connection with a TCP reset; one with TLS is only closed, since Node resets none of those. */
+/** Resets the TCP connection. A TLS connection is only closed: Node cannot reset those. */
 export function reset(request: IncomingMessage): void {
   const { socket } = request
   if (Object.getPrototypeOf(socket) === Socket.prototype) socket.resetAndDestroy()

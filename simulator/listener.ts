@@ -2,22 +2,22 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 
-/** A server that can be taken off its port, with all connections cut, and put back on it. */
+/** Opens and closes the port of a server; closing cuts all connections. */
 export class Listener {
   readonly #server: Server
   readonly #host: string
   readonly #sockets = new Set<Socket>()
   #port: number
   #isEnded = false
-  /** The change under way; the next one waits for it. */
+  /** The last change; the next one waits for its end. */
   #change: Promise<void> = Promise.resolve()
 
-  /** @param port 0 picks a free one, which is then kept */
+  /** @param port 0 picks a free one, which every later `open` uses again */
   constructor(server: Server, host: string, port: number) {
     this.#server = server
     this.#host = host
     this.#port = port
-    // The server knows a connection only once its TLS handshake is done; this sees all.
+    // The server itself lists a connection only after its TLS handshake.
     server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
@@ -28,7 +28,7 @@ export class Listener {
     return this.#port
   }
 
-  /** Rejects where the port cannot be had. Does nothing when listening, or after `end`. */
+  /** Rejects when the port is not available. Does nothing while listening, and after `end`. */
   open(): Promise<void> {
     return this.#next(async () => {
       if (this.#server.listening || this.#isEnded) return
@@ -38,7 +38,7 @@ export class Listener {
     })
   }
 
-  /** Refuses new connections and cuts those there are. */
+  /** Refuses new connections and cuts the open ones. */
   close(): Promise<void> {
     return this.#next(async () => {
       if (!this.#server.listening) return
@@ -58,7 +58,7 @@ export class Listener {
   #next(change: () => Promise<void>): Promise<void> {
     const done = this.#change.then(change)
     this.#change = done.catch(() => {
-      // Whoever asked for the change is told; the next one starts from what is now.
+      // The caller gets the error; the next change starts from the present state.
     })
     return done
   }

@@ -1,17 +1,17 @@
 import { createSecureContext } from 'node:tls'
-import { readApplications, readText } from './applications.ts'
-import { type Arguments, readArguments, UsageError } from './arguments.ts'
+import { loadApplications, readTextFile } from './applications.ts'
+import { type Arguments, parseArguments, UsageError } from './arguments.ts'
 import { type Simulator, startSimulator } from './server.ts'
 
 async function main(): Promise<void> {
-  const options = readArguments(process.argv.slice(2))
+  const options = parseArguments(process.argv.slice(2))
   if (options === undefined) return
-  const applications = readApplications(options, process.env)
+  const applications = loadApplications(options, process.env)
   const simulator = await startSimulator({
     host: options.host,
     port: options.port,
     basePath: options.basePath,
-    tls: readTls(options),
+    tls: loadTls(options),
     latencyMs: options.latency,
     hasAdmin: options.admin,
     applications: applications.list,
@@ -22,30 +22,30 @@ async function main(): Promise<void> {
     doesRefreshChangeToken: options.refresh !== 'same-token',
     edition: options.edge === true ? 'edge' : 'cloud',
   })
-  endOnSignal(simulator)
+  closeOnSignal(simulator)
   const printed = options.printApplications === true ? { applications: applications.generated } : {}
   process.stdout.write(`${JSON.stringify({ url: simulator.url, ...printed })}\n`)
 }
 
-function readTls({ tlsCert, tlsKey }: Arguments): { cert: string; key: string } | undefined {
+function loadTls({ tlsCert, tlsKey }: Arguments): { cert: string; key: string } | undefined {
   if (tlsCert === undefined || tlsKey === undefined) return undefined
-  const tls = { cert: readText(tlsCert, '--tls-cert'), key: readText(tlsKey, '--tls-key') }
+  const tls = { cert: readTextFile(tlsCert, '--tls-cert'), key: readTextFile(tlsKey, '--tls-key') }
   try {
     createSecureContext(tls)
   } catch {
-    // What OpenSSL says of it helps nobody.
-    throw new UsageError(`${tlsCert} and ${tlsKey}: not a PEM certificate and its PEM key`)
+    // The message of OpenSSL names neither the file nor the cause.
+    throw new UsageError(`${tlsCert} and ${tlsKey}: expected a PEM certificate and its PEM key`)
   }
   return tls
 }
 
-function endOnSignal(simulator: Simulator): void {
-  const end = (): void => {
-    // With its connections cut nothing keeps the process, which then ends with 0.
+function closeOnSignal(simulator: Simulator): void {
+  const close = (): void => {
+    // Without open connections nothing keeps the process alive: it exits with 0.
     simulator.close().catch(fail)
   }
-  process.once('SIGTERM', end)
-  process.once('SIGINT', end)
+  process.once('SIGTERM', close)
+  process.once('SIGINT', close)
 }
 
 function fail(error: unknown): void {
@@ -55,6 +55,6 @@ function fail(error: unknown): void {
 }
 
 process.stdout.on('error', () => {
-  // Whoever started the simulator need not read on; it serves all the same.
+  // A closed standard output does not stop the simulator.
 })
 await main().catch(fail)

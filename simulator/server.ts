@@ -1,27 +1,26 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer, Server as TlsServer } from 'node:https'
-import { fingerprintOf } from '../src/enos/signature.ts'
-import { type Clock, sleep, SystemClock, type Timer } from '../src/lib/clock.ts'
-import { Sensitive } from '../src/lib/sensitive.ts'
+import { type Clock, SystemClock, type Timer } from '../src/lib/clock.ts'
 import { Admin, adminPath } from './admin.ts'
 import { type Call, CallLog } from './call-log.ts'
-import { type Fault, type FaultRule, Faults } from './faults.ts'
-import { type Answer, deliver, type Delivery, jsonAnswer, parseJson, readBody, reset } from './http-exchange.ts'
+import { type FaultRule, Faults } from './faults.ts'
+import { type Answer, deliver, jsonAnswer, parseJson, readBody } from './http-exchange.ts'
 import { Listener } from './listener.ts'
+import { TokenEndpoint } from './token-endpoint.ts'
 import { type Operation, TokenService, type TokenServiceOptions } from './token-service.ts'
 
 export interface SimulatorOptions extends Partial<TokenServiceOptions> {
   /** Default 127.0.0.1. */
   readonly host?: string
-  /** Default 0: a free one. */
+  /** Default 0: a free port. */
   readonly port?: number
-  /** Goes before the path of the token service, like `/enos`. Default none. */
+  /** Path in front of the token service, like `/enos`. Default none. */
   readonly basePath?: string
   /** PEM; serves https. */
   readonly tls?: { readonly key: string; readonly cert: string } | undefined
-  /** An answer is sent this long after the token service has given it. Default 0. */
+  /** Delay between the token service's reply and its sending. Default 0. */
   readonly latencyMs?: number
-  /** Whether the state can be seen and changed under `/simulator/`. Default false. */
+  /** Whether `/simulator/` is served. Default false. */
   readonly hasAdmin?: boolean
 }
 
@@ -29,25 +28,25 @@ export interface Simulator {
   /** With the base path, without a trailing slash. */
   readonly url: string
   readonly service: TokenService
-  /** The last 100,000 calls of the token service, oldest first; each reading gives a copy. */
+  /** The last 100,000 calls of the token service, oldest first. Each read returns a copy. */
   readonly calls: readonly Call[]
   setFaults(rules: readonly FaultRule[]): void
   setLatency(ms: number): void
-  /** Of connections that are opened from now on. @throws where https is not served */
+  /** Applies to connections opened from now on. @throws TypeError where https is not served */
   setTls(tls: { readonly key: string; readonly cert: string }): void
-  /** True cuts all connections and refuses new ones; false listens again, on the same port. */
+  /** True cuts all connections and refuses new ones; false listens again on the same port. */
   setOutage(isOut: boolean): Promise<void>
   clearCalls(): void
   close(): Promise<void>
 }
 
-const rememberedCalls = 100_000
+const maxCalls = 100_000
 const maxRequestBytes = 1024 * 1024
 const tokenPath = '/apim-token-service/v2.0/token/'
 
 /**
  * Starts a simulated EnOS gateway.
- * @throws when the port cannot be had, or with `tls` that is none
+ * @throws when the port is not available, or when `tls` is invalid
  */
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
   const gateway = new Gateway(options)
@@ -64,7 +63,8 @@ class Gateway implements Simulator {
   readonly #origin: () => string
   readonly #basePath: string
   readonly #faults = new Faults()
-  readonly #calls = new CallLog(rememberedCalls)
+  readonly #calls = new CallLog(maxCalls)
+  readonly #tokens: TokenEndpoint
   readonly #admin: Admin | undefined
   #latencyMs: number
   #outageTimer: Timer | undefined
@@ -76,13 +76,14 @@ class Gateway implements Simulator {
     this.#latencyMs = options.latencyMs ?? 0
     this.#basePath = normalisePath(options.basePath ?? '')
     this.service = new TokenService({ ...options, clock, applications: options.applications ?? [] })
-    const listener = (request: IncomingMessage, response: ServerResponse): void => {
+    this.#tokens = this.#createTokenEndpoint()
+    const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
       this.#serve(request, response).catch(() => {
-        // The client went away while it was sending or waiting: nobody is left to answer.
+        // The client closed the connection while sending or waiting: there is no recipient for an answer.
         response.destroy()
       })
     }
-    this.#server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener)
+    this.#server = tls === undefined ? createServer(onRequest) : createTlsServer(tls, onRequest)
     this.listener = new Listener(this.#server, host, port)
     const authority = host.includes(':') ? `[${host}]` : host
     this.#origin = () => `${tls === undefined ? 'http' : 'https'}://${authority}:${this.listener.port}`
@@ -106,7 +107,7 @@ class Gateway implements Simulator {
   }
 
   setTls(tls: { readonly key: string; readonly cert: string }): void {
-    if (!(this.#server instanceof TlsServer)) throw new TypeError('this gateway serves no https')
+    if (!(this.#server instanceof TlsServer)) throw new TypeError('this gateway does not serve https')
     this.#server.setSecureContext(tls)
   }
 
@@ -139,73 +140,33 @@ class Gateway implements Simulator {
     } else if (method !== 'POST') {
       this.#send(response, jsonAnswer(405, { error: 'Method Not Allowed' }))
     } else {
-      await this.#serveToken(operation, parseJson(text), request, response)
+      await this.#tokens.serve(operation, parseJson(text), request, response)
     }
   }
 
-  async #serveToken(
-    operation: Operation,
-    json: unknown,
-    request: IncomingMessage,
-    response: ServerResponse,
-  ): Promise<void> {
-    const appKey = textAt(json, 'appKey')
-    const fault = this.#faults.take(operation, appKey)
-    const { answer, status, token } = this.#ask(operation, json, fault)
-    this.#calls.add({
-      operation,
-      appKey,
-      atMs: this.#clock.now(),
-      status,
-      httpStatus: answer?.httpStatus,
-      fingerprint: token === undefined ? undefined : fingerprintOf(new Sensitive(token)),
-      fault: fault?.kind,
-    })
-    // The service has answered; the way back is what takes long. So a reply is already that old when it arrives.
-    const delayMs = this.#latencyMs + (fault?.kind === 'slow' ? fault.delayMs : 0)
-    if (delayMs > 0) await this.#waitFor(delayMs, response)
-    if (answer !== undefined) this.#send(response, answer, deliveryOf(fault))
-    else if (fault?.kind === 'reset') reset(request)
+  #send(response: ServerResponse, answer: Answer): void {
+    deliver(response, answer, this.#wallMs(), 'whole')
   }
 
-  #ask(operation: Operation, json: unknown, fault: Fault | undefined): Asked {
-    if (fault?.kind === 'reset' || fault?.kind === 'hang') return { answer: undefined }
-    if (fault?.kind === 'http') {
-      return { answer: { httpStatus: fault.status, headers: fault.headers, body: fault.body ?? '' } }
-    }
-    const reply = fault?.kind === 'status' ? this.service.refusal(fault.status) : this.service[operation](json)
-    const status = numberAt(reply.json, 'status')
-    const data = valueAt(reply.json, 'data')
-    const token = textAt(data, 'accessToken')
-    let answer = jsonAnswer(reply.httpStatus, reply.json)
-    if (fault?.kind === 'expire' && token !== undefined) {
-      const spoilt = { ...(reply.json as object), data: { accessToken: token, expire: fault.value } }
-      answer = jsonAnswer(reply.httpStatus, spoilt)
-    }
-    if (fault?.kind === 'large') answer = { ...answer, body: answer.body.padEnd(fault.bytes) }
-    return { answer, status, token }
-  }
-
-  #send(response: ServerResponse, answer: Answer, delivery: Delivery = 'whole'): void {
-    deliver(response, answer, this.#clock.wall() + this.#clockOffsetMs, delivery)
-  }
-
-  /** Rejects when the client does not wait for it. */
-  async #waitFor(delayMs: number, response: ServerResponse): Promise<void> {
-    const gone = new AbortController()
-    const abort = (): void => gone.abort()
-    response.once('close', abort)
-    try {
-      await sleep(this.#clock, delayMs, gone.signal)
-    } finally {
-      response.off('close', abort)
-    }
+  #wallMs(): number {
+    return this.#clock.wall() + this.#clockOffsetMs
   }
 
   #operationOf(pathname: string): Operation | undefined {
     const prefix = this.#basePath + tokenPath
     const name = pathname.startsWith(prefix) ? pathname.slice(prefix.length) : ''
     return name === 'get' || name === 'refresh' ? name : undefined
+  }
+
+  #createTokenEndpoint(): TokenEndpoint {
+    return new TokenEndpoint({
+      clock: this.#clock,
+      service: this.service,
+      calls: this.#calls,
+      faults: this.#faults,
+      wallMs: () => this.#wallMs(),
+      latencyMs: () => this.#latencyMs,
+    })
   }
 
   #createAdmin(): Admin {
@@ -224,12 +185,12 @@ class Gateway implements Simulator {
   #startOutage(durationMs: number): void {
     const change = (isOut: boolean): void => {
       this.setOutage(isOut).catch((error: unknown) => {
-        // Only when another process has taken the port meanwhile: then the simulator stays away, and says so.
+        // Another process has taken the port meanwhile: the simulator stays closed.
         process.emitWarning(`cannot end the outage: ${error instanceof Error ? error.message : 'not listening'}`)
       })
     }
     this.#outageTimer?.cancel()
-    // Long enough for the answer to this request to leave.
+    // Time for the answer to this request to be sent.
     this.#outageTimer = this.#clock.setTimer(20, () => {
       change(true)
       this.#outageTimer = this.#clock.setTimer(durationMs, () => change(false))
@@ -237,33 +198,7 @@ class Gateway implements Simulator {
   }
 }
 
-interface Asked {
-  /** Undefined: none is sent. */
-  readonly answer: Answer | undefined
-  readonly status?: number | undefined
-  readonly token?: string | undefined
-}
-
-function deliveryOf(fault: Fault | undefined): Delivery {
-  if (fault?.kind === 'drip') return { dripEveryMs: fault.everyMs }
-  return fault?.kind === 'hangBody' || fault?.kind === 'truncate' ? fault.kind : 'whole'
-}
-
 function normalisePath(path: string): string {
   const bare = path.replace(/^\/+|\/+$/g, '')
   return bare === '' ? '' : `/${bare}`
-}
-
-function valueAt(json: unknown, name: string): unknown {
-  return typeof json === 'object' && json !== null ? (json as Record<string, unknown>)[name] : undefined
-}
-
-function textAt(json: unknown, name: string): string | undefined {
-  const value = valueAt(json, name)
-  return typeof value === 'string' ? value : undefined
-}
-
-function numberAt(json: unknown, name: string): number | undefined {
-  const value = valueAt(json, name)
-  return typeof value === 'number' ? value : undefined
 }

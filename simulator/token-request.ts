@@ -1,4 +1,4 @@
-/** The status codes of the token service that the simulator answers by itself. */
+/** The status codes that the simulated token service answers without a fault. */
 export const statusMessages = {
   0: 'SUCCESS',
   1001: 'Repeated request',
@@ -12,7 +12,7 @@ export const statusMessages = {
 
 export type Refusal = Exclude<keyof typeof statusMessages, 0>
 
-/** A request whose parameters are there and of the right type; nothing of it is verified yet. */
+/** A request with all its parameters, each of the right type; its signature is not verified yet. */
 export interface TokenRequest {
   readonly appKey: string
   /** UNIX time in milliseconds. */
@@ -23,16 +23,17 @@ export interface TokenRequest {
 }
 
 /**
- * Reads the body of a get or refresh.
+ * Parses the body of a get or refresh.
  *
- * @param names the parameters that this operation needs beside appKey, timestamp and encryption
- * @returns the request, or the status that refuses it: 1202 for what is empty or missing, 1004 for a wrong type
+ * @param names the parameters that this operation requires beside appKey, timestamp and encryption
+ * @returns the request, or the status code that refuses it: 1202 for an empty or missing parameter, 1004 for a wrong
+ *   type
  */
-export function readTokenRequest(body: unknown, names: readonly 'accessToken'[]): TokenRequest | Refusal {
+export function parseTokenRequest(body: unknown, names: readonly 'accessToken'[]): TokenRequest | Refusal {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return 1004
   const fields = body as Record<string, unknown>
-  const needed = ['appKey', 'timestamp', 'encryption', ...names]
-  if (needed.some((name) => isEmpty(fields[name]))) return 1202
+  const required = ['appKey', 'timestamp', 'encryption', ...names]
+  if (required.some((name) => isEmpty(fields[name]))) return 1202
   const { appKey, timestamp, encryption } = fields
   const accessToken = names.length === 0 ? '' : fields.accessToken
   if (typeof appKey !== 'string' || typeof encryption !== 'string' || typeof accessToken !== 'string') return 1004

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { signRequest } from '../src/enos/signature.ts'
 import type { Clock } from '../src/lib/clock.ts'
 import { Sensitive } from '../src/lib/sensitive.ts'
 import { BoundedSet } from './bounded-set.ts'
-import { readTokenRequest, type Refusal, statusMessages, type TokenRequest } from './token-request.ts'
+import { encryptionOf } from './signature.ts'
+import { parseTokenRequest, type Refusal, statusMessages, type TokenRequest } from './token-request.ts'
 
 export type Operation = 'get' | 'refresh'
 
@@ -17,25 +17,25 @@ export interface TokenServiceOptions {
   readonly applications: readonly ApplicationKeys[]
   /** The appSecret of an appKey that is not among the applications; undefined refuses it with 1002. */
   readonly appSecretOf?: ((appKey: string) => string | undefined) | undefined
-  /** Life of a new token. Default 7200. */
+  /** Lifetime of a new token. Default 7200. */
   readonly lifetimeSeconds?: number
   /** Whether a refresh ends the old token at once. Default false: it stays valid until its own expiry. */
   readonly doesRefreshKillOld?: boolean
-  /** Whether a refresh answers another token. Default true; false prolongs the one there is. */
+  /** Whether a refresh answers another token. Default true; false prolongs the present one. */
   readonly doesRefreshChangeToken?: boolean
   /** Default true; false answers a refresh with HTTP 404. */
   readonly hasRefresh?: boolean
-  /** Names the service in `business`. Default cloud. */
+  /** Selects the value of `business` in replies. Default cloud. */
   readonly edition?: 'cloud' | 'edge'
-  /** A request's timestamp may be this far off the gateway's clock. Default 5 minutes; 0 takes any. */
+  /** Maximum distance of a request's timestamp from the gateway's clock. Default 5 minutes; 0 accepts any. */
   readonly maxSkewMs?: number
-  /** How far the gateway's clock is ahead of `clock`'s wall clock. Default 0. */
+  /** Offset of the gateway's clock from the wall clock of `clock`. Default 0. */
   readonly clockOffsetMs?: number
-  /** How many accepted requests are remembered to refuse their replay. Default 200,000. */
-  readonly rememberedRequests?: number
+  /** How many accepted requests are kept to refuse their replay. Default 200,000. */
+  readonly maxReplayEntries?: number
 }
 
-/** What a call is answered with. */
+/** The reply to one call. */
 export interface ServiceReply {
   readonly httpStatus: number
   readonly json: unknown
@@ -44,7 +44,7 @@ export interface ServiceReply {
 interface Token {
   readonly value: string
   readonly appKey: string
-  /** Steady clock, ms. */
+  /** In ms on the monotonic clock. */
   expiresAt: number
 }
 
@@ -53,14 +53,14 @@ interface Application {
   current: Token | undefined
 }
 
-/** Tokens that are over are known this long, so that a referee can say when they ended. */
-const rememberedTokens = 200_000
+/** Expired tokens are kept up to this number of tokens, so that a referee can ask when they expired. */
+const maxExpiredTokens = 200_000
 
-/** The token service of EnOS: the rules, without HTTP. */
+/** The rules of the EnOS token service, without HTTP. */
 export class TokenService {
   readonly #options: TokenServiceOptions
   readonly #applications = new Map<string, Application>()
-  /** By value. Revoked and killed tokens are not in it. */
+  /** By value; revoked tokens and those that a refresh killed are removed. */
   readonly #tokens = new Map<string, Token>()
   readonly #seen: BoundedSet<string>
   readonly lifetimeSeconds: number
@@ -72,24 +72,24 @@ export class TokenService {
     this.lifetimeSeconds = options.lifetimeSeconds ?? 7200
     this.hasRefresh = options.hasRefresh ?? true
     this.edition = options.edition ?? 'cloud'
-    this.#seen = new BoundedSet(options.rememberedRequests ?? 200_000)
+    this.#seen = new BoundedSet(options.maxReplayEntries ?? 200_000)
     for (const keys of options.applications) this.addApplication(keys)
   }
 
-  /** @param body the parsed JSON of the request, whatever it is */
+  /** @param body the parsed JSON of the request; undefined where the body is not JSON */
   get(body: unknown): ServiceReply {
-    const admitted = this.#admit(readTokenRequest(body, []))
+    const admitted = this.#admit(parseTokenRequest(body, []))
     if (typeof admitted === 'number') return this.refusal(admitted)
     const { application, request } = admitted
-    // Read once: a new token has all of its lifetime left, not a moment less.
+    // One reading for both: a second reading could answer a new token with a second less than its lifetime.
     const now = this.#options.clock.now()
     return this.#success(this.#live(application.current, now) ?? this.#issue(application, request.appKey, now), now)
   }
 
-  /** @param body the parsed JSON of the request, whatever it is */
+  /** @param body the parsed JSON of the request; undefined where the body is not JSON */
   refresh(body: unknown): ServiceReply {
     if (!this.hasRefresh) return { httpStatus: 404, json: { error: 'Not Found' } }
-    const admitted = this.#admit(readTokenRequest(body, ['accessToken']))
+    const admitted = this.#admit(parseTokenRequest(body, ['accessToken']))
     if (typeof admitted === 'number') return this.refusal(admitted)
     const { application, request } = admitted
     const now = this.#options.clock.now()
@@ -104,23 +104,23 @@ export class TokenService {
     return this.#success(this.#issue(application, request.appKey, now), now)
   }
 
-  /** The reply with any status but success, also one that the service would not give by itself. */
+  /** A reply with any status code but 0, also one that the service itself never answers. */
   refusal(status: number): ServiceReply {
     const messages: Readonly<Record<number, string>> = statusMessages
     return this.#reply(status, messages[status] ?? 'Internal service exception', null)
   }
 
-  /** Whether the gateway would let a call with this token through at this moment. */
+  /** Whether the gateway accepts this token now. */
   isValid(token: string): boolean {
     return this.#live(this.#tokens.get(token)) !== undefined
   }
 
-  /** When the token ends or ended, on the monotonic clock in ms. Undefined: never issued, revoked, or killed by a refresh. */
+  /** Expiry of the token, in ms on the monotonic clock. Undefined: never issued, revoked, or killed by a refresh. */
   expiresAt(token: string): number | undefined {
     return this.#tokens.get(token)?.expiresAt
   }
 
-  /** The token that get would answer; undefined where it would issue one. */
+  /** The token that get would answer; undefined where get would issue a new one. */
   currentToken(appKey: string): string | undefined {
     return this.#live(this.#applications.get(appKey)?.current)?.value
   }
@@ -129,7 +129,7 @@ export class TokenService {
     return [...this.#applications.keys()]
   }
 
-  /** Adds an application, or gives the one there is this appSecret; its tokens stay. */
+  /** Adds an application, or changes the appSecret of an existing one, which keeps its tokens. */
   addApplication({ appKey, appSecret }: ApplicationKeys): void {
     const known = this.#applications.get(appKey)
     if (known === undefined) {
@@ -139,14 +139,14 @@ export class TokenService {
     }
   }
 
-  /** @throws RangeError when there is no such application */
+  /** @throws RangeError when no application has this appKey */
   setAppSecret(appKey: string, appSecret: string): void {
     this.#known(appKey).appSecret = new Sensitive(appSecret)
   }
 
   /**
-   * Ends every token of the application at once.
-   * @throws RangeError when there is no such application
+   * Invalidates all tokens of the application.
+   * @throws RangeError when no application has this appKey
    */
   revoke(appKey: string): void {
     this.#known(appKey).current = undefined
@@ -154,33 +154,32 @@ export class TokenService {
   }
 
   /**
-   * Removes the application and ends its tokens.
-   * @throws RangeError when there is no such application
+   * Removes the application and its tokens.
+   * @throws RangeError when no application has this appKey
    */
   removeApplication(appKey: string): void {
     this.revoke(appKey)
     this.#applications.delete(appKey)
   }
 
-  /** Checks who asks; the parameters come first, then the application, its signature, and whether it is a replay. */
+  /** Checks, in this order: parameters, timestamp, application, signature, replay. */
   #admit(request: TokenRequest | Refusal): { application: Application; request: TokenRequest } | Refusal {
     if (typeof request === 'number') return request
     const { clock, maxSkewMs = 5 * 60_000, clockOffsetMs = 0 } = this.#options
     const skewMs = Math.abs(request.timestamp - (clock.wall() + clockOffsetMs))
     if (maxSkewMs > 0 && skewMs > maxSkewMs) return 1004
 
-    const appKey = new Sensitive(request.appKey)
     const known = this.#applications.get(request.appKey)
     const derived = known === undefined ? this.#options.appSecretOf?.(request.appKey) : undefined
     const appSecret = known?.appSecret ?? (derived === undefined ? undefined : new Sensitive(derived))
     if (appSecret === undefined) return 1002
-    if (request.encryption !== signRequest(appKey, request.timestamp, appSecret)) return 1003
+    if (request.encryption !== encryptionOf(request.appKey, request.timestamp, appSecret.reveal())) return 1003
 
-    // Get and refresh share this memory: at the same millisecond they have the same encryption.
+    // Get and refresh share the replay set: with the same timestamp their encryption is the same.
     const replay = `${request.encryption} ${request.appKey}`
     if (this.#seen.has(replay)) return 1001
     this.#seen.add(replay)
-    // Only who signed rightly is remembered: strangers cannot fill the memory.
+    // Stored only after the signature was verified: unsigned calls cannot fill the map.
     const application = known ?? { appSecret, current: undefined }
     this.#applications.set(request.appKey, application)
     return { application, request }
@@ -191,13 +190,13 @@ export class TokenService {
     const token = { value, appKey, expiresAt: this.#expiryFrom(now) }
     application.current = token
     this.#tokens.set(value, token)
-    this.#forgetOldTokens()
+    this.#removeExpiredTokens()
     return token
   }
 
-  #forgetOldTokens(): void {
+  #removeExpiredTokens(): void {
     for (const token of this.#tokens.values()) {
-      if (this.#tokens.size <= rememberedTokens || this.#live(token) !== undefined) return
+      if (this.#tokens.size <= maxExpiredTokens || this.#live(token) !== undefined) return
       this.#tokens.delete(token.value)
     }
   }
@@ -212,12 +211,12 @@ export class TokenService {
 
   #known(appKey: string): Application {
     const application = this.#applications.get(appKey)
-    if (application === undefined) throw new RangeError('there is no application with this appKey')
+    if (application === undefined) throw new RangeError('no application has this appKey')
     return application
   }
 
   #success({ value, expiresAt }: Token, now: number): ServiceReply {
-    // Whole seconds that are surely left, so 0 in the last one.
+    // Rounded down: never more than the token has left, and 0 in its last second.
     const expire = Math.floor((expiresAt - now) / 1000)
     return this.#reply(0, statusMessages[0], { accessToken: value, expire })
   }

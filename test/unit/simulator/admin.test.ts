@@ -21,13 +21,13 @@ async function ask(method: string, name: string, body?: unknown): Promise<{ stat
 
 afterEach(() => simulator.close())
 
-describe('/simulator/', () => {
-  it('is not there unless it is asked for', async () => {
+describe('the administration under /simulator/', () => {
+  it('does not exist without hasAdmin', async () => {
     await start({ hasAdmin: false })
     expect((await ask('GET', 'state')).status).toBe(404)
   })
 
-  it('lists the calls', async () => {
+  it('lists the calls of the token service', async () => {
     const client = await start()
     await client.get()
     expect((await ask('GET', 'calls')).json).toEqual({ calls: JSON.parse(JSON.stringify(simulator.calls)) as unknown })
@@ -47,7 +47,7 @@ describe('/simulator/', () => {
     expect(JSON.stringify(json)).not.toContain('secret-1')
   })
 
-  it('says how the simulator is set', async () => {
+  it('shows the settings of the simulator', async () => {
     await start({ lifetimeSeconds: 30, hasRefresh: false, edition: 'edge' })
     simulator.setLatency(5)
     expect((await ask('GET', 'state')).json).toEqual({
@@ -62,7 +62,7 @@ describe('/simulator/', () => {
     })
   })
 
-  it('sets faults, and none of a list with a mistake', async () => {
+  it('sets faults, and rejects a whole list for one invalid rule', async () => {
     const client = await start()
     expect((await ask('PUT', 'faults', [{ count: 1, fault: { kind: 'status', status: 1005 } }])).status).toBe(200)
     const wrong = await ask('PUT', 'faults', [{ fault: { kind: 'reset' } }, { fault: { kind: 'slow' } }])
@@ -70,7 +70,7 @@ describe('/simulator/', () => {
     expect([(await client.get()).status, (await client.get()).status]).toEqual([1005, 0])
   })
 
-  it('takes applications, and a new appSecret of one', async () => {
+  it('adds applications and changes their appSecret', async () => {
     const client = await start({ applications: [] })
     expect((await client.get()).status).toBe(1002)
     expect((await ask('PUT', 'applications', { appKey: 'key-1', appSecret: 'old' })).status).toBe(200)
@@ -79,7 +79,7 @@ describe('/simulator/', () => {
     expect((await client.get()).status).toBe(0)
   })
 
-  it('revokes, and says whether a token is valid', async () => {
+  it('revokes tokens and reports whether a token is valid', async () => {
     const client = await start({ lifetimeSeconds: 30 })
     const token = tokenOf(await client.get())
     const before = (await ask('POST', 'is-valid', { token })).json as { valid: boolean; secondsLeft: number }
@@ -88,7 +88,7 @@ describe('/simulator/', () => {
     expect(before.secondsLeft).toBeLessThanOrEqual(30)
     expect((await ask('POST', 'revoke', { appKey: 'key-1' })).status).toBe(200)
     expect((await ask('POST', 'is-valid', { token })).json).toEqual({ valid: false, secondsLeft: 0 })
-    expect((await ask('POST', 'revoke', { appKey: 'nobody' })).status).toBe(404)
+    expect((await ask('POST', 'revoke', { appKey: 'unknown' })).status).toBe(404)
   })
 
   it('starts an outage that ends by itself', async () => {
@@ -103,7 +103,7 @@ describe('/simulator/', () => {
     await expect.poll(state, { interval: 10, timeout: 5000 }).toBe(200)
   })
 
-  it('refuses a body that is none, or has a name too many, without quoting it', async () => {
+  it('rejects a missing or invalid body without quoting the body', async () => {
     await start()
     const replies = [
       await ask('PUT', 'outage'),

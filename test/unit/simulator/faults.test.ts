@@ -6,25 +6,25 @@ const first = { kind: 'status', status: 1005 } as const
 const second = { kind: 'reset' } as const
 
 describe('Faults', () => {
-  it('strike nobody when there are none', () => {
+  it('affect no call without rules', () => {
     expect(new Faults().take('get', 'key-1')).toBeUndefined()
   })
 
-  it('strike by the first rule that matches', () => {
+  it('apply the first rule that matches', () => {
     const faults = new Faults()
     faults.set([{ operation: 'refresh', fault: first }, { fault: second }])
     expect(faults.take('get', 'key-1')).toEqual(second)
     expect(faults.take('refresh', 'key-1')).toEqual(first)
   })
 
-  it('strike only the application they name', () => {
+  it('apply only to the application that a rule names', () => {
     const faults = new Faults()
     faults.set([{ appKey: 'key-1', fault: first }])
     expect([faults.take('get', 'key-2'), faults.take('get', undefined)]).toEqual([undefined, undefined])
     expect(faults.take('get', 'key-1')).toEqual(first)
   })
 
-  it('count down, then let the next rule strike', () => {
+  it('count down, then apply the next rule', () => {
     const faults = new Faults()
     faults.set([
       { count: 2, fault: first },
@@ -40,14 +40,14 @@ describe('Faults', () => {
     expect(faults.rules()).toEqual([])
   })
 
-  it('do not count calls that they do not strike', () => {
+  it('do not count calls that do not match', () => {
     const faults = new Faults()
     faults.set([{ operation: 'refresh', count: 1, fault: first }])
     faults.take('get', 'key-1')
     expect(faults.take('refresh', 'key-1')).toEqual(first)
   })
 
-  it('start anew when they are set', () => {
+  it('start with full counts when set again', () => {
     const faults = new Faults()
     const rule = { count: 1, fault: first }
     faults.set([rule])
@@ -59,20 +59,20 @@ describe('Faults', () => {
 
 describe('faultRuleSchema', () => {
   it.each([
-    { fault: { kind: 'unheard-of' } },
+    { fault: { kind: 'unknown' } },
     { fault: { kind: 'status' } },
     { fault: { kind: 'slow', delayMs: -1 } },
     { fault: { kind: 'http', status: 99 } },
     { fault: { kind: 'reset' }, count: 0 },
     { fault: { kind: 'reset' }, operation: 'post' },
     { fault: { kind: 'reset' }, typo: 1 },
-  ])('refuses $fault with $count $operation', (rule) => {
+  ])('rejects $fault with count $count and operation $operation', (rule) => {
     expect(faultRuleSchema.safeParse(rule).success).toBe(false)
   })
 })
 
 describe('CallLog', () => {
-  it('keeps the last calls only', () => {
+  it('keeps the last calls up to its limit', () => {
     const log = new CallLog(3)
     for (let atMs = 1; atMs <= 20; atMs++) {
       log.add({

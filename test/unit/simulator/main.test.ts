@@ -55,7 +55,7 @@ afterAll(() => {
 
 describe('enos-gateway-simulator', { timeout: 20_000 }, () => {
   it.each(['SIGTERM', 'SIGINT'] as const)(
-    'prints its url in one line, serves, and ends with 0 on %s',
+    'prints its url in one line, serves, and exits with 0 on %s',
     async (signal) => {
       const keys = { appKey: 'key-1', appSecret: 'secret-1' }
       const applications = file('applications.json', JSON.stringify([keys]))
@@ -64,7 +64,7 @@ describe('enos-gateway-simulator', { timeout: 20_000 }, () => {
       const reply = await new TestClient(() => url, keys).get()
       expect(reply.data?.expire).toBe(30)
       expect((await fetch(`${url}/simulator/state`)).status).toBe(200)
-      // A call that hangs must not hold up the end.
+      // A hanging call must not delay the exit.
       const faults = JSON.stringify([{ fault: { kind: 'hang' } }])
       await fetch(`${url}/simulator/faults`, { method: 'PUT', body: faults })
       const hanging = new TestClient(() => url, keys).get().catch(() => 'cut')
@@ -77,7 +77,7 @@ describe('enos-gateway-simulator', { timeout: 20_000 }, () => {
     },
   )
 
-  it('takes applications from the environment, and any appKey where told to', async () => {
+  it('reads applications from the environment, and accepts any appKey with --any-application', async () => {
     const keys = { appKey: 'key-1', appSecret: 'secret-1' }
     const environment = { ENOS_SIMULATOR_APPLICATIONS: JSON.stringify([keys]) }
     const flags = ['--port', '0', '--any-application', '--edge', '--base-path', '/enos', '--refresh', 'missing']
@@ -90,7 +90,7 @@ describe('enos-gateway-simulator', { timeout: 20_000 }, () => {
     expect((await fetch(`${new URL(url).origin}/simulator/state`)).status).toBe(404)
   })
 
-  it('generates applications, and prints them only where told to', async () => {
+  it('generates applications, and prints them only with --print-applications', async () => {
     const silent = await greeting(run(['--port', '0', '--generate', '2']))
     expect(Object.keys(silent)).toEqual(['url'])
     const { url, applications = [] } = await greeting(run(['--port', '0', '--generate', '2', '--print-applications']))
@@ -98,14 +98,14 @@ describe('enos-gateway-simulator', { timeout: 20_000 }, () => {
     for (const keys of applications) expect((await new TestClient(() => url, keys).get()).status).toBe(0)
   })
 
-  it('prints help with the rule for any application, and ends with 0', async () => {
+  it('prints help with the appSecret rule of --any-application, and exits with 0', async () => {
     const started = run(['--help'])
     expect(await started.ended).toBe(0)
     expect(started.out()).toContain('secret-of-<appKey>')
   })
 
   it.each([
-    [['--unheard-of']],
+    [['--unknown']],
     [['stray']],
     [['--port', '70000']],
     [['--port', 'x']],
@@ -117,14 +117,14 @@ describe('enos-gateway-simulator', { timeout: 20_000 }, () => {
     [['--tls-cert', 'cert.pem']],
     [['--tls-cert', main, '--tls-key', main]],
     [['--applications', '/nowhere/applications.json']],
-  ])('refuses %j in one line, with exit code 2', async (flags) => {
+  ])('rejects %j in one line, with exit code 2', async (flags) => {
     const started = run(flags)
     expect(await started.ended).toBe(2)
     expect(started.err()).toMatch(/^enos-gateway-simulator: .+\n$/)
     expect(started.out()).toBe('')
   })
 
-  it('refuses applications that are none without quoting them', async () => {
+  it('rejects invalid applications without quoting them', async () => {
     const texts = ['{"appKey": "hidden"', '[{"appKey": "hidden"}]', '[{"appKey": "k", "appSecret": "s", "hidden": 1}]']
     for (const text of texts) {
       const started = run([], { ENOS_SIMULATOR_APPLICATIONS: text })
@@ -134,7 +134,7 @@ describe('enos-gateway-simulator', { timeout: 20_000 }, () => {
     }
   })
 
-  it('ends with 1 where the port is taken', async () => {
+  it('exits with 1 when the port is in use', async () => {
     const { url } = await greeting(run(['--port', '0']))
     const second = run(['--port', new URL(url).port])
     expect(await second.ended).toBe(1)

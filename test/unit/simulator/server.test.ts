@@ -18,7 +18,7 @@ function clientOf(simulator: Simulator, timeoutMs?: number): TestClient {
   return new TestClient(() => simulator.url, keys, timeoutMs)
 }
 
-/** The code of the error that a connection broke with. */
+/** The error code of a broken connection. */
 async function codeOf(call: Promise<unknown>): Promise<unknown> {
   const error = await call.then(
     () => new Error('expected a failure, seen an answer'),
@@ -41,7 +41,7 @@ describe('startSimulator', () => {
     expect(simulator.service.currentToken('key-1')).toBe(next)
   })
 
-  it('serves them below a base path, and nothing beside it', async () => {
+  it('serves the token service below a base path, and not beside it', async () => {
     const simulator = await start({ basePath: '/enos/' })
     expect(simulator.url).toMatch(/\/enos$/)
     expect((await clientOf(simulator).get()).status).toBe(0)
@@ -49,7 +49,7 @@ describe('startSimulator', () => {
     expect((await beside.post('get')).status).toBe(404)
   })
 
-  it('answers 405 to another method, and 1004 to what is no JSON', async () => {
+  it('answers 405 to another method, and 1004 to a body that is not JSON', async () => {
     const { url } = await start()
     const path = `${url}/apim-token-service/v2.0/token/get`
     expect((await fetch(path)).status).toBe(405)
@@ -57,20 +57,20 @@ describe('startSimulator', () => {
     expect([reply.status, ((await reply.json()) as Envelope).status]).toEqual([200, 1004])
   })
 
-  it('answers 413 to a body that no token request has', async () => {
+  it('answers 413 to a body above the limit', async () => {
     const { url } = await start()
     const body = 'x'.repeat(2 * 1024 * 1024)
     const reply = await fetch(`${url}/apim-token-service/v2.0/token/get`, { method: 'POST', body })
     expect(reply.status).toBe(413)
   })
 
-  it('answers a refresh with HTTP 404 where it has none', async () => {
+  it('answers a refresh with HTTP 404 without hasRefresh', async () => {
     const simulator = await start({ hasRefresh: false })
     const client = clientOf(simulator)
     expect((await client.post('refresh', tokenOf(await client.get()))).status).toBe(404)
   })
 
-  it('tells the time of its own clock, and checks timestamps by it', async () => {
+  it('sends the date of its own clock, and checks timestamps against that clock', async () => {
     const clock = new FakeClock()
     const { url } = await start({ clock, clockOffsetMs: 600_000 })
     const reply = await fetch(`${url}/apim-token-service/v2.0/token/get`, {
@@ -81,7 +81,7 @@ describe('startSimulator', () => {
     expect(((await reply.json()) as Envelope).status).toBe(0)
   })
 
-  it('holds an answer back by the latency, as it was given when the request came', async () => {
+  it('delays an answer by the latency, and counts expire from the request', async () => {
     const clock = new FakeClock(Date.now())
     const simulator = await start({ clock, latencyMs: 60_000, lifetimeSeconds: 90, maxSkewMs: 0 })
     const reply = clientOf(simulator).get()
@@ -91,7 +91,7 @@ describe('startSimulator', () => {
     expect((await reply).data?.expire).toBe(90)
   })
 
-  it('logs each call with its outcome, and the fingerprint of its token', async () => {
+  it('logs each call with its outcome and the fingerprint of its token', async () => {
     const simulator = await start()
     const client = clientOf(simulator)
     const token = tokenOf(await client.get())
@@ -107,12 +107,12 @@ describe('startSimulator', () => {
     expect(simulator.calls).toEqual([])
   })
 
-  it('fails where the port is taken', async () => {
+  it('rejects when the port is in use', async () => {
     const { url } = await start()
     await expect(startSimulator({ port: Number(new URL(url).port) })).rejects.toThrow('EADDRINUSE')
   })
 
-  it('closes while a call hangs, and does not start again', async () => {
+  it('closes while a call hangs, and cannot be opened again', async () => {
     const simulator = await start()
     simulator.setFaults([{ fault: { kind: 'hang' } }])
     const call = codeOf(clientOf(simulator).post('get'))
@@ -125,7 +125,7 @@ describe('startSimulator', () => {
 })
 
 describe('an outage', () => {
-  it('cuts connections and refuses new ones, then ends on the same port with the same tokens', async () => {
+  it('cuts connections and refuses new ones, then serves the same tokens on the same port', async () => {
     const simulator = await start()
     const client = clientOf(simulator)
     const token = tokenOf(await client.get())
@@ -133,7 +133,7 @@ describe('an outage', () => {
     const idle = connect(Number(new URL(url).port), '127.0.0.1')
     await new Promise((resolve) => idle.once('connect', resolve))
     idle.on('error', () => {
-      // A cut may show as a reset; that it is closed is what counts.
+      // A cut may surface as a reset; the close event follows.
     })
     const closed = new Promise((resolve) => idle.once('close', resolve))
     await simulator.setOutage(true)
@@ -144,7 +144,7 @@ describe('an outage', () => {
     expect(tokenOf(await client.get())).toBe(token)
   })
 
-  it('keeps its order however fast it is switched', async () => {
+  it('ends in the last requested state after rapid changes', async () => {
     const simulator = await start()
     await Promise.all([true, true, false, true, false, false].map((isOut) => simulator.setOutage(isOut)))
     expect((await clientOf(simulator).get()).status).toBe(0)
@@ -152,7 +152,7 @@ describe('an outage', () => {
 })
 
 describe('a fault', () => {
-  it('status: answers that status, and nothing reaches the token service', async () => {
+  it('status: answers that status code, and the token service issues no token', async () => {
     const simulator = await start()
     simulator.setFaults([{ count: 1, fault: { kind: 'status', status: 1005 } }])
     const client = clientOf(simulator)
@@ -170,7 +170,7 @@ describe('a fault', () => {
     ])
   })
 
-  it('http: answers as something before the token service would', async () => {
+  it('http: answers as a proxy in front of the token service', async () => {
     const simulator = await start()
     simulator.setFaults([{ fault: { kind: 'http', status: 503, headers: { 'retry-after': '7' }, body: 'busy' } }])
     const reply = await clientOf(simulator).post('get')
@@ -191,7 +191,7 @@ describe('a fault', () => {
     expect(await codeOf(clientOf(simulator, 200).post('get'))).toBe('timed out')
   })
 
-  it('drip: answers a byte at a time', async () => {
+  it('drip: answers byte by byte', async () => {
     const simulator = await start()
     simulator.setFaults([{ fault: { kind: 'drip', everyMs: 1 } }])
     const begun = performance.now()
@@ -199,7 +199,7 @@ describe('a fault', () => {
     expect(performance.now() - begun).toBeGreaterThan(100)
   })
 
-  it('hangBody: answers half, though the refresh has happened', async () => {
+  it('hangBody: answers half, and the refresh has happened', async () => {
     const simulator = await start()
     const old = tokenOf(await clientOf(simulator).get())
     simulator.setFaults([{ fault: { kind: 'hangBody' } }])
@@ -209,7 +209,7 @@ describe('a fault', () => {
     expect(simulator.service.currentToken('key-1')).not.toBe(old)
   })
 
-  it('truncate: answers half and closes, though the refresh has happened', async () => {
+  it('truncate: answers half and closes, and the refresh has happened', async () => {
     const simulator = await start()
     const client = clientOf(simulator)
     const old = tokenOf(await client.get())
@@ -230,7 +230,7 @@ describe('a fault', () => {
     expect((await reply).status).toBe(0)
   })
 
-  it('slow: waits no longer once the client is gone', async () => {
+  it('slow: stops waiting when the client closes the connection', async () => {
     const clock = new FakeClock(Date.now())
     const simulator = await start({ clock, maxSkewMs: 0 })
     simulator.setFaults([{ fault: { kind: 'slow', delayMs: 60_000 } }])
@@ -239,7 +239,7 @@ describe('a fault', () => {
     expect(simulator.calls).toHaveLength(1)
   })
 
-  it('large: answers rightly, at that size', async () => {
+  it('large: answers a right reply padded to that size', async () => {
     const simulator = await start()
     simulator.setFaults([{ fault: { kind: 'large', bytes: 200_000 } }])
     const text = await (await clientOf(simulator).post('get')).text()
@@ -247,7 +247,7 @@ describe('a fault', () => {
     expect((JSON.parse(text) as Envelope).status).toBe(0)
   })
 
-  it.each([-1, 1.5, '7200', null])('expire: answers %j for the seconds left', async (value) => {
+  it.each([-1, 1.5, '7200', null])('expire: answers %j as expire', async (value) => {
     const simulator = await start()
     simulator.setFaults([{ fault: { kind: 'expire', value } }])
     const reply = await clientOf(simulator).get()

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { ServiceReply } from '../../../simulator/token-service.ts'
 
-/** A signed body, written out here so that the simulator's signature is not checked against itself. */
+/** A signed body. The signature is computed here, so that the simulator's own is not checked against itself. */
 export function signed(appKey: string, appSecret: string, timestamp: number, accessToken?: string): object {
   const encryption = createHash('sha256').update(`${appKey}${timestamp}${appSecret}`, 'utf8').digest('hex')
   return { appKey, timestamp, encryption, ...(accessToken === undefined ? {} : { accessToken }) }
@@ -18,7 +18,7 @@ export function envelope(reply: ServiceReply): Envelope {
   return reply.json as Envelope
 }
 
-/** Calls a token service over HTTP, each time with another timestamp. */
+/** Calls a token service over HTTP, each time with a new timestamp. */
 export class TestClient {
   readonly #keys: { readonly appKey: string; readonly appSecret: string }
   readonly #url: () => string

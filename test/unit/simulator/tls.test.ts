@@ -13,7 +13,7 @@ async function start(): Promise<Simulator> {
   return simulator
 }
 
-/** @param ca what to trust; undefined trusts the system's authorities only */
+/** @param ca the trusted CA; undefined trusts the default CAs only */
 async function get(url: string, ca: string | undefined): Promise<Envelope> {
   const call = request(`${url}/apim-token-service/v2.0/token/get`, { method: 'POST', ca, agent: false })
   call.end(JSON.stringify(signed('key-1', 'secret-1', Date.now())))
@@ -25,15 +25,15 @@ async function get(url: string, ca: string | undefined): Promise<Envelope> {
 
 afterEach(() => simulator?.close())
 
-describe('with tls', () => {
-  it('serves https to those who trust its certificate, and to no others', async () => {
+describe('a simulator with tls', () => {
+  it('serves https, and only clients that trust its certificate connect', async () => {
     const { url } = await start()
     expect(url).toMatch(/^https:\/\/127\.0\.0\.1:\d+$/)
     expect((await get(url, tls.cert)).status).toBe(0)
     await expect(get(url, undefined)).rejects.toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' })
   })
 
-  it('cuts connections as a fault and in an outage, and serves again after', async () => {
+  it('cuts connections by a fault and in an outage, and serves again afterwards', async () => {
     const { url, service } = await start()
     simulator?.setFaults([{ count: 1, fault: { kind: 'reset' } }])
     await expect(get(url, tls.cert)).rejects.toMatchObject({ code: 'ECONNRESET' })

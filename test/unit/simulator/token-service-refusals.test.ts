@@ -16,7 +16,7 @@ function service(options: Partial<TokenServiceOptions> = {}): TokenService {
   return new TokenService({ clock, applications: [keys], ...options })
 }
 
-/** A timestamp that was not used before. */
+/** An unused timestamp. */
 function fresh(): number {
   timestamp = Math.max(clock.wall(), timestamp + 1)
   return timestamp
@@ -26,14 +26,14 @@ function get(of: TokenService, { appKey, appSecret } = keys): Envelope {
   return envelope(of.get(signed(appKey, appSecret, fresh())))
 }
 
-describe('what is refused', () => {
-  it('a repeated request, with 1001', () => {
+describe('the token service', () => {
+  it('refuses a repeated request with 1001', () => {
     const gateway = service()
     const body = signed('key-1', 'secret-1', fresh())
     expect([envelope(gateway.get(body)).status, envelope(gateway.get(body)).status]).toEqual([0, 1001])
   })
 
-  it('a get and a refresh of the same millisecond, with 1001, since their encryption is the same', () => {
+  it('refuses a refresh with the timestamp of a get with 1001: their encryption is the same', () => {
     const gateway = service()
     const at = fresh()
     const token = tokenOf(envelope(gateway.get(signed('key-1', 'secret-1', at))))
@@ -41,7 +41,7 @@ describe('what is refused', () => {
     expect(gateway.currentToken('key-1')).toBe(token)
   })
 
-  it('not two applications of the same millisecond', () => {
+  it('accepts the same timestamp from two applications', () => {
     const other = { appKey: 'key-2', appSecret: 'secret-2' }
     const gateway = service({ applications: [keys, other] })
     const at = fresh()
@@ -49,29 +49,29 @@ describe('what is refused', () => {
     expect(statuses).toEqual([0, 0])
   })
 
-  it('only replays that are remembered: the oldest request is forgotten beyond the limit', () => {
-    const gateway = service({ rememberedRequests: 2 })
+  it('removes the oldest request from the replay set at the limit', () => {
+    const gateway = service({ maxReplayEntries: 2 })
     const bodies = [1, 2, 3].map(() => signed('key-1', 'secret-1', fresh()))
     for (const body of bodies) gateway.get(body)
     const statuses = [bodies[2], bodies[1], bodies[0]].map((body) => envelope(gateway.get(body)).status)
     expect(statuses).toEqual([1001, 1001, 0])
   })
 
-  it('an unknown appKey, with 1002', () => {
-    expect(get(service(), { appKey: 'nobody', appSecret: 'secret-1' }).status).toBe(1002)
+  it('refuses an unknown appKey with 1002', () => {
+    expect(get(service(), { appKey: 'unknown', appSecret: 'secret-1' }).status).toBe(1002)
   })
 
-  it('a wrong appSecret, with 1003', () => {
+  it('refuses a wrong appSecret with 1003', () => {
     expect(get(service(), { appKey: 'key-1', appSecret: 'wrong' }).status).toBe(1003)
   })
 
-  it('an encryption in upper case, with 1003', () => {
+  it('refuses an encryption in upper case with 1003', () => {
     const body = signed('key-1', 'secret-1', fresh()) as { encryption: string }
     const reply = service().get({ ...body, encryption: body.encryption.toUpperCase() })
     expect(envelope(reply).status).toBe(1003)
   })
 
-  it('nothing for good by a wrong signature: the right one of that millisecond still passes', () => {
+  it('accepts the right signature after a wrong one with the same timestamp', () => {
     const gateway = service()
     const at = fresh()
     expect(envelope(gateway.get({ ...signed('key-1', 'secret-1', at), encryption: 'f00d' })).status).toBe(1003)
@@ -79,30 +79,33 @@ describe('what is refused', () => {
   })
 
   it.each([
-    ['no JSON at all', undefined],
+    ['a body that is not JSON', undefined],
     ['a list', []],
-    ['a text', 'appKey'],
-    ['a timestamp that is a text', { appKey: 'key-1', timestamp: '1', encryption: 'x' }],
+    ['a string', 'appKey'],
+    ['a timestamp that is a string', { appKey: 'key-1', timestamp: '1', encryption: 'x' }],
     ['a timestamp with a fraction', { appKey: 'key-1', timestamp: 1.5, encryption: 'x' }],
     ['an appKey that is a number', { appKey: 1, timestamp: 1, encryption: 'x' }],
     ['an encryption that is a list', { appKey: 'key-1', timestamp: 1, encryption: [] }],
-  ])('%s, with 1004', (_, body) => {
+  ])('refuses %s with 1004', (_, body) => {
     expect(envelope(service().get(body)).status).toBe(1004)
   })
 
-  it('an accessToken that is no text, with 1004', () => {
+  it('refuses an accessToken that is not a string with 1004', () => {
     expect(envelope(service().refresh({ ...signed('key-1', 'secret-1', fresh()), accessToken: 1 })).status).toBe(1004)
   })
 
-  it.each(['appKey', 'timestamp', 'encryption', 'accessToken'])('%s empty, null or missing, with 1202', (name) => {
-    const statuses = ['', null, undefined].map((value) => {
-      const body = { ...signed('key-1', 'secret-1', fresh(), 'token'), [name]: value }
-      return envelope(service().refresh(body)).status
-    })
-    expect(statuses).toEqual([1202, 1202, 1202])
-  })
+  it.each(['appKey', 'timestamp', 'encryption', 'accessToken'])(
+    'refuses an empty, null or missing %s with 1202',
+    (name) => {
+      const statuses = ['', null, undefined].map((value) => {
+        const body = { ...signed('key-1', 'secret-1', fresh(), 'token'), [name]: value }
+        return envelope(service().refresh(body)).status
+      })
+      expect(statuses).toEqual([1202, 1202, 1202])
+    },
+  )
 
-  it('a timestamp more than 5 minutes off, either way, with 1004', () => {
+  it('refuses a timestamp more than 5 minutes early or late with 1004', () => {
     const gateway = service()
     const statuses = [-300_001, -300_000, 300_000, 300_001].map(
       (offMs) => envelope(gateway.get(signed('key-1', 'secret-1', clock.wall() + offMs))).status,
@@ -110,13 +113,13 @@ describe('what is refused', () => {
     expect(statuses).toEqual([1004, 0, 0, 1004])
   })
 
-  it('a timestamp that is off by the clock of a gateway that is ahead', () => {
+  it('checks timestamps against the clock of a gateway that is ahead', () => {
     const gateway = service({ clockOffsetMs: 600_000 })
     expect(envelope(gateway.get(signed('key-1', 'secret-1', clock.wall()))).status).toBe(1004)
     expect(envelope(gateway.get(signed('key-1', 'secret-1', clock.wall() + 600_000))).status).toBe(0)
   })
 
-  it('no timestamp where the check is off', () => {
+  it('accepts any timestamp with a window of 0', () => {
     expect(envelope(service({ maxSkewMs: 0 }).get(signed('key-1', 'secret-1', 1))).status).toBe(0)
   })
 })

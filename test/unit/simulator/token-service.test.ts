@@ -16,7 +16,7 @@ function service(options: Partial<TokenServiceOptions> = {}): TokenService {
   return new TokenService({ clock, applications: [keys], ...options })
 }
 
-/** A timestamp that was not used before. */
+/** An unused timestamp. */
 function fresh(): number {
   timestamp = Math.max(clock.wall(), timestamp + 1)
   return timestamp
@@ -31,7 +31,7 @@ function refresh(of: TokenService, token: string, { appKey, appSecret } = keys):
 }
 
 describe('get', () => {
-  it('answers the first call with a new token of the full lifetime, in the envelope of the documentation', () => {
+  it('answers the first call with a new token of full lifetime, in the documented envelope', () => {
     const gateway = service()
     const reply = gateway.get(signed('key-1', 'secret-1', fresh()))
     expect(reply).toEqual({
@@ -45,7 +45,7 @@ describe('get', () => {
     })
   })
 
-  it('answers the full lifetime for a new token on a clock that runs', () => {
+  it('answers the full lifetime for a new token while the clock advances', () => {
     const running = new (class extends FakeClock {
       #readings = 0
       override now(): number {
@@ -57,7 +57,7 @@ describe('get', () => {
     expect([first.data?.expire, refresh(gateway, tokenOf(first)).data?.expire]).toEqual([30, 30])
   })
 
-  it('answers the same token until it expires, with the whole seconds that are left', async () => {
+  it('answers the same token until it expires, with the remaining whole seconds', async () => {
     const gateway = service({ lifetimeSeconds: 30 })
     const token = tokenOf(get(gateway))
     await clock.advance(10_001)
@@ -66,7 +66,7 @@ describe('get', () => {
     expect(get(gateway).data).toEqual({ accessToken: token, expire: 0 })
   })
 
-  it('answers another token from the moment of expiry on', async () => {
+  it('answers another token from the expiry on', async () => {
     const gateway = service({ lifetimeSeconds: 30 })
     const token = tokenOf(get(gateway))
     await clock.advance(30_000)
@@ -81,13 +81,13 @@ describe('get', () => {
     expect(tokenOf(get(gateway))).not.toBe(tokenOf(get(gateway, other)))
   })
 
-  it('names itself edge-iam as the edge edition', () => {
+  it('answers business edge-iam in the edge edition', () => {
     expect(get(service({ edition: 'edge' })).business).toBe('edge-iam')
   })
 })
 
 describe('refresh', () => {
-  it('answers another token of the full lifetime', async () => {
+  it('answers another token of full lifetime', async () => {
     const gateway = service({ lifetimeSeconds: 30 })
     const old = tokenOf(get(gateway))
     await clock.advance(20_000)
@@ -97,7 +97,7 @@ describe('refresh', () => {
     expect(tokenOf(get(gateway))).toBe(tokenOf(reply))
   })
 
-  it('leaves the old token valid until its own expiry', async () => {
+  it('leaves the old token valid until that token expires', async () => {
     const gateway = service({ lifetimeSeconds: 30 })
     const old = tokenOf(get(gateway))
     await clock.advance(20_000)
@@ -108,7 +108,7 @@ describe('refresh', () => {
     expect(gateway.isValid(old)).toBe(false)
   })
 
-  it('ends the old token at once where it kills old ones', () => {
+  it('invalidates the old token at once with doesRefreshKillOld', () => {
     const gateway = service({ doesRefreshKillOld: true })
     const old = tokenOf(get(gateway))
     const next = tokenOf(refresh(gateway, old))
@@ -116,7 +116,7 @@ describe('refresh', () => {
     expect(gateway.expiresAt(old)).toBeUndefined()
   })
 
-  it('prolongs the same token where it does not change it', async () => {
+  it('prolongs the same token without doesRefreshChangeToken', async () => {
     const gateway = service({ lifetimeSeconds: 30, doesRefreshChangeToken: false, doesRefreshKillOld: true })
     const old = tokenOf(get(gateway))
     await clock.advance(20_000)
@@ -127,7 +127,7 @@ describe('refresh', () => {
     expect(gateway.isValid(old)).toBe(false)
   })
 
-  it('is HTTP 404 where there is none, without a status that could be taken for one of the token service', () => {
+  it('answers HTTP 404 and a body without status when the gateway has no refresh', () => {
     const gateway = service({ hasRefresh: false })
     const reply = gateway.refresh(signed('key-1', 'secret-1', fresh(), tokenOf(get(gateway))))
     expect(reply.httpStatus).toBe(404)
@@ -153,7 +153,7 @@ describe('refresh', () => {
     expect(gateway.currentToken('key-1')).toBe(next)
   })
 
-  it('refuses the token of another application with 1204, and leaves it alone', () => {
+  it('refuses the token of another application with 1204, and that token stays valid', () => {
     const other = { appKey: 'key-2', appSecret: 'secret-2' }
     const gateway = service({ applications: [keys, other], doesRefreshKillOld: true })
     const theirs = tokenOf(get(gateway, other))
@@ -162,8 +162,8 @@ describe('refresh', () => {
   })
 })
 
-describe('applications', () => {
-  it('take a rotated appSecret at once and refuse the old one, while the token stays', () => {
+describe('an application', () => {
+  it('accepts a rotated appSecret at once, refuses the old one, and keeps its token', () => {
     const gateway = service()
     const token = tokenOf(get(gateway))
     gateway.setAppSecret('key-1', 'rotated')
@@ -171,7 +171,7 @@ describe('applications', () => {
     expect(tokenOf(get(gateway, { appKey: 'key-1', appSecret: 'rotated' }))).toBe(token)
   })
 
-  it('end all their tokens when revoked, and no others', () => {
+  it('loses all its tokens and no others when revoked', () => {
     const other = { appKey: 'key-2', appSecret: 'secret-2' }
     const gateway = service({ applications: [keys, other] })
     const theirs = tokenOf(get(gateway, other))
@@ -192,7 +192,7 @@ describe('applications', () => {
     expect(gateway.isValid(token)).toBe(false)
   })
 
-  it('are made up where any is accepted, and kept once rightly signed', () => {
+  it('is added at its first rightly signed call where any appKey is accepted', () => {
     const gateway = service({ applications: [], appSecretOf: (appKey) => `secret-of-${appKey}` })
     expect(get(gateway, { appKey: 'any', appSecret: 'wrong' }).status).toBe(1003)
     expect(gateway.appKeys()).toEqual([])
@@ -201,18 +201,18 @@ describe('applications', () => {
     expect(gateway.appKeys()).toEqual(['any'])
   })
 
-  it('must be known to be changed', () => {
+  it('must exist to be changed', () => {
     expect(() => {
-      service().revoke('nobody')
+      service().revoke('unknown')
     }).toThrow(RangeError)
     expect(() => {
-      service().setAppSecret('nobody', 'x')
+      service().setAppSecret('unknown', 'x')
     }).toThrow(RangeError)
   })
 })
 
-describe('the truth for referees', () => {
-  it('says when a token ends, also after it has', async () => {
+describe('the state that referees read', () => {
+  it('has the expiry of a token, also after that expiry', async () => {
     const gateway = service({ lifetimeSeconds: 30 })
     const startedAt = clock.now()
     const token = tokenOf(get(gateway))
@@ -222,14 +222,14 @@ describe('the truth for referees', () => {
     expect(gateway.currentToken('key-1')).toBeUndefined()
   })
 
-  it('does not notice a wall clock that steps', () => {
+  it('does not depend on steps of the wall clock', () => {
     const gateway = service({ lifetimeSeconds: 30 })
     const token = tokenOf(get(gateway))
     clock.stepWall(3_600_000)
     expect(gateway.isValid(token)).toBe(true)
   })
 
-  it('knows no token that was never issued', () => {
+  it('has no token that was never issued', () => {
     expect(service().isValid('made-up')).toBe(false)
     expect(service().expiresAt('made-up')).toBeUndefined()
   })

@@ -1,0 +1,119 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type Clock, sleep } from '../src/lib/clock.ts'
+import type { Call, CallLog } from './call-log.ts'
+import type { Fault, Faults } from './faults.ts'
+import { type Answer, deliver, type Delivery, jsonAnswer, reset } from './http-exchange.ts'
+import { fingerprintOf } from './signature.ts'
+import type { Operation, TokenService } from './token-service.ts'
+
+export interface TokenEndpointOptions {
+  readonly clock: Clock
+  readonly service: TokenService
+  readonly calls: CallLog
+  readonly faults: Faults
+  /** The gateway's wall clock, in ms. */
+  readonly wallMs: () => number
+  readonly latencyMs: () => number
+}
+
+/** What the token service and a fault make of a call. */
+interface Outcome {
+  /** Undefined where nothing is answered. */
+  readonly answer: Answer | undefined
+  readonly status?: number | undefined
+  readonly token?: string | undefined
+}
+
+/** Get and refresh over HTTP: applies faults and latency, and logs each call. */
+export class TokenEndpoint {
+  readonly #options: TokenEndpointOptions
+
+  constructor(options: TokenEndpointOptions) {
+    this.#options = options
+  }
+
+  /**
+   * @param json the parsed body; undefined where the body is not JSON
+   * @throws when the client goes away before its answer
+   */
+  async serve(operation: Operation, json: unknown, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { calls, clock, faults, latencyMs, wallMs } = this.#options
+    const appKey = stringAt(json, 'appKey')
+    const fault = faults.take(operation, appKey)
+    const outcome = this.#call(operation, json, fault)
+    calls.add(callOf(operation, appKey, { atMs: clock.now(), fault, outcome }))
+    // The delay comes after the token service's answer: a reply is that old when the client receives it.
+    const delayMs = latencyMs() + (fault?.kind === 'slow' ? fault.delayMs : 0)
+    if (delayMs > 0) await this.#delay(delayMs, response)
+    if (outcome.answer !== undefined) deliver(response, outcome.answer, wallMs(), deliveryOf(fault))
+    else if (fault?.kind === 'reset') reset(request)
+  }
+
+  #call(operation: Operation, json: unknown, fault: Fault | undefined): Outcome {
+    const { service } = this.#options
+    if (fault?.kind === 'reset' || fault?.kind === 'hang') return { answer: undefined }
+    if (fault?.kind === 'http') {
+      return { answer: { httpStatus: fault.status, headers: fault.headers, body: fault.body ?? '' } }
+    }
+    const reply = fault?.kind === 'status' ? service.refusal(fault.status) : service[operation](json)
+    const status = numberAt(reply.json, 'status')
+    const token = stringAt(valueAt(reply.json, 'data'), 'accessToken')
+    let answer = jsonAnswer(reply.httpStatus, reply.json)
+    if (fault?.kind === 'expire' && token !== undefined) {
+      const altered = { ...(reply.json as object), data: { accessToken: token, expire: fault.value } }
+      answer = jsonAnswer(reply.httpStatus, altered)
+    }
+    if (fault?.kind === 'large') answer = { ...answer, body: answer.body.padEnd(fault.bytes) }
+    return { answer, status, token }
+  }
+
+  /** Rejects when the client closes the connection. */
+  async #delay(delayMs: number, response: ServerResponse): Promise<void> {
+    const closed = new AbortController()
+    const abort = (): void => closed.abort()
+    response.once('close', abort)
+    try {
+      await sleep(this.#options.clock, delayMs, closed.signal)
+    } finally {
+      response.off('close', abort)
+    }
+  }
+}
+
+interface CallResult {
+  readonly atMs: number
+  readonly fault: Fault | undefined
+  readonly outcome: Outcome
+}
+
+function callOf(operation: Operation, appKey: string | undefined, { atMs, fault, outcome }: CallResult): Call {
+  const { answer, status, token } = outcome
+  return {
+    operation,
+    appKey,
+    atMs,
+    status,
+    httpStatus: answer?.httpStatus,
+    fingerprint: token === undefined ? undefined : fingerprintOf(token),
+    fault: fault?.kind,
+  }
+}
+
+function deliveryOf(fault: Fault | undefined): Delivery {
+  if (fault?.kind === 'drip') return { dripEveryMs: fault.everyMs }
+  return fault?.kind === 'hangBody' || fault?.kind === 'truncate' ? fault.kind : 'whole'
+}
+
+function valueAt(json: unknown, name: string): unknown {
+  return typeof json === 'object' && json !== null ? (json as Record<string, unknown>)[name] : undefined
+}
+
+function stringAt(json: unknown, name: string): string | undefined {
+  const value = valueAt(json, name)
+  return typeof value === 'string' ? value : undefined
+}
+
+function numberAt(json: unknown, name: string): number | undefined {
+  const value = valueAt(json, name)
+  return typeof value === 'number' ? value : undefined
+}
