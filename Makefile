@@ -41,6 +41,23 @@ lint: $(INSTALLED) ## Type-check, lint, check the format and the generated files
 format: $(INSTALLED) ## Format all files
 	@$(NPM) run --silent format
 
+.PHONY: run
+run: ARGS ?= --no-leader-elect --log-format=pretty
+run: $(INSTALLED) ## Run src/main.ts unbuilt against the cluster of KUBECONFIG; ARGS="…", WATCH=1 restarts on each save
+	@node $(if $(WATCH),--watch) src/main.ts run $(ARGS)
+
+.PHONY: watch
+watch: $(INSTALLED) ## Run the unit tests that a saved file concerns, again and again; ARGS="…" goes to vitest
+	@vitest watch --project unit $(ARGS)
+
+.PHONY: hooks
+hooks: ## Let git check format, lint and subject of each commit; git config --unset core.hooksPath undoes it
+	@git config core.hooksPath .githooks
+
+.PHONY: commits
+commits: $(INSTALLED) ## Check the subjects of the commits since main; SINCE=… names another start
+	@node tools/commit-subject.ts $(or $(SINCE),main)..HEAD
+
 .PHONY: test
 test: $(INSTALLED) ## Lint and run all tests while the control plane is built; the last line counts the tests
 	@node tools/run-tests.ts
