@@ -1,7 +1,7 @@
 import { parseStatus } from '../src/api/v1alpha1/credential.ts'
 import type { CredentialStatus } from '../src/api/v1alpha1/status-schema.ts'
 import { credentials, type KubernetesClient, type KubernetesObject, secrets } from '../src/kubernetes/types.ts'
-import type { Secret } from '../src/targets/desired-secret.ts'
+import type { Secret } from '../src/targets/secret.ts'
 import type { Kubectl } from '../test/control-plane/control-plane.ts'
 import type { ConditionSummary } from './screen.ts'
 import { manifests, namespace, type Target, targets, tokenIn } from './plant.ts'

@@ -10,7 +10,6 @@ import {
   secrets,
 } from '../kubernetes/types.ts'
 import { parseDuration } from '../lib/duration.ts'
-import { isProblem } from '../api/v1alpha1/problem.ts'
 import { type SourceRef, sourceRefs } from '../observe/observed.ts'
 import { parseSources, type SourceObject } from '../observe/parse-sources.ts'
 import type { CheckRequest } from './check-gateway.ts'
@@ -90,8 +89,8 @@ function assess(
   spec: CredentialSpec,
   read: readonly ReadSource[],
 ): { readonly step: Step; readonly request?: CheckRequest } {
-  const { trimmed, values } = parseSources(spec, read)
-  if (isProblem(values)) return { step: failedBecause('sources', values.message, values.reason) }
+  const { problem, trimmed, values } = parseSources(spec, read)
+  if (problem !== undefined) return { step: failedBecause('sources', problem.message, problem.reason) }
   const { appKey, appSecret, ca } = values
   const names = read.map(({ ref: { kind, name } }) => `${kind} ${name}`).join(', ')
   const hint = trimmed.length === 0 ? '' : `; trailing newlines were trimmed: ${trimmed.join(', ')}`

@@ -1,6 +1,6 @@
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import type { Membership } from '../tokens/membership.ts'
-import { isProblem, type Problem } from '../api/v1alpha1/problem.ts'
+import type { Problem } from '../api/v1alpha1/problem.ts'
 import {
   type Credential,
   inputsKey,
@@ -18,7 +18,9 @@ export interface CredentialState {
   readonly firstSeenAt: number
   /** Of which generation `templates` are. */
   generation: number
-  templates: ReadonlyMap<string, CompiledTemplates> | Problem
+  templates: ReadonlyMap<string, CompiledTemplates>
+  /** Why a template cannot be used; then `templates` is empty. */
+  templateProblem: Problem | undefined
   readonly record: Map<string, TargetRecord>
   sources: Sources | undefined
   membership: Membership | undefined
@@ -28,12 +30,13 @@ export interface CredentialState {
 }
 
 export function newState(credential: Credential, now: number, wallOffset: number): CredentialState {
-  const templates = compileAll(credential)
+  const { templates, templateProblem } = compileAll(credential)
   return {
     uid: credential.uid,
     firstSeenAt: now,
     generation: credential.generation,
     templates,
+    templateProblem,
     record: recordOf(credential.status, templates, wallOffset),
     sources: undefined,
     membership: undefined,
@@ -43,18 +46,18 @@ export function newState(credential: Credential, now: number, wallOffset: number
   }
 }
 
-/** The templates of all targets, or what is wrong with one. */
-export function compileAll({ spec }: Credential): ReadonlyMap<string, CompiledTemplates> | Problem {
+/** Compiles the templates of all targets. */
+export function compileAll({ spec }: Credential): Pick<CredentialState, 'templates' | 'templateProblem'> {
   const all = new Map<string, CompiledTemplates>()
   for (const { name, data } of spec.targets) {
     const compiled = compileTemplates(data)
     if ('detail' in compiled) {
       const message = `spec.targets: Secret ${name}: template of key ${compiled.key}: ${compiled.detail}`
-      return { class: 'userMustAct', reason: 'TemplateError', message }
+      return { templates: new Map(), templateProblem: { class: 'userMustAct', reason: 'TemplateError', message } }
     }
     all.set(name, compiled)
   }
-  return all
+  return { templates: all, templateProblem: undefined }
 }
 
 /** What an earlier process wrote to the targets, as the status has it. */
@@ -66,7 +69,7 @@ function recordOf(
   const record = new Map<string, TargetRecord>()
   const token = tokenOf(status, wallOffset)
   for (const target of status.targets) {
-    const usesSources = !isProblem(templates) && templates.get(target.name)?.usesSources === true
+    const usesSources = templates.get(target.name)?.usesSources === true
     const inputs = inputsKey(status.observedGeneration, usesSources ? status.sources : undefined)
     record.set(target.name, { ...target, token, inputs })
   }

@@ -1,6 +1,5 @@
 import { fingerprintOf } from '../enos/signature.ts'
-import { decodeKey } from '../targets/desired-secret.ts'
-import { isProblem } from '../api/v1alpha1/problem.ts'
+import { decodeKey } from '../targets/secret.ts'
 import { type Observed, tokenOnTargets, type TargetSpec } from './observed.ts'
 import { isStillTarget } from './ownership.ts'
 
@@ -39,7 +38,7 @@ export function firstOutOfSyncTarget(observed: Observed): OutOfSyncTarget | unde
 function hasAllKeys({ record, templates }: Observed, { name }: TargetSpec): boolean {
   const recorded = record.get(name)
   if (recorded?.token === undefined) return false
-  const wanted = isProblem(templates) ? [] : (templates.get(name)?.keys ?? [])
+  const wanted = templates.get(name)?.keys ?? []
   return wanted.every((key) => recorded.keys.includes(key))
 }
 
@@ -53,7 +52,7 @@ function isAsWritten({ record, targetMetas }: Observed, { name }: TargetSpec): b
 /** Something else was changed on it: a label, somebody else's key. */
 function holdsRecordedToken({ record, targetContents, templates }: Observed, { name }: TargetSpec): boolean {
   const content = targetContents.get(name)
-  const key = isProblem(templates) ? undefined : templates.get(name)?.tokenKey
+  const key = templates.get(name)?.tokenKey
   const token = content === undefined || key === undefined ? undefined : decodeKey(content, key)
   return token !== undefined && fingerprintOf(token) === record.get(name)?.token?.fingerprint
 }

@@ -27,6 +27,7 @@ export function observe({ credentials, configMaps, secrets }: Caches, pass: Pass
     credential,
     gatewayUrl,
     templates: state.templates,
+    templateProblem: state.templateProblem,
     isGatewayAllowed: around.isGatewayAllowed(gatewayUrl),
     sourceMetas: sourceRefs(spec).map(({ kind, name }) => {
       return (kind === 'Secret' ? secrets : configMaps).get(`${namespace}/${name}`)

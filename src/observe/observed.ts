@@ -1,5 +1,5 @@
 import type { ConditionStatus } from '../api/v1alpha1/conditions.ts'
-import { isProblem, type Problem } from '../api/v1alpha1/problem.ts'
+import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { Reason } from '../api/v1alpha1/reasons.ts'
 import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
@@ -7,7 +7,7 @@ import type { ApplicationView } from '../tokens/applications.ts'
 import type { Membership, RecordedToken } from '../tokens/membership.ts'
 import type { KubernetesObject, ObjectKey } from '../kubernetes/types.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
-import type { Secret } from '../targets/desired-secret.ts'
+import type { Secret } from '../targets/secret.ts'
 import type { CompiledTemplates } from '../targets/template.ts'
 
 /** A status that was written, and what the API server kept of it: not all, for its CRD is older than this operator. */
@@ -66,10 +66,16 @@ export interface SourceVersion extends ObjectVersion {
   readonly keys: readonly string[]
 }
 
-/** The source Secrets, and what caRef names, as they were read: by these versions, with these values. */
-export interface Sources {
+/** The source Secrets, and the object that caRef names, as they were read: these versions, with these values. */
+export type Sources = SourceReading & SourceOutcome
+
+type SourceOutcome =
+  | { readonly values: SourceValues; readonly problem: undefined }
+  /** One of them cannot be used. */
+  | { readonly values: undefined; readonly problem: Problem }
+
+interface SourceReading {
   readonly versions: readonly SourceVersion[]
-  readonly values: SourceValues | Problem
   /** `appSecretRef wind/appSecret`: fields of which trailing newlines were trimmed. */
   readonly trimmed: readonly string[]
 }
@@ -111,8 +117,10 @@ export interface Observed {
   readonly credential: Credential
   /** Normalised spec.gateway.url. */
   readonly gatewayUrl: string
-  /** Compiled templates of each target, or what is wrong with them. */
-  readonly templates: ReadonlyMap<string, CompiledTemplates> | Problem
+  /** Compiled templates by target. */
+  readonly templates: ReadonlyMap<string, CompiledTemplates>
+  /** Why a template cannot be used; then `templates` is empty. */
+  readonly templateProblem: Problem | undefined
   /** Whether the configuration allows this gateway. */
   readonly isGatewayAllowed: boolean
   /** The sources as the watch has them now, in the order of `sourceRefs`; undefined for one that is not there. */
@@ -203,7 +211,7 @@ export function tokenOnTargets({ credential, record }: TargetsView): TargetToken
 
 /** What goes into a target's content besides the token; sources only where a template uses them. */
 export function inputsOf({ credential, templates, sourceMetas }: Observed, targetName: string): string {
-  const usesSources = !isProblem(templates) && templates.get(targetName)?.usesSources === true
+  const usesSources = templates.get(targetName)?.usesSources === true
   return inputsKey(credential.generation, usesSources ? sourceMetas : undefined)
 }
 

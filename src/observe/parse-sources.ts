@@ -4,7 +4,7 @@ import type { KubernetesObject } from '../kubernetes/types.ts'
 import { Sensitive } from '../lib/sensitive.ts'
 import type { Problem } from '../api/v1alpha1/problem.ts'
 import { objectVersionOf, type SourceRef, type Sources, type SourceVersion } from './observed.ts'
-import { decodeKey } from '../targets/desired-secret.ts'
+import { decodeKey } from '../targets/secret.ts'
 
 /** A source as the API server sends it: a Secret, or a ConfigMap. */
 export interface SourceObject extends KubernetesObject {
@@ -48,15 +48,15 @@ export function parseSources(
   const appKey = valueOf('spec.appKeyRef', 'Secret', spec.appKeyRef)
   const appSecret = valueOf('spec.appSecretRef', 'Secret', spec.appSecretRef)
   const ca = caRef === undefined ? undefined : valueOf('spec.gateway.caRef', caRef.kind, caRef)
-  if (!(appKey instanceof Sensitive)) return { versions, values: appKey, trimmed }
-  if (!(appSecret instanceof Sensitive)) return { versions, values: appSecret, trimmed }
-  if (ca === undefined) return { versions, values: { appKey, appSecret, ca: undefined }, trimmed }
-  if (!(ca instanceof Sensitive)) return { versions, values: ca, trimmed }
-  if (!isPem(ca.reveal())) {
+  const failed = (cause: Problem): Sources => ({ versions, values: undefined, problem: cause, trimmed })
+  if (!(appKey instanceof Sensitive)) return failed(appKey)
+  if (!(appSecret instanceof Sensitive)) return failed(appSecret)
+  if (ca !== undefined && !(ca instanceof Sensitive)) return failed(ca)
+  if (ca !== undefined && !isPem(ca.reveal())) {
     const message = `spec.gateway.caRef: key ${caRef?.key ?? ''} of ${caRef?.kind ?? ''} ${caRef?.name ?? ''} holds no certificates in PEM`
-    return { versions, values: problem('InvalidCA', message), trimmed }
+    return failed(problem('InvalidCA', message))
   }
-  return { versions, values: { appKey, appSecret, ca: ca.reveal() }, trimmed }
+  return { versions, values: { appKey, appSecret, ca: ca?.reveal() }, problem: undefined, trimmed }
 }
 
 /** One certificate or more, all of which can be read. */

@@ -1,6 +1,6 @@
 import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { Credential } from './observed.ts'
-import type { Secret } from '../targets/desired-secret.ts'
+import type { Secret } from '../targets/secret.ts'
 import type { CredentialState } from './credential-state.ts'
 
 /**

@@ -1,8 +1,8 @@
 import { Sensitive } from '../lib/sensitive.ts'
-import type { Secret } from '../targets/desired-secret.ts'
+import type { Secret } from '../targets/secret.ts'
 import { compareMerged } from '../targets/merged-keys.ts'
-import { isProblem, type Problem } from '../api/v1alpha1/problem.ts'
-import type { Observed, TargetSpec } from './observed.ts'
+import type { Problem } from '../api/v1alpha1/problem.ts'
+import { type Observed, type TargetSpec } from './observed.ts'
 import { isOfAnotherCredential, isOurs, mergeIdentityOf } from './ownership.ts'
 
 /** What stands in the way of a target, whatever token it is to hold. */
@@ -48,7 +48,7 @@ function mergeProblem(observed: Observed, target: TargetSpec): Problem | undefin
     }
   }
   const { templates } = observed
-  const keys = isProblem(templates) ? [] : (templates.get(name)?.keys ?? [])
+  const keys = templates.get(name)?.keys ?? []
   const foreign = foreignKeys(observed, name, content, keys)
   return foreign.length === 0
     ? undefined

@@ -1,7 +1,6 @@
 import { fingerprintOf } from '../enos/signature.ts'
 import { Sensitive } from '../lib/sensitive.ts'
-import { isProblem } from '../api/v1alpha1/problem.ts'
-import type { Credential, Observed, TargetToken } from './observed.ts'
+import { type Credential, type Observed, type TargetToken } from './observed.ts'
 
 /**
  * Tells one appKey from another after a restart, when only the status knows whose the token on the targets is. With the
@@ -22,6 +21,6 @@ export function holdsForeignToken(observed: Observed): boolean {
 
 function isForeign({ credential, gatewayUrl, sources }: Observed, token: TargetToken): boolean {
   if (token.gatewayUrl !== gatewayUrl) return true
-  if (token.appKeyFingerprint === undefined || sources === undefined || isProblem(sources.values)) return false
+  if (token.appKeyFingerprint === undefined || sources?.values === undefined) return false
   return token.appKeyFingerprint !== appKeyFingerprintOf(credential, sources.values.appKey)
 }

@@ -4,7 +4,8 @@ import type { Sensitive } from '../lib/sensitive.ts'
 import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { ObjectVersion, TargetRecord } from '../observe/observed.ts'
 import type { EventInput } from '../status/events.ts'
-import type { Correction, DesiredSecret } from '../targets/desired-secret.ts'
+import type { Correction } from '../targets/compare-secret.ts'
+import type { DesiredSecret } from '../targets/desired-secret.ts'
 
 /** What a written target is to be recorded as, but for the version that the write brings. */
 export type TargetStamp = Omit<TargetRecord, keyof ObjectVersion>

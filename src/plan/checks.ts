@@ -1,4 +1,3 @@
-import { isProblem } from '../api/v1alpha1/problem.ts'
 import type { Observed } from '../observe/observed.ts'
 import { setFinalizer, finishDeletion } from './deletion-checks.ts'
 import { pruneRemovedTargets } from './removed-target-checks.ts'
@@ -30,7 +29,7 @@ export const checks: readonly Check[] = [
 ]
 
 function rejectBrokenTemplate(observed: Observed): Verdict | undefined {
-  return isProblem(observed.templates) ? stopWith(observed, observed.templates) : undefined
+  return observed.templateProblem === undefined ? undefined : stopWith(observed, observed.templateProblem)
 }
 
 function stopWhenSuspended(observed: Observed): Verdict | undefined {

@@ -1,10 +1,9 @@
 import type { FoundToken, Membership } from '../tokens/membership.ts'
 import { fingerprintOf } from '../enos/signature.ts'
 import { parseDuration } from '../lib/duration.ts'
-import { isProblem } from '../api/v1alpha1/problem.ts'
 import { type Observed, tokenOnTargets, monotonicNextRenewalAt, type TargetSpec } from '../observe/observed.ts'
 import { isStillTarget } from '../observe/ownership.ts'
-import { decodeKey } from '../targets/desired-secret.ts'
+import { decodeKey } from '../targets/secret.ts'
 import { isSameSources } from './source-checks.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -30,7 +29,7 @@ export function joinApplication(observed: Observed, now: number): Verdict | unde
 
 function wantedMembership(observed: Observed): Membership | undefined {
   const { credential, gatewayUrl, sources } = observed
-  if (sources === undefined || isProblem(sources.values)) return undefined
+  if (sources?.values === undefined) return undefined
   const { gateway, renewBefore, renewalMethod, verifyEvery } = credential.spec
   const isNewRequest = credential.renewRequest !== credential.status.lastHandledRenewRequest
   return {
@@ -81,7 +80,6 @@ function mayReadBack(observed: Observed, now: number): boolean {
 
 function readableTargets(observed: Observed): TargetSpec[] {
   const { credential, templates } = observed
-  if (isProblem(templates)) return []
   return credential.spec.targets.filter(
     (target) => templates.get(target.name)?.tokenKey !== undefined && isStillTarget(observed, target.name),
   )
@@ -90,7 +88,7 @@ function readableTargets(observed: Observed): TargetSpec[] {
 function foundToken(observed: Observed): FoundToken | undefined {
   const { targetContents, templates } = observed
   const published = tokenOnTargets(observed)
-  if (published === undefined || isProblem(templates)) return undefined
+  if (published === undefined) return undefined
   for (const [name, secret] of targetContents) {
     const key = templates.get(name)?.tokenKey
     const token = key === undefined ? undefined : decodeKey(secret, key)

@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
-import { isProblem } from '../api/v1alpha1/problem.ts'
 import {
   type ObjectVersion,
   type Observed,
@@ -52,8 +51,8 @@ export function fetchSources(observed: Observed): Verdict | undefined {
 }
 
 export function rejectBrokenSources(observed: Observed): Verdict | undefined {
-  const values = observed.sources?.values
-  return values !== undefined && isProblem(values) ? stopWith(observed, values) : undefined
+  const problem = observed.sources?.problem
+  return problem === undefined ? undefined : stopWith(observed, problem)
 }
 
 /** The very values that were recorded: nobody touched the sources, and the spec names the same keys of them. */

@@ -1,8 +1,5 @@
-import { annotations, apiVersion, kind, labels, managedBy } from '../api/v1alpha1/names.ts'
 import type { RecordedToken } from '../tokens/membership.ts'
 import type { HeldToken } from '../tokens/schedule.ts'
-import { formatTime } from '../lib/time.ts'
-import { isProblem } from '../api/v1alpha1/problem.ts'
 import {
   inputsOf,
   objectVersionOf,
@@ -15,7 +12,9 @@ import {
 import { isOurs, mergeIdentityOf } from '../observe/ownership.ts'
 import { targetProblem } from '../observe/target-problems.ts'
 import { appKeyFingerprintOf } from '../observe/token-origin.ts'
-import { compareSecret, type DesiredSecret, noCorrection, type Secret } from '../targets/desired-secret.ts'
+import { compareSecret, noCorrection } from '../targets/compare-secret.ts'
+import { type DesiredSecret, desiredSecret } from '../targets/desired-secret.ts'
+import type { Secret } from '../targets/secret.ts'
 import { compareMerged } from '../targets/merged-keys.ts'
 import { type CompiledTemplates, TemplateRenderError } from '../targets/template.ts'
 import type { TargetAction, TargetStamp } from './actions.ts'
@@ -24,8 +23,7 @@ import type { TargetAction, TargetStamp } from './actions.ts'
 export function targetActions(observed: Observed, now: number): TargetAction[] {
   const { application, credential, sources, templates } = observed
   const token = application?.token
-  if (token === undefined || now >= token.expiresAt || isProblem(templates)) return []
-  if (sources === undefined || isProblem(sources.values)) return []
+  if (token === undefined || now >= token.expiresAt || sources?.values === undefined) return []
   const actions: TargetAction[] = []
   for (const target of credential.spec.targets) {
     const compiled = templates.get(target.name)
@@ -59,7 +57,9 @@ function targetAction(
   const meta = observed.targetMetas.get(name)
   const recorded = observed.record.get(name)
   const stamp = stampOf(observed, target, templates, values, token)
-  const desired = (): DesiredSecret => desiredOf(observed, target, templates, values, token)
+  const { credential, gatewayUrl } = observed
+  const desired = (): DesiredSecret =>
+    desiredSecret({ credential, target, templates, gatewayUrl, sources: values, token })
 
   // A Secret that somebody else makes was seen to be missing before.
   if (meta === undefined) return { do: 'createTarget', desired: desired(), stamp }
@@ -158,41 +158,4 @@ function isRecorded(recorded: TargetRecord | undefined, was: ObjectVersion, stam
 function isSameToken(a: RecordedToken | undefined, b: RecordedToken | undefined): boolean {
   if (a === undefined || b === undefined) return false
   return a.fingerprint === b.fingerprint && a.expiresAtWall === b.expiresAtWall && a.issuedAtWall === b.issuedAtWall
-}
-
-function desiredOf(
-  { credential, gatewayUrl }: Observed,
-  target: TargetSpec,
-  templates: CompiledTemplates,
-  { appKey, appSecret }: SourceValues,
-  token: HeldToken,
-): DesiredSecret {
-  const { name, namespace, uid } = credential
-  const expiresAt = formatTime(token.expiresAtWall)
-  const issuedAt = formatTime(token.issuedAtWall)
-  const isRetained = target.deletionPolicy === 'Retain'
-  return {
-    namespace,
-    name: target.name,
-    type: target.type ?? 'Opaque',
-    labels: { ...target.labels, [labels.managedBy]: managedBy, [labels.credential]: name },
-    annotations: {
-      ...target.annotations,
-      [annotations.expiresAt]: expiresAt,
-      [annotations.issuedAt]: issuedAt,
-      ...(isRetained ? { [annotations.retainedCredential]: name, [annotations.retainedCredentialUid]: uid } : {}),
-    },
-    owner: isRetained ? undefined : { apiVersion, kind, name, uid, controller: true, blockOwnerDeletion: false },
-    data: templates.render({
-      accessToken: token.token,
-      appKey,
-      appSecret,
-      gatewayUrl,
-      expiresAt,
-      expiresAtUnix: token.expiresAtWall / 1000,
-      issuedAt,
-      name,
-      namespace,
-    }),
-  }
 }

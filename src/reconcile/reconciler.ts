@@ -241,7 +241,7 @@ export class Reconciler {
     }
     if (known.generation !== credential.generation) {
       known.generation = credential.generation
-      known.templates = compileAll(credential)
+      Object.assign(known, compileAll(credential))
     }
     return known
   }

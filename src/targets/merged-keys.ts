@@ -1,5 +1,6 @@
 import type { Sensitive } from '../lib/sensitive.ts'
-import { encodeData, fieldsOf, namesOf, nulls, type Secret, toBase64 } from './desired-secret.ts'
+import { fieldsOf, namesOf } from './managed-fields.ts'
+import { encodeData, nulls, type Secret, toBase64 } from './secret.ts'
 
 /** Who we are in the API server's books (managedFields). */
 export interface MergeIdentity {

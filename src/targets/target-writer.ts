@@ -1,13 +1,9 @@
 import { ApiError, isAlreadyExists, isConflict, isNotFound } from '../kubernetes/errors.ts'
 import { type KubernetesClient, type ObjectRef, type Patch, secrets } from '../kubernetes/types.ts'
-import {
-  type Correction,
-  createBody,
-  type DesiredSecret,
-  disownBody,
-  patchBody,
-  type Secret,
-} from './desired-secret.ts'
+import type { Correction } from './compare-secret.ts'
+import type { DesiredSecret } from './desired-secret.ts'
+import { createBody, disownBody, patchBody } from './secret-bodies.ts'
+import type { Secret } from './secret.ts'
 import { applyBody, releaseBody } from './merged-keys.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
 

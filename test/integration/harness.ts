@@ -19,7 +19,7 @@ import {
 } from '../../src/kubernetes/types.ts'
 import { SystemClock } from '../../src/lib/clock.ts'
 import { type Simulator, type SimulatorOptions, startSimulator } from '../../simulator/server.ts'
-import type { Secret } from '../../src/targets/desired-secret.ts'
+import type { Secret } from '../../src/targets/secret.ts'
 import { type OperatorOptions, OperatorProcess } from './operator-process.ts'
 import { run } from '../support/run.ts'
 

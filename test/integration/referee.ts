@@ -1,4 +1,4 @@
-import type { Secret } from '../../src/targets/desired-secret.ts'
+import type { Secret } from '../../src/targets/secret.ts'
 import { secrets } from '../../src/kubernetes/types.ts'
 import { delay, type Harness } from './harness.ts'
 

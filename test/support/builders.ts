@@ -19,7 +19,7 @@ import {
 } from '../../src/observe/observed.ts'
 import { appKeyFingerprintOf } from '../../src/observe/token-origin.ts'
 import { nextStatus } from '../../src/status/next-status.ts'
-import type { Secret } from '../../src/targets/desired-secret.ts'
+import type { Secret } from '../../src/targets/secret.ts'
 
 /** The present of all builders: monotonic clock and wall clock alike. */
 export const now = Date.UTC(2026, 0, 1, 12)
@@ -162,13 +162,12 @@ export function sourceVersion(resourceVersion = '10') {
   return { name: 'enos-app', uid: 'uid-enos-app', resourceVersion, keys: ['appKey', 'appSecret'] }
 }
 
-export function sources(overrides: Partial<Sources> = {}): Sources {
-  return {
-    versions: [sourceVersion()],
-    values: { appKey: new Sensitive(marker.appKey), appSecret: new Sensitive(marker.appSecret), ca: undefined },
-    trimmed: [],
-    ...overrides,
-  }
+export function sources({ problem, ...overrides }: Partial<Sources> = {}): Sources {
+  const values = { appKey: new Sensitive(marker.appKey), appSecret: new Sensitive(marker.appSecret), ca: undefined }
+  const reading = { versions: [sourceVersion()], trimmed: [], ...overrides }
+  return problem === undefined
+    ? { ...reading, values: overrides.values ?? values, problem }
+    : { ...reading, values: undefined, problem }
 }
 
 /** What is recorded of a target that holds `token`. */
@@ -197,7 +196,7 @@ export function observed({ credential: given, ...overrides }: ObservedInput = {}
   return {
     credential: of,
     gatewayUrl: normaliseGatewayUrl(of.spec.gateway.url),
-    templates: compileAll(of),
+    ...compileAll(of),
     isGatewayAllowed: true,
     sourceMetas: sourceRefs(of.spec).map(({ name }) => metadata({ name })),
     sources: undefined,

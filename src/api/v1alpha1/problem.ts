@@ -10,7 +10,3 @@ export interface Problem {
   readonly reason: Reason
   readonly message: string
 }
-
-export function isProblem(value: object): value is Problem {
-  return 'class' in value && 'reason' in value
-}

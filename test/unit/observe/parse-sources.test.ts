@@ -1,7 +1,6 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import type { CredentialSpec } from '../../../src/api/v1alpha1/schema.ts'
-import { isProblem } from '../../../src/api/v1alpha1/problem.ts'
 import { sourceRefs } from '../../../src/observe/observed.ts'
 import { parseSources, type SourceObject } from '../../../src/observe/parse-sources.ts'
 import { selfSigned } from '../../support/certificate.ts'
@@ -25,14 +24,14 @@ function read(objects: SourceObject | readonly SourceObject[], of: CredentialSpe
 }
 
 function problemOf(...args: Parameters<typeof read>) {
-  const { values } = read(...args)
-  if (!isProblem(values)) throw new Error('no problem')
-  return values
+  const { problem } = read(...args)
+  if (problem === undefined) throw new Error('no problem')
+  return problem
 }
 
 function valuesOf(...args: Parameters<typeof read>) {
-  const { values } = read(...args)
-  if (isProblem(values)) throw new Error(values.message)
+  const { problem, values } = read(...args)
+  if (problem !== undefined) throw new Error(problem.message)
   return values
 }
 

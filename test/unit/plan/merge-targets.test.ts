@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { ManagedFieldsEntry } from '../../../src/kubernetes/types.ts'
 import type { Action } from '../../../src/plan/actions.ts'
 import { plan } from '../../../src/plan/plan.ts'
-import type { Secret } from '../../../src/targets/desired-secret.ts'
+import type { Secret } from '../../../src/targets/secret.ts'
 import {
   applicationView,
   heldToken,

@@ -109,7 +109,7 @@ export class PlanWorld {
     if (this.#state?.uid !== credential.uid) this.#state = newState(credential, this.clock.now(), wallOffset)
     else if (this.#state.generation !== credential.generation) {
       this.#state.generation = credential.generation
-      this.#state.templates = compileAll(credential)
+      Object.assign(this.#state, compileAll(credential))
     }
     return before === undefined ? newPass(credential, this.#state) : { ...before, credential, state: this.#state }
   }

@@ -87,15 +87,15 @@ describe('the sources of a resource', () => {
   it.each(['SourceKeyMissing', 'SourceForbidden', 'InvalidCA'] as const)(
     'stop everything when what was read is no use: %s',
     (reason) => {
-      const values = { class: 'userMustAct', reason, message: 'as it was read' } as const
-      expect(conditionsOf({ sources: sources({ values }) })['Stalled']).toEqual({ reason, message: 'as it was read' })
-      expect(plan(joined({ sources: sources({ values }) }), now).actions).toEqual([{ do: 'leave' }])
+      const problem = { class: 'userMustAct', reason, message: 'as it was read' } as const
+      expect(conditionsOf({ sources: sources({ problem }) })['Stalled']).toEqual({ reason, message: 'as it was read' })
+      expect(plan(joined({ sources: sources({ problem }) }), now).actions).toEqual([{ do: 'leave' }])
     },
   )
 
   it('are read again when what was no use has changed', () => {
-    const values = { class: 'userMustAct', reason: 'SourceKeyMissing', message: 'as it was read' } as const
-    const changed = observed({ sources: sources({ values }), sourceMetas: [metadata({ resourceVersion: '11' })] })
+    const problem = { class: 'userMustAct', reason: 'SourceKeyMissing', message: 'as it was read' } as const
+    const changed = observed({ sources: sources({ problem }), sourceMetas: [metadata({ resourceVersion: '11' })] })
     expect(plan(changed, now).actions).toEqual([{ do: 'fetchSources' }])
   })
 })

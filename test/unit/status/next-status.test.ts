@@ -160,7 +160,7 @@ describe('what the status keeps', () => {
     if (values === undefined) throw new Error('no values')
     const unproven = {
       ...restarted(),
-      sources: { ...sources, values },
+      sources: { ...sources, values, problem: undefined },
       application: applicationView({ token: undefined }),
     }
     expect(nextStatus(unproven, undefined, now).sources[0]?.resourceVersion).toBe('10')

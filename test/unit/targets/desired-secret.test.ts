@@ -1,18 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
-import {
-  compareSecret,
-  createBody,
-  type DesiredSecret,
-  disownBody,
-  encodeData,
-  noCorrection,
-  type ControllerReference,
-  patchBody,
-  decodeKey,
-  type Secret,
-} from '../../../src/targets/desired-secret.ts'
+import { compareSecret, noCorrection } from '../../../src/targets/compare-secret.ts'
+import type { DesiredSecret, ControllerReference } from '../../../src/targets/desired-secret.ts'
+import { createBody, disownBody, patchBody } from '../../../src/targets/secret-bodies.ts'
+import { encodeData, decodeKey, type Secret } from '../../../src/targets/secret.ts'
 import { marker, operator, secret } from '../../support/builders.ts'
 
 const owner: ControllerReference = {

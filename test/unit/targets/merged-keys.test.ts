@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
-import type { Secret } from '../../../src/targets/desired-secret.ts'
+import type { Secret } from '../../../src/targets/secret.ts'
 import {
   applyBody,
   compareMerged,

@@ -1,0 +1,66 @@
+import type { Correction } from './compare-secret.ts'
+import type { DesiredSecret } from './desired-secret.ts'
+import { ownedMetadata } from './managed-fields.ts'
+import { encodeData, nulls, type Secret } from './secret.ts'
+
+/** The body of the POST that creates a target. */
+export function createBody(desired: DesiredSecret): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: {
+      namespace: desired.namespace,
+      name: desired.name,
+      labels: desired.labels,
+      annotations: desired.annotations,
+      ...(desired.owner === undefined ? {} : { ownerReferences: [desired.owner] }),
+    },
+    type: desired.type,
+    data: encodeData(desired.data),
+  }
+}
+
+/**
+ * The body of the merge patch that makes a target what it should be. With uid and resourceVersion it applies to the
+ * very Secret that was looked at, or not at all.
+ */
+export function patchBody(
+  desired: DesiredSecret,
+  correction: Correction,
+  precondition: { readonly uid: string; readonly resourceVersion: string },
+): object {
+  return {
+    metadata: {
+      uid: precondition.uid,
+      resourceVersion: precondition.resourceVersion,
+      labels: { ...desired.labels, ...nulls(correction.surplusLabels) },
+      annotations: { ...desired.annotations, ...nulls(correction.surplusAnnotations) },
+      ...(correction.owners === undefined ? {} : { ownerReferences: correction.owners }),
+    },
+    data: { ...encodeData(desired.data), ...nulls(correction.surplusData) },
+  }
+}
+
+/**
+ * The body of the merge patch that gives a Secret of ours away, so that only its keys are ours from then on
+ * (creationPolicy went from Owner to Merge). The keys that stay keep their values.
+ */
+export function disownBody(
+  existing: Secret,
+  credentialUid: string,
+  fieldManager: string,
+  keptKeys: readonly string[],
+  precondition: { readonly uid: string; readonly resourceVersion: string },
+): object {
+  const ours = ownedMetadata(existing, fieldManager)
+  return {
+    metadata: {
+      uid: precondition.uid,
+      resourceVersion: precondition.resourceVersion,
+      labels: nulls(ours.labels),
+      annotations: nulls(ours.annotations),
+      ownerReferences: (existing.metadata.ownerReferences ?? []).filter((owner) => owner.uid !== credentialUid),
+    },
+    data: nulls(Object.keys(existing.data ?? {}).filter((key) => !keptKeys.includes(key))),
+  }
+}
