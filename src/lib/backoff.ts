@@ -6,9 +6,13 @@ export interface Backoff {
   readonly capMs: number
 }
 
-/** The delay after so many consecutive failures (1 or more): doubled each time, capped, less up to a quarter of jitter. */
+/**
+ * The delay after `failures` consecutive failures: doubled with each, capped, less a jitter of up to a quarter.
+ *
+ * @param failures less than 1 counts as 1
+ */
 export function backoffMs({ baseMs, capMs }: Backoff, failures: number, random: Random): number {
-  // The exponent is bounded, so that a thousand failures are no infinity.
+  // The bounded exponent keeps a thousand failures from becoming Infinity.
   const delayMs = Math.min(capMs, baseMs * 2 ** Math.min(Math.max(failures - 1, 0), 30))
   return delayMs * (1 - 0.25 * random())
 }

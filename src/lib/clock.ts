@@ -1,25 +1,25 @@
-/** A timer that was set; cancelling one that has fired does nothing. */
+/** A pending call. Cancelling one that has fired does nothing. */
 export interface Timer {
   cancel(): void
 }
 
 /**
- * Time, as handed to everything that needs it.
+ * The source of time, injected by constructor.
  *
- * `now` is a monotonic clock in milliseconds: it starts at what the wall clock says, then follows the monotonic clock,
- * so it never steps. Deadlines live on it. `wall` is what the wall clock says at this moment; it may step, and serves
- * for what others must agree with: request timestamps and published times.
+ * `now` is a monotonic clock: it starts at the time of the wall clock and never steps, so deadlines are on it. `wall` is
+ * the wall clock, which may step; it is for times that other systems compare with their own: timestamps of requests,
+ * times in statuses.
  */
 export interface Clock {
   /** Milliseconds on the monotonic clock. */
   now(): number
   /** Milliseconds since the UNIX epoch, by the wall clock. */
   wall(): number
-  /** Calls `callback` once, never before `delayMs` from now (0 for a delay in the past), whatever its length. */
+  /** Calls `callback` once, never before `delayMs` from now. A negative delay counts as 0; any length works. */
   setTimer(delayMs: number, callback: () => void): Timer
 }
 
-/** A JavaScript timer longer than 2^31-1 ms fires at once; longer ones are set again in slices of this. */
+/** A JavaScript timer longer than 2^31-1 ms fires at once, so longer delays are set in slices of this length. */
 const maxTimerMs = 60 * 60 * 1000
 
 export class SystemClock implements Clock {
@@ -37,10 +37,10 @@ export class SystemClock implements Clock {
     let handle: NodeJS.Timeout
     const dueAt = this.now() + delayMs
     const arm = (): void => {
-      handle = setTimeout(wake, Math.min(Math.max(0, Math.ceil(dueAt - this.now())), maxTimerMs))
+      handle = setTimeout(onTimeout, Math.min(Math.max(0, Math.ceil(dueAt - this.now())), maxTimerMs))
     }
-    // A JavaScript timer may also fire up to a millisecond early; whoever is called then finds nothing due yet.
-    const wake = (): void => {
+    // A JavaScript timer may also fire up to a millisecond early, when nothing is due yet by this clock.
+    const onTimeout = (): void => {
       if (this.now() < dueAt) arm()
       else callback()
     }
@@ -53,7 +53,7 @@ export class SystemClock implements Clock {
   }
 }
 
-/** Resolves after `delayMs`, or rejects with the signal's reason as soon as it aborts. */
+/** Resolves after `delayMs`. Rejects with the signal's reason as soon as the signal aborts. */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {

@@ -2,8 +2,10 @@ const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h:
 const shape = /^(?:[0-9]+(?:ms|s|m|h))+$/
 
 /**
- * Milliseconds of a duration like `10s`, `1h30m` or `250ms`.
- * @throws RangeError that names what was seen and expected
+ * Parses a duration like `10s`, `1h30m` or `250ms`.
+ *
+ * @returns milliseconds
+ * @throws RangeError that quotes the text and names the expected form
  */
 export function parseDuration(text: string): number {
   if (!shape.test(text)) {
@@ -17,7 +19,7 @@ export function parseDuration(text: string): number {
   return totalMs
 }
 
-/** A duration for people: `1h59m`, `24m10s`, `25s`, `0s`; `-5s` for one that is past. */
+/** Formats a duration by its two largest units: `1h59m`, `24m10s`, `25s`, `0s`, and `-5s` for a time in the past. */
 export function formatDuration(ms: number): string {
   if (ms < 0) return ms > -500 ? '0s' : `-${formatDuration(-ms)}`
   const seconds = Math.round(ms / 1000)

@@ -3,10 +3,10 @@ import { inspect } from 'node:util'
 const redacted = '[redacted]'
 
 /**
- * A secret string (token, appSecret, appKey) on its way through the program.
+ * A secret string: token, appSecret, appKey.
  *
- * It prints as `[redacted]` in every way that JavaScript prints: template strings, JSON, util.inspect, loggers. Only
- * `reveal()` opens it, so that `grep reveal` lists every place where a secret leaves.
+ * It prints as `[redacted]` wherever JavaScript prints: template strings, JSON, util.inspect, loggers. Only `reveal()`
+ * returns the value, so `grep reveal` lists every place where a secret leaves the program.
  */
 export class Sensitive {
   readonly #value: string
@@ -15,7 +15,7 @@ export class Sensitive {
     this.#value = value
   }
 
-  /** The secret itself. */
+  /** Returns the secret. */
   reveal(): string {
     return this.#value
   }

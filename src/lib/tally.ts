@@ -1,4 +1,4 @@
-/** Counts how often each value was added: a multiset. */
+/** A multiset: counts how often each value was added. */
 export class Tally<K> {
   readonly #counts = new Map<K, number>()
 
@@ -6,7 +6,7 @@ export class Tally<K> {
     this.#counts.set(value, (this.#counts.get(value) ?? 0) + 1)
   }
 
-  /** Takes one back; of a value that was not added, nothing. */
+  /** Undoes one `add` of the value. A value that was not added stays absent. */
   remove(value: K): void {
     const count = this.#counts.get(value) ?? 0
     if (count > 1) this.#counts.set(value, count - 1)

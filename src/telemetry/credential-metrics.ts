@@ -1,11 +1,11 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { Condition } from '../api/v1alpha1/conditions.ts'
 
-/** What is told of one resource. */
+/** The values of one resource's series at a scrape. */
 export interface CredentialSample {
   readonly namespace: string
   readonly name: string
-  /** Wall clock, ms; undefined while unknown. */
+  /** ms, wall clock; undefined while unknown. */
   readonly expiresAtWall: number | undefined
   readonly nextRenewalAtWall: number | undefined
   readonly conditions: readonly Condition[]
@@ -17,8 +17,8 @@ export interface CredentialSample {
 const statuses = ['True', 'False', 'Unknown'] as const
 
 /**
- * Registers what is told of each resource. It is computed anew at each scrape, so that no series outlives its object,
- * and nothing is told that is not known.
+ * Registers the series per resource. They are computed at each scrape, so no series outlives its resource, and a value
+ * that is not known has no series.
  */
 export function registerCredentialMetrics(register: Registry, samples: () => Iterable<CredentialSample>): void {
   const labelNames = ['namespace', 'name'] as const
@@ -37,23 +37,23 @@ export function registerCredentialMetrics(register: Registry, samples: () => Ite
       },
     })
   }
-  gauge(
-    'enos_credential_token_expiry_timestamp_seconds',
-    'When the token on the targets expires, UNIX time.',
-    (sample) => seconds(sample.expiresAtWall),
+  gauge('enos_credential_token_expiry_timestamp_seconds', 'Expiry of the token on the targets, UNIX time.', (sample) =>
+    seconds(sample.expiresAtWall),
   )
-  gauge('enos_credential_next_renewal_timestamp_seconds', 'When the token is due for renewal, UNIX time.', (sample) =>
-    seconds(sample.nextRenewalAtWall),
+  gauge(
+    'enos_credential_next_renewal_timestamp_seconds',
+    'Time at which the token is due for renewal, UNIX time.',
+    (sample) => seconds(sample.nextRenewalAtWall),
   )
   gauge(
     'enos_credential_consecutive_failures',
-    'Failed attempts since the last that worked.',
+    'Failed attempts since the last successful one.',
     (sample) => sample.consecutiveFailures,
   )
-  gauge('enos_credential_targets', 'Targets in the spec.', (sample) => sample.targets)
+  gauge('enos_credential_targets', 'Number of targets in the spec.', (sample) => sample.targets)
   new Gauge({
     name: 'enos_credential_condition',
-    help: 'Conditions: 1 for the status that a condition has, 0 for the others.',
+    help: 'Conditions: 1 for the current status of a condition, 0 for its other statuses.',
     labelNames: [...labelNames, 'type', 'status'],
     registers: [register],
     collect() {
@@ -67,7 +67,7 @@ export function registerCredentialMetrics(register: Registry, samples: () => Ite
   })
   new Counter({
     name: 'enos_credential_expired_seconds_total',
-    help: 'Seconds in which the targets held an expired token, as this process saw it.',
+    help: 'Seconds during which the targets held an expired token, as observed by this process.',
     labelNames,
     registers: [register],
     collect() {

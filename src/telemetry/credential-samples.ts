@@ -5,7 +5,7 @@ import type { CredentialSample } from './credential-metrics.ts'
 import type { Caches } from '../observe/caches.ts'
 import type { CredentialState } from '../observe/credential-state.ts'
 
-/** What metrics tell of each credential at this moment, by its status. */
+/** The present sample of each credential, from its status. */
 export function* samplesOf(
   { credentials }: Caches,
   stateOf: (key: `${string}/${string}`) => CredentialState | undefined,

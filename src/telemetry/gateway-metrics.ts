@@ -1,18 +1,18 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import type { TokenClientObserver } from '../enos/token-client.ts'
 
-/** What is known of a gateway at a scrape. Gateways with other base paths share a host. */
+/** A gateway in use, at a scrape. Gateways that differ in their base path share a host. */
 export interface GatewaySample {
-  /** With the port, where it is not the scheme's. */
+  /** With the port, unless it is the default of the scheme. */
   readonly host: string
   readonly isCircuitOpen: boolean
 }
 
-/** Users name hosts: their number in labels is bounded, and the rest are `other`. */
+/** Tenants choose the hosts, so the number of label values is bounded: further hosts are counted as `other`. */
 const maxHosts = 100
 const other = 'other'
 
-/** Metrics of the gateways in use. A gateway that is not used any more loses its series at the next scrape. */
+/** Metrics of the gateways in use. A gateway that is no longer in use loses its series at the next scrape. */
 export class GatewayMetrics implements TokenClientObserver {
   readonly #hosts = new Set<string>()
   readonly #requests: Counter<'host' | 'operation' | 'code'>
@@ -24,26 +24,26 @@ export class GatewayMetrics implements TokenClientObserver {
     const registers = [register]
     this.#requests = new Counter({
       name: 'enos_gateway_requests_total',
-      help: 'Calls to the token service, by its status code, or http_503, unexpected, error where it gave none.',
+      help: 'Calls to the token service, by its status code; without one by http_503, unexpected or error.',
       labelNames: ['host', 'operation', 'code'],
       registers,
     })
     this.#durations = new Histogram({
       name: 'enos_gateway_request_duration_seconds',
-      help: 'How long calls to the token service took.',
+      help: 'Duration of calls to the token service.',
       labelNames: ['host', 'operation'],
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
       registers,
     })
     this.#skew = new Gauge({
       name: 'enos_gateway_clock_skew_seconds',
-      help: 'How far the clock of the gateway is ahead of ours, to about a second.',
+      help: 'Seconds by which the clock of the gateway is ahead of ours, to about a second.',
       labelNames: ['host'],
       registers,
     })
     this.#circuits = new Gauge({
       name: 'enos_gateway_circuit_open',
-      help: '1 while a gateway that answers nobody, or everybody with 429 or 5xx, is only tried now and then.',
+      help: '1 while the circuit breaker of a gateway is open: the gateway does not answer, or answers 429 or 5xx, and is only probed.',
       labelNames: ['host'],
       registers,
     })
@@ -59,14 +59,14 @@ export class GatewayMetrics implements TokenClientObserver {
     this.#skew.set({ host: this.#labelOf(host) }, skewMs / 1000)
   }
 
-  /** Drops the series of gateways that are not in use, and notes the circuits of those that are. */
+  /** Drops the series of gateways that are not in use, and sets the circuits of those that are. */
   async update(gateways: Iterable<GatewaySample>): Promise<void> {
     const inUse = new Set<string>()
     const circuits = new Map<string, boolean>()
     for (const { host, isCircuitOpen } of gateways) {
       inUse.add(host)
       const label = this.#labelOf(host)
-      // One that is open shows, whoever shares its label.
+      // An open circuit shows even where a gateway with a closed one shares the label.
       circuits.set(label, isCircuitOpen || circuits.get(label) === true)
     }
     this.#circuits.reset()

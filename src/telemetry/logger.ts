@@ -9,7 +9,7 @@ export interface LoggerOptions {
   readonly destination?: DestinationStream
 }
 
-/** Secrets need no list of paths here: they travel as Sensitive, which prints `[redacted]` wherever it ends up. */
+/** Needs no list of paths to redact: a secret is a Sensitive, which prints as `[redacted]`. */
 export function createLogger({ level, format, destination }: LoggerOptions): Log {
   const options = {
     level,

@@ -6,7 +6,7 @@ import { type CredentialSample, registerCredentialMetrics } from './credential-m
 import { GatewayMetrics, type GatewaySample } from './gateway-metrics.ts'
 import { QueueMetrics } from './queue-metrics.ts'
 
-/** What is read at each scrape. */
+/** The sources that each scrape reads. */
 export interface MetricsSources {
   readonly credentials: () => Iterable<CredentialSample>
   readonly gateways: () => Iterable<GatewaySample>
@@ -39,7 +39,7 @@ export class Metrics {
     this.#leaseName = leaseName
     this.#renewals = new Counter({
       name: 'enos_credential_renewals_total',
-      help: 'Renewals of a token: new tokens received, and attempts that failed.',
+      help: 'Renewals of a token: new tokens received and failed attempts.',
       labelNames: ['namespace', 'name', 'method', 'result'],
       registers,
     })
@@ -51,7 +51,7 @@ export class Metrics {
     })
     const overdue = new Histogram({
       name: 'enos_credential_renewal_overdue_seconds',
-      help: 'How late the scheduler began renewals. To wait for an open circuit is not to be late: see enos_gateway_circuit_open.',
+      help: 'Seconds between the due time of a renewal and its start. Waiting for an open circuit does not count: see enos_gateway_circuit_open.',
       buckets: [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60],
       registers,
     })
@@ -70,20 +70,20 @@ export class Metrics {
     })
     this.#leading = new Gauge({
       name: 'leader_election_master_status',
-      help: '1 on the replica that leads.',
+      help: '1 on the leader, 0 on other replicas.',
       labelNames: ['name'],
       registers,
     })
     new Gauge({
       name: 'enos_build_info',
-      help: 'The version of the operator, as labels.',
+      help: 'Version of the operator and of Node.js, as labels.',
       labelNames: ['version', 'node_version'],
       registers,
     }).set({ version, node_version: process.version }, 1)
     collectDefaultMetrics({ register: this.register })
   }
 
-  /** Once everything that is read at a scrape is there. */
+  /** Sets the sources. Called once, before the first scrape. */
   connect(sources: MetricsSources): void {
     this.#sources = sources
     registerCredentialMetrics(this.register, sources.credentials)
@@ -113,14 +113,14 @@ export class Metrics {
     this.#leading.set({ name: this.#leaseName }, isLeading ? 1 : 0)
   }
 
-  /** Drops the series of a resource that is gone. */
+  /** Drops the series of a deleted resource. */
   forget(key: ObjectKey): void {
     for (const method of renewalMethods) {
       for (const result of results) this.#renewals.remove({ ...refOf(key), method, result })
     }
   }
 
-  /** The exposition, in Prometheus's text format. */
+  /** Renders all series in Prometheus's text format. */
   async render(): Promise<{ readonly contentType: string; readonly body: string }> {
     if (this.#sources !== undefined) {
       this.queues.update(this.#sources.queues())

@@ -4,73 +4,74 @@ import type { Clock } from '../lib/clock.ts'
 import type { Routes } from './http-server.ts'
 import type { Log } from '../lib/log.ts'
 
-/** What the probes look at. */
+/** The sources that the probes read. */
 export interface ProbeSources {
   readonly clock: Pick<Clock, 'now' | 'wall'>
   readonly log: Log
   readonly hasSynced: () => boolean
-  /** When the watch that was heard of least lately was heard of, monotonic clock. */
+  /** The earliest of the watches' last contacts, monotonic clock. */
   readonly oldestContactAt: () => number
-  /** When the lease was last tried for or renewed, monotonic clock; undefined without leader election. */
+  /** The last attempt to acquire or renew the lease, monotonic clock; undefined without leader election. */
   readonly electedAt: () => number | undefined
-  /** Whether the queues are this replica's to work on; what gathers in them while another one leads is no sign. */
+  /** Whether this replica works on its queues. Keys that gather while another replica leads are no sign of trouble. */
   readonly isWorking: () => boolean
   readonly queues: () => Iterable<WorkQueueSnapshot>
-  /** Credentials whose renewal was due before this moment (wall clock), and which no queue holds. */
+  /** Credentials that no queue holds although their renewal was due before `dueBefore` (wall clock). */
   readonly overdue: (dueBefore: number) => Iterable<ObjectKey>
 }
 
-/** Watches bring a bookmark each minute, and are given up after 2.5 minutes of silence; retries come within 60 s. */
+/** A watch gets a bookmark each minute and is aborted after 2.5 minutes of silence; retries come within 60 s. */
 const silenceLimitMs = 5 * 60_000
-/** A round of the election takes 10 s at most, and the pause after it 4.4 s. */
+/** A round of the election takes at most 10 s, the pause after it at most 4.4 s. */
 const electionLimitMs = 60_000
 /** Timers fire within milliseconds, and a free worker takes a ready key at once. */
 const scheduleLimitMs = 60_000
-/** By then any attempt has begun, or is queued. */
+/** By then the attempt has begun or is queued. */
 const renewalLimitMs = 5 * 60_000
 
 /**
- * What is stuck past its bound, in words; empty when all is well. Stuck is what does not go on: an API server or a
- * gateway that is down is tried again and again, and no restart would mend it. Events are no part of this; they are
- * hints that nothing waits for.
+ * Lists the parts that are stuck past their bound, one sentence each; empty when all is well. Stuck means no progress: an
+ * API server or a gateway that is down is retried, so a restart would not help. Events do not count, since nothing waits
+ * for them.
  */
 export function stuckParts(sources: ProbeSources): string[] {
   const { clock, electedAt, isWorking, overdue, queues, oldestContactAt } = sources
   const now = clock.now()
   const stuck: string[] = []
   if (now - oldestContactAt() > silenceLimitMs) {
-    stuck.push(`watch: no word from the API server, and no try, for more than ${silenceLimitMs / 1000} s`)
+    stuck.push(`watch: no contact with the API server and no attempt for more than ${silenceLimitMs / 1000} s`)
   }
   if (now - (electedAt() ?? now) > electionLimitMs) {
-    stuck.push(`leader election: the lease was not tried for or renewed for more than ${electionLimitMs / 1000} s`)
+    stuck.push(`leader election: no attempt to acquire or renew the lease for more than ${electionLimitMs / 1000} s`)
   }
   if (!isWorking()) return stuck
   for (const { maxRunningMs, name, neglectedMs, overdueMs, overrunMs } of queues()) {
-    const say = (what: string): void => void stuck.push(`queue ${name}: ${what}`)
-    if (overrunMs > 0) say(`one key is worked on for ${Math.round(maxRunningMs / 1000)} s`)
-    if (neglectedMs > scheduleLimitMs) say(`a ready key is not picked up for more than ${scheduleLimitMs / 1000} s`)
-    if (overdueMs > scheduleLimitMs) say(`a delayed key is overdue by more than ${scheduleLimitMs / 1000} s`)
+    const report = (problem: string): void => void stuck.push(`queue ${name}: ${problem}`)
+    if (overrunMs > 0) report(`a key has been handled for ${Math.round(maxRunningMs / 1000)} s`)
+    if (neglectedMs > scheduleLimitMs)
+      report(`a ready key has not been picked up for more than ${scheduleLimitMs / 1000} s`)
+    if (overdueMs > scheduleLimitMs) report(`a delayed key is overdue by more than ${scheduleLimitMs / 1000} s`)
   }
   const [first, ...others] = overdue(clock.wall() - renewalLimitMs)
   if (first !== undefined) {
     const more = others.length === 0 ? '' : ` and of ${others.length} more`
-    stuck.push(`scheduler: the renewal of ${first}${more} is overdue, and none is planned`)
+    stuck.push(`scheduler: the renewal of ${first}${more} is overdue and not queued`)
   }
   return stuck
 }
 
-/** `/healthz`: 500 while something is stuck, with what it is; `/readyz`: 503 until the caches are complete. */
+/** `/healthz`: 500 while a part is stuck, naming it; `/readyz`: 503 until the caches have synced. */
 export function probeRoutes(sources: ProbeSources): Routes {
   let isHealthy = true
   return {
     '/healthz': () => {
       const stuck = stuckParts(sources)
-      // Whoever restarts the process does not tell why.
-      if (isHealthy && stuck.length > 0) sources.log.error({ stuck }, 'stuck; the liveness probe fails')
+      // The kubelet restarts the process without saying why.
+      if (isHealthy && stuck.length > 0) sources.log.error({ stuck }, 'liveness probe failed')
       isHealthy = stuck.length === 0
       return isHealthy ? { status: 200, body: 'ok\n' } : { status: 500, body: `${stuck.join('\n')}\n` }
     },
     '/readyz': () =>
-      sources.hasSynced() ? { status: 200, body: 'ok\n' } : { status: 503, body: 'caches are not complete yet\n' },
+      sources.hasSynced() ? { status: 200, body: 'ok\n' } : { status: 503, body: 'caches not synced\n' },
   }
 }

@@ -3,7 +3,7 @@ import type { WorkQueueObserver, WorkQueueSnapshot } from '../kubernetes/work-qu
 
 const buckets = [0.0001, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60]
 
-/** Metrics of the work queues, under client-go's names. Queues of one name are counted together. */
+/** Metrics of the work queues, under client-go's names. Queues of the same name are counted together. */
 export class QueueMetrics implements WorkQueueObserver {
   readonly #adds: Counter<'name'>
   readonly #retries: Counter<'name'>
@@ -11,36 +11,40 @@ export class QueueMetrics implements WorkQueueObserver {
   readonly #works: Histogram<'name'>
   readonly #depth: Gauge<'name'>
   readonly #unfinished: Gauge<'name'>
-  readonly #longest: Gauge<'name'>
+  readonly #maxRunning: Gauge<'name'>
   readonly #overdue: Histogram
 
-  /** @param overdue observes by how much delayed work of the queue `applications` was late */
+  /** @param overdue observes the lateness of delayed work in the queue `applications` */
   constructor(register: Registry, overdue: Histogram) {
     const common = { labelNames: ['name'] as const, registers: [register] }
     this.#overdue = overdue
-    this.#adds = new Counter({ name: 'workqueue_adds_total', help: 'Keys that were added.', ...common })
-    this.#retries = new Counter({ name: 'workqueue_retries_total', help: 'Keys that were added again.', ...common })
+    this.#adds = new Counter({ name: 'workqueue_adds_total', help: 'Keys added.', ...common })
+    this.#retries = new Counter({
+      name: 'workqueue_retries_total',
+      help: 'Keys added again after a failure.',
+      ...common,
+    })
     this.#waits = new Histogram({
       name: 'workqueue_queue_duration_seconds',
-      help: 'From being ready to being picked up.',
+      help: 'Time from ready to picked up.',
       buckets,
       ...common,
     })
     this.#works = new Histogram({
       name: 'workqueue_work_duration_seconds',
-      help: 'How long handling took.',
+      help: 'Duration of handling a key.',
       buckets,
       ...common,
     })
     this.#depth = new Gauge({ name: 'workqueue_depth', help: 'Keys that are ready and not picked up.', ...common })
     this.#unfinished = new Gauge({
       name: 'workqueue_unfinished_work_seconds',
-      help: 'Time spent so far on all that is being handled.',
+      help: 'Time spent so far on all keys being handled.',
       ...common,
     })
-    this.#longest = new Gauge({
+    this.#maxRunning = new Gauge({
       name: 'workqueue_longest_running_processor_seconds',
-      help: 'Time spent so far on what has been handled for longest.',
+      help: 'Time spent so far on the key that has been handled for longest.',
       ...common,
     })
   }
@@ -65,15 +69,15 @@ export class QueueMetrics implements WorkQueueObserver {
     if (name === 'applications') this.#overdue.observe(lateMs / 1000)
   }
 
-  /** Takes the gauges from the queues. */
+  /** Sets the gauges from snapshots of the queues. */
   update(snapshots: Iterable<WorkQueueSnapshot>): void {
-    for (const gauge of [this.#depth, this.#unfinished, this.#longest]) gauge.reset()
-    const longest = new Map<string, number>()
+    for (const gauge of [this.#depth, this.#unfinished, this.#maxRunning]) gauge.reset()
+    const maxRunning = new Map<string, number>()
     for (const { depth, maxRunningMs, name, unfinishedMs } of snapshots) {
       this.#depth.inc({ name }, depth)
       this.#unfinished.inc({ name }, unfinishedMs / 1000)
-      longest.set(name, Math.max(longest.get(name) ?? 0, maxRunningMs))
+      maxRunning.set(name, Math.max(maxRunning.get(name) ?? 0, maxRunningMs))
     }
-    for (const [name, ms] of longest) this.#longest.set({ name }, ms / 1000)
+    for (const [name, ms] of maxRunning) this.#maxRunning.set({ name }, ms / 1000)
   }
 }

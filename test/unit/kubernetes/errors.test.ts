@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
   ApiError,
   isAlreadyExists,
@@ -10,38 +10,40 @@ import {
 
 const call = 'patch secrets plant-a/enos-token'
 
-it.each([
-  ['an answer', { code: 404, reason: 'NotFound' }, `${call}: HTTP 404 NotFound`],
-  ['no answer', { code: 0, reason: 'ECONNREFUSED' }, `${call}: no answer ECONNREFUSED`],
-  [
-    'the paths of invalid fields',
-    { code: 422, reason: 'Invalid', fields: ['metadata.name', 'data[a/b]'] },
-    `${call}: HTTP 422 Invalid (metadata.name, data[a/b])`,
-  ],
-])('names the call and %s', (_what, answer, message) => {
-  const error = new ApiError(call, answer)
-  expect(error.message).toBe(message)
-  expect(error.name).toBe('ApiError')
-  expect(error).toMatchObject({ fields: [], ...answer })
-})
+describe('ApiError', () => {
+  it.each([
+    ['an answer', { code: 404, reason: 'NotFound' }, `${call}: HTTP 404 NotFound`],
+    ['no answer', { code: 0, reason: 'ECONNREFUSED' }, `${call}: no answer ECONNREFUSED`],
+    [
+      'the paths of invalid fields',
+      { code: 422, reason: 'Invalid', fields: ['metadata.name', 'data[a/b]'] },
+      `${call}: HTTP 422 Invalid (metadata.name, data[a/b])`,
+    ],
+  ])('names the call and %s', (_what, answer, message) => {
+    const error = new ApiError(call, answer)
+    expect(error.message).toBe(message)
+    expect(error.name).toBe('ApiError')
+    expect(error).toMatchObject({ fields: [], ...answer })
+  })
 
-const conditions = { isNotFound, isAlreadyExists, isConflict, isForbidden, isExpired }
+  const conditions = { isNotFound, isAlreadyExists, isConflict, isForbidden, isExpired }
 
-it.each([
-  [404, 'NotFound', ['isNotFound']],
-  [409, 'AlreadyExists', ['isAlreadyExists']],
-  [409, 'Conflict', ['isConflict']],
-  [403, 'Forbidden', ['isForbidden']],
-  [410, 'Expired', ['isExpired']],
-  [410, 'Gone', ['isExpired']],
-  [500, 'InternalError', []],
-  [0, 'Timeout', []],
-] as const)('tells what HTTP %d %s is', (code, reason, expected) => {
-  const error = new ApiError(call, { code, reason })
-  expect(Object.entries(conditions).flatMap(([name, is]) => (is(error) ? [name] : []))).toEqual(expected)
-})
+  it.each([
+    [404, 'NotFound', ['isNotFound']],
+    [409, 'AlreadyExists', ['isAlreadyExists']],
+    [409, 'Conflict', ['isConflict']],
+    [403, 'Forbidden', ['isForbidden']],
+    [410, 'Expired', ['isExpired']],
+    [410, 'Gone', ['isExpired']],
+    [500, 'InternalError', []],
+    [0, 'Timeout', []],
+  ] as const)('is classified for HTTP %d %s', (code, reason, expected) => {
+    const error = new ApiError(call, { code, reason })
+    expect(Object.entries(conditions).flatMap(([name, is]) => (is(error) ? [name] : []))).toEqual(expected)
+  })
 
-it('takes no other error for one of the API server', () => {
-  const lookalike = Object.assign(new Error('like one'), { code: 404, reason: 'NotFound' })
-  expect(Object.values(conditions).some((is) => is(lookalike) || is(undefined))).toBe(false)
+  it('is not recognised in an error of another class', () => {
+    const lookalike = Object.assign(new Error('like one'), { code: 404, reason: 'NotFound' })
+    expect(Object.values(conditions).some((is) => is(lookalike) || is(undefined))).toBe(false)
+  })
 })

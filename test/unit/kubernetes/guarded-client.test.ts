@@ -1,4 +1,4 @@
-import { expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { ApiError } from '../../../src/kubernetes/errors.ts'
 import { guardWrites } from '../../../src/kubernetes/guarded-client.ts'
 import { type KubernetesClient, secrets } from '../../../src/kubernetes/types.ts'
@@ -27,43 +27,45 @@ const writes = [
   ['delete', (client: KubernetesClient) => client.delete(secrets, ref, { preconditions: { uid: 'u' } })],
 ] as const
 
-it.each(writes)('refuses %s, sending nothing, while writes are not allowed', async (verb, write) => {
-  const { client, guard, guarded } = setUp()
-  guard.isAllowed = false
+describe('guardWrites', () => {
+  it.each(writes)('refuses %s, sending nothing, while writes are not allowed', async (verb, write) => {
+    const { client, guard, guarded } = setUp()
+    guard.isAllowed = false
 
-  const error: unknown = await write(guarded).catch((caught: unknown) => caught)
+    const error: unknown = await write(guarded).catch((caught: unknown) => caught)
 
-  expect(error).toBeInstanceOf(ApiError)
-  expect(error).toMatchObject({ code: 0, reason: 'NotLeading' })
-  expect((error as Error).message).toContain(`${verb} secrets plant-a`)
-  expect(client[verb]).not.toHaveBeenCalled()
-})
+    expect(error).toBeInstanceOf(ApiError)
+    expect(error).toMatchObject({ code: 0, reason: 'NotLeading' })
+    expect((error as Error).message).toContain(`${verb} secrets plant-a`)
+    expect(client[verb]).not.toHaveBeenCalled()
+  })
 
-it.each(writes)('passes %s on with its options while writes are allowed', async (verb, write) => {
-  const { client, guarded } = setUp()
+  it.each(writes)('passes %s on with its options while writes are allowed', async (verb, write) => {
+    const { client, guarded } = setUp()
 
-  await write(guarded)
+    await write(guarded)
 
-  expect(client[verb]).toHaveBeenCalledOnce()
-  expect(client[verb].mock.lastCall?.at(-1)).not.toBeUndefined()
-})
+    expect(client[verb]).toHaveBeenCalledOnce()
+    expect(client[verb].mock.lastCall?.at(-1)).not.toBeUndefined()
+  })
 
-it('asks anew at every write', async () => {
-  const { guard, guarded } = setUp()
-  await guarded.update(secrets, ref, answer)
-  guard.isAllowed = false
-  await expect(guarded.update(secrets, ref, answer)).rejects.toMatchObject({ reason: 'NotLeading' })
-  guard.isAllowed = true
-  await expect(guarded.update(secrets, ref, answer)).resolves.toBe(answer)
-})
+  it('checks permission at every write', async () => {
+    const { guard, guarded } = setUp()
+    await guarded.update(secrets, ref, answer)
+    guard.isAllowed = false
+    await expect(guarded.update(secrets, ref, answer)).rejects.toMatchObject({ reason: 'NotLeading' })
+    guard.isAllowed = true
+    await expect(guarded.update(secrets, ref, answer)).resolves.toBe(answer)
+  })
 
-it('lets reads through while writes are not allowed', async () => {
-  const { client, guard, guarded } = setUp()
-  guard.isAllowed = false
+  it('passes reads while writes are not allowed', async () => {
+    const { client, guard, guarded } = setUp()
+    guard.isAllowed = false
 
-  await expect(guarded.get(secrets, ref)).resolves.toBe(answer)
-  await expect(guarded.list(secrets, undefined)).resolves.toMatchObject({ items: [answer] })
-  guarded.watch(secrets, undefined, { resourceVersion: '1', timeoutSeconds: 1, signal: new AbortController().signal })
+    await expect(guarded.get(secrets, ref)).resolves.toBe(answer)
+    await expect(guarded.list(secrets, undefined)).resolves.toMatchObject({ items: [answer] })
+    guarded.watch(secrets, undefined, { resourceVersion: '1', timeoutSeconds: 1, signal: new AbortController().signal })
 
-  expect(client.watch).toHaveBeenCalledOnce()
+    expect(client.watch).toHaveBeenCalledOnce()
+  })
 })

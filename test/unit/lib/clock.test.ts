@@ -14,7 +14,7 @@ describe('SystemClock, over long times', () => {
   })
 
   it.each([0, 1, 1000, 60 * 60 * 1000, 60 * 60 * 1000 + 1, day, 30 * day])(
-    'calls once after %d ms and not before',
+    'calls back once after %d ms and not before',
     (delayMs) => {
       const callback = vi.fn()
       new SystemClock().setTimer(delayMs, callback)
@@ -29,7 +29,7 @@ describe('SystemClock, over long times', () => {
     },
   )
 
-  it('calls at once for a delay in the past, but never within setTimer', () => {
+  it('calls back at once for a negative delay, but never within setTimer', () => {
     const callback = vi.fn()
     new SystemClock().setTimer(-5000, callback)
     expect(callback).not.toHaveBeenCalled()
@@ -37,7 +37,7 @@ describe('SystemClock, over long times', () => {
     expect(callback).toHaveBeenCalledOnce()
   })
 
-  it('does not call what was cancelled, even after it was set again', () => {
+  it('does not call back after cancel, even when a long delay was re-armed', () => {
     const callback = vi.fn()
     const timer = new SystemClock().setTimer(2 * day, callback)
     vi.advanceTimersByTime(day)
@@ -68,7 +68,7 @@ describe('SystemClock', () => {
     expect(Math.abs(clock.now() - clock.wall())).toBeLessThan(1000)
   })
 
-  it('never calls before its time', async () => {
+  it('never calls back before the delay has passed', async () => {
     const clock = new SystemClock()
     for (const delayMs of [1, 3, 7.5]) {
       const startedAt = clock.now()
@@ -79,14 +79,14 @@ describe('SystemClock', () => {
 })
 
 describe('sleep', () => {
-  it('resolves after its time', async () => {
+  it('resolves after the delay', async () => {
     const clock = new FakeClock()
-    const woken = vi.fn()
-    void sleep(clock, 1000).then(woken)
+    const onResolved = vi.fn()
+    void sleep(clock, 1000).then(onResolved)
     await clock.advance(999)
-    expect(woken).not.toHaveBeenCalled()
+    expect(onResolved).not.toHaveBeenCalled()
     await clock.advance(1)
-    expect(woken).toHaveBeenCalledOnce()
+    expect(onResolved).toHaveBeenCalledOnce()
   })
 
   it('rejects with the reason as soon as its signal aborts, and leaves no timer', async () => {
@@ -99,14 +99,14 @@ describe('sleep', () => {
     expect(clock.pendingTimers).toBe(0)
   })
 
-  it('rejects at once with a signal that has aborted already', async () => {
+  it('rejects at once when its signal has already aborted', async () => {
     const clock = new FakeClock()
     const reason = new Error('enough')
     await expect(sleep(clock, 1000, AbortSignal.abort(reason))).rejects.toBe(reason)
     expect(clock.pendingTimers).toBe(0)
   })
 
-  it('leaves no listener on its signal once it is over', async () => {
+  it('leaves no listener on its signal after it resolved', async () => {
     const clock = new FakeClock()
     const { signal } = new AbortController()
     const removed = vi.spyOn(signal, 'removeEventListener')

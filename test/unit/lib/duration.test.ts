@@ -19,7 +19,7 @@ describe('parseDuration', () => {
     ['1s1s', 2 * second],
     ['30s1h', hour + 30 * second],
     ['007s', 7 * second],
-  ])('reads %s as %d ms', (text, expectedMs) => {
+  ])('parses %s as %d ms', (text, expectedMs) => {
     expect(parseDuration(text)).toBe(expectedMs)
   })
 
@@ -44,14 +44,14 @@ describe('parseDuration', () => {
     expect(() => parseDuration(text)).toThrow(RangeError)
   })
 
-  it('says what was seen and what was expected, of a long text the beginning only', () => {
+  it('quotes at most 40 characters of the text and names the expected form', () => {
     expect(() => parseDuration('1 day')).toThrow('seen "1 day", expected one like 10s, 5m or 1h30m')
     const message = messageOf(() => parseDuration('x'.repeat(5000)))
     expect(message).toContain('x'.repeat(40))
     expect(message).not.toContain('x'.repeat(41))
   })
 
-  it('adds up its parts, in whatever order they come', () => {
+  it('adds up its parts, in any order', () => {
     const part = fc.tuple(fc.nat(10_000), fc.constantFrom('ms', 's', 'm', 'h'))
     const unitMs = { ms: 1, s: second, m: minute, h: hour }
     fc.assert(
@@ -80,11 +80,11 @@ describe('formatDuration', () => {
     [-1, '0s'],
     [-499, '0s'],
     [-500, '-1s'],
-  ])('writes %d ms as %s', (ms, text) => {
+  ])('formats %d ms as %s', (ms, text) => {
     expect(formatDuration(ms)).toBe(text)
   })
 
-  it('gives whole seconds below an hour back to parseDuration as they were', () => {
+  it('is reversed by parseDuration for whole seconds below an hour', () => {
     fc.assert(
       fc.property(fc.nat(3599), (seconds) => {
         expect(parseDuration(formatDuration(seconds * second))).toBe(seconds * second)
@@ -102,7 +102,7 @@ describe('formatDuration', () => {
     )
   })
 
-  it('puts a minus before what is past', () => {
+  it('formats a negative duration with a minus', () => {
     fc.assert(
       fc.property(fc.integer({ min: 500, max: 30 * day }), (ms) => {
         expect(formatDuration(-ms)).toBe(`-${formatDuration(ms)}`)

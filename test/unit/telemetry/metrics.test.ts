@@ -12,7 +12,7 @@ import { MemoryApi } from '../../support/memory-api.ts'
 import { MemoryOperator } from '../../support/memory-operator.ts'
 import { clientOf } from '../enos/support.ts'
 
-/** Metrics, and what they are read from at a scrape. */
+/** Metrics and their sources. */
 class World {
   readonly metrics = new Metrics({ version: '1.2.3', leaseName: 'the-lease' })
   credentials: CredentialSample[] = []
@@ -54,14 +54,14 @@ function sample(overrides: Partial<CredentialSample> = {}): CredentialSample {
 
 const windFarm = 'namespace="plant-a",name="wind-farm"'
 
-describe('metrics of a resource', () => {
+describe('Metrics of a resource', () => {
   it.each([
     ['enos_credential_token_expiry_timestamp_seconds', now / 1000],
     ['enos_credential_next_renewal_timestamp_seconds', now / 1000 - 1.5],
     ['enos_credential_consecutive_failures', 3],
     ['enos_credential_targets', 2],
     ['enos_credential_expired_seconds_total', 1.5],
-  ])('%s', async (name, value) => {
+  ])('include %s', async (name, value) => {
     const world = new World()
     world.credentials = [sample(), sample({ name: 'solar-farm' })]
     expect(await world.series(name)).toEqual({ [windFarm]: value, 'namespace="plant-a",name="solar-farm"': value })
@@ -80,7 +80,7 @@ describe('metrics of a resource', () => {
     })
   })
 
-  it('are absent while they are not known', async () => {
+  it('are absent while unknown', async () => {
     const world = new World()
     const unknown = { expiresAtWall: undefined, nextRenewalAtWall: undefined, consecutiveFailures: undefined }
     world.credentials = [sample({ ...unknown, conditions: [] })]
@@ -94,7 +94,7 @@ describe('metrics of a resource', () => {
     }
   })
 
-  it('go with the resource', async () => {
+  it('disappear with the resource', async () => {
     const world = new World()
     world.credentials = [sample()]
     world.metrics.onAttempt(['plant-a/wind-farm', 'plant-a/solar-farm'], 'refresh', 'success')
@@ -107,8 +107,8 @@ describe('metrics of a resource', () => {
   })
 })
 
-describe('what is counted', () => {
-  it('renewals, for each resource of an application', async () => {
+describe('Metrics of counted events', () => {
+  it('count renewals for each resource of an application', async () => {
     const world = new World()
     world.metrics.onAttempt(['plant-a/wind-farm', 'plant-b/other'], 'get', 'success')
     world.metrics.onAttempt(['plant-a/wind-farm'], 'refresh', 'error')
@@ -120,7 +120,7 @@ describe('what is counted', () => {
     })
   })
 
-  it('writes of targets', async () => {
+  it('count writes of targets', async () => {
     const world = new World()
     world.metrics.onTargetWrite('create', 'success')
     world.metrics.onTargetWrite('update', 'success')
@@ -142,7 +142,7 @@ describe('what is counted', () => {
     expect(await world.series('enos_credential_renewal_headroom_seconds_sum')).toEqual({ '': 1439.5 })
   })
 
-  it('the lateness of the scheduler of renewals, and of no other queue', async () => {
+  it('observe the lateness of the queue of renewals and of no other queue', async () => {
     const world = new World()
     world.metrics.queues.onLate('applications', 40)
     world.metrics.queues.onLate('credentials', 5000)
@@ -150,7 +150,7 @@ describe('what is counted', () => {
     expect(await world.series('enos_credential_renewal_overdue_seconds_sum')).toEqual({ '': 0.04 })
   })
 
-  it('answers of the API server', async () => {
+  it('count answers of the API server', async () => {
     const world = new World()
     world.metrics.onApiAnswer({ code: '409', method: 'PATCH', host: '10.0.0.1:443' })
     expect(await world.series('rest_client_requests_total')).toEqual({
@@ -159,7 +159,7 @@ describe('what is counted', () => {
   })
 })
 
-it('the headroom is of renewals, and not of first syncs', async () => {
+it('headroom is observed for renewals and not for first syncs', async () => {
   const clock = new FakeClock(now)
   const keys = { appKey: marker.appKey, appSecret: marker.appSecret }
   const service = new TokenService({ clock, applications: [keys], lifetimeSeconds: 7200 })
@@ -176,17 +176,17 @@ it('the headroom is of renewals, and not of first syncs', async () => {
   expect(api.find(secrets, { namespace: 'plant-a', name: 'enos-token' })).toBeDefined()
   expect(operator.headrooms).toEqual([])
   await clock.advance(2 * 60 * 60_000 - 120_000)
-  // Within the last 24 minutes, and the jitter before them.
+  // The window of 24 minutes and the jitter before it.
   expect(operator.headrooms).toHaveLength(1)
   expect(operator.headrooms[0]).toBeGreaterThanOrEqual(24 * 60_000)
   expect(operator.headrooms[0]).toBeLessThan(30 * 60_000)
   await operator.kill()
 })
 
-describe('metrics of gateways', () => {
+describe('Metrics of gateways', () => {
   const gateway = (host: string, isCircuitOpen = false): GatewaySample => ({ host, isCircuitOpen })
 
-  it('count calls by operation and code, and time them', async () => {
+  it('count calls by operation and code, and observe their duration', async () => {
     const world = new World()
     world.gateways = [gateway('a.example')]
     world.metrics.gateways.onCall('a.example', 'get', '0', 30)
@@ -203,7 +203,7 @@ describe('metrics of gateways', () => {
     })
   })
 
-  it('tell the skew of their clocks in seconds', async () => {
+  it('show the skew of their clocks in seconds', async () => {
     const world = new World()
     world.gateways = [gateway('a.example')]
     world.metrics.gateways.onClockSkew('a.example', -1500)
@@ -213,7 +213,7 @@ describe('metrics of gateways', () => {
   it.each([
     [true, false],
     [false, true],
-  ])('show an open circuit of a host, whichever of its gateways it is (%s, %s)', async (first, second) => {
+  ])('show an open circuit of a host, whichever of its gateways has it (%s, %s)', async (first, second) => {
     const world = new World()
     world.gateways = [gateway('a.example', first), gateway('a.example', second), gateway('b.example')]
     expect(await world.series('enos_gateway_circuit_open')).toEqual({ 'host="a.example"': 1, 'host="b.example"': 0 })
@@ -221,7 +221,7 @@ describe('metrics of gateways', () => {
     expect(await world.series('enos_gateway_circuit_open')).toEqual({ 'host="a.example"': 0 })
   })
 
-  it('go with the gateway, and no other does', async () => {
+  it('disappear with their gateway and no other', async () => {
     const world = new World()
     world.gateways = [gateway('a.example'), gateway('b.example')]
     for (const host of ['a.example', 'b.example']) {
@@ -237,7 +237,7 @@ describe('metrics of gateways', () => {
     }
   })
 
-  it('name a hundred hosts; the rest are `other`, which stays while they change', async () => {
+  it('have at most a hundred hosts as labels and count the others as `other`, which stays', async () => {
     const world = new World()
     const hosts = [...Array(103).keys()].map((at) => `gateway-${at}.example`)
     world.gateways = hosts.map((host, at) => gateway(host, at === 101))
@@ -248,7 +248,7 @@ describe('metrics of gateways', () => {
     expect(requests['host="gateway-99.example",operation="get",code="0"']).toBe(1)
     expect((await world.series('enos_gateway_circuit_open'))['host="other"']).toBe(1)
 
-    // A place that is free is given to the next that comes.
+    // A free label goes to the next new host.
     world.gateways = world.gateways.slice(1)
     await world.metrics.render()
     world.metrics.gateways.onCall('gateway-102.example', 'get', '0', 30)
@@ -259,8 +259,8 @@ describe('metrics of gateways', () => {
   })
 })
 
-describe('metrics of the machinery', () => {
-  it('work queues have the names of client-go, and those of one name are counted together', async () => {
+describe('Metrics of the machinery', () => {
+  it('have the names of client-go for work queues and add up queues of the same name', async () => {
     const world = new World()
     const options = { name: '', clock: new FakeClock(), random: () => 0.5, onError: () => undefined }
     const idle = new WorkQueue(options).snapshot()
@@ -287,7 +287,7 @@ describe('metrics of the machinery', () => {
     expect(await world.series('workqueue_work_duration_seconds_sum')).toEqual({ 'name="credentials"': 0.2 })
   })
 
-  it('a leader is told by its lease', async () => {
+  it('show by the lease whether the replica leads', async () => {
     const world = new World()
     world.metrics.setLeading(false)
     expect(await world.series('leader_election_master_status')).toEqual({ 'name="the-lease"': 0 })
@@ -295,7 +295,7 @@ describe('metrics of the machinery', () => {
     expect(await world.series('leader_election_master_status')).toEqual({ 'name="the-lease"': 1 })
   })
 
-  it('build, process and runtime are told', async () => {
+  it('include build, process and runtime', async () => {
     const world = new World()
     expect(await world.series('enos_build_info')).toEqual({
       [`version="1.2.3",node_version="${process.version}"`]: 1,

@@ -26,7 +26,7 @@ import {
 
 const second = 1000
 
-/** A leader with nothing to do, but for what a test gives it. */
+/** Sources of a leader that is idle, apart from the test's overrides. */
 function sources(clock: FakeClock, overrides: Partial<ProbeSources> = {}): ProbeSources {
   return {
     clock,
@@ -41,7 +41,7 @@ function sources(clock: FakeClock, overrides: Partial<ProbeSources> = {}): Probe
   }
 }
 
-describe('a queue', () => {
+describe('stuckParts: a queue', () => {
   function setUp(handlingLimitMs?: () => number) {
     const clock = new LosingClock(now)
     const queue = workQueue(clock, handlingLimitMs)
@@ -49,7 +49,7 @@ describe('a queue', () => {
     return { clock, queue, stuck }
   }
 
-  it('is stuck when a key is worked on for longer than 5 minutes, though others go on', async () => {
+  it('is stuck when one key is handled for longer than 5 minutes, even if others make progress', async () => {
     const { clock, queue, stuck } = setUp()
     queue.run(2, (key) => (key === 'hangs' ? never() : Promise.resolve()))
     queue.add('hangs')
@@ -59,20 +59,20 @@ describe('a queue', () => {
       expect(stuck()).toEqual([])
     }
     await clock.advance(1)
-    expect(stuck()).toEqual(['queue test: one key is worked on for 300 s'])
+    expect(stuck()).toEqual(['queue test: a key has been handled for 300 s'])
   })
 
-  it('may be allowed to work for longer', async () => {
+  it('is stuck only after the longer limit that its key has', async () => {
     const { clock, queue, stuck } = setUp(() => hourMs)
     queue.run(1, () => never())
     queue.add('a')
     await clock.advance(hourMs)
     expect(stuck()).toEqual([])
     await clock.advance(1)
-    expect(stuck()).toEqual(['queue test: one key is worked on for 3600 s'])
+    expect(stuck()).toEqual(['queue test: a key has been handled for 3600 s'])
   })
 
-  it('is not stuck when keys wait for workers that are busy, one after another', async () => {
+  it('is not stuck while keys wait for busy workers that make progress', async () => {
     const { clock, queue, stuck } = setUp()
     queue.run(1, () => new Promise((resolve) => clock.setTimer(4 * minuteMs, resolve)))
     for (const key of ['a', 'b', 'c', 'd', 'e']) queue.add(key)
@@ -83,16 +83,16 @@ describe('a queue', () => {
     expect(queue.snapshot()).toMatchObject({ depth: 0, processing: 0 })
   })
 
-  it('is stuck when nobody began to work on it', async () => {
+  it('is stuck when its workers were never started', async () => {
     const { clock, queue, stuck } = setUp()
     queue.add('a')
     await clock.advance(minuteMs)
     expect(stuck()).toEqual([])
     await clock.advance(1)
-    expect(stuck()).toEqual(['queue test: a ready key is not picked up for more than 60 s'])
+    expect(stuck()).toEqual(['queue test: a ready key has not been picked up for more than 60 s'])
   })
 
-  it('is not stuck when it is begun with keys that have gathered for hours, as a replica that takes over does', async () => {
+  it('is not stuck when workers start on keys that gathered for hours, as in a replica that takes over', async () => {
     const { clock, queue, stuck } = setUp()
     for (const key of ['a', 'b', 'c']) queue.add(key)
     await clock.advance(5 * hourMs)
@@ -114,7 +114,7 @@ describe('a queue', () => {
     expect(stuck()).toEqual(['queue test: a delayed key is overdue by more than 60 s'])
   })
 
-  it('is not stuck when it was shut down', async () => {
+  it('is not stuck after its shutdown', async () => {
     const { clock, queue, stuck } = setUp()
     queue.run(1, () => Promise.resolve())
     queue.addAfter('a', minuteMs)
@@ -123,7 +123,7 @@ describe('a queue', () => {
     expect(stuck()).toEqual([])
   })
 
-  it('says nothing of a replica that stands by, however much gathers in it', async () => {
+  it('is never stuck on a standby replica, however many keys gather', async () => {
     const { clock, queue } = setUp()
     queue.add('a')
     await clock.advance(5 * hourMs)
@@ -131,7 +131,7 @@ describe('a queue', () => {
   })
 })
 
-describe('reconciliation', () => {
+describe('stuckParts: reconciliation', () => {
   it('is stuck when a read never ends', async () => {
     const clock = new FakeClock(now)
     const { caches, reconcilerOf } = hangingReconciler(clock, applicationsOf(clock, never))
@@ -143,10 +143,10 @@ describe('reconciliation', () => {
     await clock.advance(5 * minuteMs)
     expect(stuck()).toEqual([])
     await clock.advance(second)
-    expect(stuck()).toEqual(['queue credentials: one key is worked on for 301 s'])
+    expect(stuck()).toEqual(['queue credentials: a key has been handled for 301 s'])
   })
 
-  it('of consumers is stuck when a list of pods never ends, but may take 30 minutes for many of them', async () => {
+  it('of consumers is stuck when a list of pods takes more than 30 minutes', async () => {
     const clock = new FakeClock(now)
     const consumers = consumersOf(clock, { get: never, list: never, patch: never })
     consumers.propagate(credential({ spec: { propagation: 'Immediate' } }), '0123456789ab', now)
@@ -154,15 +154,15 @@ describe('reconciliation', () => {
     await clock.advance(30 * minuteMs)
     expect(stuck()).toEqual([])
     await clock.advance(second)
-    expect(stuck()).toEqual(['queue pods: one key is worked on for 1801 s'])
+    expect(stuck()).toEqual(['queue pods: a key has been handled for 1801 s'])
   })
 })
 
-describe('an attempt to renew', () => {
+describe('stuckParts: an attempt to renew', () => {
   it.each([
     ['10 s', 10 * second, 4 * minuteMs + 50 * second],
-    ['5 m, the longest that there is', 5 * minuteMs, 29 * minuteMs],
-  ])('is stuck when it takes longer than five calls can: with a timeout of %s', async (_, timeoutMs, limitMs) => {
+    ['5 m, the maximum', 5 * minuteMs, 29 * minuteMs],
+  ])('is stuck when it takes longer than five calls can with a timeout of %s', async (_, timeoutMs, limitMs) => {
     const clock = new FakeClock(now)
     const applications = applicationsOf(clock, never)
     applications.join('plant-a/wind-farm', membership({ timeoutMs }))
@@ -171,11 +171,11 @@ describe('an attempt to renew', () => {
     await clock.advance(limitMs)
     expect(stuck()).toEqual([])
     await clock.advance(second)
-    expect(stuck()).toEqual([`queue applications: one key is worked on for ${limitMs / second + 1} s`])
+    expect(stuck()).toEqual([`queue applications: a key has been handled for ${limitMs / second + 1} s`])
   })
 })
 
-describe('a renewal that is overdue', () => {
+describe('stuckParts: an overdue renewal', () => {
   const key = 'plant-a/wind-farm'
   const overdue = credential({ status: { nextRenewalAt: formatTime(now - 6 * minuteMs) } })
 
@@ -183,7 +183,7 @@ describe('a renewal that is overdue', () => {
     const clock = new FakeClock(now)
     const applications = applicationsOf(clock, () => Promise.resolve(tokenResult(clock, 'token', 2 * hourMs)))
     const { caches, reconcilerOf } = hangingReconciler(clock, applications)
-    // Before the reconciler is there: it does not hear of them.
+    // Before the reconciler exists, so it gets no event for them.
     for (const one of known) caches.credentials.upsert(one)
     const reconciler = reconcilerOf()
     const isQueued = (one: ObjectKey): boolean => reconciler.isQueued(one) && applications.isQueued(one)
@@ -191,16 +191,16 @@ describe('a renewal that is overdue', () => {
       stuckParts(sources(clock, { overdue: (dueBefore) => overdueCredentials(caches, isQueued, dueBefore) }))
     return { applications, clock, reconciler, stuck }
   }
-  const lost = (which: string): string[] => [`scheduler: the renewal of ${which} is overdue, and none is planned`]
+  const lost = (name: string): string[] => [`scheduler: the renewal of ${name} is overdue and not queued`]
 
-  it('is stuck when its wake-up was lost, and no more when it is queued', () => {
+  it('is stuck when its timer was lost, until it is queued again', () => {
     const { reconciler, stuck } = setUp()
     expect(stuck()).toEqual(lost(key))
     reconciler.enqueue([key])
     expect(stuck()).toEqual([])
   })
 
-  it('is stuck when the wake-up of its application was lost', async () => {
+  it('is stuck when the timer of its application was lost', async () => {
     const { applications, clock, reconciler, stuck } = setUp()
     reconciler.enqueue([key])
     applications.join(key, membership())
@@ -210,14 +210,14 @@ describe('a renewal that is overdue', () => {
     expect(stuck()).toEqual(lost(key))
   })
 
-  it('names one of several', () => {
+  it('names the first of several and counts the others', () => {
     const others = ['b', 'c'].map((name) => ({ ...overdue, key: `plant-a/${name}` as const, name, uid: name }))
     const { stuck } = setUp([overdue, ...others])
     expect(stuck()).toEqual(lost(`${key} and of 2 more`))
   })
 
   it.each([
-    ['is due for less than 5 minutes', { status: { nextRenewalAt: formatTime(now - 4 * minuteMs) } }],
+    ['has been due for less than 5 minutes', { status: { nextRenewalAt: formatTime(now - 4 * minuteMs) } }],
     ['is suspended', { spec: { suspend: true }, status: overdue.status }],
     ['is being deleted', { isDeleting: true, status: overdue.status }],
     ['was never synced', {}],
@@ -226,7 +226,7 @@ describe('a renewal that is overdue', () => {
     expect(stuck()).toEqual([])
   })
 
-  it('is not stuck while its gateway is down, unless nobody is let out to probe any more', async () => {
+  it('is not stuck while its gateway is down, unless the circuit breaker stops probing', async () => {
     const clock = new LosingClock(now)
     const down = failure({ reason: 'GatewayUnreachable' })
     const applications = applicationsOf(clock, () => Promise.resolve({ kind: 'failed', failure: down }))
@@ -243,7 +243,7 @@ describe('a renewal that is overdue', () => {
   })
 })
 
-describe('a watch', () => {
+describe('stuckParts: a watch', () => {
   async function setUp(request: Parameters<typeof startWatches>[1]) {
     const clock = new FakeClock(now)
     const watches = startWatches(clock, request)
@@ -255,13 +255,13 @@ describe('a watch', () => {
     await settle()
     return { clock, own, stuck: () => stuckParts(own) }
   }
-  const stuckWatch = ['watch: no word from the API server, and no try, for more than 300 s']
+  const stuckWatch = ['watch: no contact with the API server and no attempt for more than 300 s']
   const isWatch = ({ path }: { readonly path: string }): boolean => path.includes('watch=true')
 
   it.each([
     ['its list never ends', () => never()],
     [
-      'its stream is open, silent, and does not end when it is given up',
+      'its stream is silent and does not end when aborted',
       (request: { readonly path: string }) => Promise.resolve(isWatch(request) ? silentStream(undefined) : emptyList),
     ],
   ])('is stuck when %s', async (_, request) => {
@@ -273,10 +273,10 @@ describe('a watch', () => {
   })
 
   it.each([
-    ['streams are silent, and are opened again', () => true, undefined],
+    ['streams are silent and opened again', () => true, undefined],
     ['the API server is down', () => false, 503],
-    ['it may not list', () => false, 403],
-    ['it is asked to come back in an hour', () => false, 429],
+    ['listing is forbidden', () => false, 403],
+    ['Retry-After asks for an hour', () => false, 429],
   ])('is not stuck for an hour when %s; ready: %s', async (_, isReady, statusCode) => {
     const { clock, own, stuck } = await setUp((request) => {
       if (statusCode !== undefined) return Promise.resolve(answer(statusCode, '{}', { 'retry-after': '3600' }))
@@ -290,7 +290,7 @@ describe('a watch', () => {
   })
 })
 
-describe('leader election', () => {
+describe('stuckParts: leader election', () => {
   type LeaseClient = Pick<KubernetesClient, 'get' | 'create' | 'update'>
 
   function setUp(client: LeaseClient) {
@@ -307,7 +307,7 @@ describe('leader election', () => {
       onStoppedLeading: () => undefined,
     })
     void elector.run(new AbortController().signal)
-    // As a replica that does not lead.
+    // As on a replica that does not lead.
     const stuck = (): string[] =>
       stuckParts(sources(clock, { electedAt: () => elector.lastRoundAt, isWorking: () => false }))
     return { clock, elector, stuck }
@@ -319,9 +319,9 @@ describe('leader election', () => {
     return { metadata: {}, spec } as never
   }
   const absent = (): Promise<never> => Promise.reject(new ApiError('lease', { code: 404, reason: 'NotFound' }))
-  const stuckElection = ['leader election: the lease was not tried for or renewed for more than 60 s']
+  const stuckElection = ['leader election: no attempt to acquire or renew the lease for more than 60 s']
 
-  it('is stuck when a renewal never ends, though the lease has long run out', async () => {
+  it('is stuck when a renewal never ends, although the lease has expired', async () => {
     const { clock, elector, stuck } = setUp({ get: absent, create: echo, update: never })
     await clock.advance(second)
     expect(elector.isLeading()).toBe(true)
@@ -332,7 +332,7 @@ describe('leader election', () => {
     expect(stuck()).toEqual(stuckElection)
   })
 
-  it('is stuck when a replica that stands by asks without end', async () => {
+  it('is stuck when a call of a standby replica never ends', async () => {
     const { clock, stuck } = setUp({ get: never, create: never, update: never })
     await clock.advance(minuteMs + 1)
     expect(stuck()).toEqual(stuckElection)
@@ -351,8 +351,8 @@ describe('leader election', () => {
   })
 })
 
-describe('/healthz over HTTP', () => {
-  it('turns 500 and names what is stuck, logs it once, and is 200 again afterwards', async () => {
+describe('/healthz', () => {
+  it('answers 500 and names the stuck part, logs it once, and answers 200 again afterwards', async () => {
     const clock = new FakeClock(now)
     const queue = workQueue(clock)
     const { log, lines } = readableLog()
@@ -375,9 +375,9 @@ describe('/healthz over HTTP', () => {
     await clock.advance(5 * minuteMs)
     expect(await probe()).toBe('200 ok\n')
     await clock.advance(minuteMs)
-    for (let i = 0; i < 3; i++) expect(await probe()).toBe('500 queue test: one key is worked on for 360 s\n')
+    for (let i = 0; i < 3; i++) expect(await probe()).toBe('500 queue test: a key has been handled for 360 s\n')
     expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
-      { level: 'error', stuck: ['queue test: one key is worked on for 360 s'] },
+      { level: 'error', stuck: ['queue test: a key has been handled for 360 s'] },
     ])
     release(undefined)
     await settle()

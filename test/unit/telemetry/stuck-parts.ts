@@ -19,10 +19,10 @@ import { FakeClock } from '../../support/fake-clock.ts'
 
 export const silentLog = createLogger({ level: 'silent', format: 'json' })
 
-/** What neither answers nor heeds a deadline. */
+/** A call that neither answers nor respects a deadline. */
 export const never = <T>(): Promise<T> => new Promise(() => undefined)
 
-/** A clock that can lose what is set on it. */
+/** A clock that can lose the timers set on it. */
 export class LosingClock extends FakeClock {
   losesTimers = false
 
@@ -36,7 +36,7 @@ export function workQueue(clock: FakeClock, handlingLimitMs?: () => number): Wor
   return new WorkQueue({ name: 'test', clock, random: () => 0, onError: () => undefined, ...limit })
 }
 
-/** Watches of the real client, on an API server that answers as `request` says. */
+/** Watches of the real client, against an API server that answers by `request`. */
 export function startWatches(clock: FakeClock, request: (request: TransportRequest) => Promise<unknown>): Watches {
   const transport = { request } as unknown as Transport
   const client = new HttpKubernetesClient({ transport, clock, fieldManager: operator })
@@ -62,7 +62,7 @@ export function answer(statusCode: number, text: string, headers: Record<string,
 
 export const emptyList = answer(200, JSON.stringify({ metadata: { resourceVersion: '1' }, items: [] }))
 
-/** A watch that is open and silent. @param heeds ends it when the caller gives it up */
+/** A watch that is open and silent. @param heeds ends it when it aborts; undefined: never ends */
 export function silentStream(heeds: AbortSignal | undefined): unknown {
   const silence = new Promise<never>((_, reject) => {
     heeds?.addEventListener('abort', () => reject(new ApiError('watch', { code: 0, reason: 'Aborted' })))
