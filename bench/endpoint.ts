@@ -1,4 +1,4 @@
-import { Credentials } from '../src/kubernetes/auth.ts'
+import { ApiServerAuth } from '../src/kubernetes/auth.ts'
 import { loadKubeconfig } from '../src/kubernetes/kubeconfig.ts'
 import { SystemClock } from '../src/lib/clock.ts'
 import type { Endpoint } from './api.ts'
@@ -6,7 +6,7 @@ import type { Endpoint } from './api.ts'
 /** The API server that a kubeconfig names. */
 export async function readEndpoint(kubeconfig: string): Promise<Endpoint> {
   const load = loadKubeconfig({ flag: kubeconfig, environment: {} })
-  const { headers, server, tls } = await new Credentials(load, new SystemClock()).current()
+  const { headers, server, tls } = await new ApiServerAuth(load, new SystemClock()).current()
   const { ca, cert, key } = tls
   return {
     origin: new URL(server).origin,

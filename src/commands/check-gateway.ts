@@ -1,4 +1,4 @@
-import { proxyOf } from '../config/run-config.ts'
+import { parseProxyConfig } from '../config/run-config.ts'
 import { GatewayDispatchers } from '../enos/gateway-dispatchers.ts'
 import { Timestamps } from '../enos/timestamps.ts'
 import { type GetRequest, TokenClient } from '../enos/token-client.ts'
@@ -17,7 +17,7 @@ export async function askGateway(
   isRefreshWanted: boolean,
 ): Promise<Seen> {
   const { gatewayUrl } = request
-  const dispatchers = new GatewayDispatchers({ proxy: proxyOf(environment) })
+  const dispatchers = new GatewayDispatchers({ proxy: parseProxyConfig(environment) })
   let skewMs: number | undefined
   const client = new TokenClient({
     dispatchers,

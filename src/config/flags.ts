@@ -8,19 +8,19 @@ export interface BindAddress {
   readonly port: number
 }
 
-/** A value that a flag or variable cannot have; the message says what was expected. */
+/** The value of a flag or variable is invalid. The message names what was expected. */
 export class InvalidValueError extends Error {
   override readonly name = 'InvalidValueError'
 }
 
-/** One flag of `run`. The variable of the same meaning is `ENOS_` and the name in capitals. */
+/** One flag of `run`. */
 export interface Flag {
   /** Without dashes. */
   readonly name: string
-  /** For the help; undefined for a switch. */
+  /** Shown in the help; undefined for a switch. */
   readonly placeholder: string | undefined
   readonly description: string
-  /** As it would be typed. */
+  /** In the syntax of the command line. */
   readonly default: string
   readonly isList?: boolean
   /** @throws InvalidValueError */
@@ -32,89 +32,89 @@ export const runFlags = [
   {
     name: 'kubeconfig',
     placeholder: '<file>',
-    description: 'kubeconfig to use; else KUBECONFIG, else the service account of the pod, else ~/.kube/config',
+    description:
+      'path to the kubeconfig (default: KUBECONFIG, else the service account of the pod, else ~/.kube/config)',
     default: '',
     parse: (text: string) => (text === '' ? undefined : text),
   },
   {
     name: 'namespace',
     placeholder: '<name>',
-    description: 'watch this namespace only; may be given several times (default: all namespaces)',
+    description: 'namespace to watch; can be repeated (default: all namespaces)',
     default: '',
     isList: true,
-    parse: namespaceOf,
+    parse: parseNamespace,
   },
   {
     name: 'metrics-bind-address',
     placeholder: '<address>',
-    description: 'where metrics are served; 0 disables, port 0 picks a free one and logs it',
+    description: 'address of /metrics; 0 disables it, port 0 picks a free port and logs it',
     default: ':8080',
-    parse: bindAddressOf,
+    parse: parseBindAddress,
   },
   {
     name: 'health-probe-bind-address',
     placeholder: '<address>',
-    description: 'where /healthz and /readyz are served; 0 disables',
+    description: 'address of /healthz and /readyz; 0 disables them, port 0 picks a free port and logs it',
     default: ':8081',
-    parse: bindAddressOf,
+    parse: parseBindAddress,
   },
   {
     name: 'leader-elect',
     placeholder: undefined,
-    description: 'work only while holding the Lease, so that several replicas can run',
+    description: 'elect a leader by a Lease, so that only one of several replicas is active',
     default: 'true',
-    parse: booleanOf,
+    parse: parseBoolean,
   },
   {
     name: 'leader-elect-namespace',
     placeholder: '<name>',
-    description: 'namespace of the Lease (default: the namespace of the pod, or of the kubeconfig context)',
+    description: 'namespace of the Lease (default: the namespace of the pod, else of the kubeconfig context)',
     default: '',
-    parse: (text: string) => (text === '' ? undefined : namespaceOf(text)),
+    parse: (text: string) => (text === '' ? undefined : parseNamespace(text)),
   },
   {
     name: 'leader-elect-lease-name',
     placeholder: '<name>',
-    description: 'name of the Lease',
+    description: 'name of the Lease; each installation needs its own',
     default: 'enos-credential-operator',
-    parse: namespaceOf,
+    parse: parseNamespace,
   },
   {
     name: 'max-concurrent-reconciles',
     placeholder: '<number>',
-    description: 'resources that are worked on side by side',
+    description: 'maximum number of resources reconciled at the same time',
     default: '64',
-    parse: countOf,
+    parse: parseCount,
   },
   {
     name: 'gateway-max-concurrency',
     placeholder: '<number>',
-    description: 'calls under way to one gateway',
+    description: 'maximum number of calls to one gateway at the same time',
     default: '32',
-    parse: countOf,
+    parse: parseCount,
   },
   {
     name: 'allowed-gateways',
     placeholder: '<pattern>',
-    description:
-      'gateways that may be called: host[:port], *. for one or more labels; may be given several times (default: any)',
+    description: 'gateways that may be called: host[:port], *. for one or more labels; can be repeated (default: any)',
     default: '',
     isList: true,
-    parse: gatewayPatternOf,
+    parse: parseGatewayPattern,
   },
   {
     name: 'log-level',
     placeholder: '<level>',
-    description: `one of ${logLevels.join(', ')}`,
+    description: `minimum level of log lines, one of ${logLevels.join(', ')}`,
     default: 'info',
-    parse: oneOf(logLevels),
+    parse: parseOneOf(logLevels),
   },
   {
     name: 'log-format',
     placeholder: '<format>',
-    description: `one of ${logFormats.join(', ')}`,
+    description: `format of log lines, one of ${logFormats.join(', ')}`,
     default: 'json',
-    parse: oneOf(logFormats),
+    parse: parseOneOf(logFormats),
   },
 ] as const satisfies readonly Flag[]
 
@@ -125,7 +125,7 @@ export function variableOf(flag: string): string {
   return `ENOS_${flag.toUpperCase().replaceAll('-', '_')}`
 }
 
-function bindAddressOf(text: string): BindAddress | undefined {
+function parseBindAddress(text: string): BindAddress | undefined {
   if (text === '0') return undefined
   const match = /^(\[[0-9a-fA-F:.]+\]|[^:]*):([0-9]{1,5})$/.exec(text)
   const [, host = '', port = ''] = match ?? []
@@ -135,31 +135,32 @@ function bindAddressOf(text: string): BindAddress | undefined {
   return { host: host === '' ? undefined : host.replace(/^\[|\]$/g, ''), port: Number(port) }
 }
 
-function booleanOf(text: string): boolean {
+function parseBoolean(text: string): boolean {
   if (text !== 'true' && text !== 'false') throw new InvalidValueError('expected true or false')
   return text === 'true'
 }
 
-function countOf(text: string): number {
+function parseCount(text: string): number {
   const count = /^[0-9]{1,5}$/.test(text) ? Number(text) : 0
   if (count < 1 || count > 10_000) throw new InvalidValueError('expected a whole number from 1 to 10000')
   return count
 }
 
-function namespaceOf(text: string): string {
+function parseNamespace(text: string): string {
   if (!/^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/.test(text)) {
     throw new InvalidValueError('expected a name of at most 63 lower-case letters, digits and -')
   }
   return text
 }
 
-function gatewayPatternOf(text: string): string {
-  if (!isGatewayPattern(text))
+function parseGatewayPattern(text: string): string {
+  if (!isGatewayPattern(text)) {
     throw new InvalidValueError('expected host or host:port, such as apim.example.com or *.example.com:8443')
+  }
   return text
 }
 
-function oneOf<const T extends readonly string[]>(choices: T): (text: string) => T[number] {
+function parseOneOf<const T extends readonly string[]>(choices: T): (text: string) => T[number] {
   return (text) => {
     if (!choices.includes(text)) throw new InvalidValueError(`expected one of ${choices.join(', ')}`)
     return text

@@ -1,30 +1,30 @@
 import type { LogFormat, LogLevel } from '../lib/log.ts'
 import { type BindAddress, type Flag, type FlagName, InvalidValueError, runFlags, variableOf } from './flags.ts'
 
-/** As the environment variables of these names; undefined or empty: none. */
+/** Values of HTTP_PROXY, HTTPS_PROXY and NO_PROXY; undefined or empty: not set. */
 export interface ProxyConfig {
   readonly httpProxy: string | undefined
   readonly httpsProxy: string | undefined
   readonly noProxy: string | undefined
 }
 
-/** The environment variables that say where the API server is. */
+/** Environment variables that locate the API server. */
 export interface KubeconfigEnvironment {
-  /** Files, separated by `:`; merged as kubectl does, what is set first wins. */
+  /** Files, separated by `:`. Merged as kubectl does: the first file that sets a value wins. */
   readonly KUBECONFIG?: string | undefined
-  /** Set in pods. */
+  /** Set in every pod. */
   readonly KUBERNETES_SERVICE_HOST?: string | undefined
   /** Default: 443. */
   readonly KUBERNETES_SERVICE_PORT?: string | undefined
   readonly HOME?: string | undefined
 }
 
-/** How the operator runs: flags, then environment, then defaults. */
+/** Configuration of `run`: flags go before environment variables, and these before defaults. */
 export interface RunConfig {
   readonly kubeconfig: { readonly flag: string | undefined; readonly environment: KubeconfigEnvironment }
   /** Empty: all namespaces. */
   readonly namespaces: readonly string[]
-  /** Undefined: none. */
+  /** Undefined: disabled. */
   readonly metricsBindAddress: BindAddress | undefined
   readonly healthProbeBindAddress: BindAddress | undefined
   readonly leaderElect: boolean
@@ -32,7 +32,7 @@ export interface RunConfig {
   readonly leaderElectLeaseName: string
   readonly maxConcurrentReconciles: number
   readonly gatewayMaxConcurrency: number
-  /** Empty: any. */
+  /** Empty: any gateway. */
   readonly allowedGateways: readonly string[]
   readonly logLevel: LogLevel
   readonly logFormat: LogFormat
@@ -42,18 +42,16 @@ export interface RunConfig {
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * Puts the configuration together.
- *
- * @param given flags as they were typed; a list has one entry for each time that its flag was given
- * @throws InvalidValueError with one line that names the flag or variable, and what was expected
+ * @param given flags of the command line; a flag that is given several times is a list
+ * @throws InvalidValueError with one line that names the flag or variable, the value and what was expected
  */
 export function parseRunConfig(
   given: Partial<Record<FlagName, string | readonly string[]>>,
   environment: Environment,
 ): RunConfig {
   const values = new Map<FlagName, unknown>()
-  for (const flag of runFlags) values.set(flag.name, valueOf(flag, given[flag.name], environment))
-  // Each value is what the flag's own parse returned.
+  for (const flag of runFlags) values.set(flag.name, parseFlag(flag, given[flag.name], environment))
+  // The types are those that each flag's parse returns.
   return Object.freeze({
     kubeconfig: { flag: values.get('kubeconfig') as string | undefined, environment },
     namespaces: values.get('namespace') as string[],
@@ -67,26 +65,26 @@ export function parseRunConfig(
     allowedGateways: values.get('allowed-gateways') as string[],
     logLevel: values.get('log-level') as LogLevel,
     logFormat: values.get('log-format') as LogFormat,
-    proxy: proxyOf(environment),
+    proxy: parseProxyConfig(environment),
   })
 }
 
-/** HTTPS_PROXY, HTTP_PROXY and NO_PROXY, in capitals or not. */
-export function proxyOf(environment: Environment): ProxyConfig {
-  const either = (name: string): string | undefined => environment[name.toLowerCase()] ?? environment[name]
-  return { httpProxy: either('HTTP_PROXY'), httpsProxy: either('HTTPS_PROXY'), noProxy: either('NO_PROXY') }
+/** Reads HTTPS_PROXY, HTTP_PROXY and NO_PROXY; the name in lower case goes first, as with curl. */
+export function parseProxyConfig(environment: Environment): ProxyConfig {
+  const valueOf = (name: string): string | undefined => environment[name.toLowerCase()] ?? environment[name]
+  return { httpProxy: valueOf('HTTP_PROXY'), httpsProxy: valueOf('HTTPS_PROXY'), noProxy: valueOf('NO_PROXY') }
 }
 
-function valueOf(flag: Flag, typed: string | readonly string[] | undefined, environment: Environment): unknown {
+function parseFlag(flag: Flag, given: string | readonly string[] | undefined, environment: Environment): unknown {
   const variable = variableOf(flag.name)
-  const [where, text] =
-    typed === undefined ? [variable, environment[variable] ?? flag.default] : [`--${flag.name}`, typed]
-  const parse = (one: string): unknown => {
+  const [source, text] =
+    given === undefined ? [variable, environment[variable] ?? flag.default] : [`--${flag.name}`, given]
+  const parse = (value: string): unknown => {
     try {
-      return flag.parse(one)
+      return flag.parse(value)
     } catch (error) {
       if (!(error instanceof InvalidValueError)) throw error
-      throw new InvalidValueError(`${where}: seen ${JSON.stringify(one.slice(0, 80))}, ${error.message}`)
+      throw new InvalidValueError(`${source}: seen ${JSON.stringify(value.slice(0, 80))}, ${error.message}`)
     }
   }
   if (flag.isList !== true) return parse(typeof text === 'string' ? text : (text.at(-1) ?? flag.default))

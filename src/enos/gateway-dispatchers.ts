@@ -1,6 +1,6 @@
 import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns'
 import { BlockList, isIP, isIPv6 } from 'node:net'
-// As a whole: a Node that is too old does not have getCACertificates, and is to be told by node-version.ts.
+// Not a named import: an old Node has no getCACertificates and would fail before node-version.ts can say so.
 import tls from 'node:tls'
 import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent } from 'undici'
 import type { ProxyConfig } from '../config/run-config.ts'
@@ -22,8 +22,8 @@ const maxDispatchers = 100
 const connectTimeoutMs = 10_000
 
 /**
- * Link-local addresses are refused, in whatever way a name leads to them: clouds serve the node's own credentials there
- * (169.254.169.254), and a URL of a tenant must not reach them.
+ * Clouds serve the node's credentials at link-local addresses (169.254.169.254). A tenant's URL must not reach them,
+ * neither by address nor by a name that resolves to one.
  */
 const linkLocal = new BlockList()
 linkLocal.addSubnet('169.254.0.0', 16, 'ipv4')
@@ -43,13 +43,13 @@ export class GatewayDispatchers {
     // No name and no PEM has a NUL.
     const key = `${tlsServerName ?? ''}\0${ca ?? ''}`
     const dispatcher = this.#byTls.get(key) ?? createDispatcher({ ca, tlsServerName }, this.#options.proxy)
-    // Set again, so that the map's order is that of the last use.
+    // Inserted again, so that the map is in the order of last use.
     this.#byTls.delete(key)
     this.#byTls.set(key, dispatcher)
-    const oldest = this.#byTls.size > maxDispatchers ? this.#byTls.entries().next().value : undefined
-    if (oldest !== undefined) {
-      this.#byTls.delete(oldest[0])
-      oldest[1].close().catch(ignoreClosing)
+    const leastRecent = this.#byTls.size > maxDispatchers ? this.#byTls.entries().next().value : undefined
+    if (leastRecent !== undefined) {
+      this.#byTls.delete(leastRecent[0])
+      leastRecent[1].close().catch(ignoreClosing)
     }
     return dispatcher
   }
@@ -72,7 +72,7 @@ function createDispatcher({ ca, tlsServerName }: GatewayTls, proxy: ProxyConfig)
   }
   const options = { connect: guardedConnector(requestTls), allowH2: false }
   if ((httpProxy ?? '') === '' && (httpsProxy ?? '') === '') return new Agent(options)
-  // Empty, not undefined: only what the configuration read from the environment counts.
+  // Not undefined: undici would read the environment itself.
   return new EnvHttpProxyAgent({
     ...options,
     requestTls,
@@ -82,7 +82,7 @@ function createDispatcher({ ca, tlsServerName }: GatewayTls, proxy: ProxyConfig)
   }).compose(refuseLinkLocal)
 }
 
-/** A proxy connects in our place, so the address is looked at before it is told. What names mean is for it to know. */
+/** Checks the host before a proxy gets it: the proxy resolves names, so only addresses can be checked. */
 function refuseLinkLocal(dispatch: Dispatcher['dispatch']): Dispatcher['dispatch'] {
   return (options, handler) => {
     if (isLinkLocalHost(new URL(String(options.origin)).hostname)) throw new LinkLocalError()
@@ -134,5 +134,5 @@ class LinkLocalError extends Error {
 }
 
 function ignoreClosing(): void {
-  // Its calls report their own errors.
+  // Each call reports its own error.
 }

@@ -3,7 +3,7 @@ import type { RequestOptions } from 'node:https'
 import type { KubeConfig } from '@kubernetes/client-node'
 import type { Clock } from '../lib/clock.ts'
 
-/** How to reach the API server, and as whom, at this moment. */
+/** Address, TLS options and authentication of the API server, as resolved at one moment. */
 export interface Connection {
   /** Origin and base path, no trailing slash. */
   readonly server: string
@@ -17,29 +17,29 @@ export interface Connection {
   readonly proxyUrl: string | undefined
   /** Authorization and impersonation. */
   readonly headers: Readonly<Record<string, string>>
-  /** Tells whether two connections may share a socket: a digest of server, proxy and TLS material. */
+  /** Digest of server, proxy and TLS options: connections of the same identity may share sockets. */
   readonly identity: string
 }
 
-/** CA, certificate and key files are read again this often. */
+/** CA, certificate and key files are read again after this time. */
 const resolveIntervalMs = 1000
-/** The kubeconfig itself, and token files, are read again this often: half of the time that client-go takes. */
+/** The kubeconfig and token files are read again after this time; client-go takes twice as long. */
 const reloadIntervalMs = 30_000
-/** A command that gives credentials is started again when it has not ended in this time. */
-const resolveLimitMs = 60_000
+/** An exec plugin that has not ended after this time is started again. */
+const resolveTimeoutMs = 60_000
 
 /**
- * Credentials that follow their files. What client-node reads once, it is made to read again: a kubeconfig, its
- * certificates and its token may all be rotated under a running process.
+ * Authentication against the API server. client-node reads a kubeconfig, its certificates and its token once; each may
+ * be rotated while the process runs, so this class has them read again.
  */
-export class Credentials {
+export class ApiServerAuth {
   readonly #load: () => KubeConfig
   readonly #clock: Clock
   #config: KubeConfig
   #loadedAt: number
   #resolved: { readonly promise: Promise<Connection>; readonly at: number; isPending: boolean } | undefined
 
-  /** @param load reads the kubeconfig; called again for what was rotated */
+  /** @param load reads the kubeconfig; called again to follow rotation */
   constructor(load: () => KubeConfig, clock: Clock) {
     this.#load = load
     this.#clock = clock
@@ -47,18 +47,18 @@ export class Credentials {
     this.#loadedAt = clock.now()
   }
 
-  /** The credentials as they are now; at most a second old, and read once however many ask. */
+  /** At most a second old; concurrent callers share one read. */
   current(): Promise<Connection> {
     const now = this.#clock.now()
-    const known = this.#resolved
-    if (known !== undefined && now - known.at < (known.isPending ? resolveLimitMs : resolveIntervalMs)) {
-      return known.promise
+    const last = this.#resolved
+    if (last !== undefined && now - last.at < (last.isPending ? resolveTimeoutMs : resolveIntervalMs)) {
+      return last.promise
     }
-    // Exec credentials are kept until they expire; loading again would start their command again.
+    // client-node keeps exec credentials until they expire; a reload would run the plugin again.
     return this.#begin(now - this.#loadedAt >= reloadIntervalMs && this.#config.getCurrentUser()?.exec === undefined)
   }
 
-  /** Reads everything again, for the API server refused what there is. */
+  /** Called after a 401: reads everything again. */
   invalidate(): void {
     if (this.#clock.now() - this.#loadedAt >= resolveIntervalMs) void this.#begin(true)
   }
@@ -71,7 +71,7 @@ export class Credentials {
         resolved.isPending = false
       },
       () => {
-        // Whoever asked is told; whoever asks next tries again.
+        // The present callers get the error; the next call tries again.
         if (this.#resolved === resolved) this.#resolved = undefined
       },
     )

@@ -5,24 +5,23 @@ import { KubeConfig } from '@kubernetes/client-node'
 import type { KubeconfigEnvironment } from '../config/run-config.ts'
 
 export interface KubeconfigSource {
-  /** The file that a flag names; an empty one counts as none. */
+  /** Value of --kubeconfig; empty counts as not set. */
   readonly flag: string | undefined
   readonly environment: KubeconfigEnvironment
-  /** Where a pod has its token, CA and namespace. */
+  /** Directory of the pod's token, CA and namespace. */
   readonly serviceAccountDirectory?: string
 }
 
-/** There is no usable kubeconfig. The message names the file and what to do, and quotes nothing of its content. */
+/** There is no usable kubeconfig. The message names the file and the remedy, and quotes nothing of the content. */
 export class KubeconfigError extends Error {
   override readonly name = 'KubeconfigError'
   readonly code = 'KubeconfigUnusable'
 }
 
 /**
- * Finds where the API server is told: the flag, else KUBECONFIG, else the pod's service account, else ~/.kube/config.
- * The choice is made once; the loader reads that source anew each time.
+ * Chooses the source once: the flag, else KUBECONFIG, else the pod's service account, else ~/.kube/config.
  *
- * @returns a loader, which throws KubeconfigError
+ * @returns a function that reads that source anew each time; it throws KubeconfigError
  */
 export function loadKubeconfig({
   flag,
@@ -40,13 +39,13 @@ export function loadKubeconfig({
   if (homeFile !== undefined && existsSync(homeFile)) return () => loadFiles([homeFile], 'the home directory')
   return () => {
     throw new KubeconfigError(
-      `no kubeconfig: ${homeFile ?? '~/.kube/config'} does not exist; name one by --kubeconfig or KUBECONFIG, ` +
+      `no kubeconfig found: ${homeFile ?? '~/.kube/config'} does not exist; set --kubeconfig or KUBECONFIG, ` +
         'or run in a pod that mounts its service account token',
     )
   }
 }
 
-/** The pod's own namespace, else that of the current context, else `default`. */
+/** Namespace of the pod, else of the current context, else `default`. */
 export function currentNamespace(config: KubeConfig): string {
   const namespace = config.getContextObject(config.getCurrentContext())?.namespace?.trim()
   return isSet(namespace) ? namespace : 'default'
@@ -63,7 +62,7 @@ function loadInCluster(host: string, port: string, directory: string): KubeConfi
         skipTLSVerify: false,
       },
     ],
-    // The token file is read again when it is rotated.
+    // client-node reads the token file again, because it is rotated.
     users: [
       { name: 'in-cluster', authProvider: { name: 'tokenFile', config: { tokenFile: join(directory, 'token') } } },
     ],
@@ -78,9 +77,9 @@ function namespaceIn(directory: string): { namespace?: string } {
   return existsSync(file) ? { namespace: read(file, 'the service account').trim() } : {}
 }
 
-/** Reads the files and merges them: what an earlier one says of a name, or of the current context, stands. */
+/** Reads and merges the files: the first file that has an entry of a name, or a current context, wins. */
 function loadFiles(files: readonly string[], origin: string): KubeConfig {
-  // As kubectl: one of several may be missing.
+  // As with kubectl, some of several files may be missing.
   const present = files.filter((file) => existsSync(file))
   const configs = (present.length > 0 ? present : files).map((file) => loadFile(file, origin))
   const merged = new KubeConfig()
@@ -88,7 +87,7 @@ function loadFiles(files: readonly string[], origin: string): KubeConfig {
     clusters: firstOfEachName(configs.flatMap((config) => config.clusters)),
     users: firstOfEachName(configs.flatMap((config) => config.users)),
     contexts: firstOfEachName(configs.flatMap((config) => config.contexts)),
-    // client-node's type says that it is always set.
+    // Optional in the file, although not in client-node's type.
     currentContext: configs.map((config): string | undefined => config.currentContext).find(isSet),
   })
   assertUsable(merged, files.join(delimiter), origin)
@@ -102,12 +101,12 @@ function loadFile(file: string, origin: string): KubeConfig {
     config.loadFromString(text)
     config.makePathsAbsolute(dirname(resolve(file)))
   } catch (error) {
-    // The parser's message quotes the text; of client-node's only those that name a missing field may be told.
+    // The YAML parser's message quotes the file; only client-node's messages about a missing field do not.
     const detail = error instanceof Error ? error.message : ''
-    const isHarmless = /^(?:clusters|users|contexts)\[\d+\](?:\.\w+)* is missing$/.test(detail)
+    const isSafe = /^(?:clusters|users|contexts)\[\d+\](?:\.\w+)* is missing$/.test(detail)
     throw new KubeconfigError(
-      `the kubeconfig ${file} (from ${origin}) ${isHarmless ? `is incomplete: ${detail}` : 'is not a valid kubeconfig'}; ` +
-        'see whether `kubectl config view` can read it',
+      `the kubeconfig ${file} (from ${origin}) ${isSafe ? `is incomplete: ${detail}` : 'is not a valid kubeconfig'}; ` +
+        'check it with `kubectl config view`',
     )
   }
   return config
@@ -119,7 +118,7 @@ function read(file: string, origin: string): string {
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
     const reason = code === 'ENOENT' ? 'does not exist' : `cannot be read (${code})`
-    throw new KubeconfigError(`${file} (from ${origin}) ${reason}; name a file that this user may read`)
+    throw new KubeconfigError(`${file} (from ${origin}) ${reason}; set a file that this user may read`)
   }
 }
 
@@ -127,21 +126,23 @@ function assertUsable(config: KubeConfig, files: string, origin: string): void {
   const fail = (problem: string): never => {
     throw new KubeconfigError(`the kubeconfig ${files} (from ${origin}) ${problem}`)
   }
-  if (!isSet(config.currentContext)) fail('has no current context; set one by `kubectl config use-context`')
+  if (!isSet(config.currentContext)) fail('has no current-context; set it with `kubectl config use-context`')
   const context = config.getContextObject(config.currentContext)
-  if (context === null) return fail('has no context of the name in current-context; `kubectl config get-contexts`')
+  if (context === null)
+    return fail('has no context of the name in current-context; list them with `kubectl config get-contexts`')
   const cluster = config.getCluster(context.cluster)
-  if (cluster === null) return fail('lacks the cluster that its current context names; add it there')
-  if (!isUrl(cluster.server, /^https?:$/)) fail('has no http(s) URL as the server of its current cluster; correct it')
+  if (cluster === null) return fail('has no cluster of the name in the current context; add it')
+  if (!isUrl(cluster.server, /^https?:$/))
+    fail('has an invalid server in the current cluster; expected an http:// or https:// URL')
   if (isSet(cluster.proxyUrl) && !isUrl(cluster.proxyUrl, /^(?:https?|socks5?):$/)) {
-    fail('has no http(s) or socks5 URL as the proxy-url of its current cluster; correct it')
+    fail('has an invalid proxy-url in the current cluster; expected an http://, https:// or socks5:// URL')
   }
-  // YAML reads a bare 123 as a number; the types of client-node promise a text.
+  // YAML reads a bare 123 as a number, although client-node's type is string.
   if (isSet(context.namespace) && typeof context.namespace !== 'string') {
-    fail('has a namespace in its current context that is no text; put it in quotes')
+    fail('has a namespace in the current context that is not a string; put it in quotes')
   }
   if (isSet(context.user) && config.getUser(context.user) === null) {
-    fail('lacks the user that its current context names; add it there')
+    fail('has no user of the name in the current context; add it')
   }
 }
 

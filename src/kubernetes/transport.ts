@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { ClientHttp2Stream } from 'node:http2'
 import { Agent, type Dispatcher, Pool, ProxyAgent } from 'undici'
 import type { Clock } from '../lib/clock.ts'
-import type { Connection, Credentials } from './auth.ts'
+import type { Connection, ApiServerAuth } from './auth.ts'
 import { ApiError } from './errors.ts'
 
 export interface TransportRequest {
@@ -17,16 +17,16 @@ export interface TransportRequest {
 }
 
 export interface TransportOptions {
-  readonly credentials: Credentials
+  readonly auth: ApiServerAuth
   readonly clock: Clock
   readonly userAgent: string
-  /** Called once for each answer; `code` is the HTTP status, or `<error>` as in client-go. */
+  /** Called once for each response; `code` is the HTTP status, or `<error>` as in client-go. */
   readonly onAnswer?: (answer: { readonly method: string; readonly code: string; readonly host: string }) => void
 }
 
-/** Calls under way on a connection whose credentials were rotated are given this long; then watches start anew. */
+/** Time for the calls in flight on a connection whose credentials were rotated; after it they fail and watches reconnect. */
 const retireAfterMs = 30_000
-/** A dead connection is found by an HTTP/2 PING in this time. */
+/** Interval of HTTP/2 PINGs, which detect a dead connection. */
 const pingIntervalMs = 15_000
 /** @see https://nodejs.org/api/diagnostics_channel.html#event-http2clientstreamcreated */
 const streamsCreated = 'http2.client.stream.created'
@@ -45,14 +45,15 @@ export class Transport {
   }
 
   /**
-   * Sends a request, and again with fresh credentials if they were refused (401: it was not executed).
-   * @throws ApiError when no answer came; every answer is returned, whatever its status
+   * Sends a request, and once more with fresh credentials after a 401 (which was not executed).
+   * @returns the response, of any status
+   * @throws ApiError when there was no response
    */
   async request(request: TransportRequest): Promise<Dispatcher.ResponseData> {
     const response = await this.#send(request)
     if (response.statusCode !== 401) return response
     await response.body.dump()
-    this.#options.credentials.invalidate()
+    this.#options.auth.invalidate()
     return await this.#send(request)
   }
 
@@ -62,10 +63,10 @@ export class Transport {
   }
 
   async #send({ call, method, path, headers, body, signal }: TransportRequest): Promise<Dispatcher.ResponseData> {
-    const { credentials, onAnswer, userAgent } = this.#options
+    const { auth, onAnswer, userAgent } = this.#options
     let host = ''
     try {
-      const connection = await orAborted(credentials.current(), signal)
+      const connection = await orAborted(auth.current(), signal)
       const server = new URL(connection.server)
       host = server.host
       const response = await this.#dispatcherFor(connection).request({
@@ -75,7 +76,7 @@ export class Transport {
         headers: { accept: 'application/json', 'user-agent': userAgent, ...connection.headers, ...headers },
         ...(body === undefined ? {} : { body }),
         signal,
-        // Each call has its own deadline; a watch may be silent for long.
+        // The signal carries the deadline; a watch may be silent for longer than undici's default.
         headersTimeout: 0,
         bodyTimeout: 0,
       })
@@ -96,11 +97,11 @@ export class Transport {
 
   #retire({ dispatcher, pools }: Connected): void {
     const ignore = (): void => {
-      // It is on its way out; its calls report their own errors.
+      // Each call reports its own error.
     }
     dispatcher.close().catch(ignore)
     this.#options.clock.setTimer(retireAfterMs, () => {
-      // A closed Agent has forgotten its pools: destroying it would do nothing.
+      // A closed Agent no longer holds its pools: to destroy it would do nothing.
       for (const pool of pools) pool.destroy().catch(ignore)
     })
   }
@@ -116,7 +117,7 @@ function connect({ identity, proxyUrl, tls }: Connection): Connected {
   const pools: Pool[] = []
   const common = {
     allowH2: true,
-    // One HTTP/2 connection carries everything; HTTP/1.1 needs one for each call in flight, and for each watch.
+    // One HTTP/2 connection carries all calls; HTTP/1.1 needs one for each call in flight and each watch.
     connections: 64,
     keepAliveTimeout: 60_000,
     h2Options: { pingInterval: pingIntervalMs, maxConcurrentStreams: 100 },
@@ -134,17 +135,17 @@ function connect({ identity, proxyUrl, tls }: Connection): Connected {
 }
 
 /**
- * Headers that come for a stream which was given up make Node create another one, of which nobody knows: with the end of
- * the connection its error, that nobody listens for, would end the process.
+ * When headers arrive for an HTTP/2 stream that was cancelled, Node creates a second stream without a listener. At the
+ * end of the connection that stream emits an error, which would end the process.
  */
 function listenForErrors(message: unknown): void {
   const { stream } = message as { readonly stream: ClientHttp2Stream }
   stream.on('error', () => {
-    // Whoever made the call is told by its own stream.
+    // The caller gets the error of the stream that it opened.
   })
 }
 
-/** What a promise comes to; rejects when the signal aborts first. */
+/** The result of the promise; rejects when the signal aborts first. */
 async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   const aborted = Promise.withResolvers<never>()
   const onAbort = (): void => {
@@ -159,12 +160,12 @@ async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T
   }
 }
 
-/** `Timeout` for a deadline of ours; else the caller aborted. */
+/** `Timeout` when the deadline passed, else `Aborted`. */
 export function abortReason(signal: AbortSignal): string {
   return signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError' ? 'Timeout' : 'Aborted'
 }
 
-/** The code of a network error, never its message: with exec credentials that is the output of a command. */
+/** The code of a network error, never its message: that of an exec plugin holds the plugin's output. */
 export function networkReason(error: unknown): string {
   for (let current = error; current instanceof Error; current = current.cause) {
     if ('code' in current && typeof current.code === 'string') return current.code

@@ -6,7 +6,7 @@ import { delay, useHarness } from './harness.ts'
 
 const harness = useHarness()
 
-it('a connection is ended in the middle of calls and watches, a hundred times, and the process goes on', async () => {
+it('connections that close during calls and watches, a hundred times, cause no uncaught error', async () => {
   const uncaught = vi.fn()
   process.on('uncaughtException', uncaught)
   onTestFinished(() => void process.off('uncaughtException', uncaught))

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { isGatewayAllowed, isGatewayPattern } from '../../../src/config/allowed-gateways.ts'
 
 describe('isGatewayAllowed', () => {
-  it('allows any gateway where there are no patterns', () => {
+  it('no patterns allow any gateway', () => {
     expect(isGatewayAllowed([], 'https://anything.example')).toBe(true)
   })
 
@@ -52,7 +52,7 @@ describe('isGatewayAllowed', () => {
 
 describe('isGatewayPattern', () => {
   it.each(['a', 'apim.example.com', '*.example.com', 'apim.example.com:443', '10.0.0.1:80', '[::1]', '[fe80::1]:80'])(
-    'takes %s',
+    '%s is a pattern',
     (text) => {
       expect(isGatewayPattern(text)).toBe(true)
     },
@@ -80,7 +80,7 @@ describe('isGatewayPattern', () => {
     '1.2.3.4.5',
     'a:0',
     'a:65536',
-  ])('does not take "%s"', (text) => {
+  ])('"%s" is not a pattern', (text) => {
     expect(isGatewayPattern(text)).toBe(false)
   })
 })

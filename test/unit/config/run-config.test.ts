@@ -1,25 +1,25 @@
 import { describe, expect, it } from 'vitest'
 import { type FlagName, InvalidValueError, runFlags, variableOf } from '../../../src/config/flags.ts'
-import { type Environment, proxyOf, parseRunConfig } from '../../../src/config/run-config.ts'
+import { type Environment, parseProxyConfig, parseRunConfig } from '../../../src/config/run-config.ts'
 
 type Given = Partial<Record<FlagName, string | readonly string[]>>
 
-const read = (given: Given = {}, environment: Environment = {}) => parseRunConfig(given, environment)
+const parse = (given: Given = {}, environment: Environment = {}) => parseRunConfig(given, environment)
 
-/** The one line that a user sees. */
-function complaint(given: Given, environment: Environment = {}): string {
+/** The line that the user sees. */
+function errorOf(given: Given, environment: Environment = {}): string {
   try {
-    read(given, environment)
+    parse(given, environment)
   } catch (error) {
     if (error instanceof InvalidValueError) return error.message
     throw error
   }
-  throw new Error('it was taken')
+  throw new Error('expected an InvalidValueError, but the value was accepted')
 }
 
-describe('without flags and variables', () => {
-  it('everything has its default', () => {
-    expect(read()).toEqual({
+describe('parseRunConfig: defaults', () => {
+  it('every field has a default', () => {
+    expect(parse()).toEqual({
       kubeconfig: { flag: undefined, environment: {} },
       namespaces: [],
       metricsBindAddress: { host: undefined, port: 8080 },
@@ -36,12 +36,12 @@ describe('without flags and variables', () => {
     })
   })
 
-  it('nothing can be changed afterwards', () => {
-    expect(Object.isFrozen(read())).toBe(true)
+  it('the configuration is frozen', () => {
+    expect(Object.isFrozen(parse())).toBe(true)
   })
 })
 
-describe('a flag and its variable', () => {
+describe('parseRunConfig: flags and variables', () => {
   it.each([
     ['kubeconfig', 'ENOS_KUBECONFIG'],
     ['namespace', 'ENOS_NAMESPACE'],
@@ -55,15 +55,15 @@ describe('a flag and its variable', () => {
     ['allowed-gateways', 'ENOS_ALLOWED_GATEWAYS'],
     ['log-level', 'ENOS_LOG_LEVEL'],
     ['log-format', 'ENOS_LOG_FORMAT'],
-  ])('--%s is %s too', (flag, variable) => {
+  ])('the variable of --%s is %s', (flag, variable) => {
     expect(variableOf(flag)).toBe(variable)
   })
 
-  it('these are all', () => {
+  it('there are no other flags', () => {
     expect(runFlags).toHaveLength(12)
   })
 
-  const cases: readonly [FlagName, string, keyof ReturnType<typeof read>, unknown][] = [
+  const cases: readonly [FlagName, string, keyof ReturnType<typeof parse>, unknown][] = [
     ['kubeconfig', '/a', 'kubeconfig', expect.objectContaining({ flag: '/a' })],
     ['namespace', 'plant-a', 'namespaces', ['plant-a']],
     ['metrics-bind-address', '127.0.0.1:9090', 'metricsBindAddress', { host: '127.0.0.1', port: 9090 }],
@@ -78,17 +78,17 @@ describe('a flag and its variable', () => {
     ['log-format', 'pretty', 'logFormat', 'pretty'],
   ]
 
-  it.each(cases)('--%s %s is read', (flag, text, field, value) => {
-    expect(read({ [flag]: text })[field]).toEqual(value)
+  it.each(cases)('--%s %s is parsed', (flag, text, field, value) => {
+    expect(parse({ [flag]: text })[field]).toEqual(value)
   })
 
-  it.each(cases)('--%s %s is read from its variable', (flag, text, field, value) => {
-    expect(read({}, { [variableOf(flag)]: text })[field]).toEqual(value)
+  it.each(cases)('the variable of --%s has the same syntax (%s)', (flag, text, field, value) => {
+    expect(parse({}, { [variableOf(flag)]: text })[field]).toEqual(value)
   })
 
-  it('what is typed goes first', () => {
+  it('a flag goes before its variable', () => {
     const environment = { ENOS_LOG_LEVEL: 'error', ENOS_NAMESPACE: 'plant-b', ENOS_LEADER_ELECT: 'false' }
-    const { leaderElect, logLevel, namespaces } = read(
+    const { leaderElect, logLevel, namespaces } = parse(
       { 'log-level': 'debug', namespace: ['plant-a'], 'leader-elect': 'true' },
       environment,
     )
@@ -99,35 +99,35 @@ describe('a flag and its variable', () => {
     })
   })
 
-  it('of a flag that is given twice the last counts', () => {
-    expect(read({ 'log-level': ['debug', 'warn'] }).logLevel).toBe('warn')
+  it('the last of several values of a flag wins', () => {
+    expect(parse({ 'log-level': ['debug', 'warn'] }).logLevel).toBe('warn')
   })
 })
 
-describe('lists', () => {
-  it('gather what is given several times, and by commas', () => {
-    expect(read({ namespace: ['plant-a', 'plant-b, plant-c'] }).namespaces).toEqual(['plant-a', 'plant-b', 'plant-c'])
-    expect(read({}, { ENOS_NAMESPACE: ' plant-a,plant-b ,' }).namespaces).toEqual(['plant-a', 'plant-b'])
+describe('parseRunConfig: lists', () => {
+  it('a list takes repeated flags and commas', () => {
+    expect(parse({ namespace: ['plant-a', 'plant-b, plant-c'] }).namespaces).toEqual(['plant-a', 'plant-b', 'plant-c'])
+    expect(parse({}, { ENOS_NAMESPACE: ' plant-a,plant-b ,' }).namespaces).toEqual(['plant-a', 'plant-b'])
   })
 
-  it('are empty where the variable is', () => {
-    expect(read({}, { ENOS_NAMESPACE: '', ENOS_ALLOWED_GATEWAYS: ' ' })).toMatchObject({
+  it('a list is empty when its variable is empty', () => {
+    expect(parse({}, { ENOS_NAMESPACE: '', ENOS_ALLOWED_GATEWAYS: ' ' })).toMatchObject({
       namespaces: [],
       allowedGateways: [],
     })
   })
 
-  it('are refused with the entry that is wrong', () => {
-    expect(complaint({ namespace: ['plant-a', 'Plant'] })).toMatch(/^--namespace: seen "Plant", expected a name/)
-    expect(complaint({}, { ENOS_ALLOWED_GATEWAYS: 'a,https://b' })).toMatch(
+  it('the error quotes the invalid entry of a list', () => {
+    expect(errorOf({ namespace: ['plant-a', 'Plant'] })).toMatch(/^--namespace: seen "Plant", expected a name/)
+    expect(errorOf({}, { ENOS_ALLOWED_GATEWAYS: 'a,https://b' })).toMatch(
       /^ENOS_ALLOWED_GATEWAYS: seen "https:\/\/b", expected host or host:port/,
     )
   })
 })
 
-describe('addresses', () => {
-  it('0 is none', () => {
-    const { healthProbeBindAddress, metricsBindAddress } = read(
+describe('parseRunConfig: bind addresses', () => {
+  it('0 disables an endpoint', () => {
+    const { healthProbeBindAddress, metricsBindAddress } = parse(
       { 'metrics-bind-address': '0' },
       { ENOS_HEALTH_PROBE_BIND_ADDRESS: '0' },
     )
@@ -137,16 +137,16 @@ describe('addresses', () => {
     })
   })
 
-  it('port 0 is any', () => {
-    expect(read({ 'metrics-bind-address': ':0' }).metricsBindAddress).toEqual({ host: undefined, port: 0 })
+  it('port 0 is accepted', () => {
+    expect(parse({ 'metrics-bind-address': ':0' }).metricsBindAddress).toEqual({ host: undefined, port: 0 })
   })
 
-  it.each(['', '8080', 'a:b', ':65536', '::1:8080', ':8080x', ':-1'])('"%s" is none', (text) => {
-    expect(complaint({ 'metrics-bind-address': text })).toContain('--metrics-bind-address: seen ')
+  it.each(['', '8080', 'a:b', ':65536', '::1:8080', ':8080x', ':-1'])('"%s" is refused', (text) => {
+    expect(errorOf({ 'metrics-bind-address': text })).toContain('--metrics-bind-address: seen ')
   })
 })
 
-describe('values that cannot be', () => {
+describe('parseRunConfig: invalid values', () => {
   it.each([
     ['max-concurrent-reconciles', '0'],
     ['max-concurrent-reconciles', '10001'],
@@ -161,18 +161,20 @@ describe('values that cannot be', () => {
     ['log-format', 'JSON'],
     ['allowed-gateways', '*'],
   ] as const)('--%s %s is refused in one line that names flag or variable, and what was expected', (flag, text) => {
-    expect(complaint({ [flag]: text })).toMatch(new RegExp(`^--${flag}: seen ".*", expected .*$`))
-    expect(complaint({}, { [variableOf(flag)]: text })).toMatch(new RegExp(`^${variableOf(flag)}: seen `))
+    expect(errorOf({ [flag]: text })).toMatch(new RegExp(`^--${flag}: seen ".*", expected .*$`))
+    expect(errorOf({}, { [variableOf(flag)]: text })).toMatch(new RegExp(`^${variableOf(flag)}: seen `))
   })
 
-  it('are quoted in part only', () => {
-    expect(complaint({ 'log-level': 'x\n'.repeat(1000) }).split('\n')).toHaveLength(1)
-    expect(complaint({ 'log-level': 'x'.repeat(1000) }).length).toBeLessThan(200)
+  it('a long value is quoted in part only', () => {
+    expect(errorOf({ 'log-level': 'x\n'.repeat(1000) }).split('\n')).toHaveLength(1)
+    expect(errorOf({ 'log-level': 'x'.repeat(1000) }).length).toBeLessThan(200)
   })
 })
 
-it('proxies are read in capitals or not', () => {
-  expect(proxyOf({ HTTPS_PROXY: 'http://a', http_proxy: 'http://b', HTTP_PROXY: 'http://c', NO_PROXY: 'd' })).toEqual({
+it('parseProxyConfig reads names in upper and lower case', () => {
+  expect(
+    parseProxyConfig({ HTTPS_PROXY: 'http://a', http_proxy: 'http://b', HTTP_PROXY: 'http://c', NO_PROXY: 'd' }),
+  ).toEqual({
     httpProxy: 'http://b',
     httpsProxy: 'http://a',
     noProxy: 'd',

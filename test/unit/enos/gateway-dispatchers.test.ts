@@ -7,7 +7,7 @@ import type { ProxyConfig } from '../../../src/config/run-config.ts'
 import { GatewayDispatchers } from '../../../src/enos/gateway-dispatchers.ts'
 import { selfSigned } from '../../support/certificate.ts'
 
-/** What DNS answers here: addresses by name. */
+/** The answers of DNS: addresses by name. */
 const names = vi.hoisted(() => new Map<string, readonly { address: string; family: number }[]>())
 
 vi.mock('node:dns', () => ({
@@ -59,7 +59,7 @@ const sayHello: RequestListener = (request, response) => {
   response.end(`hello ${request.headers.host ?? ''}`)
 }
 
-/** The body of what is answered, or the code of the error. */
+/** The body of the response, or the code of the error. */
 async function ask(dispatcher: Dispatcher, origin: string): Promise<string> {
   try {
     const { body } = await dispatcher.request({ origin, path: '/', method: 'GET' })
@@ -69,7 +69,7 @@ async function ask(dispatcher: Dispatcher, origin: string): Promise<string> {
   }
 }
 
-describe('link-local addresses', () => {
+describe('GatewayDispatchers: link-local addresses', () => {
   it.each([
     'http://169.254.169.254',
     'http://169.254.0.1:8080',
@@ -84,33 +84,33 @@ describe('link-local addresses', () => {
   })
 
   it.each([
-    ['one', [{ address: '169.254.169.254', family: 4 }]],
+    ['a link-local address', [{ address: '169.254.169.254', family: 4 }]],
     [
-      'one among others',
+      'a link-local address among others',
       [
         { address: '127.0.0.1', family: 4 },
         { address: 'fe80::1', family: 6 },
       ],
     ],
-    ['one in the shape of IPv6', [{ address: '::ffff:169.254.169.254', family: 6 }]],
-  ])('a name that leads to %s is refused', async (_, addresses) => {
+    ['an IPv4-mapped one', [{ address: '::ffff:169.254.169.254', family: 6 }]],
+  ])('a name that resolves to %s is refused', async (_, addresses) => {
     const port = await listen(createServer(sayHello))
     names.set('metadata.example', addresses)
     expect(await ask(dispatchers().for(noTls), `http://metadata.example:${port}`)).toBe(refused)
   })
 
-  it('other names are looked up and reached', async () => {
+  it('other names are resolved and reached', async () => {
     const port = await listen(createServer(sayHello))
     names.set('apim.example', [{ address: '127.0.0.1', family: 4 }])
     expect(await ask(dispatchers().for(noTls), `http://apim.example:${port}`)).toBe(`hello apim.example:${port}`)
   })
 
-  it('a name that DNS does not know is told as such', async () => {
+  it('a name unknown to DNS fails with ENOTFOUND', async () => {
     expect(await ask(dispatchers().for(noTls), 'http://unknown.example')).toBe('ENOTFOUND')
   })
 })
 
-/** A proxy that takes every tunnel to the gateway, and notes what it was asked for. */
+/** A proxy that connects every tunnel to the gateway and records the targets. */
 async function proxyTo(gatewayPort: number): Promise<{ readonly url: string; readonly asked: string[] }> {
   const asked: string[] = []
   const server = createServer((request, response) => {
@@ -128,8 +128,8 @@ async function proxyTo(gatewayPort: number): Promise<{ readonly url: string; rea
   return { url: `http://127.0.0.1:${await listen(server)}`, asked }
 }
 
-describe('a proxy', () => {
-  it('is used for http:// where HTTP_PROXY says so, names being its own affair', async () => {
+describe('GatewayDispatchers: proxies', () => {
+  it('HTTP_PROXY is used for http://, and the proxy resolves names', async () => {
     const { asked, url } = await proxyTo(await listen(createServer(sayHello)))
     const answer = await ask(dispatchers({ httpProxy: url }).for(noTls), 'http://apim.example:8080')
     expect(answer).toMatch(/^hello apim\.example:8080$|^by proxy$/)
@@ -137,7 +137,7 @@ describe('a proxy', () => {
     expect(asked[0]).toContain('apim.example:8080')
   })
 
-  it('is used for https:// where HTTPS_PROXY says so, and TLS is verified behind it', async () => {
+  it('HTTPS_PROXY is used for https://, and TLS is verified through it', async () => {
     const certificate = selfSigned()
     const { asked, url } = await proxyTo(await listen(createTlsServer(certificate, sayHello)))
     const all = dispatchers({ httpsProxy: url })
@@ -146,14 +146,14 @@ describe('a proxy', () => {
     expect(asked).toEqual(['127.0.0.1:8443', '127.0.0.1:8443'])
   })
 
-  it('is not used for the other scheme', async () => {
+  it('HTTPS_PROXY is not used for http://', async () => {
     const port = await listen(createServer(sayHello))
     const { asked, url } = await proxyTo(port)
     expect(await ask(dispatchers({ httpsProxy: url }).for(noTls), `http://127.0.0.1:${port}`)).toContain('hello')
     expect(asked).toEqual([])
   })
 
-  it('is not used where NO_PROXY says so', async () => {
+  it('a host in NO_PROXY is reached without the proxy', async () => {
     const port = await listen(createServer(sayHello))
     const { asked, url } = await proxyTo(port)
     const all = dispatchers({ httpProxy: url, noProxy: '127.0.0.1' })
@@ -167,13 +167,13 @@ describe('a proxy', () => {
     'https://[fe80::1]:8443',
     'http://2852039166',
     'https://[::ffff:a9fe:a9fe]',
-  ])('is not told of %s', async (origin) => {
+  ])('a request for %s is refused before the proxy gets it', async (origin) => {
     const { asked, url } = await proxyTo(await listen(createServer(sayHello)))
     expect(await ask(dispatchers({ httpProxy: url, httpsProxy: url }).for(noTls), origin)).toBe(refused)
     expect(asked).toEqual([])
   })
 
-  it('a name that NO_PROXY exempts is still looked up with care', async () => {
+  it('a name in NO_PROXY that resolves to a link-local address is refused', async () => {
     const { asked, url } = await proxyTo(await listen(createServer(sayHello)))
     names.set('metadata.example', [{ address: '169.254.169.254', family: 4 }])
     const all = dispatchers({ httpProxy: url, noProxy: 'metadata.example' })
@@ -182,8 +182,8 @@ describe('a proxy', () => {
   })
 })
 
-describe('additional CAs', () => {
-  it('are trusted by their own dispatcher only', async () => {
+describe('GatewayDispatchers: additional CAs', () => {
+  it('CAs are trusted by their own dispatcher only', async () => {
     const certificate = selfSigned()
     const origin = `https://127.0.0.1:${await listen(createTlsServer(certificate, sayHello))}`
     const all = dispatchers()
@@ -192,7 +192,7 @@ describe('additional CAs', () => {
     expect(await ask(all.for(trusting(selfSigned().cert)), origin)).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
   })
 
-  it('have one dispatcher for each set', () => {
+  it('each set of CAs has one dispatcher', () => {
     const all = dispatchers()
     const { cert } = selfSigned()
     expect(all.for(trusting(cert))).toBe(all.for(trusting(cert)))
@@ -200,7 +200,7 @@ describe('additional CAs', () => {
     expect(all.for(trusting(cert))).not.toBe(all.for(noTls))
   })
 
-  it('beyond a hundred sets, the one used longest ago is given up', async () => {
+  it('beyond a hundred dispatchers, the least recently used one is closed', async () => {
     const port = await listen(createServer(sayHello))
     const all = dispatchers()
     const first = all.for(trusting('set 0'))
@@ -210,11 +210,11 @@ describe('additional CAs', () => {
     all.for(trusting('set 100'))
     expect(all.for(trusting('set 0'))).toBe(first)
     expect(all.for(trusting('set 1'))).not.toBe(second)
-    // Whoever holds it still learns so, and no call hangs.
+    // A caller that still holds the closed one gets an error, so no call hangs.
     expect(await ask(second, `http://127.0.0.1:${port}`)).toBe('UND_ERR_CLOSED')
   })
 
-  it('what is given up ends its calls first', async () => {
+  it('a dispatcher that is closed completes its calls first', async () => {
     let answer = (): void => undefined
     const asked = Promise.withResolvers<undefined>()
     const port = await listen(
@@ -232,7 +232,7 @@ describe('additional CAs', () => {
   })
 })
 
-describe('tlsServerName', () => {
+describe('GatewayDispatchers: tlsServerName', () => {
   /** A TLS server that answers with the name that SNI asked for. */
   async function startNamed(names: readonly string[]) {
     const certificate = selfSigned({ address: [192, 0, 2, 1], names })
@@ -244,7 +244,7 @@ describe('tlsServerName', () => {
     return { ca: certificate.cert, origin: `https://127.0.0.1:${port}` }
   }
 
-  it('is asked for by SNI and is the name to find in the certificate', async () => {
+  it('tlsServerName is asked for by SNI and is the name to find in the certificate', async () => {
     const { ca, origin } = await startNamed(['apim.example'])
     const all = dispatchers()
     expect(await ask(all.for({ ca, tlsServerName: 'apim.example' }), origin)).toBe('apim.example')
@@ -252,7 +252,7 @@ describe('tlsServerName', () => {
     expect(await ask(all.for({ ca, tlsServerName: undefined }), origin)).toBe('ERR_TLS_CERT_ALTNAME_INVALID')
   })
 
-  it('goes before the host of the URL, also behind a proxy', async () => {
+  it('tlsServerName goes before the host of the URL, also through a proxy', async () => {
     const { ca, origin } = await startNamed(['apim.example'])
     const { asked, url } = await proxyTo(Number(new URL(origin).port))
     const tls = { ca, tlsServerName: 'apim.example' }
@@ -263,7 +263,7 @@ describe('tlsServerName', () => {
     expect(asked).toEqual([`other.example:${port}`])
   })
 
-  it('has one dispatcher for each pair of CAs and name', () => {
+  it('each pair of CAs and tlsServerName has one dispatcher', () => {
     const all = dispatchers()
     const { cert: ca } = selfSigned()
     const tls = { ca, tlsServerName: 'apim.example' }
@@ -274,7 +274,7 @@ describe('tlsServerName', () => {
   })
 })
 
-it('once all are closed, nothing is sent any more', async () => {
+it('GatewayDispatchers send nothing once closed', async () => {
   const port = await listen(createServer(sayHello))
   const all = dispatchers()
   const dispatcher = all.for(noTls)

@@ -29,7 +29,7 @@ const names = runFlags.map(({ name }) => name)
 const flags = fc.dictionary(fc.constantFrom(...names), fc.oneof(value, fc.array(value, { maxLength: 3 })))
 const environment = fc.dictionary(fc.constantFrom(...names.map(variableOf), 'HTTPS_PROXY', 'no_proxy', 'PATH'), value)
 
-it('whatever flags and variables hold, they make a configuration, or one line names the one that cannot be used', () => {
+it('parseRunConfig returns a configuration or names the invalid flag or variable in one line', () => {
   fc.assert(
     fc.property(flags, environment, (given, variables) => {
       try {
@@ -57,13 +57,13 @@ it('whatever flags and variables hold, they make a configuration, or one line na
   )
 })
 
-describe('patterns of gateways', () => {
+describe('isGatewayAllowed', () => {
   // A last label that begins with a digit makes an IPv4 address of the whole.
   const label = fc.stringMatching(/^[a-z][a-z0-9]{0,7}$/)
   const host = fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => labels.join('.'))
   const port = fc.option(fc.integer({ min: 1, max: 65_535 }))
 
-  it('allow what a plain reading of them says, and nothing else', () => {
+  it('a pattern allows the same gateways as a naive implementation', () => {
     fc.assert(
       fc.property(
         fc.boolean(),
@@ -86,7 +86,7 @@ describe('patterns of gateways', () => {
     )
   })
 
-  it('never throw, whatever they are', () => {
+  it('no pattern makes isGatewayAllowed throw', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), host, (pattern, real) => {
         if (isGatewayPattern(pattern)) expect(typeof isGatewayAllowed([pattern], `https://${real}`)).toBe('boolean')

@@ -39,7 +39,7 @@ const fields = fc.constantFrom(
   'proxy-url',
   'exec',
 )
-/** A right kubeconfig of which something is replaced. */
+/** A valid kubeconfig with some values replaced. */
 const mutated = fc
   .array(fc.tuple(lists, fc.option(fields), anyValue), { minLength: 1, maxLength: 3 })
   .map((changes) => {
@@ -60,7 +60,7 @@ const texts = fc.oneof(
   anyValue.map((value) => stringify(value)),
 )
 
-it('whatever stands in a kubeconfig, it can be used, or one line says what to do and quotes nothing of it', () => {
+it('loadKubeconfig returns a usable kubeconfig or fails in one line that quotes nothing of the file', () => {
   const file = join(directory, 'config')
   fc.assert(
     fc.property(texts, (text) => {

@@ -45,11 +45,11 @@ function failureOf(load: () => unknown): KubeconfigError {
     if (error instanceof KubeconfigError) return error
     throw error
   }
-  throw new Error('it was loaded')
+  throw new Error('expected a KubeconfigError, but the kubeconfig was loaded')
 }
 
-describe('where the kubeconfig comes from', () => {
-  it('is the flag before all else', () => {
+describe('loadKubeconfig: source', () => {
+  it('--kubeconfig goes before all other sources', () => {
     const flag = write('flag', kubeconfigOf('flag'))
     const KUBECONFIG = write('variable', kubeconfigOf('variable'))
     const { environment, serviceAccountDirectory } = inPod()
@@ -57,14 +57,14 @@ describe('where the kubeconfig comes from', () => {
     expect(load().getCurrentCluster()?.server).toBe('https://flag:6443')
   })
 
-  it('is KUBECONFIG before the pod', () => {
+  it('KUBECONFIG goes before the service account of the pod', () => {
     const KUBECONFIG = write('variable', kubeconfigOf('variable'))
     const { environment, serviceAccountDirectory } = inPod()
     const load = loadKubeconfig({ flag: '', environment: { ...environment, KUBECONFIG }, serviceAccountDirectory })
     expect(load().getCurrentCluster()?.server).toBe('https://variable:6443')
   })
 
-  it('is the pod before the home directory', () => {
+  it('the service account of the pod goes before ~/.kube/config', () => {
     write('home/.kube/config', kubeconfigOf('home'))
     const { environment, serviceAccountDirectory } = inPod()
     const HOME = join(directory, 'home')
@@ -72,14 +72,14 @@ describe('where the kubeconfig comes from', () => {
     expect(load().getCurrentCluster()?.server).toBe('https://10.0.0.1:443')
   })
 
-  it('is the home directory in a pod that mounts no token', () => {
+  it('~/.kube/config is used in a pod that mounts no token', () => {
     write('home/.kube/config', kubeconfigOf('home'))
     const environment = { HOME: join(directory, 'home'), KUBERNETES_SERVICE_HOST: '10.0.0.1' }
     const load = loadKubeconfig({ flag: undefined, environment, serviceAccountDirectory: join(directory, 'none') })
     expect(load().getCurrentCluster()?.server).toBe('https://home:6443')
   })
 
-  it('stays the same source when another appears later', () => {
+  it('the source stays the same when another one appears later', () => {
     const { environment, serviceAccountDirectory } = inPod()
     write('home/.kube/config', kubeconfigOf('home'))
     const HOME = join(directory, 'home')
@@ -88,16 +88,16 @@ describe('where the kubeconfig comes from', () => {
     expect(load().getCurrentCluster()?.server).toBe('https://10.0.0.1:443')
   })
 
-  it('is told how to be given when there is none', () => {
+  it('an error says how to set a kubeconfig when there is none', () => {
     const load = loadKubeconfig({ flag: undefined, environment: { HOME: directory } })
     expect(failureOf(load).message).toBe(
-      `no kubeconfig: ${join(directory, '.kube/config')} does not exist; name one by --kubeconfig or KUBECONFIG, ` +
+      `no kubeconfig found: ${join(directory, '.kube/config')} does not exist; set --kubeconfig or KUBECONFIG, ` +
         'or run in a pod that mounts its service account token',
     )
   })
 })
 
-it('reads the file anew each time', () => {
+it('loadKubeconfig reads the file anew each time', () => {
   const flag = write('config', kubeconfigOf('old'))
   const load = loadKubeconfig({ flag, environment: {} })
   expect(load().getCurrentUser()?.token).toBe('token-of-old')
@@ -105,17 +105,17 @@ it('reads the file anew each time', () => {
   expect(load().getCurrentUser()?.token).toBe('token-of-new')
 })
 
-it('takes relative paths from where the file is', () => {
+it('loadKubeconfig resolves relative paths against the directory of the file', () => {
   const flag = write('sub/config', kubeconfigOf('a'))
   const load = loadKubeconfig({ flag, environment: {} })
   expect(load().getCurrentCluster()?.caFile).toBe(join(directory, 'sub/ca.crt'))
 })
 
-describe('several files in KUBECONFIG', () => {
+describe('loadKubeconfig: several files in KUBECONFIG', () => {
   const load = (...files: string[]) =>
     loadKubeconfig({ flag: undefined, environment: { KUBECONFIG: files.join(':') } })()
 
-  it('are merged, and the first current context stands', () => {
+  it('files are merged, and the first current-context wins', () => {
     const a = write('a', kubeconfigOf('a', { isCurrent: false }))
     const b = write('b', kubeconfigOf('b'))
     const c = write('c', kubeconfigOf('c'))
@@ -125,24 +125,24 @@ describe('several files in KUBECONFIG', () => {
     expect(config.getUser('c')?.token).toBe('token-of-c')
   })
 
-  it('may name the same thing, and the first stands', () => {
+  it('the first of two entries of one name wins', () => {
     const first = write('first', kubeconfigOf('a', { port: 1 }))
     const second = write('second', kubeconfigOf('a', { port: 2 }))
     expect(load(first, second).getCurrentCluster()?.server).toBe('https://a:1')
   })
 
-  it('may be missing, but not all of them', () => {
+  it('some files may be missing, but not all', () => {
     const a = write('a', kubeconfigOf('a'))
     const [none, never] = [join(directory, 'none'), join(directory, 'never')]
     expect(load(none, '', a).getCurrentContext()).toBe('a')
     expect(failureOf(() => load(none, never)).message).toBe(
-      `${none} (from KUBECONFIG) does not exist; name a file that this user may read`,
+      `${none} (from KUBECONFIG) does not exist; set a file that this user may read`,
     )
   })
 })
 
-describe('in a pod', () => {
-  it('uses the service account’s files, and IPv6 in brackets', () => {
+describe('loadKubeconfig: in a pod', () => {
+  it('the service account’s files are used, and an IPv6 address is put in brackets', () => {
     const { serviceAccountDirectory } = inPod()
     const environment = { KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '6443' }
     const config = loadKubeconfig({ flag: undefined, environment, serviceAccountDirectory })()
@@ -153,7 +153,7 @@ describe('in a pod', () => {
     })
   })
 
-  it('sends the token that the file holds', async () => {
+  it('the token in the file is sent', async () => {
     const pod = inPod()
     write('sa/ca.crt', 'a certificate')
     const config = loadKubeconfig({ flag: undefined, ...pod })()
@@ -163,12 +163,12 @@ describe('in a pod', () => {
   })
 })
 
-describe('the current namespace', () => {
-  it('is the pod’s own', () => {
+describe('currentNamespace', () => {
+  it('the namespace of the pod is used in a pod', () => {
     expect(currentNamespace(loadKubeconfig({ flag: undefined, ...inPod() })())).toBe('enos-system')
   })
 
-  it('is the context’s, else default', () => {
+  it('the namespace of the context is used elsewhere, else default', () => {
     const named = write('named', kubeconfigOf('a', { namespace: 'plant-a' }))
     const unnamed = write('unnamed', kubeconfigOf('a'))
     expect(currentNamespace(loadKubeconfig({ flag: named, environment: {} })())).toBe('plant-a')
@@ -176,28 +176,28 @@ describe('the current namespace', () => {
   })
 })
 
-describe('an unusable kubeconfig', () => {
+describe('loadKubeconfig: an unusable file', () => {
   const secret = 'hunter2-token'
   const cluster = 'clusters: [{ name: a, cluster: { server: https://a } }]'
   const user = `users: [{ name: a, user: { token: ${secret} } }]`
   it.each([
     ['is empty', '', 'is not a valid kubeconfig'],
     ['is not YAML', `users: [{ token: "${secret}`, 'is not a valid kubeconfig'],
-    ['is text', secret, 'has no current context'],
+    ['is text', secret, 'has no current-context'],
     ['lacks a server', `clusters: [{ name: ${secret}, cluster: {} }]`, 'clusters[0].cluster.server is missing'],
     ['has no current context', `${cluster}\n${user}`, 'kubectl config use-context'],
     ['names no context', `${cluster}\n${user}\ncurrent-context: ${secret}`, 'no context of the name'],
     [
       'names no cluster',
       `${user}\ncontexts: [{ name: a, context: { cluster: ${secret}, user: a } }]\ncurrent-context: a`,
-      'lacks the cluster',
+      'has no cluster of the name',
     ],
     [
       'names no user',
       `${cluster}\ncontexts: [{ name: a, context: { cluster: a, user: ${secret} } }]\ncurrent-context: a`,
-      'lacks the user',
+      'has no user of the name',
     ],
-  ])('that %s is named, with what to do and nothing of its content', (_what, content, expected) => {
+  ])('a file that %s is named in an error with the remedy and nothing of the content', (_what, content, expected) => {
     const flag = write('config', content)
     const error = failureOf(loadKubeconfig({ flag, environment: {} }))
     expect(error.message).toContain(`${flag} (from --kubeconfig)`)
@@ -206,10 +206,10 @@ describe('an unusable kubeconfig', () => {
     expect(error.cause).toBeUndefined()
   })
 
-  it('that is a directory is named with the reason', () => {
+  it('a directory is named in the error, with the reason', () => {
     const error = failureOf(loadKubeconfig({ flag: directory, environment: {} }))
     expect(error.message).toBe(
-      `${directory} (from --kubeconfig) cannot be read (EISDIR); name a file that this user may read`,
+      `${directory} (from --kubeconfig) cannot be read (EISDIR); set a file that this user may read`,
     )
   })
 })

@@ -4,7 +4,7 @@ import { createServer as createHttp1Server } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { KubeConfig } from '@kubernetes/client-node'
 import { onTestFinished, vi } from 'vitest'
-import { Credentials } from '../../../src/kubernetes/auth.ts'
+import { ApiServerAuth } from '../../../src/kubernetes/auth.ts'
 import { ApiError } from '../../../src/kubernetes/errors.ts'
 import { HttpKubernetesClient } from '../../../src/kubernetes/http-client.ts'
 import { Transport } from '../../../src/kubernetes/transport.ts'
@@ -96,8 +96,8 @@ export async function setUpClient(
   const onAnswer = vi.fn()
   const url = server.url + (options.basePath ?? '')
   const load = vi.fn(() => (options.load ?? kubeconfigFor)(url))
-  const credentials = new Credentials(load, clock)
-  const transport = new Transport({ credentials, clock, userAgent: 'unit-test/1', onAnswer })
+  const auth = new ApiServerAuth(load, clock)
+  const transport = new Transport({ auth, clock, userAgent: 'unit-test/1', onAnswer })
   onTestFinished(() => transport.close())
   const { silenceLimitMs } = options
   const client = new HttpKubernetesClient({
@@ -106,7 +106,7 @@ export async function setUpClient(
     fieldManager: 'unit-test',
     ...(silenceLimitMs === undefined ? {} : { silenceLimitMs }),
   })
-  return { server, clock, client, transport, credentials, load, onAnswer }
+  return { server, clock, client, transport, auth, load, onAnswer }
 }
 
 /** An answer of JSON. */

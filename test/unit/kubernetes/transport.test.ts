@@ -9,7 +9,7 @@ const ref = { namespace: 'plant-a', name: 'enos-token' }
 const secretBody = { metadata: { name: 'enos-token' }, data: { token: 'dG9rZW4=' } }
 const protocols = ['HTTP/1.1', 'HTTP/2'] as const
 
-describe('401', () => {
+describe('Transport: 401', () => {
   const check =
     (accepted: string): Answer =>
     (response, { headers }) => {
@@ -17,7 +17,7 @@ describe('401', () => {
       else json(response, 401, { reason: 'Unauthorized' })
     }
 
-  it.each(protocols)('has the credentials read again, and the call sent once more, over %s', async (protocol) => {
+  it.each(protocols)('the credentials are read again and the call is sent once more over %s', async (protocol) => {
     let token = 'old'
     const { client, clock, server, load, onAnswer } = await setUpClient(protocol, check('new'), {
       load: (url) => kubeconfigFor(url, { token }),
@@ -31,14 +31,14 @@ describe('401', () => {
     expect(onAnswer.mock.calls).toMatchObject([[{ code: '401' }], [{ code: '200' }]])
   })
 
-  it('a second time is the answer', async () => {
+  it('a second 401 is returned', async () => {
     const { client, clock, server } = await setUpClient('HTTP/1.1', check('never'))
     await clock.advance(2000)
     expect(await errorOf(client.get(secrets, ref))).toMatchObject({ code: 401, reason: 'Unauthorized' })
     expect(server.received).toHaveLength(2)
   })
 
-  it('to a watch is cured as well', async () => {
+  it('a watch is sent once more, too', async () => {
     let token = 'old'
     const { client, clock } = await setUpClient(
       'HTTP/1.1',
@@ -55,8 +55,8 @@ describe('401', () => {
   })
 })
 
-describe('rotated TLS material', () => {
-  it('has new calls made over a new connection, and the old one ended when its calls are done', async () => {
+describe('Transport: rotated TLS options', () => {
+  it('new calls use a new connection, and the old one closes when its calls are done', async () => {
     const held = Promise.withResolvers<Response>()
     let extraCa = ''
     const { client, clock, server } = await setUpClient(
@@ -87,7 +87,7 @@ describe('rotated TLS material', () => {
     expect(await first).toEqual({ metadata: { name: 'first' } })
   })
 
-  it('breaks what is still under way on the old connection after 30 s', async () => {
+  it('calls still in flight on the old connection fail after 30 s', async () => {
     const arrived = Promise.withResolvers<undefined>()
     let suffix = ''
     const { client, clock } = await setUpClient(
@@ -108,8 +108,8 @@ describe('rotated TLS material', () => {
   })
 })
 
-describe('credentials that do not come, for the command that gives them hangs', () => {
-  /** Credentials that come when the test says so. */
+describe('Transport: an exec plugin that hangs', () => {
+  /** An exec plugin that ends when the test says so. */
   async function setUp() {
     const plugin = Promise.withResolvers<undefined>()
     const commands = vi.fn()
@@ -130,7 +130,7 @@ describe('credentials that do not come, for the command that gives them hangs', 
     }
   }
 
-  it('fail a call by its deadline', async () => {
+  it('a call fails at its deadline', async () => {
     const { client, clock, onAnswer, server } = await setUp()
     const failure = errorOf(client.get(secrets, ref, { timeoutMs: 5000 }))
     await clock.advance(5000)
@@ -139,7 +139,7 @@ describe('credentials that do not come, for the command that gives them hangs', 
     expect(server.received).toEqual([])
   })
 
-  it('fail a call that its caller gives up, or has given up', async () => {
+  it('a call that its caller aborts, or has aborted, fails', async () => {
     const { client } = await setUp()
     const aborter = new AbortController()
     const failure = errorOf(client.get(secrets, ref, { signal: aborter.signal }))
@@ -149,7 +149,7 @@ describe('credentials that do not come, for the command that gives them hangs', 
     expect(await errorOf(client.get(secrets, ref, { signal: aborter.signal }))).toMatchObject({ reason: 'Aborted' })
   })
 
-  it('are waited for by all calls together, and a minute later asked for anew', async () => {
+  it('all calls wait for one run of the plugin, and a minute later for a second', async () => {
     const { client, clock, commands, plugin } = await setUp()
     const calls = [client.get(secrets, ref, { timeoutMs: 600_000 })]
     for (const afterMs of [5000, 54_999]) {
