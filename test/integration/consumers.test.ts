@@ -11,13 +11,13 @@ let operator: OperatorProcess
 let gateway: Simulator
 let namespace: string
 
-const told = 'enos.io/token-fingerprint'
-const restarted = 'kubectl.kubernetes.io/restartedAt'
+const fingerprintAnnotation = 'enos.io/token-fingerprint'
+const restartedAt = 'kubectl.kubernetes.io/restartedAt'
 
 beforeAll(async () => {
   gateway = await harness().gateway({ lifetimeSeconds: 7200 })
   namespace = await harness().namespace()
-  // Its own namespace only: what is refused elsewhere would be counted here.
+  // One namespace only: this file counts refusals, and those of other namespaces would be among them.
   operator = await (await harness().operator({ args: ['--no-leader-elect', '--namespace', namespace] })).working()
 })
 
@@ -65,7 +65,7 @@ const mounting = (secretName: string, mount: object = {}): object => ({
 
 async function annotationOf(pod: string): Promise<string | undefined> {
   const { metadata } = await harness().admin.get<KubernetesObject>(pods, { namespace, name: pod })
-  return metadata.annotations?.[told]
+  return metadata.annotations?.[fingerprintAnnotation]
 }
 
 const template = {
@@ -86,14 +86,14 @@ async function createWorkload(kind: keyof typeof workloadTypes, name: string): P
 
 async function restartOf(kind: keyof typeof workloadTypes, name: string): Promise<string | undefined> {
   const workload = await harness().admin.get<Workload>(workloadTypes[kind], { namespace, name })
-  return workload.spec?.template?.metadata?.annotations?.[restarted]
+  return workload.spec?.template?.metadata?.annotations?.[restartedAt]
 }
 
-describe('without the permission', () => {
-  it('propagation and restarts are a clear condition and one event, no error loop; Ready stays', async () => {
+describe('propagation without the permission', () => {
+  it('is a clear condition and one event, without an error loop; Ready stays True', async () => {
     await harness().createCredential(namespace, 'forbidden', gateway, application(), {
       propagation: 'Immediate',
-      restartOnRenewal: [{ kind: 'Deployment', name: 'nobody' }],
+      restartOnRenewal: [{ kind: 'Deployment', name: 'any' }],
     })
     await harness().expectReady(namespace, 'forbidden')
     await renew('forbidden')
@@ -114,29 +114,29 @@ describe('without the permission', () => {
 describe('propagation: Immediate', () => {
   beforeAll(allowConsumers)
 
-  it('touches the pods that mount a target as a volume, and no others, once for each token', async () => {
-    await harness().createCredential(namespace, 'told', gateway, application(), { propagation: 'Immediate' })
-    await harness().expectReady(namespace, 'told')
-    await createPod('mounts', mounting('told-token'))
+  it('annotates the pods that mount a target as a volume, and no others, once for each token', async () => {
+    await harness().createCredential(namespace, 'mounted', gateway, application(), { propagation: 'Immediate' })
+    await harness().expectReady(namespace, 'mounted')
+    await createPod('mounts', mounting('mounted-token'))
     await createPod('projects', {
-      volumes: [{ name: 'v', projected: { sources: [{ secret: { name: 'told-token' } }] } }],
+      volumes: [{ name: 'v', projected: { sources: [{ secret: { name: 'mounted-token' } }] } }],
       containers: [{ ...container, volumeMounts: [{ name: 'v', mountPath: '/v' }] }],
     })
     await createPod('other', mounting('something-else'))
     await delay(500)
-    // The first token is no renewal: nobody holds an older one.
+    // The first token is no renewal: no pod holds an older one.
     expect(await annotationOf('mounts')).toBeUndefined()
-    const fingerprint = await renew('told')
+    const fingerprint = await renew('mounted')
     await eventually(async () => {
       expect(await annotationOf('mounts')).toBe(fingerprint)
       expect(await annotationOf('projects')).toBe(fingerprint)
     }, 2000)
     expect(await annotationOf('other')).toBeUndefined()
-    await harness().expectCondition(namespace, 'told', 'Propagated', 'True/Propagated')
-    expect((await harness().getCredential(namespace, 'told')).status?.propagatedFingerprint).toBe(fingerprint)
+    await harness().expectCondition(namespace, 'mounted', 'Propagated', 'True/Propagated')
+    expect((await harness().getCredential(namespace, 'mounted')).status?.propagatedFingerprint).toBe(fingerprint)
   })
 
-  it('names consumers that can never see a change, once', async () => {
+  it('names consumers that the kubelet never updates, in one event', async () => {
     await harness().createCredential(namespace, 'blind', gateway, application(), { propagation: 'Immediate' })
     await harness().expectReady(namespace, 'blind')
     await createPod('in-env', {
@@ -182,27 +182,27 @@ describe('restartOnRenewal', () => {
     },
   )
 
-  it('does not restart one that was restarted after the target was written, nor on a restart of the operator', async () => {
+  it('does not restart a workload that was restarted after the write, nor when the operator restarts', async () => {
     await createWorkload('Deployment', 'fresh')
     await harness().createCredential(namespace, 'fresh', gateway, application(), {
       restartOnRenewal: [{ kind: 'Deployment', name: 'fresh' }],
     })
     await harness().expectReady(namespace, 'fresh')
     await renew('fresh')
-    // Within the time in which restarts gather.
+    // Before the debounced restart.
     await delay(1200)
     await harness().kubectl(['-n', namespace, 'rollout', 'restart', 'deployment/fresh'])
     const byHand = await restartOf('Deployment', 'fresh')
     await harness().expectCondition(namespace, 'fresh', 'Propagated', 'True/Propagated')
     expect(await harness().message(namespace, 'fresh', 'Propagated')).toContain('was restarted since')
     expect(await operator.end()).toBe(0)
-    // Its own namespace only: what is refused elsewhere would be counted here.
+    // One namespace only: this file counts refusals, and those of other namespaces would be among them.
     operator = await (await harness().operator({ args: ['--no-leader-elect', '--namespace', namespace] })).working()
     await delay(3000)
     expect(await restartOf('Deployment', 'fresh')).toBe(byHand)
   })
 
-  it('is made up for when the operator died between the write and the restart', async () => {
+  it('is done by the next process when the operator died between write and restart', async () => {
     await createWorkload('Deployment', 'crashed')
     await harness().createCredential(namespace, 'crashed', gateway, application(), {
       restartOnRenewal: [{ kind: 'Deployment', name: 'crashed' }],
@@ -213,7 +213,7 @@ describe('restartOnRenewal', () => {
     operator.signal('SIGKILL')
     await operator.exited()
     expect(await restartOf('Deployment', 'crashed')).toBeUndefined()
-    // Its own namespace only: what is refused elsewhere would be counted here.
+    // One namespace only: this file counts refusals, and those of other namespaces would be among them.
     operator = await (await harness().operator({ args: ['--no-leader-elect', '--namespace', namespace] })).working()
     await eventually(async () => expect(await restartOf('Deployment', 'crashed')).toBeDefined())
     await harness().expectCondition(namespace, 'crashed', 'Propagated', 'True/Propagated')

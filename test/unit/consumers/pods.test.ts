@@ -13,7 +13,7 @@ function use(spec: Spec, metadata: Pod['metadata'] = {}): { isLive: boolean; isF
   return { isLive: live.has('enos-token'), isFixed: fixed.has('enos-token') }
 }
 
-describe('how a pod uses a Secret', () => {
+describe('secretUse', () => {
   it.each<[string, Spec, ReturnType<typeof use>]>([
     ['a volume', { volumes, containers: [live] }, { isLive: true, isFixed: false }],
     [
@@ -24,7 +24,7 @@ describe('how a pod uses a Secret', () => {
       },
       { isLive: true, isFixed: false },
     ],
-    ['a volume that nobody mounts', { volumes, containers: [{}] }, { isLive: false, isFixed: false }],
+    ['a volume that is not mounted', { volumes, containers: [{}] }, { isLive: false, isFixed: false }],
     [
       'a volume of another Secret',
       { volumes: [{ name: 'v', secret: { secretName: 'other' } }], containers: [live] },
@@ -44,12 +44,12 @@ describe('how a pod uses a Secret', () => {
     ],
     ['a variable beside a volume', { volumes, containers: [environment, live] }, { isLive: true, isFixed: true }],
     [
-      'an init container, which has run',
+      'an init container, which has ended',
       { volumes, initContainers: [subPath, environment, live], containers: [{}] },
       { isLive: false, isFixed: false },
     ],
     [
-      'a sidecar, which stays',
+      'a volume of a sidecar',
       { volumes, initContainers: [{ restartPolicy: 'Always', ...live }], containers: [{}] },
       { isLive: true, isFixed: false },
     ],
@@ -58,18 +58,18 @@ describe('how a pod uses a Secret', () => {
       { initContainers: [{ restartPolicy: 'Always', ...environment }], containers: [{}] },
       { isLive: false, isFixed: true },
     ],
-    ['nothing', {}, { isLive: false, isFixed: false }],
-  ])('%s', (_, spec, expected) => {
+    ['a pod without Secrets', {}, { isLive: false, isFixed: false }],
+  ])('classifies %s', (_, spec, expected) => {
     expect(use(spec)).toEqual(expected)
   })
 
-  it('one that is being deleted uses nothing any more', () => {
+  it('finds no use in a pod that is being deleted', () => {
     const metadata = { deletionTimestamp: '2026-01-01T00:00:00Z' }
     expect(use({ volumes, containers: [live, environment] }, metadata)).toEqual({ isLive: false, isFixed: false })
   })
 })
 
-describe('the owner of a pod', () => {
+describe('podOwner', () => {
   const owned = (kind: string, name: string, labels = {}): Pod => ({
     metadata: { labels, ownerReferences: [{ apiVersion: 'apps/v1', kind, name, uid: 'u', controller: true }] },
   })
@@ -86,7 +86,7 @@ describe('the owner of a pod', () => {
     expect(podOwner(owned('StatefulSet', 'db'))).toEqual({ kind: 'StatefulSet', name: 'db' })
   })
 
-  it('is nobody for a pod on its own', () => {
+  it('is undefined for a pod without a controller', () => {
     expect(podOwner({ metadata: {} })).toBeUndefined()
   })
 })

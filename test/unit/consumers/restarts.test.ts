@@ -21,13 +21,13 @@ describe('restartOnRenewal', () => {
     expect(world.outcome('wind')).toEqual({
       status: 'True',
       reason: 'Propagated',
-      message: 'Deployment reports: was restarted',
+      message: 'Deployment reports was restarted',
     })
-    // For the version that was looked at.
+    // For the version that was read.
     expect(world.patches[0]?.metadata).toEqual({ uid: metadata?.uid, resourceVersion: metadata?.resourceVersion })
   })
 
-  it('restarts nothing again for the same tokens, though their Secret was written since', async () => {
+  it('restarts a workload once for a token, though its Secret was written since', async () => {
     const world = new World()
     world.deployment('reports')
     for (const [fingerprint, restarts] of [
@@ -41,7 +41,7 @@ describe('restartOnRenewal', () => {
     }
   })
 
-  it('restarts once for tokens that come within two seconds, also while another one is tried again', async () => {
+  it('restarts once for tokens that come within two seconds, also while another restart is retried', async () => {
     const world = new World()
     for (const name of ['bad', 'reports']) world.deployment(name)
     world.refuse(['bad'], 500)
@@ -55,7 +55,7 @@ describe('restartOnRenewal', () => {
     for (const name of ['wind', 'solar']) expect(world.outcome(name)?.reason).toBe('Propagated')
   })
 
-  it('is tried on, and not for refused, while the pods of the same resource may not be touched', async () => {
+  it('is retried although the pods of the same resource may not be patched', async () => {
     const world = new World()
     world.deployment('bad')
     world.pod('mounts')
@@ -67,7 +67,7 @@ describe('restartOnRenewal', () => {
     expect(world.outcome('wind')).toMatchObject({ status: 'False', reason: 'PropagationFailed' })
   })
 
-  it('waits no longer for the sake of another one that fails for ever', async () => {
+  it('does not wait for another restart that fails permanently', async () => {
     const world = new World()
     world.deployment('bad')
     world.deployment('reports')
@@ -95,11 +95,11 @@ describe('restartOnRenewal', () => {
     await world.clock.advance(10_000)
     expect(world.patches).toHaveLength(1)
     for (const name of ['wind', 'solar']) {
-      expect(world.outcome(name)?.message).toBe('Deployment reports: was restarted')
+      expect(world.outcome(name)?.message).toBe('Deployment reports was restarted')
     }
   })
 
-  it('restarts for the token that was written last, whichever job comes first', async () => {
+  it('restarts for the token that was written last, in either order of jobs', async () => {
     for (const [first, second] of [
       [20_000, 1000],
       [1000, 20_000],
@@ -114,29 +114,29 @@ describe('restartOnRenewal', () => {
       await world.clock.advance(3000)
       expect(world.patches).toHaveLength(1)
       for (const name of ['wind', 'solar']) {
-        expect(world.outcome(name)?.message).toBe('Deployment reports: was restarted')
+        expect(world.outcome(name)?.message).toBe('Deployment reports was restarted')
       }
     }
   })
 
   it.each([
     ['restarted', true],
-    ['made', false],
-  ])('leaves alone what was %s after the token was written', async (_, isThere) => {
+    ['created', false],
+  ])('leaves a workload alone that was %s after the token was written', async (_, exists) => {
     const world = new World()
-    if (isThere) world.deployment('reports')
+    if (exists) world.deployment('reports')
     world.propagate('wind', 'aaa', restarting('reports'))
     await world.clock.advance(1000)
-    if (isThere) world.restartByHand('reports')
+    if (exists) world.restartByHand('reports')
     else world.deployment('reports', {}, 0)
     const before = world.restartOf('reports')
     await world.clock.advance(3000)
     expect(world.patches).toEqual([])
     expect(world.restartOf('reports')).toBe(before)
-    expect(world.outcome('wind')?.message).toBe('Deployment reports: was restarted since the token was written')
+    expect(world.outcome('wind')?.message).toBe('Deployment reports was restarted since the token was written')
   })
 
-  it('restarts what was made in the same second: that may have been before', async () => {
+  it('restarts a workload that was created in the same second, maybe before the write', async () => {
     const world = new World()
     world.deployment('reports', {}, 0)
     world.propagate('wind', 'aaa', restarting('reports'))
@@ -144,20 +144,20 @@ describe('restartOnRenewal', () => {
     expect(world.patches).toHaveLength(1)
   })
 
-  it('says what is paused and what is not there', async () => {
+  it('names workloads that are paused or do not exist', async () => {
     const world = new World()
     world.deployment('paused', { paused: true })
     world.propagate('wind', 'aaa', restarting('paused', 'absent'))
     await world.clock.advance(3000)
     expect(world.patches).toEqual([])
     expect(world.outcome('wind')?.message).toBe(
-      'Deployment paused: is paused, and was not restarted; Deployment absent: is not there',
+      'Deployment paused is paused and was not restarted; Deployment absent does not exist',
     )
   })
 })
 
-describe('when somebody changes the workload between look and patch', () => {
-  it('a restart of theirs is enough', async () => {
+describe('a workload that another client changes between get and patch', () => {
+  it('is not restarted again if the other client restarted it', async () => {
     const world = new World()
     world.deployment('reports')
     world.propagate('wind', 'aaa', restarting('reports'))
@@ -166,10 +166,10 @@ describe('when somebody changes the workload between look and patch', () => {
     }
     await world.clock.advance(5000)
     expect(world.patches).toHaveLength(1)
-    expect(world.outcome('wind')?.message).toBe('Deployment reports: was restarted since the token was written')
+    expect(world.outcome('wind')?.message).toBe('Deployment reports was restarted since the token was written')
   })
 
-  it('another change is looked at, and it is restarted all the same', async () => {
+  it('is read again and restarted after any other change', async () => {
     const world = new World()
     world.deployment('reports')
     world.propagate('wind', 'aaa', restarting('reports'))
@@ -180,10 +180,10 @@ describe('when somebody changes the workload between look and patch', () => {
     }
     await world.clock.advance(2000)
     expect(world.patches).toHaveLength(3)
-    expect(world.outcome('wind')?.message).toBe('Deployment reports: was restarted')
+    expect(world.outcome('wind')?.message).toBe('Deployment reports was restarted')
   })
 
-  it('its deletion is no failure', async () => {
+  it('is no failure if it was deleted', async () => {
     const world = new World()
     world.deployment('reports')
     world.propagate('wind', 'aaa', restarting('reports'))
@@ -191,12 +191,12 @@ describe('when somebody changes the workload between look and patch', () => {
       world.user.delete(workloadTypes.Deployment, ref)
     }
     await world.clock.advance(2000)
-    expect(world.outcome('wind')?.message).toBe('Deployment reports: is not there')
+    expect(world.outcome('wind')?.message).toBe('Deployment reports does not exist')
   })
 })
 
-describe('when the API server does not let it', () => {
-  it('tries on with backoff, says so, and restarts each workload once in the end', async () => {
+describe('restartOnRenewal, while the API server refuses', () => {
+  it('is retried with backoff, is a condition, and restarts each workload once in the end', async () => {
     const world = new World()
     world.deployment('reports')
     world.deployment('charts')
@@ -211,7 +211,7 @@ describe('when the API server does not let it', () => {
     expect(world.outcome('wind')).toMatchObject({ status: 'True', reason: 'Propagated' })
   })
 
-  it('what was restarted before the failure is not restarted again', async () => {
+  it('does not restart a workload again that was restarted before the failure', async () => {
     const world = new World()
     world.deployment('reports')
     world.deployment('charts')
@@ -225,11 +225,11 @@ describe('when the API server does not let it', () => {
     await world.clock.advance(60_000)
     expect(world.patches.map(({ name }) => name)).toEqual(['reports', 'charts'])
     expect(world.outcome('wind')?.message).toBe(
-      'Deployment reports: was restarted since the token was written; Deployment charts: was restarted',
+      'Deployment reports was restarted since the token was written; Deployment charts was restarted',
     )
   })
 
-  it('what is forbidden is not asked again before the next token', async () => {
+  it('waits for the next token after HTTP 403', async () => {
     const world = new World()
     world.deployment('reports')
     world.broken.set('patch', 403)
@@ -240,30 +240,33 @@ describe('when the API server does not let it', () => {
   })
 })
 
-describe('when one of several workloads cannot be restarted', () => {
-  it.each([403, 500])('the others are, and only those that name it say so: HTTP %i', async (code) => {
-    const world = new World()
-    for (const name of ['bad', 'good', 'shared']) world.deployment(name)
-    world.refuse(['bad'], code)
-    world.propagate('wind', 'aaa', restarting('bad', 'shared'))
-    world.propagate('solar', 'bbb', restarting('good', 'shared'))
-    await world.clock.advance(60 * 60_000)
-    expect(world.restartOf('good')).toBeDefined()
-    expect(world.outcome('solar')).toEqual({
-      status: 'True',
-      reason: 'Propagated',
-      message: 'Deployment good: was restarted; Deployment shared: was restarted',
-    })
-    const reason = code === 403 ? 'PropagationForbidden' : 'PropagationFailed'
-    expect(world.outcome('wind')).toMatchObject({ status: 'False', reason })
-    // What was done is not done again, however often the other is tried.
-    const times = (name: string): number => world.patches.filter((patch) => patch.name === name).length
-    expect([times('good'), times('shared')]).toEqual([1, 1])
-    if (code === 403) expect(times('bad')).toBe(1)
-    else expect(times('bad')).toBeGreaterThan(5)
-  })
+describe('restartOnRenewal, with one workload that cannot be patched', () => {
+  it.each([403, 500])(
+    'restarts the others, and only the credential that names it has the failure: HTTP %i',
+    async (code) => {
+      const world = new World()
+      for (const name of ['bad', 'good', 'shared']) world.deployment(name)
+      world.refuse(['bad'], code)
+      world.propagate('wind', 'aaa', restarting('bad', 'shared'))
+      world.propagate('solar', 'bbb', restarting('good', 'shared'))
+      await world.clock.advance(60 * 60_000)
+      expect(world.restartOf('good')).toBeDefined()
+      expect(world.outcome('solar')).toEqual({
+        status: 'True',
+        reason: 'Propagated',
+        message: 'Deployment good was restarted; Deployment shared was restarted',
+      })
+      const reason = code === 403 ? 'PropagationForbidden' : 'PropagationFailed'
+      expect(world.outcome('wind')).toMatchObject({ status: 'False', reason })
+      // The others are restarted once, however often the bad one is retried.
+      const times = (name: string): number => world.patches.filter((patch) => patch.name === name).length
+      expect([times('good'), times('shared')]).toEqual([1, 1])
+      if (code === 403) expect(times('bad')).toBe(1)
+      else expect(times('bad')).toBeGreaterThan(5)
+    },
+  )
 
-  it('names what is forbidden, and tells what became of the rest', async () => {
+  it('names the refused workload and the result of the others', async () => {
     const world = new World()
     world.deployment('bad')
     world.deployment('good')
@@ -271,11 +274,11 @@ describe('when one of several workloads cannot be restarted', () => {
     world.propagate('wind', 'aaa', restarting('bad', 'good'))
     await world.clock.advance(3000)
     expect(world.outcome('wind')?.message).toBe(
-      'Deployment good: was restarted; the API server refuses to let the operator get and patch Deployment bad in namespace plant-a (HTTP 403): install the component deploy/components/consumers (for one namespace: deploy/components/consumers/namespaced), or look at admission webhooks',
+      'Deployment good was restarted; the API server refuses to let the operator get and patch Deployment bad in namespace plant-a (HTTP 403): install the component deploy/components/consumers (for one namespace: deploy/components/consumers/namespaced), or look at admission webhooks',
     )
   })
 
-  it('is tried on as long as anything but a refusal is in the way', async () => {
+  it('is retried as long as one failure is no refusal', async () => {
     const world = new World()
     for (const name of ['refused', 'broken']) world.deployment(name)
     world.refuse(['refused', 'broken'], 500)
@@ -288,7 +291,7 @@ describe('when one of several workloads cannot be restarted', () => {
     expect(world.outcome('wind')?.reason).toBe('PropagationForbidden')
   })
 
-  it('a token that comes while it is tried on does not wait for it, nor is said to have failed', async () => {
+  it('delays no other token and does not make it fail', async () => {
     const world = new World()
     world.deployment('bad')
     world.deployment('good')
@@ -303,8 +306,8 @@ describe('when one of several workloads cannot be restarted', () => {
   })
 })
 
-describe('when the clock of the operator is behind that of the API server', () => {
-  it('what was restarted for a token is known to be done', async () => {
+describe('restartOnRenewal, with a clock behind that of the API server', () => {
+  it('restarts a workload once', async () => {
     const world = new World()
     world.deployment('good')
     world.deployment('bad')
@@ -317,8 +320,8 @@ describe('when the clock of the operator is behind that of the API server', () =
   })
 })
 
-describe('when the resource is changed while its workloads wait to be restarted', () => {
-  it('restarts those that it names by then', async () => {
+describe('restartOnRenewal of a resource that is changed meanwhile', () => {
+  it('restarts the workloads that the resource names now', async () => {
     const world = new World()
     world.deployment('former')
     world.deployment('present')
@@ -327,10 +330,10 @@ describe('when the resource is changed while its workloads wait to be restarted'
     world.edit('wind', restarting('present'))
     await world.clock.advance(3000)
     expect(world.patches.map(({ name }) => name)).toEqual(['present'])
-    expect(world.outcome('wind')?.message).toBe('Deployment present: was restarted')
+    expect(world.outcome('wind')?.message).toBe('Deployment present was restarted')
   })
 
-  it('does not try on what it names no longer', async () => {
+  it('does not retry a workload that the resource no longer names', async () => {
     const world = new World()
     world.deployment('bad')
     const refusal = world.refuse(['bad'], 500)
@@ -354,14 +357,14 @@ describe('when the resource is changed while its workloads wait to be restarted'
       },
     ],
     [
-      'such that it cannot be read',
+      'invalid',
       (world) => {
         for (const [key, one] of world.credentials) {
           world.credentials.set(key, { ...one, spec: undefined, problems: ['spec: unknown'] })
         }
       },
     ],
-  ])('restarts nothing for one that is %s', async (_, happen) => {
+  ])('restarts nothing for a resource that is %s', async (_, happen) => {
     const world = new World()
     world.deployment('reports')
     world.propagate('wind', 'aaa', restarting('reports'))
@@ -369,7 +372,7 @@ describe('when the resource is changed while its workloads wait to be restarted'
     happen(world)
     await world.clock.advance(60_000)
     expect(world.patches).toEqual([])
-    // So that it is published anew, should that still be wanted.
+    // So that the token is propagated anew, should the spec still ask for it.
     expect(world.consumers.propagation('plant-a/wind')).toBeUndefined()
   })
 })

@@ -28,7 +28,7 @@ export interface PatchCall {
   readonly metadata: KubernetesObject['metadata']
 }
 
-/** Consumers on an API server in memory, with pods and workloads, and somebody else who changes them. */
+/** Consumers on an API server in memory, with pods and workloads, and another client (`user`) that changes them. */
 export class World {
   readonly clock = new FakeClock(now)
   readonly api = new MemoryApi(this.clock, 'enos-credential-operator')
@@ -71,20 +71,20 @@ export class World {
     })
   }
 
-  /** Has the consumers of a credential told of a token that was written now, or so long ago. */
+  /** Propagates a token of a credential that was written `agoMs` ago. */
   propagate(name: string, fingerprint: string, spec: SpecInput, { agoMs = 0, inNamespace = namespace } = {}): void {
     const of = credential({ key: `${inNamespace}/${name}`, namespace: inNamespace, name, uid: `uid-${name}`, spec })
     this.credentials.set(of.key, of)
     this.consumers.propagate(of, fingerprint, Math.floor((this.clock.wall() - agoMs) / 1000) * 1000)
   }
 
-  /** Somebody changes a resource of which a token was published. */
+  /** Another client changes a resource whose token is being propagated. */
   edit(name: string, spec: SpecInput, uid = `uid-${name}`): void {
     const of = credential({ key: `${namespace}/${name}`, namespace, name, uid, spec })
     this.credentials.set(of.key, of)
   }
 
-  /** The API server answers each patch of these objects so, until the code is taken away. */
+  /** The API server answers each patch of these objects with an HTTP status, until `isOver`. */
   refuse(names: readonly string[], code: number): { isOver: boolean } {
     const refusal = { isOver: false }
     this.beforePatch = (name) => {
@@ -101,8 +101,8 @@ export class World {
     this.user.create(pods, inNamespace, { metadata: { name, ...metadata }, spec })
   }
 
-  /** What a pod was told last. */
-  told(name: string): string | undefined {
+  /** Fingerprint of the token that was last propagated to a pod. */
+  fingerprintOf(name: string): string | undefined {
     return this.api.find(pods, { namespace, name })?.metadata.annotations?.[annotations.tokenFingerprint]
   }
 

@@ -7,8 +7,8 @@ import { mounting, namespace, World } from './support.ts'
 const immediate = { propagation: 'Immediate' }
 const environment = { containers: [{ envFrom: [{ secretRef: { name: 'enos-token' } }] }] }
 
-describe('pods that mount a target', () => {
-  it('are told of the token, and no others', async () => {
+describe('propagation to pods', () => {
+  it('annotates the pods that mount a target, and no others', async () => {
     const world = new World()
     world.pod('mounts')
     world.pod('other', mounting('something-else'))
@@ -16,19 +16,19 @@ describe('pods that mount a target', () => {
     world.propagate('wind', 'aaa', immediate)
     expect(world.consumers.propagation('plant-a/wind')).toEqual({ fingerprint: 'aaa', outcome: undefined })
     await settle()
-    expect([world.told('mounts'), world.told('other')]).toEqual(['aaa', undefined])
+    expect([world.fingerprintOf('mounts'), world.fingerprintOf('other')]).toEqual(['aaa', undefined])
     expect(world.patches.map(({ name }) => name)).toEqual(['mounts'])
     expect(world.outcome('wind')).toMatchObject({
       status: 'True',
       reason: 'Propagated',
-      message: '1 pod that mounts a target were told of the present token',
+      message: 'the present token was propagated to 1 pod that mounts a target',
     })
     expect(world.changed).toEqual(['plant-a/wind'])
-    // Those that ended are not asked for.
+    // Pods that have ended are not listed.
     expect(world.lists[0]?.fieldSelector).toBe('status.phase!=Succeeded,status.phase!=Failed')
   })
 
-  it('are told once of each token', async () => {
+  it('annotates a pod once for each token', async () => {
     const world = new World()
     world.pod('mounts')
     for (const fingerprint of ['aaa', 'aaa', 'bbb']) {
@@ -36,10 +36,10 @@ describe('pods that mount a target', () => {
       await settle()
     }
     expect(world.patches).toHaveLength(2)
-    expect(world.told('mounts')).toBe('bbb')
+    expect(world.fingerprintOf('mounts')).toBe('bbb')
   })
 
-  it('are left alone without propagation Immediate', async () => {
+  it('does nothing without propagation Immediate', async () => {
     const world = new World()
     world.pod('mounts')
     world.propagate('wind', 'aaa', { propagation: 'Kubelet' })
@@ -47,16 +47,16 @@ describe('pods that mount a target', () => {
     expect([world.lists, world.patches]).toEqual([[], []])
   })
 
-  it('are left alone once they are being deleted', async () => {
+  it('leaves pods alone that are being deleted', async () => {
     const world = new World()
     world.pod('ending', mounting(), { deletionTimestamp: '2026-01-01T12:00:00Z', finalizers: ['a/b'] })
     world.propagate('wind', 'aaa', immediate)
     await settle()
     expect(world.patches).toEqual([])
-    expect(world.outcome('wind')?.message).toContain('0 pods that mount')
+    expect(world.outcome('wind')?.message).toContain('to 0 pods that mount')
   })
 
-  it('are told at most ten in a tenth of a second', async () => {
+  it('annotates at most ten pods in a tenth of a second', async () => {
     const world = new World()
     for (let at = 0; at < 35; at++) world.pod(`pod-${at}`)
     world.propagate('wind', 'aaa', immediate)
@@ -68,35 +68,35 @@ describe('pods that mount a target', () => {
     expect(world.outcome('wind')?.message).toContain('35 pods that mount')
   })
 
-  it('are found on every page', async () => {
+  it('finds pods on every page', async () => {
     const world = new World()
     world.pageSize = 2
     for (const name of ['a', 'b', 'c', 'd', 'e']) world.pod(name)
     world.propagate('wind', 'aaa', immediate)
     await settle()
     expect(world.lists.map((options) => options.continue)).toEqual([undefined, '2', '4'])
-    expect(['a', 'b', 'c', 'd', 'e'].map((name) => world.told(name))).toEqual(Array(5).fill('aaa'))
+    expect(['a', 'b', 'c', 'd', 'e'].map((name) => world.fingerprintOf(name))).toEqual(Array(5).fill('aaa'))
   })
 
-  it('are listed once for all credentials of a namespace', async () => {
+  it('lists the pods of a namespace once for all its credentials', async () => {
     const world = new World()
     world.pod('one')
     world.pod('two', mounting('solar-token'))
-    world.propagate('first', 'zzz', { ...immediate, targets: [{ name: 'nobody-mounts' }] })
-    // These come while the first is under way.
+    world.propagate('first', 'zzz', { ...immediate, targets: [{ name: 'not-mounted' }] })
+    // These are added while the first is handled.
     world.propagate('wind', 'aaa', immediate)
     world.propagate('solar', 'bbb', { ...immediate, targets: [{ name: 'solar-token' }] })
     world.propagate('wind-too', 'aaa', immediate)
     await settle()
     expect(world.lists).toHaveLength(2)
-    expect([world.told('one'), world.told('two')]).toEqual(['aaa', 'bbb'])
+    expect([world.fingerprintOf('one'), world.fingerprintOf('two')]).toEqual(['aaa', 'bbb'])
   })
 })
 
 describe('the patch of a pod', () => {
   const ref = { namespace, name: 'mounts' }
 
-  it('is for the version that was looked at', async () => {
+  it('is for the version that was read', async () => {
     const world = new World()
     world.pod('mounts')
     const { metadata } = world.api.all(pods)[0] ?? {}
@@ -109,7 +109,7 @@ describe('the patch of a pod', () => {
     })
   })
 
-  it('is made again when something else about the pod changed meanwhile', async () => {
+  it('is retried when another field of the pod changed meanwhile', async () => {
     const world = new World()
     world.pod('mounts')
     world.beforePatch = () => {
@@ -118,12 +118,12 @@ describe('the patch of a pod', () => {
     }
     world.propagate('wind', 'aaa', immediate)
     await settle()
-    expect(world.told('mounts')).toBe('aaa')
+    expect(world.fingerprintOf('mounts')).toBe('aaa')
     expect(world.patches).toHaveLength(3)
     expect(world.lists.at(-1)?.fieldSelector).toBe('metadata.name=mounts')
   })
 
-  it('is left to the backoff when that goes on', async () => {
+  it('is left to the backoff after five conflicts', async () => {
     const world = new World()
     world.pod('mounts')
     let isBusy = true
@@ -135,34 +135,34 @@ describe('the patch of a pod', () => {
     expect(world.patches).toHaveLength(5)
     isBusy = false
     await world.clock.advance(1000)
-    expect(world.told('mounts')).toBe('aaa')
+    expect(world.fingerprintOf('mounts')).toBe('aaa')
   })
 
   it.each([
     [
-      'somebody else told it meanwhile: what is on the targets has been seen',
+      'another token was propagated meanwhile: the kubelet has seen what is on the targets',
       (world: World) =>
         world.user.patch(pods, ref, { metadata: { annotations: { [annotations.tokenFingerprint]: 'zzz' } } }),
       'zzz',
     ],
     [
-      'it is another pod of the same name by now',
+      'the pod was replaced by another one of its name',
       (world: World) => {
         world.user.delete(pods, ref)
         world.pod('mounts')
       },
       undefined,
     ],
-    ['it is gone', (world: World) => world.user.delete(pods, ref), undefined],
+    ['the pod was deleted', (world: World) => world.user.delete(pods, ref), undefined],
     [
-      'it is being deleted',
+      'the pod is being deleted',
       (world: World) => {
         world.user.patch(pods, ref, { metadata: { finalizers: ['a/b'] } })
         world.user.delete(pods, ref)
       },
       undefined,
     ],
-  ])('is not made again when %s', async (_, happen, told) => {
+  ])('is not retried when %s', async (_, happen, expected) => {
     const world = new World()
     world.pod('mounts')
     world.beforePatch = () => {
@@ -171,18 +171,18 @@ describe('the patch of a pod', () => {
     world.propagate('wind', 'aaa', immediate)
     await world.clock.advance(1000)
     expect(world.patches).toHaveLength(1)
-    expect(world.told('mounts')).toBe(told)
+    expect(world.fingerprintOf('mounts')).toBe(expected)
     expect(world.outcome('wind')).toMatchObject({ status: 'True', reason: 'Propagated' })
   })
 })
 
-describe('pods that can never see a change', () => {
+describe('pods that the kubelet never updates', () => {
   const metadata = (replicaSet: string) => ({
     labels: { 'pod-template-hash': '5d8f' },
     ownerReferences: [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: replicaSet, uid: 'u', controller: true }],
   })
 
-  it('are named by their workload, once', async () => {
+  it('are named once by their workload', async () => {
     const world = new World()
     world.pod('reports-1', environment, metadata('reports-5d8f'))
     world.pod('reports-2', environment, metadata('reports-5d8f'))
@@ -190,11 +190,13 @@ describe('pods that can never see a change', () => {
     world.propagate('wind', 'aaa', immediate)
     await settle()
     expect(world.outcome('wind')).toMatchObject({ status: 'True', reason: 'ConsumersNeedRestart' })
-    expect(world.outcome('wind')?.message).toContain('; Deployment reports, Pod alone read it from environment')
+    expect(world.outcome('wind')?.message).toContain(
+      '; Deployment reports, Pod alone read the token from environment or subPath',
+    )
     expect(world.patches).toEqual([])
   })
 
-  it('are not named where their workload is restarted', async () => {
+  it('are not named if their workload is restarted', async () => {
     const world = new World()
     world.deployment('reports')
     world.pod('reports-1', environment, metadata('reports-5d8f'))
@@ -204,17 +206,17 @@ describe('pods that can never see a change', () => {
     expect(world.restartOf('reports')).toBeDefined()
   })
 
-  it('are counted from the sixth on', async () => {
+  it('are only counted after the fifth', async () => {
     const world = new World()
     for (let at = 0; at < 7; at++) world.pod(`pod-${at}`, environment)
     world.propagate('wind', 'aaa', immediate)
     await settle()
-    expect(world.outcome('wind')?.message).toContain('Pod pod-4 and 2 more read it')
+    expect(world.outcome('wind')?.message).toContain('Pod pod-4 and 2 more read the token')
   })
 })
 
-describe('when the API server does not let it', () => {
-  it('tries on with backoff, says so from the third failure on, and recovers', async () => {
+describe('propagation to pods, while the API server refuses', () => {
+  it('is retried with backoff, is a condition after the third failure, and recovers', async () => {
     const world = new World()
     world.pod('mounts')
     world.broken.set('patch', 500)
@@ -231,12 +233,12 @@ describe('when the API server does not let it', () => {
     expect(tries).toBeGreaterThan(3)
     world.broken.clear()
     await world.clock.advance(5 * 60_000)
-    expect(world.told('mounts')).toBe('aaa')
+    expect(world.fingerprintOf('mounts')).toBe('aaa')
     expect(world.outcome('wind')).toMatchObject({ status: 'True', reason: 'Propagated' })
     expect(world.patches).toHaveLength(tries + 1)
   })
 
-  it('what is forbidden is not asked again before the next token', async () => {
+  it('waits for the next token after HTTP 403', async () => {
     const world = new World()
     world.broken.set('list', 403)
     world.propagate('wind', 'aaa', immediate)
@@ -250,29 +252,36 @@ describe('when the API server does not let it', () => {
   })
 })
 
-describe('when one of several pods cannot be told', () => {
-  it.each([403, 500])('the others are, and only those whose target it mounts say so: HTTP %i', async (code) => {
-    const world = new World()
-    world.pod('bad')
-    world.pod('good')
-    world.pod('other', mounting('solar-token'))
-    world.refuse(['bad'], code)
-    world.propagate('wind', 'aaa', immediate)
-    world.propagate('solar', 'bbb', { ...immediate, targets: [{ name: 'solar-token' }] })
-    await world.clock.advance(60 * 60_000)
-    expect([world.told('bad'), world.told('good'), world.told('other')]).toEqual([undefined, 'aaa', 'bbb'])
-    expect(world.outcome('solar')).toMatchObject({ status: 'True', reason: 'Propagated' })
-    expect(world.outcome('wind')).toMatchObject({
-      status: 'False',
-      reason: code === 403 ? 'PropagationForbidden' : 'PropagationFailed',
-    })
-    expect(world.patches.filter(({ name }) => name === 'good')).toHaveLength(1)
-    const tries = world.patches.filter(({ name }) => name === 'bad').length
-    if (code === 403) expect(tries).toBe(1)
-    else expect(tries).toBeGreaterThan(5)
-  })
+describe('propagation to pods, of which one cannot be patched', () => {
+  it.each([403, 500])(
+    'reaches the others, and only the credential of that pod has the failure: HTTP %i',
+    async (code) => {
+      const world = new World()
+      world.pod('bad')
+      world.pod('good')
+      world.pod('other', mounting('solar-token'))
+      world.refuse(['bad'], code)
+      world.propagate('wind', 'aaa', immediate)
+      world.propagate('solar', 'bbb', { ...immediate, targets: [{ name: 'solar-token' }] })
+      await world.clock.advance(60 * 60_000)
+      expect([world.fingerprintOf('bad'), world.fingerprintOf('good'), world.fingerprintOf('other')]).toEqual([
+        undefined,
+        'aaa',
+        'bbb',
+      ])
+      expect(world.outcome('solar')).toMatchObject({ status: 'True', reason: 'Propagated' })
+      expect(world.outcome('wind')).toMatchObject({
+        status: 'False',
+        reason: code === 403 ? 'PropagationForbidden' : 'PropagationFailed',
+      })
+      expect(world.patches.filter(({ name }) => name === 'good')).toHaveLength(1)
+      const tries = world.patches.filter(({ name }) => name === 'bad').length
+      if (code === 403) expect(tries).toBe(1)
+      else expect(tries).toBeGreaterThan(5)
+    },
+  )
 
-  it('names it, and counts the others', async () => {
+  it('names that pod and counts the others', async () => {
     const world = new World()
     world.pod('bad')
     world.pod('good')
@@ -280,22 +289,22 @@ describe('when one of several pods cannot be told', () => {
     world.propagate('wind', 'aaa', immediate)
     await settle()
     expect(world.outcome('wind')?.message).toBe(
-      '1 pod that mounts a target were told of the present token; the API server refuses to let the operator patch Pod bad in namespace plant-a (HTTP 403): install the component deploy/components/consumers (for one namespace: deploy/components/consumers/namespaced), or look at admission webhooks',
+      'the present token was propagated to 1 pod that mounts a target; the API server refuses to let the operator patch Pod bad in namespace plant-a (HTTP 403): install the component deploy/components/consumers (for one namespace: deploy/components/consumers/namespaced), or look at admission webhooks',
     )
   })
 
-  it('of hundreds, in a batch in the middle, those of later batches are told', async () => {
+  it('reaches the pods of later batches', async () => {
     const world = new World()
     for (let at = 0; at < 35; at++) world.pod(`pod-${at}`)
     world.refuse(['pod-3'], 500)
     world.propagate('wind', 'aaa', immediate)
     await world.clock.advance(400)
-    expect(world.told('pod-34')).toBe('aaa')
+    expect(world.fingerprintOf('pod-34')).toBe('aaa')
   })
 })
 
-describe('when the resource is changed while its pods are to be told', () => {
-  it('tells those that mount its targets by then', async () => {
+describe('propagation to pods, of a resource that is changed meanwhile', () => {
+  it('annotates the pods that mount its new targets', async () => {
     const world = new World()
     world.pod('former')
     world.pod('present', mounting('other-token'))
@@ -305,10 +314,10 @@ describe('when the resource is changed while its pods are to be told', () => {
     world.edit('wind', { ...immediate, targets: [{ name: 'other-token' }] })
     world.broken.clear()
     await world.clock.advance(10_000)
-    expect([world.told('former'), world.told('present')]).toEqual([undefined, 'aaa'])
+    expect([world.fingerprintOf('former'), world.fingerprintOf('present')]).toEqual([undefined, 'aaa'])
   })
 
-  it('tells nobody once it wants that no more', async () => {
+  it('ends when the resource no longer asks for it', async () => {
     const world = new World()
     world.pod('mounts')
     world.broken.set('list', 500)
@@ -322,8 +331,8 @@ describe('when the resource is changed while its pods are to be told', () => {
   })
 })
 
-describe('what is known of a propagation', () => {
-  it('is the failure of one part, whatever is to be said of the other', async () => {
+describe('the outcome of a propagation', () => {
+  it('is the failure of one part, whatever the result of the other', async () => {
     const world = new World()
     world.pod('blind', environment)
     world.deployment('bad')
@@ -331,7 +340,7 @@ describe('what is known of a propagation', () => {
     world.propagate('wind', 'aaa', { ...immediate, restartOnRenewal: [{ kind: 'Deployment', name: 'bad' }] })
     await world.clock.advance(3000)
     expect(world.outcome('wind')).toMatchObject({ status: 'False', reason: 'PropagationForbidden' })
-    expect(world.outcome('wind')?.message).toContain('Pod blind read it from environment')
+    expect(world.outcome('wind')?.message).toContain('Pod blind read the token from environment')
   })
 
   it('is of the newest token only', async () => {
@@ -343,7 +352,7 @@ describe('what is known of a propagation', () => {
     expect(world.outcome('wind')?.reason).toBe('Propagated')
   })
 
-  it('goes with the resource', async () => {
+  it('is forgotten with the resource', async () => {
     const world = new World()
     world.propagate('wind', 'aaa', immediate)
     await settle()
@@ -351,7 +360,7 @@ describe('what is known of a propagation', () => {
     expect(world.consumers.propagation('plant-a/wind')).toBeUndefined()
   })
 
-  it('a shutdown in the middle ends it, and nobody more is told', async () => {
+  it('stays open when a shutdown ends it, and no more pods are annotated', async () => {
     const world = new World()
     for (let at = 0; at < 25; at++) world.pod(`pod-${at}`)
     world.propagate('wind', 'aaa', immediate)
