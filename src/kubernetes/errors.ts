@@ -1,6 +1,6 @@
 import { type AdmissionDenial, describeDenial } from './admission-denial.ts'
 
-/** What an ApiError keeps of an answer. */
+/** The parts of an answer that an ApiError keeps. */
 export interface ApiFailure {
   readonly code: number
   readonly reason: string
@@ -11,8 +11,8 @@ export interface ApiFailure {
 }
 
 /**
- * A call to the API server that failed. It carries what decisions need and never the body, which may quote an object's
- * data (a refused Secret's values, for one).
+ * A failed call to the API server. It carries the facts that decisions need and never the body, which may quote an
+ * object's data, such as the values of a refused Secret.
  */
 export class ApiError extends Error {
   override readonly name = 'ApiError'
@@ -20,9 +20,9 @@ export class ApiError extends Error {
   readonly code: number
   /** The API server's machine-readable reason (`NotFound`, `Conflict`, …), or for code 0 the cause (`Timeout`, `ECONNREFUSED`, …). */
   readonly reason: string
-  /** How long the server asks to wait, in ms. */
+  /** The wait that the server asks for, in ms. */
   readonly retryAfterMs: number | undefined
-  /** Paths of the fields that were found invalid (422), without their values. */
+  /** Paths of the invalid fields (422), without their values. */
   readonly fields: readonly string[]
   /** The admission webhook or policy that refused the request; undefined: none did, or none that is known by name. */
   readonly admissionDenial: AdmissionDenial | undefined
@@ -46,11 +46,11 @@ export class ApiError extends Error {
 }
 
 export const isNotFound = (error: unknown): boolean => error instanceof ApiError && error.code === 404
-/** An object of that name is there already; a conflict on resourceVersion has the same code with reason `Conflict`. */
+/** An object of that name already exists. A conflict on resourceVersion has the same code with reason `Conflict`. */
 export const isAlreadyExists = (error: unknown): boolean =>
   error instanceof ApiError && error.reason === 'AlreadyExists'
 export const isConflict = (error: unknown): boolean =>
   error instanceof ApiError && error.code === 409 && error.reason !== 'AlreadyExists'
 export const isForbidden = (error: unknown): boolean => error instanceof ApiError && error.code === 403
-/** The resourceVersion is too old to list or watch from. */
+/** The resourceVersion has expired: it is too old to list or watch from. */
 export const isExpired = (error: unknown): boolean => error instanceof ApiError && error.code === 410

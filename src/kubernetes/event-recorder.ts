@@ -10,13 +10,13 @@ export interface EventRecorderOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
-  /** Who reports: `enos.io/credential-operator`. */
+  /** The controller's name: `enos.io/credential-operator`. */
   readonly reportingController: string
-  /** Which instance of it: the pod's name. */
+  /** The controller's instance: the pod's name. */
   readonly reportingInstance: string
 }
 
-/** What happened, and to whom. */
+/** An event and the object that it regards. */
 export interface RecordedEvent {
   readonly regarding: ObjectRef & {
     readonly apiVersion: string
@@ -31,45 +31,49 @@ export interface RecordedEvent {
   readonly note: string
 }
 
-/** One Event object: what was recorded of it, and what of that the API server has. */
+/** One Event object: the repetitions recorded, and those that the API server has. */
 interface Series {
   readonly key: string
   readonly ref: ObjectRef
   readonly body: object
   count: number
-  /** Wall and steady time of the last repetition. */
+  /** The last repetition, by the wall clock and by the monotonic clock. */
   lastObservedTime: string
   lastAt: number
   isCreated: boolean
-  /** The count that was sent last, and when (steady). */
+  /** The count that was sent last, and when (monotonic clock). */
   sentCount: number
   sentAt: number
   timer: Timer | undefined
 }
 
-/** As client-go: what is repeated within this time is one series. */
+/** As client-go: repetitions within this time belong to one series. */
 const seriesMs = 6 * 60_000
-/** The first repetition is told at once, later ones together. */
+/** The first repetition is sent at once, later ones together. */
 const patchIntervalMs = 60_000
-/** Of remembered series, of buckets, and of what waits to be sent. */
-const limit = 1000
-const inFlightLimit = 4
+/** The maximum number of series, of buckets, and of events that wait to be sent. */
+const maxEntries = 1000
+const maxInFlight = 4
 const callOptions = { timeoutMs: 10_000 }
 const maxNoteBytes = 1024
-/** As client-go's spam filter: for each object and type so many new events at once, then one in 5 minutes. */
+/** As client-go's spam filter: a burst of new events for each object and type, then one in 5 minutes. */
 const bucket = { size: 25, refillMs: 5 * 60_000 }
 
 /**
- * Tells people of what happened, in Events of events.k8s.io/v1. What is repeated becomes a series, what is too much is
- * dropped: events are hints, and the operator's own work never waits for them.
+ * Emits Events of events.k8s.io/v1. Repetitions become a series and excess events are dropped: events are hints, and the
+ * operator's own work never waits for them.
  */
 export class EventRecorder {
   readonly #options: EventRecorderOptions
-  /** By least recent use, both. */
+  /** At most `maxEntries`, ordered by last use: the least recent is evicted. */
   readonly #series = new Map<string, Series>()
+  /** At most `maxEntries`, ordered by last use: the least recent is evicted. */
   readonly #buckets = new Map<string, { tokens: number; at: number }>()
+  /** At most `maxEntries`: beyond that the oldest is dropped. */
   readonly #queue = new Set<Series>()
+  /** One entry for each `flush` that waits. */
   readonly #idle = new Set<() => void>()
+  /** At most `maxInFlight`. */
   readonly #inFlight = new Set<Series>()
   #isOverflowing = false
   #lastMicros = 0
@@ -78,7 +82,7 @@ export class EventRecorder {
     this.#options = options
   }
 
-  /** Takes note of an event; it is sent in the background. Never throws. */
+  /** Records an event, to be sent in the background. Never throws. */
   record(event: RecordedEvent): void {
     try {
       this.#record({ ...event, note: cut(event.note) })
@@ -87,7 +91,7 @@ export class EventRecorder {
     }
   }
 
-  /** Sends what is pending, and resolves when it is sent or dropped, at the latest after `timeoutMs`. */
+  /** Sends all pending events and resolves when they are sent or dropped, at the latest after `timeoutMs`. */
   async flush(timeoutMs: number): Promise<void> {
     for (const series of this.#series.values()) if (series.timer !== undefined) this.#enqueue(series)
     if (this.#inFlight.size === 0) return
@@ -119,7 +123,7 @@ export class EventRecorder {
     if (!this.#takeToken(`${regarding.uid} ${type}`, now)) return
     const series = this.#newSeries(key, event, now)
     const evicted = remember(this.#series, key, series)
-    // Its last count is still worth telling.
+    // Its last count is still sent.
     if (evicted?.timer !== undefined) this.#enqueue(evicted)
     this.#enqueue(series)
   }
@@ -127,7 +131,7 @@ export class EventRecorder {
   #newSeries(key: string, event: RecordedEvent, now: number): Series {
     const { clock, random, reportingController, reportingInstance } = this.#options
     const { name: object, namespace } = event.regarding
-    // No two of this process are alike; the random digits keep other processes apart.
+    // Unique within this process; the random digits make it unique among processes.
     this.#lastMicros = Math.max(Math.floor(clock.wall() * 1000), this.#lastMicros + 1)
     const eventTime = formatMicroTime(this.#lastMicros)
     const digits = Math.floor(random() * 0x10000).toString(16)
@@ -155,7 +159,7 @@ export class EventRecorder {
     }
   }
 
-  /** Sends the new count of a series when it is due: at once when somebody waits for all to be sent. */
+  /** Sends the new count of a series when it is due, or at once while a `flush` waits. */
   #schedule(series: Series): void {
     if (this.#isPending(series) || series.timer !== undefined || series.sentCount === series.count) return
     const { clock } = this.#options
@@ -169,7 +173,7 @@ export class EventRecorder {
     series.timer = undefined
     if (this.#isPending(series)) return
     this.#queue.add(series)
-    if (this.#queue.size > limit) this.#dropOldest()
+    if (this.#queue.size > maxEntries) this.#dropOldest()
     this.#pump()
   }
 
@@ -180,18 +184,18 @@ export class EventRecorder {
     this.#forget(oldest)
     if (this.#isOverflowing) return
     this.#isOverflowing = true
-    this.#options.log.debug({ limit }, 'too many events are pending; the oldest are dropped')
+    this.#options.log.debug({ limit: maxEntries }, 'too many pending events, dropping the oldest')
   }
 
   #pump(): void {
     for (const series of this.#queue) {
-      if (this.#inFlight.size >= inFlightLimit) return
+      if (this.#inFlight.size >= maxInFlight) return
       this.#queue.delete(series)
       this.#inFlight.add(series)
       this.#send(series)
         .catch((error: unknown) => {
           this.#dropped(series.ref, error)
-          // Its next repetition tries again, unless the event itself was refused, or its namespace is going.
+          // Its next repetition tries again, unless the event itself was refused or its namespace is terminating.
           if (isTransient(error)) series.sentCount = series.count
           else this.#forget(series)
         })
@@ -206,7 +210,7 @@ export class EventRecorder {
     for (const resolve of [...this.#idle]) resolve()
   }
 
-  /** Creates the Event or patches its series, and tries once more where that may help. */
+  /** Creates the Event or patches its series, with one retry after a transient failure. */
   async #send(series: Series): Promise<void> {
     const { clock, random } = this.#options
     series.sentAt = clock.now()
@@ -222,29 +226,29 @@ export class EventRecorder {
   async #sendOnce(series: Series): Promise<void> {
     const { client } = this.#options
     const { body, count, lastObservedTime, ref } = series
-    const told = count > 1 ? { series: { count, lastObservedTime } } : {}
+    const change = count > 1 ? { series: { count, lastObservedTime } } : {}
     if (series.isCreated) {
       try {
-        await client.patch(events, ref, { type: 'merge', body: told }, callOptions)
+        await client.patch(events, ref, { type: 'merge', body: change }, callOptions)
         series.sentCount = count
         return
       } catch (error) {
-        // The API server forgets events after an hour.
+        // The API server deletes events after an hour.
         if (!isNotFound(error)) throw error
       }
     }
     series.sentCount = count
     try {
-      await client.create(events, ref.namespace, { ...body, ...told }, callOptions)
+      await client.create(events, ref.namespace, { ...body, ...change }, callOptions)
     } catch (error) {
       if (!isAlreadyExists(error)) throw error
-      // The answer to our first attempt was lost; its count may have been another.
+      // The answer to the first attempt was lost; that attempt may have had another count.
       series.sentCount = 1
     }
     series.isCreated = true
   }
 
-  /** Its next repetition is a new event. */
+  /** Removes a series: its next repetition is a new event. */
   #forget(series: Series): void {
     series.timer?.cancel()
     series.timer = undefined
@@ -253,7 +257,7 @@ export class EventRecorder {
 
   #dropped(object: ObjectRef, error: unknown): void {
     const detail = error instanceof Error ? error.message : String(error)
-    this.#options.log.debug({ namespace: object.namespace, name: object.name, detail }, 'an event was dropped')
+    this.#options.log.debug({ namespace: object.namespace, name: object.name, detail }, 'dropped an event')
   }
 
   #takeToken(key: string, now: number): boolean {
@@ -268,23 +272,23 @@ export class EventRecorder {
   }
 }
 
-/** Makes the entry the most recent one; returns the least recent when there are too many. */
+/** Makes the entry the most recent one. Removes and returns the least recent one when there are too many. */
 function remember<T>(map: Map<string, T>, key: string, value: T): T | undefined {
   map.delete(key)
   map.set(key, value)
   const [oldest] = map
-  if (oldest === undefined || map.size <= limit) return undefined
+  if (oldest === undefined || map.size <= maxEntries) return undefined
   map.delete(oldest[0])
   return oldest[1]
 }
 
-/** No answer, too many requests, or the server's own fault; a write that this replica may not send is none of these. */
+/** No answer, 429 or 5xx. A write that this replica may not send is not transient. */
 function isTransient(error: unknown): error is ApiError {
   if (!(error instanceof ApiError)) return false
   return error.code === 0 ? error.reason !== 'NotLeading' : error.code === 429 || error.code >= 500
 }
 
-/** At most 1,024 bytes of UTF-8, cut between characters. */
+/** Cuts a note to 1,024 bytes of UTF-8, between characters. */
 function cut(note: string): string {
   const bytes = Buffer.from(note)
   if (bytes.length <= maxNoteBytes) return note

@@ -2,7 +2,7 @@ import { ApiError } from './errors.ts'
 import type { KubernetesClient, KubernetesObject, ObjectRef, ResourceType } from './types.ts'
 
 /**
- * The client, with its writes refused while `isAllowed` says no: they reject with ApiError, code 0 and reason
+ * Wraps a client so that its writes are refused while `isAllowed` is false: they reject with ApiError, code 0 and reason
  * `NotLeading`, and nothing is sent. Reads pass.
  */
 export function guardWrites(client: KubernetesClient, isAllowed: () => boolean): KubernetesClient {

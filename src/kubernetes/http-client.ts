@@ -22,7 +22,7 @@ export interface HttpClientOptions {
   readonly clock: Clock
   /** The name under which this client's writes are recorded in managedFields. */
   readonly fieldManager: string
-  /** A watch that brings neither event nor bookmark for so long is dead. API servers send a bookmark each minute. */
+  /** A watch without event or bookmark for this long is dead. API servers send a bookmark each minute. Default: 150,000. */
   readonly silenceLimitMs?: number
 }
 
@@ -41,7 +41,7 @@ interface Call {
   readonly subresource?: string
 }
 
-/** The API server over HTTP. Mutations are never retried here: whoever asked decides. */
+/** The API server over HTTP. Never retries: the caller decides. */
 export class HttpKubernetesClient implements KubernetesClient {
   readonly #options: HttpClientOptions
 
@@ -63,7 +63,7 @@ export class HttpKubernetesClient implements KubernetesClient {
     const headers = metadataOnly === true ? { accept: metadataOnlyAccept.list } : {}
     const call = { verb: 'list', type, namespace }
     const list = await this.#json<Partial<ObjectList<T>>>(call, { method: 'GET', query, headers }, options)
-    // An empty list of metadata comes as `"items": null`.
+    // An empty list of metadata has `"items": null`.
     return { metadata: list.metadata ?? {}, items: list.items ?? [] }
   }
 
@@ -254,12 +254,12 @@ async function errorOf(call: Call, response: Dispatcher.ResponseData, clock: Clo
   try {
     status = (JSON.parse(text) as Status | null) ?? {}
   } catch {
-    // A proxy's page, say: the HTTP status tells what there is to tell.
+    // Such as the page of a proxy: then only the HTTP status is known.
   }
   return statusError(call, status, response.statusCode, retryAfterOf(response.headers['retry-after'], clock))
 }
 
-/** Retry-After in seconds or as a date, in ms. */
+/** Parses Retry-After, seconds or a date, to ms. */
 function retryAfterOf(value: string | string[] | undefined, clock: Clock): number | undefined {
   if (typeof value !== 'string') return undefined
   const delayMs = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - clock.wall()
@@ -270,7 +270,7 @@ function parse(call: Call, text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    // The parser's message quotes the text.
+    // The parser's own message would quote the text.
     throw new ApiError(nameOf(call), { code: 0, reason: 'NotJson' })
   }
 }

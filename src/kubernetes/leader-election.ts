@@ -10,24 +10,24 @@ export interface LeaderElectorOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
-  /** Names this process, and no other that ever was: a restarted one must not take itself for its predecessor. */
+  /** Unique to this process: a restarted one must not take itself for its predecessor. */
   readonly identity: string
-  /** Where the Lease is, and its name. */
+  /** Namespace and name of the Lease. */
   readonly namespace: string
   readonly name: string
-  /** Called once, when this process leads. */
+  /** Called once, when this process begins to lead. */
   readonly onStartedLeading: () => void
-  /** Called once when this process led and does so no more, before the lease is handed over. */
+  /** Called once, when this process stops leading, before the lease is released. */
   readonly onStoppedLeading: () => void
-  /** Others take a lease over when they saw no change of it for so long. As client-go: 15 s. */
+  /** Other replicas take over a lease that has not changed for this long. As client-go: 15 s. */
   readonly leaseDurationMs?: number
-  /** A leader that could not renew for so long gives up; less than `leaseDurationMs`. As client-go: 10 s. */
+  /** A leader that could not renew for this long gives up; less than `leaseDurationMs`. As client-go: 10 s. */
   readonly renewDeadlineMs?: number
   /** Between two attempts. As client-go: 2 s. */
   readonly retryPeriodMs?: number
 }
 
-/** The lease as others see it. Its times are for people: nobody decides by another's clock. */
+/** The lease as other replicas see it. Its times are for people: no replica decides by another's clock. */
 interface LeaseSpec {
   readonly holderIdentity?: string
   readonly leaseDurationSeconds?: number
@@ -42,16 +42,16 @@ interface Lease extends KubernetesObject {
 
 type Round = 'held' | 'foreign' | 'failed'
 
-/** As client-go: the pauses of those who wait are up to this much longer, so that they do not ask all at once. */
+/** As client-go: pauses of waiting replicas are up to this share longer, so that they do not all call at once. */
 const jitterFactor = 1.2
-/** Releasing is a courtesy to the next leader, which else waits for the lease to run out. */
+/** Without a release the next leader only waits until the lease expires, so the stop waits no longer than this. */
 const releaseDeadlineMs = 3000
 
 /**
- * client-go's leader election on a Lease. A lease of another is taken only after `leaseDurationMs` without a change as
- * seen on this process's own monotonic clock, or at once when it was released; `resourceVersion` decides between two that
- * try. Whoever leads counts its time from before its renewal was sent, whoever waits from after it was seen, so the one
- * has stopped before the other begins.
+ * client-go's leader election on a Lease. A replica takes over a lease of another replica only after `leaseDurationMs`
+ * without a change, by its own monotonic clock, or at once when the lease was released; `resourceVersion` decides between
+ * two replicas that try. The leader counts from before it sent its renewal, a waiting replica from after it saw that
+ * renewal, so the one has stopped before the other begins.
  */
 export class LeaderElector {
   readonly #options: LeaderElectorOptions
@@ -60,11 +60,11 @@ export class LeaderElector {
   readonly #renewDeadlineMs: number
   readonly #retryPeriodMs: number
   #lease: Lease | undefined
-  /** What was last seen of a lease, and since when it is so (steady). */
+  /** The spec last seen, and since when it has been unchanged (monotonic clock). */
   #observed: { readonly spec: string; readonly at: number } | undefined
-  /** When the last successful renewal was sent (steady); undefined when not leading. */
+  /** When the last successful renewal was sent (monotonic clock); undefined when not leading. */
   #renewedAt: number | undefined
-  /** A write that would make the lease ours was sent; its answer may have been lost. */
+  /** A write that makes the lease ours was sent; its answer may have been lost. */
   #mayHold = false
   #reported = ''
   #lastRoundAt: number
@@ -83,28 +83,28 @@ export class LeaderElector {
     }
   }
 
-  /** Whether nobody else can lead at this moment. Falls by the clock alone, whatever became of `run`. */
+  /** Whether no other replica can lead at this moment. Becomes false by the clock alone, whatever the state of `run`. */
   isLeading(): boolean {
     return this.#renewedAt !== undefined && this.#options.clock.now() - this.#renewedAt < this.#leaseDurationMs
   }
 
-  /** When the lease was last tried for or renewed, whatever came of it, monotonic clock. An elector that is stuck stops moving this on. */
+  /** The last attempt to acquire or renew the lease, successful or not, monotonic clock. It stands still in a stuck elector. */
   get lastRoundAt(): number {
     return this.#lastRoundAt
   }
 
   /**
-   * Waits for the lease, leads, and renews it, until the signal aborts or the lease is lost. The caller aborts when its
-   * own work has drained, for the next leader begins at once. Never rejects but by what the callbacks throw.
+   * Waits for the lease, leads, and renews it, until the signal aborts or the lease is lost. The caller aborts after its
+   * own work has drained, since the next leader begins at once. Rejects only if a callback throws.
    *
-   * @returns `released` after an abort, `lost` when the lease was not renewed in time or is another's
+   * @returns `released` after an abort; `lost` when the lease was not renewed in time or another replica holds it
    */
   async run(signal: AbortSignal): Promise<'released' | 'lost'> {
     const { log, onStartedLeading, onStoppedLeading } = this.#options
-    log.info({ lease: this.#ref }, 'waiting for the lease')
+    log.info({ lease: this.#ref }, 'attempting to acquire the lease')
     const isAcquired = await this.#acquire(signal)
     if (isAcquired && !signal.aborted) {
-      log.info({ lease: this.#ref }, 'leading')
+      log.info({ lease: this.#ref }, 'acquired the lease, leading')
       onStartedLeading()
       const outcome = await this.#renew(signal)
       this.#renewedAt = undefined
@@ -114,19 +114,19 @@ export class LeaderElector {
         return 'lost'
       }
     }
-    // Before the release is sent: whoever sees it leads.
+    // Before the release is sent: a replica that sees it leads at once.
     this.#renewedAt = undefined
     if (this.#mayHold) await this.#release()
     return 'released'
   }
 
-  /** Resolves to false when the signal aborted first. */
+  /** Resolves to false if the signal aborted first. */
   async #acquire(signal: AbortSignal): Promise<boolean> {
     const { clock, random } = this.#options
     while (!signal.aborted) {
       const round = await this.#round(clock.now() + this.#renewDeadlineMs, signal)
       if (round === 'held' && this.#leftMs() > 0) return true
-      // Held, but the answer came too late to lead by it: the next round renews.
+      // Held, but the answer came too late for leading: the next round renews.
       this.#renewedAt = undefined
       await this.#pause(this.#retryPeriodMs * (1 + jitterFactor * random()), signal)
     }
@@ -141,7 +141,7 @@ export class LeaderElector {
     return 'aborted'
   }
 
-  /** How long the leader may go on without a renewal. */
+  /** The time for which the leader may go on without a renewal. */
   #leftMs(): number {
     if (this.#renewedAt === undefined) return 0
     return this.#renewedAt + this.#renewDeadlineMs - this.#options.clock.now()
@@ -156,7 +156,7 @@ export class LeaderElector {
         try {
           return await this.#write(this.#lease, call())
         } catch (error) {
-          // Refused: somebody wrote or deleted it. No answer: the next round tries again.
+          // A conflict means that the lease was written or deleted; after no answer the next round tries again.
           if (!isConflict(error) && !isNotFound(error)) throw error
         }
       }
@@ -175,14 +175,14 @@ export class LeaderElector {
       return await this.#write(lease, call())
     } catch (error) {
       if (signal.aborted) return 'failed'
-      // Somebody was quicker: no failure, the next round sees who.
+      // Another replica was quicker: the next round sees it.
       if (isConflict(error) || isAlreadyExists(error)) return 'failed'
       this.#report('warn', error instanceof Error ? error.message : String(error))
       return 'failed'
     }
   }
 
-  /** Makes the lease ours as it is in `lease`, or creates it. */
+  /** Updates `lease` to be held by this process, or creates it. */
   async #write(lease: Lease | undefined, options: CallOptions): Promise<'held'> {
     const { client, clock, identity, name, namespace } = this.#options
     const sentAt = clock.now()
@@ -211,27 +211,27 @@ export class LeaderElector {
     return 'held'
   }
 
-  /** Whether another holds the lease and may lead, by what this process saw of it. */
+  /** Whether another replica holds the lease and may lead, by the changes that this process saw. */
   #isHeldByOther({ spec = {} }: Lease): boolean {
     const { clock, identity } = this.#options
-    // From after it was read: its holder counts from before it wrote.
+    // From after the read, since the holder counts from before its write.
     const now = clock.now()
     const seen = JSON.stringify(spec)
     if (this.#observed?.spec !== seen) this.#observed = { spec: seen, at: now }
     const { holderIdentity = '', leaseDurationSeconds } = spec
     if (holderIdentity === '' || holderIdentity === identity) return false
-    // A leader that finds another's lease has lost it, run out or not.
+    // A leader that finds another holder has lost the lease, expired or not.
     if (this.#renewedAt !== undefined) return true
     const durationMs = leaseDurationSeconds === undefined ? this.#leaseDurationMs : leaseDurationSeconds * 1000
     return now - this.#observed.at < durationMs
   }
 
-  /** Hands the lease over, if it is ours. */
+  /** Releases the lease, if this process holds it. */
   async #release(): Promise<void> {
     const { client, clock, identity, log } = this.#options
     const deadlineAt = clock.now() + releaseDeadlineMs
     try {
-      // A renewal that was under way may be carried out between the two calls.
+      // A pending renewal may take effect between the two calls.
       for (let attempt = 1; ; attempt++) {
         const lease = await client.get<Lease>(leases, this.#ref, { timeoutMs: this.#timeUntil(deadlineAt) })
         if (lease.spec?.holderIdentity !== identity) return
@@ -248,11 +248,11 @@ export class LeaderElector {
       }
     } catch (error) {
       const detail = error instanceof Error ? error.message : String(error)
-      log.warn({ lease: this.#ref, detail }, 'could not release the lease; it runs out by itself')
+      log.warn({ lease: this.#ref, detail }, 'failed to release the lease, it will expire')
     }
   }
 
-  /** The time that a call may take; no call is sent when there is none. */
+  /** The time left for a call. @throws ApiError when there is none, so that no call is sent */
   #timeUntil(deadlineAt: number): number {
     const leftMs = deadlineAt - this.#options.clock.now()
     if (leftMs <= 0)
@@ -260,20 +260,20 @@ export class LeaderElector {
     return leftMs
   }
 
-  /** One line for each kind of failure, not for each attempt. */
+  /** Logs one line for each kind of failure, not for each attempt. */
   #report(level: 'info' | 'warn', detail: string): void {
     if (detail === this.#reported) return
     this.#reported = detail
-    this.#options.log[level]({ lease: this.#ref, detail }, 'the lease was not acquired or renewed; trying again')
+    this.#options.log[level]({ lease: this.#ref, detail }, 'lease not acquired or renewed, retrying')
   }
 
-  /** Resolves to false when the signal aborted. */
+  /** Resolves to false if the signal aborted. */
   async #pause(delayMs: number, signal: AbortSignal): Promise<boolean> {
     this.#lastRoundAt = this.#options.clock.now()
     try {
       await sleep(this.#options.clock, delayMs, signal)
     } catch {
-      // Aborted: that is the answer.
+      // The signal aborted, as the result says.
     }
     return !signal.aborted
   }

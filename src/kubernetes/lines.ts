@@ -1,7 +1,11 @@
-/** No object of Kubernetes is larger: etcd takes 1.5 MiB, and a Secret's data grows by a third in base64. */
+/** Larger than any object: etcd accepts 1.5 MiB, and base64 makes a Secret's data a third larger. */
 const maxLineLength = 8 * 1024 * 1024
 
-/** The non-empty lines of a stream of UTF-8, however it is cut into chunks. */
+/**
+ * Yields the non-empty lines of a stream of UTF-8, however the stream is cut into chunks.
+ *
+ * @throws RangeError for a line of more than 8 Mi characters
+ */
 export async function* readLines(stream: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder()
   let rest = ''
@@ -17,5 +21,5 @@ export async function* readLines(stream: AsyncIterable<Uint8Array>): AsyncGenera
     rest = rest.slice(start)
     if (rest.length > maxLineLength) throw new RangeError(`a line of more than ${maxLineLength} characters`)
   }
-  // What follows the last newline was cut off in the middle.
+  // Text after the last newline is an incomplete line.
 }

@@ -11,10 +11,10 @@ export interface ReflectorOptions<T extends KubernetesObject, S extends Stored> 
   readonly type: ResourceType
   /** Undefined: all namespaces. */
   readonly namespace: string | undefined
-  /** Neither list nor watch brings the objects' data. */
+  /** Lists and watches PartialObjectMetadata: the objects' data is not transferred. */
   readonly metadataOnly?: boolean
   readonly pageSize?: number
-  /** What is kept of an object. */
+  /** Selects the parts of an object that the store keeps. */
   readonly transform: (object: T) => S
   readonly store: Store<S>
   readonly clock: Clock
@@ -24,18 +24,19 @@ export interface ReflectorOptions<T extends KubernetesObject, S extends Stored> 
 
 /** As client-go: 800 ms to 30 s. */
 const backoff = { baseMs: 800, capMs: 30_000 }
-/** A watch that lived this long was healthy: the next failure is a first one. */
+/** A failure after a watch that lived this long counts as the first. */
 const healthyMs = 60_000
-/** A watch that the server ends sooner counts as failed, lest it be opened in a hot loop. */
-const shortestWatchMs = 1000
-/** A server may ask for patience, but not for so much that nobody can tell it from a reflector that is stuck. */
+/** A watch that the server ends sooner counts as failed, so that reopening it is no hot loop. */
+const minWatchMs = 1000
+/** The cap on Retry-After: a reflector that waits longer could not be told from a stuck one. */
 const maxRetryAfterMs = 60_000
 /** As client-go: watches end after 5 to 10 minutes, so that they do not all end at once. */
-const watchSeconds = { least: 300, spread: 300 }
+const watchSeconds = { min: 300, spread: 300 }
 
 /**
- * Keeps a store equal to what the API server has: pages through a LIST, then WATCHes from there, resumes from the last
- * bookmark, lists again when the resourceVersion is too old (410), and retries everything else for ever, with backoff.
+ * Keeps a store equal to the API server's state: pages through a LIST, then WATCHes from there, resumes from the last
+ * bookmark, lists again when the resourceVersion has expired (410), and retries every other failure for ever, with
+ * backoff.
  */
 export class Reflector<T extends KubernetesObject, S extends Stored> {
   readonly #options: ReflectorOptions<T, S>
@@ -52,23 +53,23 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
     this.#lastContactAt = options.clock.now()
   }
 
-  /** Whether the store has been complete once. */
+  /** Whether the first list is complete. Stays true through later failures. */
   hasSynced(): boolean {
     return this.#hasSynced
   }
 
-  /** Resolves when the store is complete for the first time. */
+  /** Resolves with the first complete list. */
   async synced(): Promise<void> {
     if (this.#hasSynced) return
     await new Promise<void>((resolve) => this.#onSynced.push(resolve))
   }
 
-  /** Resolves when the API server refuses it for the first time (403). It is tried on all the same. */
+  /** Resolves when the API server first refuses the list or watch (403). Retries go on. */
   async refused(): Promise<void> {
     await this.#refused.promise
   }
 
-  /** When something was last tried or heard, monotonic clock. A reflector that is stuck stops moving this on. */
+  /** The time of the last attempt, page or event, monotonic clock. It stands still in a stuck reflector. */
   get lastContactAt(): number {
     return this.#lastContactAt
   }
@@ -82,7 +83,7 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
       try {
         if (this.#resourceVersion === undefined) await this.#list(signal)
         await this.#watch(signal)
-        if (this.#touch() - startedAt >= shortestWatchMs) {
+        if (this.#touch() - startedAt >= minWatchMs) {
           this.#recover()
           continue
         }
@@ -92,7 +93,7 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
         const now = this.#touch()
         if (isExpired(error)) {
           this.#resourceVersion = undefined
-          // A list right after a 410 is the cure; a list that answers 410 itself must not be repeated in a hot loop.
+          // The first 410 is cured by an immediate list; a list that itself answers 410 must not become a hot loop.
           if (++this.#failures === 1) continue
         } else {
           this.#failures = now - startedAt >= healthyMs ? 1 : this.#failures + 1
@@ -111,7 +112,7 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
     let next: string | undefined
     let resourceVersion: string
     do {
-      // No resourceVersion: the newest state, never an older one from a cache behind, so that a relist does not go back.
+      // No resourceVersion: the newest state, so that a relist never gets an older one from a watch cache that lags.
       const page = await client.list<T>(type, namespace, {
         limit: pageSize,
         metadataOnly,
@@ -135,7 +136,7 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
     const { client, metadataOnly = false, namespace, random, store, transform, type } = this.#options
     const events = client.watch<T>(type, namespace, {
       resourceVersion: this.#resourceVersion ?? '',
-      timeoutSeconds: Math.round(watchSeconds.least + watchSeconds.spread * random()),
+      timeoutSeconds: Math.round(watchSeconds.min + watchSeconds.spread * random()),
       metadataOnly,
       signal,
     })
@@ -143,7 +144,7 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
       this.#touch()
       if (event === 'DELETED') store.remove(transform(object))
       else if (event !== 'BOOKMARK') store.upsert(transform(object))
-      // Only now: where one could not be stored, the next watch brings it again.
+      // Only after the store took the object: the next watch repeats an event that could not be stored.
       this.#resourceVersion = object.metadata.resourceVersion ?? this.#resourceVersion
       this.#recover()
     }
@@ -158,22 +159,22 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
     this.#failures = 0
     if (this.#reported === '') return
     this.#reported = ''
-    this.#options.log.info({ resource: this.#options.type.plural }, 'list and watch work again')
+    this.#options.log.info({ resource: this.#options.type.plural }, 'list and watch recovered')
   }
 
-  /** One line for each kind of failure, not for each attempt. */
+  /** Logs one line for each kind of failure, not for each attempt. */
   #report(error: unknown): void {
     const detail = error instanceof Error ? error.message : String(error)
     if (detail === this.#reported) return
     this.#reported = detail
-    this.#options.log.warn({ resource: this.#options.type.plural, detail }, 'list or watch failed; trying again')
+    this.#options.log.warn({ resource: this.#options.type.plural, detail }, 'list or watch failed, retrying')
   }
 
   async #pause(delayMs: number, signal: AbortSignal): Promise<void> {
     try {
       await sleep(this.#options.clock, delayMs, signal)
     } catch {
-      // Aborted: `run` sees it.
+      // The signal aborted, which `run` checks.
     }
   }
 }

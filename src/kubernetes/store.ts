@@ -1,6 +1,6 @@
 import { keyOf, type ObjectKey } from './types.ts'
 
-/** The least that a stored object tells of itself. */
+/** The minimum of a stored object. */
 export interface Stored {
   readonly namespace: string
   readonly name: string
@@ -9,7 +9,9 @@ export interface Stored {
 }
 
 /**
- * Whether one resourceVersion is newer than another of the same resource type: they are ever larger decimal numbers.
+ * Whether one resourceVersion is newer than another of the same resource type. They are decimal numbers that only grow;
+ * one that is not a number counts as newer.
+ *
  * @see https://github.com/kubernetes/enhancements/issues/5504 (Comparable Resource Version)
  */
 export function isNewer(resourceVersion: string, than: string): boolean {
@@ -18,10 +20,10 @@ export function isNewer(resourceVersion: string, than: string): boolean {
 }
 
 /**
- * Objects by `namespace/name`, as the newest of what the watch told and what our own writes answered: after a write the
- * store never shows what was before it.
+ * Objects by `namespace/name`, each in its newest version from the watch or from the answer to an own write: after a write
+ * the store never shows the version before it.
  *
- * Subscribers are told keys, never what happened to them.
+ * Subscribers get keys only, never event types.
  */
 export class Store<S extends Stored> {
   readonly #objects = new Map<ObjectKey, S>()
@@ -29,7 +31,7 @@ export class Store<S extends Stored> {
   readonly #indexOf: (object: S) => readonly string[]
   readonly #index = new Map<string, Set<ObjectKey>>()
 
-  /** @param indexOf values under which `byIndex` finds the object */
+  /** @param indexOf returns the values under which `byIndex` finds the object */
   constructor(indexOf: (object: S) => readonly string[] = () => []) {
     this.#indexOf = indexOf
   }
@@ -58,7 +60,7 @@ export class Store<S extends Stored> {
     this.#subscribers.push(subscriber)
   }
 
-  /** Takes an object in, unless what is there is newer. */
+  /** Stores an object, unless the stored version is as new or newer. */
   upsert(object: S): void {
     const key = keyOf(object)
     const present = this.#objects.get(key)
@@ -73,7 +75,7 @@ export class Store<S extends Stored> {
     this.#emitEvent(key)
   }
 
-  /** Takes an object out; not one that was made anew under its name since. */
+  /** Removes an object. An object that was created under the same name later stays. */
   remove(object: Pick<Stored, 'namespace' | 'name'> & Partial<Pick<Stored, 'uid' | 'resourceVersion'>>): void {
     const key = keyOf(object)
     const present = this.#objects.get(key)
@@ -87,9 +89,9 @@ export class Store<S extends Stored> {
   }
 
   /**
-   * Makes the store, or what it has of one namespace, what a complete list says; objects newer than the list stay.
+   * Makes the store, or its part of one namespace, equal to a complete list. Objects newer than the list stay.
    *
-   * @param namespace that was listed; undefined: all of them
+   * @param namespace the namespace that was listed; undefined: all
    */
   replace(objects: Iterable<S>, listVersion: string, namespace?: string): void {
     const listed = new Set<ObjectKey>()

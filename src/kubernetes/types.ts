@@ -1,13 +1,13 @@
 import type { V1ObjectMeta } from '@kubernetes/client-node'
 
-/** Any Kubernetes object, as JSON gives it: times are strings. */
+/** Any Kubernetes object, as parsed from JSON: times are strings. */
 export interface KubernetesObject {
   readonly apiVersion?: string
   readonly kind?: string
   readonly metadata: ObjectMeta
 }
 
-/** Object metadata as the API server sends it; client-node's type has `Date` and classes where JSON has neither. */
+/** Object metadata as parsed from JSON; client-node's type has `Date` and classes instead. */
 export type ObjectMeta = Omit<
   V1ObjectMeta,
   'creationTimestamp' | 'deletionTimestamp' | 'managedFields' | 'ownerReferences'
@@ -36,7 +36,7 @@ export interface ManagedFieldsEntry {
   readonly fieldsV1?: Record<string, unknown>
 }
 
-/** A kind that the API server serves, by the words of its URLs. */
+/** A kind that the API server serves, by the parts of its URLs. */
 export interface ResourceType {
   /** Empty for the core group. */
   readonly group: string
@@ -75,7 +75,7 @@ export interface WatchEvent<T> {
 export interface CallOptions {
   /** Aborts the call. */
   readonly signal?: AbortSignal
-  /** Deadline of the whole call, answer read, in ms. Default: 30,000. */
+  /** Deadline of the whole call with its answer, in ms. Default: 30,000. */
   readonly timeoutMs?: number
 }
 
@@ -86,7 +86,7 @@ export interface ListOptions extends CallOptions {
   readonly resourceVersion?: string
   readonly labelSelector?: string
   readonly fieldSelector?: string
-  /** Ask for PartialObjectMetadata: the data of the objects never leaves the API server. */
+  /** Asks for PartialObjectMetadata: the objects' data never leaves the API server. */
   readonly metadataOnly?: boolean
 }
 
@@ -104,10 +104,7 @@ export type Patch =
   | { readonly type: 'merge'; readonly body: object }
   | { readonly type: 'apply'; readonly body: object; readonly fieldManager: string; readonly force?: boolean }
 
-/**
- * What the operator asks of an API server. Every call rejects with ApiError (errors.ts) and with nothing else, the
- * caller's own abort apart.
- */
+/** The calls to an API server. Each rejects with ApiError (errors.ts) only, also when the caller aborts. */
 export interface KubernetesClient {
   get<T extends KubernetesObject>(type: ResourceType, ref: ObjectRef, options?: CallOptions): Promise<T>
   /** One page. `namespace` undefined: all namespaces. */
@@ -116,7 +113,7 @@ export interface KubernetesClient {
     namespace: string | undefined,
     options?: ListOptions,
   ): Promise<ObjectList<T>>
-  /** Ends normally when the API server ends it; throws ApiError on everything else, an ERROR event included. */
+  /** Ends when the API server ends the watch; throws ApiError on every other end, an ERROR event included. */
   watch<T extends KubernetesObject>(
     type: ResourceType,
     namespace: string | undefined,

@@ -3,32 +3,32 @@ import type { Clock, Timer } from '../lib/clock.ts'
 import { Heap } from '../lib/heap.ts'
 import type { Random } from '../lib/random.ts'
 
-/** What a queue tells of itself as it works, with the meanings of client-go's workqueue metrics. */
+/** Receives a queue's measurements, with the meanings of client-go's workqueue metrics. */
 export interface WorkQueueObserver {
   onAdd(queue: string): void
   onRetry(queue: string): void
-  /** `waitedMs`: from being ready to being picked up. */
+  /** `waitedMs`: from ready to picked up. */
   onStart(queue: string, waitedMs: number): void
   onDone(queue: string, workedMs: number): void
-  /** A delayed add was picked up this long after it was due. */
+  /** `lateMs`: from the due time of a delayed add to its pick-up. */
   onLate(queue: string, lateMs: number): void
 }
 
-/** What a queue is at a moment, for metrics and probes. */
+/** The state of a queue at one moment, for metrics and probes. */
 export interface WorkQueueSnapshot {
   readonly name: string
-  /** Ready and not yet picked up. */
+  /** Keys that are ready and not yet picked up. */
   readonly depth: number
   readonly processing: number
   readonly delayed: number
-  /** Sum over all that is being processed. */
+  /** Time spent so far, summed over all keys being processed. */
   readonly unfinishedMs: number
   readonly maxRunningMs: number
-  /** How much longer than it may take the handling of one key has taken; 0: of none. */
+  /** The most by which the handling of one key exceeds its limit; 0: no key exceeds it. */
   readonly overrunMs: number
-  /** How long a key has been ready though a worker is free for it, or handling was never begun; 0: none is. */
+  /** The longest time that a key has been ready although a worker is free or no worker was ever started; 0: no such key. */
   readonly neglectedMs: number
-  /** How long ago the earliest delayed key was due; 0: none is. */
+  /** The time since the earliest delayed key was due; 0: none is overdue. */
   readonly overdueMs: number
 }
 
@@ -37,11 +37,11 @@ export interface WorkQueueOptions<K> {
   readonly clock: Clock
   readonly random: Random
   readonly observer?: WorkQueueObserver
-  /** Of `addRateLimited`, and of keys whose handler threw. Default: 200 ms to 5 min. */
+  /** For `addRateLimited` and for keys whose handler threw. Default: 200 ms to 5 min. */
   readonly backoff?: Backoff
-  /** How long the handling of a key may take at most: one that takes longer is stuck. Default: 5 min. */
+  /** The maximum handling time of a key; a key that takes longer is stuck. Default: 5 min. */
   readonly handlingLimitMs?: (key: K) => number
-  /** Called when a handler throws; the key is added again, rate limited. */
+  /** Called when a handler throws. The key is added again, rate limited. */
   readonly onError: (key: K, error: unknown) => void
 }
 
@@ -57,7 +57,7 @@ interface Ready<K> {
   readonly priority: number
   readonly readyAt: number
   readonly sequence: number
-  /** When a delayed add was due. */
+  /** The due time of a delayed add; undefined for other adds. */
   readonly dueAt: number | undefined
 }
 
@@ -68,18 +68,18 @@ interface Delayed<K> {
 }
 
 /**
- * No key waits longer than this behind keys of a higher priority: it counts one priority more for each such time that
- * it has waited. In the order below this is the same as being ready that much earlier, so the order never changes while
- * keys wait, and a heap can hold them.
+ * Aging: waiting this long counts as one priority more, so that no key starves behind keys of a higher priority. A higher
+ * priority is thereby the same as an earlier ready time; the order of two keys never changes while they wait, and a heap
+ * can hold them.
  */
 const agingMs = 2000
-/** Calls have deadlines of their own, of 30 s and less, and no handling makes many of them one after another. */
+/** Calls have deadlines of at most 30 s, and no handler makes many of them one after another. */
 const defaultHandlingLimitMs = 5 * 60_000
 
 /**
- * A queue of keys with the semantics of client-go's: a key is in it once however often it is added, is never handled
- * twice at a time, and when added while it is handled, is handled once more afterwards. Adds may be delayed (the
- * earliest wins) and rate limited by key.
+ * A queue of keys with the semantics of client-go's: a key is queued once however often it is added, is never handled
+ * twice at a time, and is handled once more if it was added while being handled. Adds may be delayed (the earliest wins)
+ * and rate limited by key.
  *
  * Invariants: a key is in at most one of `#ready` and `#processing`; `#dirty` holds only keys that are in
  * `#processing`; a delayed key may be in either as well.
@@ -88,7 +88,7 @@ export class WorkQueue<K extends string> {
   readonly #options: WorkQueueOptions<K>
   readonly #backoff: Backoff
   readonly #order = new Heap<Ready<K>>((a, b) => rank(a) < rank(b) || (rank(a) === rank(b) && a.sequence < b.sequence))
-  /** The valid entry of each ready key; others in `#order` were replaced by one of a higher priority. */
+  /** The valid entry of each ready key. Other entries in `#order` are outdated: one of a higher priority replaced them. */
   readonly #ready = new Map<K, Ready<K>>()
   readonly #processing = new Map<K, number>()
   readonly #dirty = new Map<K, { priority: number; dueAt: number | undefined }>()
@@ -108,12 +108,12 @@ export class WorkQueue<K extends string> {
     this.#backoff = options.backoff ?? { baseMs: 200, capMs: 5 * 60_000 }
   }
 
-  /** Makes a key ready. One that waits already is lifted to a higher priority, never lowered. */
+  /** Makes a key ready. Raises the priority of a key that is ready already, never lowers it. */
   add(key: K, { priority = 0 }: AddOptions = {}): void {
     this.#add(key, priority, undefined)
   }
 
-  /** Makes a key ready after a delay. Of several delays the earliest wins; an `add` in between leaves it be. */
+  /** Makes a key ready after a delay. The earliest of several delays wins; an `add` in between does not cancel it. */
   addAfter(key: K, delayMs: number, { priority = 0 }: AddOptions = {}): void {
     if (this.#isShutDown) return
     const dueAt = this.#options.clock.now() + Math.max(0, delayMs)
@@ -125,15 +125,15 @@ export class WorkQueue<K extends string> {
     this.#armTimer()
   }
 
-  /** Makes a key ready after a delay that grows with each call, until `forget`. Not sooner than `atLeastMs`. */
-  addRateLimited(key: K, { priority = 0, atLeastMs = 0 }: AddOptions & { readonly atLeastMs?: number } = {}): void {
+  /** Makes a key ready after a delay that grows with each call until `forget`, and is at least `minDelayMs`. */
+  addRateLimited(key: K, { priority = 0, minDelayMs = 0 }: AddOptions & { readonly minDelayMs?: number } = {}): void {
     const failures = (this.#failures.get(key) ?? 0) + 1
     this.#failures.set(key, failures)
     this.#options.observer?.onRetry(this.#options.name)
-    this.addAfter(key, Math.max(atLeastMs, backoffMs(this.#backoff, failures, this.#options.random)), { priority })
+    this.addAfter(key, Math.max(minDelayMs, backoffMs(this.#backoff, failures, this.#options.random)), { priority })
   }
 
-  /** Takes back what `addRateLimited` counted. */
+  /** Resets the count of `addRateLimited`. */
   forget(key: K): void {
     this.#failures.delete(key)
   }
@@ -142,7 +142,7 @@ export class WorkQueue<K extends string> {
     return this.#failures.get(key) ?? 0
   }
 
-  /** Starts handling, up to `concurrency` keys at a time. Called once. */
+  /** Starts up to `concurrency` workers. Called once. */
   run(concurrency: number, handler: Handler<K>): void {
     this.#handler = handler
     this.#concurrency = concurrency
@@ -150,8 +150,8 @@ export class WorkQueue<K extends string> {
   }
 
   /**
-   * Takes no more keys, drops those that wait, and resolves when those being handled are done. After `drainMs` their
-   * signal aborts.
+   * Stops accepting keys, drops those that wait, and resolves when the running handlers are done. Their signal aborts
+   * after `drainMs`.
    */
   async shutDown({ drainMs }: { readonly drainMs: number }): Promise<void> {
     this.#isShutDown = true
@@ -169,7 +169,7 @@ export class WorkQueue<K extends string> {
     abort.cancel()
   }
 
-  /** Whether the key is handled or will be: it is ready, being processed, or delayed. */
+  /** Whether the key is ready, being processed or delayed. */
   has(key: K): boolean {
     return this.#ready.has(key) || this.#processing.has(key) || this.#delayed.has(key)
   }
@@ -179,7 +179,7 @@ export class WorkQueue<K extends string> {
     const now = clock.now()
     const running = [...this.#processing.values()].map((startedAt) => now - startedAt)
     const overruns = [...this.#processing].map(([key, startedAt]) => now - startedAt - handlingLimitMs(key))
-    // Waiting for workers that are all busy is none: whether they are stuck is told by what they work on.
+    // Waiting for busy workers is no neglect: `overrunMs` shows whether those are stuck.
     const isNeglected = this.#handler === undefined || this.#processing.size < this.#concurrency
     const neglected = isNeglected ? [...this.#ready.values()] : []
     const overdueMs = this.#delayed.size === 0 ? 0 : now - (this.#delays.peek()?.dueAt ?? now)
@@ -191,7 +191,7 @@ export class WorkQueue<K extends string> {
       unfinishedMs: running.reduce((sum, ms) => sum + ms, 0),
       maxRunningMs: Math.max(0, ...running),
       overrunMs: Math.max(0, ...overruns),
-      neglectedMs: neglected.reduce((longest, { readyAt }) => Math.max(longest, now - readyAt), 0),
+      neglectedMs: neglected.reduce((max, { readyAt }) => Math.max(max, now - readyAt), 0),
       overdueMs: Math.max(0, overdueMs),
     }
   }
@@ -250,7 +250,7 @@ export class WorkQueue<K extends string> {
     this.#dispatch()
   }
 
-  /** One timer, for the earliest delay. */
+  /** Keeps one timer, for the earliest delay. */
   #armTimer(): void {
     const next = this.#delays.peek()
     if (next === undefined || this.#isShutDown) return

@@ -213,7 +213,7 @@ export class Reconciler {
 
   /** @param retryAfterMs what the API server asks for */
   #retry(key: ObjectKey, retryAfterMs: number): void {
-    this.#queue.addRateLimited(key, { atLeastMs: Math.min(retryAfterMs, maxRetryAfterMs) })
+    this.#queue.addRateLimited(key, { minDelayMs: Math.min(retryAfterMs, maxRetryAfterMs) })
   }
 
   #observe(pass: Pass): Observed {

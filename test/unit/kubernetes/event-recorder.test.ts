@@ -38,11 +38,11 @@ function setUp({ random = () => 0.5 }: { readonly random?: () => number } = {}) 
   const stored = new Map<string, SentEvent>()
   const failures: ApiError[] = []
   const calls: string[] = []
-  const gate = { isClosed: false, waiting: [] as (() => void)[], most: 0 }
+  const gate = { isClosed: false, waiting: [] as (() => void)[], maxInFlight: 0 }
   let inFlight = 0
   const pass = async (call: string): Promise<void> => {
     calls.push(call)
-    gate.most = Math.max(gate.most, ++inFlight)
+    gate.maxInFlight = Math.max(gate.maxInFlight, ++inFlight)
     if (gate.isClosed) await new Promise<void>((resolve) => gate.waiting.push(resolve))
     inFlight--
     const failure = failures.shift()
@@ -79,8 +79,8 @@ function setUp({ random = () => 0.5 }: { readonly random?: () => number } = {}) 
 
 const serverError = (): ApiError => new ApiError('create events', { code: 503, reason: 'ServiceUnavailable' })
 
-describe('one event', () => {
-  it('is created as events.k8s.io/v1 wants it', async () => {
+describe('EventRecorder: one event', () => {
+  it('is created as a valid object of events.k8s.io/v1', async () => {
     const { recorder, sent } = setUp()
     recorder.record(eventOf())
     await settle()
@@ -99,7 +99,7 @@ describe('one event', () => {
     expect(event?.metadata.name).toBe(`line-3.${micros}8000`)
   })
 
-  it('has a name of its own within one microsecond', async () => {
+  it('has a unique name even within one microsecond', async () => {
     const { recorder, sent } = setUp({ random: () => 0 })
     for (const reason of ['A', 'B', 'C']) recorder.record(eventOf({ reason }))
     await settle()
@@ -129,8 +129,8 @@ describe('one event', () => {
   })
 })
 
-describe('a series', () => {
-  it('begins with the first repetition, told at once', async () => {
+describe('EventRecorder: a series', () => {
+  it('begins with the first repetition, sent at once', async () => {
     const { clock, recorder, sent, calls } = setUp()
     recorder.record(eventOf())
     await clock.advance(1000)
@@ -142,7 +142,7 @@ describe('a series', () => {
     expect(calls).toEqual(['create', 'patch'])
   })
 
-  it('is patched once a minute at most, and tells the last count', async () => {
+  it('is patched at most once a minute, at last with the final count', async () => {
     const { clock, recorder, sent, calls } = setUp()
     for (let second = 0; second < 120; second++) {
       recorder.record(eventOf())
@@ -165,7 +165,7 @@ describe('a series', () => {
     expect(sent().map(({ series }) => series?.count)).toEqual([2, undefined])
   })
 
-  it('is only of what is the same in everything', async () => {
+  it('joins events only when all their fields are equal', async () => {
     const { recorder, sent } = setUp()
     recorder.record(eventOf())
     recorder.record(eventOf({ uid: 'uid-2' }))
@@ -177,7 +177,7 @@ describe('a series', () => {
     expect(sent()).toHaveLength(6)
   })
 
-  it('is created anew when the API server has forgotten its event', async () => {
+  it('is created anew when the API server has deleted its event', async () => {
     const { clock, recorder, sent, stored, calls } = setUp()
     recorder.record(eventOf())
     await clock.advance(1000)
@@ -188,7 +188,7 @@ describe('a series', () => {
     expect(sent()[0]?.series?.count).toBe(2)
   })
 
-  it('counts what is repeated while its event is on its way', async () => {
+  it('counts repetitions while its event is being sent', async () => {
     const { recorder, sent, gate } = setUp()
     gate.isClosed = true
     recorder.record(eventOf())
@@ -201,8 +201,8 @@ describe('a series', () => {
   })
 })
 
-describe('bounds', () => {
-  it('lets an object have 25 new events at once, then one in 5 minutes', async () => {
+describe('EventRecorder: bounds', () => {
+  it('allow an object 25 new events at once, then one in 5 minutes', async () => {
     const { clock, recorder, sent } = setUp()
     for (let i = 0; i < 40; i++) recorder.record(eventOf({ note: `note ${i}` }))
     await settle()
@@ -221,7 +221,7 @@ describe('bounds', () => {
     ).toEqual(['in time', 'of another object'])
   })
 
-  it('has 4 calls in flight at most', async () => {
+  it('allow at most 4 calls in flight', async () => {
     const { recorder, sent, gate } = setUp()
     gate.isClosed = true
     for (let i = 0; i < 20; i++) recorder.record(eventOf({ uid: String(i) }))
@@ -231,10 +231,10 @@ describe('bounds', () => {
     for (const open of gate.waiting.splice(0)) open()
     await settle()
     expect(sent()).toHaveLength(20)
-    expect(gate.most).toBe(4)
+    expect(gate.maxInFlight).toBe(4)
   })
 
-  it('keeps the newest 1,000 waiting, and says once that it drops the oldest', async () => {
+  it('keep the newest 1,000 pending events, and log once that the oldest are dropped', async () => {
     const { recorder, sent, gate, debug } = setUp()
     gate.isClosed = true
     for (let i = 0; i < 1104; i++) recorder.record(eventOf({ uid: String(i), note: String(i) }))
@@ -247,7 +247,7 @@ describe('bounds', () => {
     expect(notes.toSorted((a, b) => a - b).slice(0, 6)).toEqual([0, 1, 2, 3, 104, 105])
   })
 
-  it('remembers 1,000 series: the one repeated least lately is forgotten', async () => {
+  it('keep 1,000 series and evict the least recently repeated one', async () => {
     const { recorder, sent } = setUp()
     for (let i = 0; i < 1000; i++) recorder.record(eventOf({ uid: String(i), note: String(i) }))
     await recorder.flush(1000)
@@ -265,12 +265,12 @@ describe('bounds', () => {
   })
 })
 
-describe('failures', () => {
+describe('EventRecorder: failures', () => {
   it.each([
     ['no answer', { code: 0, reason: 'Timeout' }],
     ['too many requests', { code: 429, reason: 'TooManyRequests' }],
     ['a server’s error', { code: 503, reason: 'ServiceUnavailable' }],
-  ])('are tried once more: %s', async (_what, answer) => {
+  ])('are retried once: %s', async (_what, answer) => {
     const { clock, recorder, sent, failures, debug } = setUp()
     failures.push(new ApiError('create events', answer))
     recorder.record(eventOf())
@@ -279,7 +279,7 @@ describe('failures', () => {
     expect(debug).not.toHaveBeenCalled()
   })
 
-  it('wait as long as the server asks, but 10 s and jitter at most', async () => {
+  it('wait as long as the server asks, at most 10 s and jitter', async () => {
     const { clock, recorder, sent, failures } = setUp({ random: () => 0 })
     failures.push(new ApiError('create events', { code: 429, reason: 'TooManyRequests', retryAfterMs: 60_000 }))
     recorder.record(eventOf())
@@ -289,7 +289,7 @@ describe('failures', () => {
     expect(sent()).toHaveLength(1)
   })
 
-  it('are dropped the second time, until the event is repeated', async () => {
+  it('drop the event the second time, until it is repeated', async () => {
     const { clock, recorder, sent, failures, calls, debug } = setUp()
     failures.push(serverError(), serverError())
     recorder.record(eventOf())
@@ -302,11 +302,11 @@ describe('failures', () => {
   })
 
   it.each([
-    ['a namespace that is gone', { code: 404, reason: 'NotFound' }],
-    ['a namespace that is going', { code: 403, reason: 'Forbidden' }],
-    ['an event that is refused', { code: 422, reason: 'Invalid' }],
+    ['a deleted namespace', { code: 404, reason: 'NotFound' }],
+    ['a terminating namespace', { code: 403, reason: 'Forbidden' }],
+    ['a refused event', { code: 422, reason: 'Invalid' }],
     ['a replica that does not lead', { code: 0, reason: 'NotLeading' }],
-  ])('are not tried again: %s', async (_what, answer) => {
+  ])('are not retried: %s', async (_what, answer) => {
     const { clock, recorder, failures, calls, debug } = setUp()
     failures.push(new ApiError('create events', answer))
     recorder.record(eventOf())
@@ -315,7 +315,7 @@ describe('failures', () => {
     expect(debug).toHaveBeenCalledOnce()
   })
 
-  it('of an answer that was lost make no second event', async () => {
+  it('that lose an answer cause no second event', async () => {
     const { clock, recorder, sent, stored, debug } = setUp()
     const set = stored.set.bind(stored)
     vi.spyOn(stored, 'set').mockImplementationOnce((name, event) => {
@@ -328,21 +328,21 @@ describe('failures', () => {
     expect(debug).not.toHaveBeenCalled()
   })
 
-  it('never reach whoever records, even when what is recorded is no event', () => {
+  it('never reach the caller of record, even for an invalid event', () => {
     const { recorder, debug } = setUp()
     recorder.record({ ...eventOf(), note: undefined as unknown as string })
     expect(debug).toHaveBeenCalledOnce()
   })
 })
 
-describe('flush', () => {
+describe('EventRecorder.flush', () => {
   it('resolves at once when nothing is pending', async () => {
     const { clock, recorder } = setUp()
     await recorder.flush(1000)
     expect(clock.pendingTimers).toBe(0)
   })
 
-  it('sends counts that were not yet due, and leaves no timer', async () => {
+  it('sends counts that were not due yet, and leaves no timer', async () => {
     const { clock, recorder, sent } = setUp()
     for (let i = 0; i < 5; i++) {
       recorder.record(eventOf())
@@ -354,7 +354,7 @@ describe('flush', () => {
     expect(clock.pendingTimers).toBe(0)
   })
 
-  it('sends also what is repeated while it waits', async () => {
+  it('also sends repetitions that come while it waits', async () => {
     const { recorder, sent, gate } = setUp()
     gate.isClosed = true
     recorder.record(eventOf())

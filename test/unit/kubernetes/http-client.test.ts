@@ -10,7 +10,7 @@ const ok: Answer = (response) => {
 }
 const protocols = ['HTTP/1.1', 'HTTP/2'] as const
 
-describe('a call', () => {
+describe('HttpKubernetesClient: a call', () => {
   const calls: readonly {
     name: string
     call: (client: KubernetesClient) => Promise<unknown>
@@ -81,7 +81,7 @@ describe('a call', () => {
     },
   ]
 
-  it.each(calls)('$name goes out as the API server wants it', async ({ call, method, target, contentType, body }) => {
+  it.each(calls)('sends a valid request: $name', async ({ call, method, target, contentType, body }) => {
     const { client, server } = await setUpClient('HTTP/1.1', ok)
     await call(client)
     expect(server.received).toHaveLength(1)
@@ -94,7 +94,7 @@ describe('a call', () => {
     expect(received?.body === '' ? undefined : JSON.parse(received?.body ?? '')).toEqual(body)
   })
 
-  it.each(protocols)('gives what was answered, over %s', async (protocol) => {
+  it.each(protocols)('returns the answer, over %s', async (protocol) => {
     const { client, onAnswer } = await setUpClient(protocol, ok)
     expect(await client.get(secrets, ref)).toEqual({ metadata: { name: 'enos-token', resourceVersion: '7' } })
     expect(onAnswer).toHaveBeenCalledExactlyOnceWith({
@@ -104,13 +104,13 @@ describe('a call', () => {
     })
   })
 
-  it('goes below the base path of the server', async () => {
+  it('keeps the base path of the server', async () => {
     const { client, server } = await setUpClient('HTTP/1.1', ok, { basePath: '/k8s/clusters/c-1/' })
     await client.get(secrets, ref)
     expect(server.received[0]?.url.pathname).toBe('/k8s/clusters/c-1/api/v1/namespaces/plant-a/secrets/enos-token')
   })
 
-  it('that lists metadata only asks for nothing else', async () => {
+  it('asks for PartialObjectMetadataList when metadataOnly is set', async () => {
     const { client, server } = await setUpClient('HTTP/1.1', (response) => {
       json(response, 200, { metadata: {}, items: [] })
     })
@@ -118,7 +118,7 @@ describe('a call', () => {
     expect(server.received[0]?.headers.accept).toBe('application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1')
   })
 
-  it('shares one connection with all others over HTTP/2', async () => {
+  it('shares one connection with all other calls over HTTP/2', async () => {
     const { client, server } = await setUpClient('HTTP/2', ok)
     await client.get(secrets, ref)
     await Promise.all(Array.from({ length: 50 }, () => client.get(secrets, ref)))
@@ -126,15 +126,15 @@ describe('a call', () => {
     expect(server.connections()).toBe(1)
   })
 
-  it('uses connections of HTTP/1.1 again', async () => {
+  it('reuses connections over HTTP/1.1', async () => {
     const { client, server } = await setUpClient('HTTP/1.1', ok)
     for (let i = 0; i < 20; i++) await client.get(secrets, ref)
-    // An answer may be read to its end before its connection counts as free; then there is a second one.
+    // A connection may not count as free yet when its answer has been read: then a second one is opened.
     expect(server.connections()).toBeLessThanOrEqual(2)
   })
 })
 
-describe('an error answer', () => {
+describe('HttpKubernetesClient: an error answer', () => {
   const invalid = {
     kind: 'Status',
     code: 422,
@@ -143,7 +143,7 @@ describe('an error answer', () => {
     details: { causes: [{ field: 'data[token]', message: secret }, { field: '' }, {}], retryAfterSeconds: 3 },
   }
 
-  it('gives its code, its reason and the paths of fields, and nothing of its texts', async () => {
+  it('throws its code, reason and field paths, and none of its texts', async () => {
     const { client, onAnswer } = await setUpClient('HTTP/1.1', (response) => {
       json(response, 422, invalid)
     })
@@ -183,7 +183,7 @@ describe('an error answer', () => {
     ['null', 'null'],
     ['a text', `"${secret}"`],
     ['more than is read', `{"message":"${secret.repeat(100_000)}"}`],
-  ])('whose body is %s has the HTTP status only', async (_what, body) => {
+  ])('throws the HTTP status alone when its body is %s', async (_what, body) => {
     const { client } = await setUpClient('HTTP/1.1', (response) => {
       response.writeHead(502)
       response.end(body)
@@ -199,7 +199,7 @@ describe('an error answer', () => {
     ['Thu, 01 Jan 2026 00:00:30 GMT', 30_000],
     ['Wed, 31 Dec 2025 00:00:00 GMT', 0],
     ['soon', undefined],
-  ])('says by Retry-After: %s how long to wait', async (header, expectedMs) => {
+  ])('carries the wait of Retry-After: %s', async (header, expectedMs) => {
     const { client } = await setUpClient('HTTP/1.1', (response) => {
       json(response, 429, { reason: 'TooManyRequests' }, { 'retry-after': header })
     })
@@ -208,7 +208,7 @@ describe('an error answer', () => {
     expect(error.retryAfterMs).toBe(expectedMs)
   })
 
-  it('is not retried, whatever it is', async () => {
+  it('is never retried', async () => {
     for (const code of [409, 429, 500, 503]) {
       const { client, server } = await setUpClient('HTTP/1.1', (response) => {
         json(response, code, {}, { 'retry-after': '0' })
@@ -218,7 +218,7 @@ describe('an error answer', () => {
     }
   })
 
-  it('is what an answer with 200 that is no JSON counts as, quoting nothing of it', async () => {
+  it('is assumed for a 200 that is not JSON, without quoting it', async () => {
     const { client } = await setUpClient('HTTP/1.1', (response) => {
       response.writeHead(200)
       response.end(`{"data": ${secret}`)
@@ -229,7 +229,7 @@ describe('an error answer', () => {
   })
 })
 
-describe('no answer', () => {
+describe('HttpKubernetesClient: no answer', () => {
   it.each(protocols)('in time is a Timeout, over %s', async (protocol) => {
     const arrived = Promise.withResolvers<undefined>()
     const { client, clock } = await setUpClient(protocol, () => {
@@ -242,7 +242,7 @@ describe('no answer', () => {
     expect(clock.pendingTimers).toBe(0)
   })
 
-  it('is what a body counts as that does not end in time', async () => {
+  it('is assumed when the body does not end in time', async () => {
     const arrived = Promise.withResolvers<undefined>()
     const { client, clock } = await setUpClient('HTTP/1.1', (response) => {
       response.writeHead(200)
@@ -256,7 +256,7 @@ describe('no answer', () => {
     expect(await failed).toMatchObject({ code: 0, reason: 'Timeout' })
   })
 
-  it('is waited for when the caller aborts: Aborted', async () => {
+  it('is awaited after the caller aborts: Aborted', async () => {
     const arrived = Promise.withResolvers<undefined>()
     const { client } = await setUpClient('HTTP/1.1', () => {
       arrived.resolve(undefined)
@@ -270,7 +270,7 @@ describe('no answer', () => {
     expect(error.message).not.toContain(secret)
   })
 
-  it('is sent for when the caller has aborted before', async () => {
+  it('comes for a caller that had aborted before: nothing is sent', async () => {
     const { client, server } = await setUpClient('HTTP/1.1', ok)
     expect(await errorOf(client.get(secrets, ref, { signal: AbortSignal.abort() }))).toMatchObject({
       code: 0,
@@ -279,7 +279,7 @@ describe('no answer', () => {
     expect(server.received).toHaveLength(0)
   })
 
-  it('over a connection that breaks says so and is not sent for again', async () => {
+  it('over a broken connection has the network error as reason, without a retry', async () => {
     const arrived = Promise.withResolvers<undefined>()
     const { client, server, onAnswer } = await setUpClient('HTTP/1.1', () => {
       arrived.resolve(undefined)
@@ -294,12 +294,12 @@ describe('no answer', () => {
     expect(onAnswer).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ method: 'POST', code: '<error>' }))
   })
 
-  it('of a server that is not there is ECONNREFUSED', async () => {
+  it('from an unreachable server is ECONNREFUSED', async () => {
     const { client } = await setUpClient('HTTP/1.1', ok, { load: () => kubeconfigFor('https://127.0.0.1:1') })
     expect(await errorOf(client.get(secrets, ref))).toMatchObject({ code: 0, reason: 'ECONNREFUSED' })
   })
 
-  it('comes from a server whose certificate is not trusted', async () => {
+  it('is taken from a server with an untrusted certificate', async () => {
     const { client, server } = await setUpClient('HTTP/2', ok, {
       load: (url) => {
         const config = kubeconfigFor(url)
@@ -315,7 +315,7 @@ describe('no answer', () => {
     expect(server.received).toHaveLength(0)
   })
 
-  it('comes while the credentials cannot be had; their error is not quoted', async () => {
+  it('comes without credentials, whose error is not quoted', async () => {
     const server = await startServer('HTTP/1.1', ok)
     const { client } = await setUpClient('HTTP/1.1', ok, {
       load: () => {

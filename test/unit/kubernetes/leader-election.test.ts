@@ -17,7 +17,7 @@ interface Lease extends KubernetesObject {
   }
 }
 
-/** How a network treats one call. */
+/** The passage of one call through the network. */
 interface Passage {
   readonly requestMs: number
   readonly answerMs: number
@@ -28,7 +28,7 @@ const silent = Object.fromEntries(
   ['trace', 'debug', 'info', 'warn', 'error'].map((level) => [level, () => undefined]),
 ) as unknown as Log
 
-/** One Lease, as the API server keeps it: each write has a new resourceVersion, and an old one is refused. */
+/** One Lease with the API server's rules: each write gets a new resourceVersion, and an outdated one is refused. */
 class LeaseServer {
   lease: Lease | undefined
   version = 0
@@ -54,7 +54,7 @@ class LeaseServer {
         }
         this.#clock.setTimer(timeoutMs, () => fail('Timeout'))
         if (passage === 'down') return
-        // What was sent arrives, whether or not its sender still waits.
+        // A request that was sent arrives, even if its sender no longer waits.
         this.#after(passage.requestMs, () => {
           let answer: () => void
           try {
@@ -105,7 +105,7 @@ class LeaseServer {
   }
 }
 
-/** The clock of a process that can be stopped: time goes on, its timers fire when it goes on too. */
+/** The clock of a process that can be paused: time passes, and its timers fire after it resumes. */
 class PausableClock implements Clock {
   #isPaused = false
   #late: (() => void)[] = []
@@ -150,7 +150,7 @@ class PausableClock implements Clock {
     return this.#isPaused
   }
 
-  /** Hands on an answer when the process runs. */
+  /** Delivers an answer while the process runs. */
   async awake<T>(promise: Promise<T>): Promise<T> {
     const wait = async (): Promise<void> => {
       if (this.#isPaused) await new Promise<void>((resolve) => this.#late.push(resolve))
@@ -194,8 +194,8 @@ function setUp() {
   return { clock, server: new LeaseServer(clock) }
 }
 
-describe('acquiring', () => {
-  it('creates the lease as client-go does, and leads', async () => {
+describe('LeaderElector: acquiring', () => {
+  it('creates the lease like client-go, and leads', async () => {
     const { clock, server } = setUp()
     const { elector, state } = start(server, clock, 'a')
     expect(elector.isLeading()).toBe(false)
@@ -232,7 +232,7 @@ describe('acquiring', () => {
     expect(state.starts).toBe(1)
   })
 
-  it('waits while another renews, however often', async () => {
+  it('waits while another replica renews', async () => {
     const { clock, server } = setUp()
     start(server, clock, 'a')
     await settle()
@@ -243,7 +243,7 @@ describe('acquiring', () => {
     expect(server.lease?.spec.holderIdentity).toBe('a')
   })
 
-  it('takes over a lease that it saw unchanged for leaseDuration, whatever its renewTime says', async () => {
+  it('takes over a lease that was unchanged for leaseDuration, whatever its renewTime', async () => {
     const { clock, server } = setUp()
     server.store({
       metadata: { name: 'enos-credential-operator', namespace: 'enos-system', labels: { kept: 'yes' } },
@@ -265,7 +265,7 @@ describe('acquiring', () => {
     expect(server.lease?.metadata.labels).toEqual({ kept: 'yes' })
   })
 
-  it('waits as long as the holder wrote, not as long as its own configuration says', async () => {
+  it('waits for the duration in the lease, not for the one of its own configuration', async () => {
     const { clock, server } = setUp()
     const a = start(server, clock, 'a', { leaseDurationMs: 60_000, renewDeadlineMs: 40_000 })
     await settle()
@@ -282,7 +282,7 @@ describe('acquiring', () => {
     expect(b.elector.isLeading()).toBe(true)
   })
 
-  it('lets only one of two win that try at the same moment', async () => {
+  it('has one winner when two replicas try at the same moment', async () => {
     const { clock, server } = setUp()
     const network = () => ({ requestMs: 10, answerMs: 10 })
     const a = start(server, clock, 'a', { client: server.client(network) })
@@ -292,7 +292,7 @@ describe('acquiring', () => {
     expect([a.elector.isLeading(), b.elector.isLeading()]).toEqual([true, false])
   })
 
-  it('asks again 2 s to 4.4 s later, by the jitter', async () => {
+  it('retries after 2 s to 4.4 s, by the jitter', async () => {
     for (const [random, pauseMs] of [
       [0, 2000],
       [1, 4400],
@@ -309,8 +309,8 @@ describe('acquiring', () => {
   })
 })
 
-describe('losing', () => {
-  it('is lost when renewDeadline passes without a renewal, and calls never outlast it', async () => {
+describe('LeaderElector: losing', () => {
+  it('happens when renewDeadline passes without a renewal; calls never outlast it', async () => {
     const { clock, server } = setUp()
     let isDown = false
     const network = () => (isDown ? 'down' : { requestMs: 0, answerMs: 0 })
@@ -328,7 +328,7 @@ describe('losing', () => {
     expect(server.timeouts).toEqual([8000])
   })
 
-  it('survives failures that are shorter than renewDeadline', async () => {
+  it('does not happen for failures shorter than renewDeadline', async () => {
     const { clock, server } = setUp()
     let isDown = false
     const network = () => {
@@ -346,7 +346,7 @@ describe('losing', () => {
     expect(elector.isLeading()).toBe(true)
   })
 
-  it('is lost at once when the lease turns out to be another’s', async () => {
+  it('happens at once when another replica holds the lease', async () => {
     const { clock, server } = setUp()
     const { elector, state } = start(server, clock, 'a')
     await settle()
@@ -359,7 +359,7 @@ describe('losing', () => {
     expect(server.lease.spec.holderIdentity).toBe('thief')
   })
 
-  it('goes on when somebody touched the lease, or deleted it', async () => {
+  it('does not happen when the lease was changed or deleted from outside', async () => {
     const { clock, server } = setUp()
     const { elector, state } = start(server, clock, 'a')
     await settle()
@@ -375,7 +375,7 @@ describe('losing', () => {
     expect(state.result).toBeUndefined()
   })
 
-  it('stops leading by its own clock while it is stopped, and does not renew when it goes on', async () => {
+  it('happens by the clock in a paused process, which does not renew after it resumes', async () => {
     const { clock, server } = setUp()
     const own = new PausableClock(clock)
     const { elector, state } = start(server, own, 'a')
@@ -393,7 +393,7 @@ describe('losing', () => {
     expect(server.writes).toBe(writes)
   })
 
-  it('counts from before the renewal was sent, not from its answer', async () => {
+  it('counts from before a renewal was sent, not from its answer', async () => {
     const { clock, server } = setUp()
     const own = new PausableClock(clock)
     let passage: Passage = { requestMs: 0, answerMs: 0 }
@@ -410,7 +410,7 @@ describe('losing', () => {
     expect(elector.isLeading()).toBe(false)
   })
 
-  it('does not mind a wall clock that steps', async () => {
+  it('does not depend on the wall clock', async () => {
     const { clock, server } = setUp()
     const { elector } = start(server, clock, 'a')
     await clock.advance(2000)
@@ -423,8 +423,8 @@ describe('losing', () => {
   })
 })
 
-describe('releasing', () => {
-  it('hands the lease over at once', async () => {
+describe('LeaderElector: releasing', () => {
+  it('lets the next replica lead at once', async () => {
     const { clock, server } = setUp()
     const a = start(server, clock, 'a')
     await clock.advance(5000)
@@ -447,7 +447,7 @@ describe('releasing', () => {
     expect(server.lease?.spec).toMatchObject({ holderIdentity: 'b', leaseDurationSeconds: 15, leaseTransitions: 1 })
   })
 
-  it('does not lead any more, and has said so, when others can see the release', async () => {
+  it('comes after the process has stopped leading and called back', async () => {
     const { clock, server } = setUp()
     const seen: unknown[] = []
     const client = server.client()
@@ -466,7 +466,7 @@ describe('releasing', () => {
     expect(seen).toEqual([[false, 1]])
   })
 
-  it('gives up in 3 s when the API server is away', async () => {
+  it('gives up after 3 s when the API server is down', async () => {
     const { clock, server } = setUp()
     let isDown = false
     const a = start(server, clock, 'a', {
@@ -479,7 +479,7 @@ describe('releasing', () => {
     expect(a.state.result).toBe('released')
   })
 
-  it('leaves another’s lease alone when it stops while waiting', async () => {
+  it('leaves the lease of another replica alone when stopped while waiting', async () => {
     const { clock, server } = setUp()
     start(server, clock, 'a')
     await settle()
@@ -492,7 +492,7 @@ describe('releasing', () => {
     expect(server.lease?.spec.holderIdentity).toBe('a')
   })
 
-  it('releases a lease that it won without knowing it', async () => {
+  it('includes a lease that was acquired by a write whose answer was lost', async () => {
     const { clock, server } = setUp()
     let calls = 0
     const network = () => ({ requestMs: 0, answerMs: 0, isAnswerLost: ++calls === 2 })
@@ -506,7 +506,7 @@ describe('releasing', () => {
   })
 })
 
-it('refuses a renewDeadline that is not less than the lease’s duration', () => {
+it('LeaderElector refuses a renewDeadline that is not less than leaseDuration', () => {
   const { clock, server } = setUp()
   const make = () =>
     new LeaderElector({
@@ -524,74 +524,78 @@ it('refuses a renewDeadline that is not less than the lease’s duration', () =>
   expect(make).toThrow('renewDeadlineMs 10000')
 })
 
-it('never has two leaders at once, whatever is paused, slow, lost, or stopped', { timeout: 60_000 }, async () => {
-  let led = 0
-  let handovers = 0
-  const step = fc.record({
-    forMs: fc.integer({ min: 1, max: 9000 }),
-    who: fc.constantFrom(0, 1),
-    what: fc.constantFrom('pause', 'resume', 'resume', 'stop', 'down', 'up', 'up'),
-  })
-  const passage = fc.record({
-    requestMs: fc.integer({ min: 0, max: 4000 }),
-    answerMs: fc.integer({ min: 0, max: 4000 }),
-    isAnswerLost: fc.boolean(),
-  })
-  const property = fc.asyncProperty(
-    fc.array(step, { minLength: 5, maxLength: 25 }),
-    fc.array(passage, { minLength: 1, maxLength: 6 }),
-    async (steps, passages) => {
-      const { clock, server } = setUp()
-      let calls = 0
-      const processes = [0, 1].map((index) => {
-        const own = new PausableClock(clock)
-        const network = { isDown: false }
-        const client = server.client(() => {
-          if (network.isDown) return 'down'
-          // Every other call goes through smoothly, or nobody would ever lead.
-          const slow = passages[calls % passages.length]
-          return calls++ % 3 === 0 && slow !== undefined ? slow : { requestMs: 5, answerMs: 5 }
-        })
-        const awake: LeaderElectorOptions['client'] = {
-          get: async (...call) => await own.awake(client.get(...call)),
-          create: async (...call) => await own.awake(client.create(...call)),
-          update: async (...call) => await own.awake(client.update(...call)),
-        }
-        const life = { runs: 0, running: undefined as ReturnType<typeof start> | undefined }
-        const revive = (): void => {
-          if (life.running !== undefined && life.running.state.result === undefined) return
-          life.running = start(server, own, `${index}-${life.runs++}`, { client: awake, random: () => 0.3 * index })
-        }
-        revive()
-        return { own, network, life, revive }
-      })
-      const leaders = (): string[] =>
-        processes.flatMap(({ life }, index) => (life.running?.elector.isLeading() === true ? [String(index)] : []))
-      let last = ''
-      for (const { forMs, who, what } of steps) {
-        const process = processes[who]
-        if (process === undefined) throw new Error('no such process')
-        if (what === 'pause') process.own.pause()
-        if (what === 'resume') process.own.resume()
-        // A stopped process cannot be asked to end.
-        if (what === 'stop' && !process.own.isPaused) process.life.running?.stop.abort()
-        if (what === 'down' || what === 'up') process.network.isDown = what === 'down'
-        for (let passed = 0; passed < forMs; passed += 500) {
-          await clock.advance(Math.min(500, forMs - passed))
-          const now = leaders()
-          expect(now.length).toBeLessThanOrEqual(1)
-          if (now[0] !== undefined) {
-            led++
-            if (last !== '' && last !== now[0]) handovers++
-            last = now[0]
+it(
+  'LeaderElector never has two leaders at once, whatever is paused, slow, lost or stopped',
+  { timeout: 60_000 },
+  async () => {
+    let led = 0
+    let handovers = 0
+    const step = fc.record({
+      forMs: fc.integer({ min: 1, max: 9000 }),
+      who: fc.constantFrom(0, 1),
+      what: fc.constantFrom('pause', 'resume', 'resume', 'stop', 'down', 'up', 'up'),
+    })
+    const passage = fc.record({
+      requestMs: fc.integer({ min: 0, max: 4000 }),
+      answerMs: fc.integer({ min: 0, max: 4000 }),
+      isAnswerLost: fc.boolean(),
+    })
+    const property = fc.asyncProperty(
+      fc.array(step, { minLength: 5, maxLength: 25 }),
+      fc.array(passage, { minLength: 1, maxLength: 6 }),
+      async (steps, passages) => {
+        const { clock, server } = setUp()
+        let calls = 0
+        const processes = [0, 1].map((index) => {
+          const own = new PausableClock(clock)
+          const network = { isDown: false }
+          const client = server.client(() => {
+            if (network.isDown) return 'down'
+            // Most calls pass smoothly, or no replica would ever lead.
+            const slow = passages[calls % passages.length]
+            return calls++ % 3 === 0 && slow !== undefined ? slow : { requestMs: 5, answerMs: 5 }
+          })
+          const awake: LeaderElectorOptions['client'] = {
+            get: async (...call) => await own.awake(client.get(...call)),
+            create: async (...call) => await own.awake(client.create(...call)),
+            update: async (...call) => await own.awake(client.update(...call)),
           }
+          const life = { runs: 0, running: undefined as ReturnType<typeof start> | undefined }
+          const restart = (): void => {
+            if (life.running !== undefined && life.running.state.result === undefined) return
+            life.running = start(server, own, `${index}-${life.runs++}`, { client: awake, random: () => 0.3 * index })
+          }
+          restart()
+          return { own, network, life, restart }
+        })
+        const leaders = (): string[] =>
+          processes.flatMap(({ life }, index) => (life.running?.elector.isLeading() === true ? [String(index)] : []))
+        let last = ''
+        for (const { forMs, who, what } of steps) {
+          const process = processes[who]
+          if (process === undefined) throw new Error('no such process')
+          if (what === 'pause') process.own.pause()
+          if (what === 'resume') process.own.resume()
+          // A stopped process cannot be asked to end.
+          if (what === 'stop' && !process.own.isPaused) process.life.running?.stop.abort()
+          if (what === 'down' || what === 'up') process.network.isDown = what === 'down'
+          for (let passed = 0; passed < forMs; passed += 500) {
+            await clock.advance(Math.min(500, forMs - passed))
+            const now = leaders()
+            expect(now.length).toBeLessThanOrEqual(1)
+            if (now[0] !== undefined) {
+              led++
+              if (last !== '' && last !== now[0]) handovers++
+              last = now[0]
+            }
+          }
+          for (const { own, restart } of processes) if (!own.isPaused) restart()
         }
-        for (const { own, revive } of processes) if (!own.isPaused) revive()
-      }
-    },
-  )
-  await fc.assert(property, { numRuns: 300, seed: 20260101 })
-  // The property says nothing about runs in which nobody leads.
-  expect(led).toBeGreaterThan(5000)
-  expect(handovers).toBeGreaterThan(60)
-})
+      },
+    )
+    await fc.assert(property, { numRuns: 300, seed: 20260101 })
+    // The property is void in runs without a leader.
+    expect(led).toBeGreaterThan(5000)
+    expect(handovers).toBeGreaterThan(60)
+  },
+)

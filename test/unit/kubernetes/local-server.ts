@@ -12,7 +12,7 @@ import { FakeClock } from '../../support/fake-clock.ts'
 import { selfSigned } from '../../support/certificate.ts'
 
 export type Request = IncomingMessage | Http2ServerRequest
-/** What both protocols can do. */
+/** The common part of both protocols. */
 export type Response = Pick<ServerResponse, 'writeHead' | 'write' | 'end'>
 
 export interface Received {
@@ -28,7 +28,7 @@ export type Protocol = 'HTTP/1.1' | 'HTTP/2'
 
 const certificate = selfSigned()
 
-/** A real server on a free port of 127.0.0.1, until the test is over. */
+/** A real server on a free port of 127.0.0.1 until the end of the test. */
 export async function startServer(protocol: Protocol, answer: Answer) {
   const received: Received[] = []
   const handle = (request: Request, response: ServerResponse | Http2ServerResponse): void => {
@@ -81,7 +81,7 @@ export function kubeconfigFor(server: string, user: { token?: string; password?:
   return config
 }
 
-/** A client of such a server, until the test is over. Time stands still unless the test moves it. */
+/** A client of such a server until the end of the test. Time stands still unless the test advances it. */
 export async function setUpClient(
   protocol: Protocol,
   answer: Answer,
@@ -109,7 +109,7 @@ export async function setUpClient(
   return { server, clock, client, transport, auth, load, onAnswer }
 }
 
-/** An answer of JSON. */
+/** Answers with JSON. */
 export function json(response: Response, code: number, body: unknown, headers: Record<string, string> = {}): void {
   response.writeHead(code, { 'content-type': 'application/json', ...headers })
   response.end(JSON.stringify(body))
@@ -125,7 +125,7 @@ export async function errorOf(promise: Promise<unknown>): Promise<ApiError> {
   return error
 }
 
-/** All that an iterable gives. */
+/** All items of an iterable. */
 export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = []
   for await (const item of items) all.push(item)

@@ -38,7 +38,7 @@ function page(resourceVersion: number, names: readonly string[], next?: string):
 const failure = (code: number, retryAfterMs?: number): ApiError =>
   new ApiError('list secrets', { code, reason: `Reason${code}`, retryAfterMs })
 
-/** A watch that the test feeds; as the client's, it throws when its signal aborts. */
+/** A watch fed by the test. Like the client's, it throws when its signal aborts. */
 class Feed {
   readonly options: WatchOptions
   readonly #waiting: (() => void)[] = []
@@ -78,13 +78,13 @@ class Feed {
 
   #push(next: WatchEvent<KubernetesObject> | Error | 'end'): void {
     this.#queue.push(next)
-    for (const wake of this.#waiting.splice(0)) wake()
+    for (const resume of this.#waiting.splice(0)) resume()
   }
 }
 
 type Lists = (options: ListOptions, call: number) => ObjectList<KubernetesObject> | Error
 
-/** A reflector that runs against lists by script and watches by hand. */
+/** A reflector against scripted lists and watches fed by hand. */
 async function setUp(lists: Lists, more: Partial<ReflectorOptions<KubernetesObject, Stored>> = {}) {
   const clock = new FakeClock()
   const store = new Store()
@@ -125,8 +125,8 @@ async function setUp(lists: Lists, more: Partial<ReflectorOptions<KubernetesObje
   return { clock, store, listed, feeds, feed, log, reflector, aborter, ended }
 }
 
-describe('the list', () => {
-  it('is read page by page, and put into the store when it is complete', async () => {
+describe('Reflector: the list', () => {
+  it('is read page by page and put into the store when complete', async () => {
     const { listed, reflector, feed, store } = await setUp(
       ({ continue: next }) =>
         next === undefined
@@ -142,18 +142,18 @@ describe('the list', () => {
     expect(feed().options.resourceVersion).toBe('10')
   })
 
-  it('never asks for an old state', async () => {
+  it('asks for the newest state', async () => {
     const { listed } = await setUp(() => page(10, []))
     expect(listed[0]?.resourceVersion).toBeUndefined()
   })
 
-  it.each([true, false])('and the watch ask for metadata only: %s', async (metadataOnly) => {
+  it.each([true, false])('asks, like the watch, for metadata only: %s', async (metadataOnly) => {
     const { listed, feed } = await setUp(() => page(10, []), { metadataOnly })
     expect(listed[0]?.metadataOnly).toBe(metadataOnly)
     expect(feed().options.metadataOnly).toBe(metadataOnly)
   })
 
-  it('that fails in the middle changes nothing in the store', async () => {
+  it('changes nothing in the store when it fails half-way', async () => {
     const { store, reflector, feeds } = await setUp(({ continue: next }) =>
       next === undefined ? page(10, ['a'], 'two') : failure(500),
     )
@@ -162,7 +162,7 @@ describe('the list', () => {
     expect(feeds).toHaveLength(0)
   })
 
-  it('of one namespace leaves what the store has of others', async () => {
+  it('of one namespace leaves the objects of other namespaces', async () => {
     const store = new Store()
     store.upsert({ namespace: 'plant-b', name: 'x', uid: 'x', resourceVersion: '1' })
     await setUp(() => page(10, ['a']), { store, namespace: 'plant-a' })
@@ -170,8 +170,8 @@ describe('the list', () => {
   })
 })
 
-describe('synced', () => {
-  it('resolves with the first complete list, for whoever asks before or after', async () => {
+describe('Reflector: synced', () => {
+  it('resolves with the first complete list, for callers before and after', async () => {
     const { clock, reflector } = await setUp((_options, call) => (call === 1 ? failure(503) : page(10, [])))
     const before = vi.fn()
     void reflector.synced().then(before)
@@ -184,15 +184,15 @@ describe('synced', () => {
     expect(reflector.hasSynced()).toBe(true)
   })
 
-  it('stays so through later failures', async () => {
+  it('stays true through later failures', async () => {
     const { reflector, feed } = await setUp((_options, call) => (call === 1 ? page(10, []) : failure(500)))
     await feed().fail(failure(410))
     expect(reflector.hasSynced()).toBe(true)
   })
 })
 
-describe('the watch', () => {
-  it('brings what is added, changed and deleted into the store', async () => {
+describe('Reflector: the watch', () => {
+  it('brings added, modified and deleted objects into the store', async () => {
     const { store, feed } = await setUp(() => page(10, ['a']))
     await feed().send('ADDED', object('b', 11))
     await feed().send('MODIFIED', object('a', 12))
@@ -208,12 +208,12 @@ describe('the watch', () => {
     [0, 300],
     [0.5, 450],
     [0.999, 600],
-  ])('is asked to last 5 to 10 minutes: with %d, %d s', async (share, seconds) => {
+  ])('is requested for 5 to 10 minutes: with random %d for %d s', async (share, seconds) => {
     const { feed } = await setUp(() => page(10, []), { random: () => share })
     expect(feed().options.timeoutSeconds).toBe(seconds)
   })
 
-  it('that ends is opened again at once, from the last bookmark, without a list', async () => {
+  it('is reopened at once after its end, from the last bookmark, without a list', async () => {
     const { clock, store, listed, feeds, feed } = await setUp(() => page(10, []))
     await feed().send('ADDED', object('a', 11))
     await feed().send('BOOKMARK', { metadata: { resourceVersion: '40' } })
@@ -224,7 +224,7 @@ describe('the watch', () => {
     expect([...store.keys()]).toEqual(['plant-a/a'])
   })
 
-  it('goes on from the last event where no bookmark came', async () => {
+  it('resumes from the last event when no bookmark came', async () => {
     const { clock, feeds, feed } = await setUp(() => page(10, []))
     await feed().send('ADDED', object('a', 11))
     await feed().fail(failure(0))
@@ -232,7 +232,7 @@ describe('the watch', () => {
     expect(feeds.at(-1)?.options.resourceVersion).toBe('11')
   })
 
-  it('that the server ends at once is not opened in a hot loop', async () => {
+  it('is not reopened in a hot loop when the server ends it at once', async () => {
     const { clock, feeds, feed } = await setUp(() => page(10, []))
     const counts: number[] = []
     for (let i = 0; i < 4; i++) {
@@ -246,8 +246,8 @@ describe('the watch', () => {
   })
 })
 
-describe('410 Gone', () => {
-  it('to a watch leads to a new list at once, which makes up for what was missed', async () => {
+describe('Reflector: 410 Gone', () => {
+  it('to a watch leads to a new list at once, which includes the missed changes', async () => {
     const { store, listed, feeds, feed } = await setUp((_options, call) =>
       call === 1 ? page(10, ['a', 'b']) : page(20, ['b', 'c']),
     )
@@ -257,16 +257,16 @@ describe('410 Gone', () => {
     expect(feeds.at(-1)?.options.resourceVersion).toBe('20')
   })
 
-  it('to each list is not asked about in a hot loop', async () => {
+  it('to every list causes no hot loop', async () => {
     const { clock, listed } = await setUp(() => failure(410))
-    // The first is cured by another list; only then there is a reason to wait.
+    // The first 410 is followed by a list at once, the second by a pause.
     expect(listed).toHaveLength(2)
     await clock.advance(60 * second)
     expect(listed.length).toBeLessThan(10)
     expect(listed.length).toBeGreaterThan(4)
   })
 
-  it('to each watch is not asked about in a hot loop either', async () => {
+  it('to every watch causes no hot loop', async () => {
     const { clock, listed, feed } = await setUp(() => page(10, []))
     await feed().fail(failure(410))
     expect(listed).toHaveLength(2)
@@ -276,7 +276,7 @@ describe('410 Gone', () => {
     expect(listed).toHaveLength(3)
   })
 
-  it('in the middle of the pages starts them anew', async () => {
+  it('between pages starts the list anew', async () => {
     const { store, listed } = await setUp((_options, call) =>
       call === 1 ? page(10, ['a'], 'two') : call === 2 ? failure(410) : page(20, ['b']),
     )
@@ -285,8 +285,8 @@ describe('410 Gone', () => {
   })
 })
 
-describe('any other failure', () => {
-  it('is retried for ever, later each time, up to 30 s', async () => {
+describe('Reflector: any other failure', () => {
+  it('is retried for ever with a delay that grows to 30 s', async () => {
     const { clock, listed, aborter, ended } = await setUp(() => failure(503))
     for (const delayMs of [800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]) {
       const before = listed.length
@@ -299,7 +299,7 @@ describe('any other failure', () => {
     await ended
   })
 
-  it('is retried no sooner than Retry-After asks', async () => {
+  it('is retried no sooner than Retry-After allows', async () => {
     const { clock, listed } = await setUp((_options, call) => (call === 1 ? failure(429, 7 * second) : page(10, [])))
     await clock.advance(7 * second - 1)
     expect(listed).toHaveLength(1)
@@ -307,7 +307,7 @@ describe('any other failure', () => {
     expect(listed).toHaveLength(2)
   })
 
-  it('of a watch leads to another watch from where it was, not to a list', async () => {
+  it('of a watch leads to another watch from the same version, not to a list', async () => {
     const { clock, listed, feeds, feed } = await setUp(() => page(10, []))
     await feed().fail(failure(500))
     expect(feeds).toHaveLength(1)
@@ -317,7 +317,7 @@ describe('any other failure', () => {
     expect(listed).toHaveLength(1)
   })
 
-  it('is a first one again once the watch has brought something', async () => {
+  it('counts as the first after the watch received an event', async () => {
     const { clock, feeds, feed } = await setUp(() => page(10, []))
     for (const delayMs of [800, 1600]) {
       await feed().fail(failure(0))
@@ -330,7 +330,7 @@ describe('any other failure', () => {
     expect(feeds).toHaveLength(before + 1)
   })
 
-  it('is a first one again after a minute of healthy silence', async () => {
+  it('counts as the first after a minute of healthy silence', async () => {
     const { clock, feeds, feed } = await setUp(() => page(10, []))
     for (const delayMs of [800, 1600]) {
       await feed().fail(failure(0))
@@ -343,16 +343,16 @@ describe('any other failure', () => {
     expect(feeds).toHaveLength(before + 1)
   })
 
-  it('is logged once for its kind, and so is that it works again', async () => {
+  it('is logged once for its kind', async () => {
     const { clock, log } = await setUp((_options, call) => (call <= 3 ? failure(503) : page(10, [])))
     await clock.advance(20 * second)
     expect(log.warn).toHaveBeenCalledExactlyOnceWith(
       { resource: 'secrets', detail: 'list secrets: HTTP 503 Reason503' },
-      'list or watch failed; trying again',
+      'list or watch failed, retrying',
     )
   })
 
-  it('is logged again after it was over in between', async () => {
+  it('is logged again after a recovery, which is logged as well', async () => {
     const { clock, log, feed } = await setUp(() => page(10, []))
     await feed().fail(failure(500))
     await clock.advance(second)
@@ -363,7 +363,7 @@ describe('any other failure', () => {
     expect(log.warn).toHaveBeenCalledTimes(2)
   })
 
-  it('of the transform is survived as well', async () => {
+  it('of the transform is retried as well', async () => {
     const { clock, reflector } = await setUp(() => page(10, ['a']), {
       transform: vi.fn(stored).mockImplementationOnce(() => {
         throw new Error('odd')
@@ -374,7 +374,7 @@ describe('any other failure', () => {
     expect(reflector.hasSynced()).toBe(true)
   })
 
-  it('of the transform in a watch loses nothing: the event comes again', async () => {
+  it('of the transform in a watch loses no event: the next watch repeats it', async () => {
     const transform = vi.fn(stored)
     const { clock, store, listed, feeds, feed } = await setUp(() => page(10, []), { transform })
     await feed().send('ADDED', object('a', 11))
@@ -389,7 +389,7 @@ describe('any other failure', () => {
     expect(listed).toHaveLength(1)
   })
 
-  it('of the transform at the same event again and again is retried later each time, and logged once', async () => {
+  it('of the transform at the same event every time is retried with growing delays and logged once', async () => {
     const transform = vi.fn(stored).mockImplementation(() => {
       throw new Error('odd')
     })
@@ -406,8 +406,8 @@ describe('any other failure', () => {
   })
 })
 
-describe('run', () => {
-  it('ends when its signal aborts during a watch, without a word', async () => {
+describe('Reflector: run', () => {
+  it('ends when its signal aborts during a watch, without a log line', async () => {
     const { aborter, ended, log, clock } = await setUp(() => page(10, []))
     aborter.abort()
     await ended
@@ -423,7 +423,7 @@ describe('run', () => {
     expect(listed).toHaveLength(1)
   })
 
-  it('leaves the store alone when its signal aborts during a list', async () => {
+  it('leaves the store unchanged when its signal aborts during a list', async () => {
     const stop = new AbortController()
     const store = new Store()
     const reflector = new Reflector({
@@ -450,8 +450,8 @@ describe('run', () => {
   })
 })
 
-describe('lastContactAt', () => {
-  it('moves on with each event, bookmark and attempt, and stands still while nothing is heard', async () => {
+describe('Reflector: lastContactAt', () => {
+  it('advances with each event, bookmark and attempt, and stands still in silence', async () => {
     const { clock, reflector, feed } = await setUp(() => page(10, []))
     const startedAt = clock.now()
     expect(reflector.lastContactAt).toBe(startedAt)

@@ -17,15 +17,15 @@ describe('isNewer', () => {
     ['10', '10', false],
     ['18446744073709551615', '9007199254740993', true],
     ['9007199254740993', '9007199254740992', true],
-    // What is no number cannot be compared: the last word counts.
+    // A version that is not a number cannot be compared: it counts as newer.
     ['abc', '10', true],
     ['10', 'abc', true],
     ['', '10', true],
-  ])('of %j than %j is %s', (resourceVersion, than, expected) => {
+  ])('compares %j to %j: %s', (resourceVersion, than, expected) => {
     expect(isNewer(resourceVersion, than)).toBe(expected)
   })
 
-  it('orders as numbers are ordered', () => {
+  it('orders versions as numbers', () => {
     fc.assert(
       fc.property(fc.bigInt({ min: 0n, max: 2n ** 64n }), fc.bigInt({ min: 0n, max: 2n ** 64n }), (a, b) => {
         expect(isNewer(String(a), String(b))).toBe(a > b)
@@ -34,20 +34,20 @@ describe('isNewer', () => {
   })
 })
 
-describe('upsert', () => {
-  it('takes in what is newer and nothing else, and tells of it', () => {
+describe('Store.upsert', () => {
+  it('stores newer versions only, and notifies subscribers of those', () => {
     const store = new Store<Item>()
-    const told = vi.fn()
-    store.subscribe(told)
+    const subscriber = vi.fn()
+    store.subscribe(subscriber)
     store.upsert(item('a', 9))
     store.upsert(item('a', 10))
     store.upsert(item('a', 9))
     store.upsert(item('a', 10))
     expect(store.get('plant-a/a')?.resourceVersion).toBe('10')
-    expect(told.mock.calls).toEqual([['plant-a/a'], ['plant-a/a']])
+    expect(subscriber.mock.calls).toEqual([['plant-a/a'], ['plant-a/a']])
   })
 
-  it('knows objects of one name in two namespaces apart', () => {
+  it('keeps objects of the same name in two namespaces apart', () => {
     const store = new Store<Item>()
     store.upsert(item('a', 1))
     store.upsert(item('a', 2, { namespace: 'plant-b' }))
@@ -56,7 +56,7 @@ describe('upsert', () => {
     expect(store.size).toBe(2)
   })
 
-  it('tells after the object is there', () => {
+  it('notifies subscribers after the change', () => {
     const store = new Store<Item>()
     const seen: (string | undefined)[] = []
     store.subscribe((key) => seen.push(store.get(key)?.resourceVersion))
@@ -66,8 +66,8 @@ describe('upsert', () => {
   })
 })
 
-describe('remove', () => {
-  it('takes an object out, by its name alone or with uid and resourceVersion', () => {
+describe('Store.remove', () => {
+  it('removes an object by name alone or with uid and resourceVersion', () => {
     const store = new Store<Item>()
     for (const object of [item('a', 1), { namespace: 'plant-a', name: 'a' }, item('a', 1, { uid: 'uid-a' })]) {
       store.upsert(item('a', 1))
@@ -76,45 +76,45 @@ describe('remove', () => {
     }
   })
 
-  it('leaves an object alone that was made anew under its name since', () => {
+  it('keeps an object that was created under the same name later', () => {
     const store = new Store<Item>()
-    const told = vi.fn()
+    const subscriber = vi.fn()
     store.upsert(item('a', 10, { uid: 'second' }))
-    store.subscribe(told)
+    store.subscribe(subscriber)
     store.remove(item('a', 8, { uid: 'first' }))
     expect(store.get('plant-a/a')?.uid).toBe('second')
-    expect(told).not.toHaveBeenCalled()
+    expect(subscriber).not.toHaveBeenCalled()
   })
 
-  it('takes out what is older than the deletion of a later object of its name', () => {
+  it('removes an object that is older than the deletion of a later one of its name', () => {
     const store = new Store<Item>()
     store.upsert(item('a', 10, { uid: 'first' }))
     store.remove(item('a', 15, { uid: 'second' }))
     expect(store.size).toBe(0)
   })
 
-  it('tells nothing of what was not there', () => {
+  it('notifies no subscriber when the object is absent', () => {
     const store = new Store<Item>()
-    const told = vi.fn()
-    store.subscribe(told)
+    const subscriber = vi.fn()
+    store.subscribe(subscriber)
     store.remove(item('a', 1))
-    expect(told).not.toHaveBeenCalled()
+    expect(subscriber).not.toHaveBeenCalled()
   })
 })
 
-describe('replace', () => {
-  it('makes the store what the list says', () => {
+describe('Store.replace', () => {
+  it('makes the store equal to the list', () => {
     const store = new Store<Item>()
     for (const name of ['gone', 'kept', 'changed']) store.upsert(item(name, 5))
-    const told = vi.fn()
-    store.subscribe(told)
+    const subscriber = vi.fn()
+    store.subscribe(subscriber)
     store.replace([item('kept', 5), item('changed', 7), item('new', 6)], '8')
     expect([...store.keys()].toSorted()).toEqual(['plant-a/changed', 'plant-a/kept', 'plant-a/new'])
     expect(store.get('plant-a/changed')?.resourceVersion).toBe('7')
-    expect(told.mock.calls.flat().toSorted()).toEqual(['plant-a/changed', 'plant-a/gone', 'plant-a/new'])
+    expect(subscriber.mock.calls.flat().toSorted()).toEqual(['plant-a/changed', 'plant-a/gone', 'plant-a/new'])
   })
 
-  it('keeps what is newer than the list', () => {
+  it('keeps objects that are newer than the list', () => {
     const store = new Store<Item>()
     store.upsert(item('written', 12))
     store.upsert(item('made', 11))
@@ -123,7 +123,7 @@ describe('replace', () => {
     expect(store.get('plant-a/made')?.resourceVersion).toBe('11')
   })
 
-  it('of one namespace leaves the others as they are', () => {
+  it('of one namespace leaves other namespaces unchanged', () => {
     const store = new Store<Item>()
     store.upsert(item('a', 1))
     store.upsert(item('b', 2, { namespace: 'plant-b' }))
@@ -132,10 +132,10 @@ describe('replace', () => {
   })
 })
 
-describe('byIndex', () => {
+describe('Store.byIndex', () => {
   const indexed = (): Store<Item> => new Store<Item>(({ values = [] }) => values)
 
-  it('finds the keys of a value, as long as their objects have it', () => {
+  it('returns the keys whose objects have the value', () => {
     const store = indexed()
     store.upsert(item('a', 1, { values: ['x', 'y'] }))
     store.upsert(item('b', 2, { values: ['x'] }))
@@ -148,7 +148,7 @@ describe('byIndex', () => {
     expect([...store.byIndex('x')]).toEqual([])
   })
 
-  it('agrees with a look at every object, whatever was done before', () => {
+  it('agrees with a scan of all objects after any steps', () => {
     const name = fc.constantFrom('a', 'b', 'c')
     const values = fc.uniqueArray(fc.constantFrom('x', 'y', 'z'))
     const object = fc.record({ name, values, resourceVersion: fc.nat(30) })

@@ -5,13 +5,13 @@ import { collect, errorOf, json, type Response, setUpClient } from './local-serv
 const secret = 's3cr3t-in-a-body'
 const protocols = ['HTTP/1.1', 'HTTP/2'] as const
 
-describe('a watch', () => {
+describe('HttpKubernetesClient.watch', () => {
   const event = (type: string, resourceVersion: number) => ({
     type,
     object: { metadata: { name: 'enos-token', resourceVersion: String(resourceVersion) } },
   })
 
-  /** A watch whose server end is in the test's hands. */
+  /** A watch whose server side the test controls. */
   async function open(protocol: (typeof protocols)[number] = 'HTTP/1.1', options: { metadataOnly?: boolean } = {}) {
     const arrived = Promise.withResolvers<Response>()
     const setup = await setUpClient(
@@ -33,7 +33,7 @@ describe('a watch', () => {
     return { ...setup, aborter, events, first, response, send }
   }
 
-  it('asks for bookmarks, from where the caller says', async () => {
+  it('asks for bookmarks and starts from the given resourceVersion', async () => {
     const { server, response, first } = await open()
     response.end()
     await first
@@ -46,14 +46,14 @@ describe('a watch', () => {
     expect(server.received[0]?.url.pathname).toBe('/api/v1/namespaces/plant-a/secrets')
   })
 
-  it('of metadata only asks for nothing else', async () => {
+  it('asks for PartialObjectMetadata when metadataOnly is set', async () => {
     const { server, response, first } = await open('HTTP/1.1', { metadataOnly: true })
     response.end()
     await first
     expect(server.received[0]?.headers.accept).toBe('application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1')
   })
 
-  it.each(protocols)('gives each event as it comes, and ends when the server ends it, over %s', async (protocol) => {
+  it.each(protocols)('yields each event as it arrives and ends when the server ends it, over %s', async (protocol) => {
     const { clock, events, first, response, send } = await open(protocol)
     send(event('ADDED', 42))
     expect(await first).toEqual({ done: false, value: event('ADDED', 42) })
@@ -64,7 +64,7 @@ describe('a watch', () => {
     expect(clock.pendingTimers).toBe(0)
   })
 
-  it('throws what an ERROR event says, without its text', async () => {
+  it('throws the code and reason of an ERROR event, without its message', async () => {
     const { first, send } = await open()
     send({ type: 'ERROR', object: { kind: 'Status', code: 410, reason: 'Expired', message: secret } })
     const error = await errorOf(first)
@@ -72,7 +72,7 @@ describe('a watch', () => {
     expect(error.message).toBe('watch secrets plant-a: HTTP 410 Expired')
   })
 
-  it('throws what is answered instead of events', async () => {
+  it('throws the error that the server answers instead of events', async () => {
     const { client } = await setUpClient('HTTP/1.1', (response) => {
       json(response, 410, { reason: 'Gone', message: secret })
     })
@@ -81,7 +81,7 @@ describe('a watch', () => {
     expect(error.message).toBe('watch secrets: HTTP 410 Gone')
   })
 
-  it('that is silent for too long is dead', async () => {
+  it('fails with Timeout after too long a silence', async () => {
     const { clock, events, first, send } = await open()
     await clock.advance(149_999)
     send(event('ADDED', 42))
@@ -94,14 +94,14 @@ describe('a watch', () => {
     expect(clock.pendingTimers).toBe(0)
   })
 
-  it('ends with Aborted when its signal aborts', async () => {
+  it('fails with Aborted when its signal aborts', async () => {
     const { aborter, clock, first } = await open()
     aborter.abort()
     expect(await errorOf(first)).toMatchObject({ code: 0, reason: 'Aborted' })
     expect(clock.pendingTimers).toBe(0)
   })
 
-  it('that breaks is no end', async () => {
+  it('throws when its connection breaks', async () => {
     const { first, server, events, send } = await open()
     send(event('ADDED', 42))
     await first
@@ -110,7 +110,7 @@ describe('a watch', () => {
     expect((await next).code).toBe(0)
   })
 
-  it('that sends no JSON quotes nothing of it', async () => {
+  it('fails with NotJson on other text, without quoting it', async () => {
     const { first, response } = await open()
     response.write(`{"data": ${secret}}\n`)
     const error = await errorOf(first)
@@ -118,7 +118,7 @@ describe('a watch', () => {
     expect(JSON.stringify([error, error.stack, error.cause])).not.toContain(secret)
   })
 
-  it('is ended at the server when its reader stops', async () => {
+  it('closes the request when its reader stops', async () => {
     const { events, first, response, send } = await open()
     const closed = new Promise((resolve) => (response as unknown as NodeJS.EventEmitter).on('close', resolve))
     send(event('ADDED', 42))

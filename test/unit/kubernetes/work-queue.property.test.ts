@@ -15,14 +15,14 @@ const step = fc.oneof(
   fc.record({ do: fc.constant('forget' as const), key }),
   fc.record({ do: fc.constant('advance' as const), ms: fc.nat(400) }),
 )
-/** How each handling goes, one after another: how long it takes, and whether it throws. */
+/** One handling: its duration, and whether it throws. */
 const handling = fc.record({ ms: fc.nat(300), isFailure: fc.boolean() })
 
-/** Longer than any delay and backoff in here. */
+/** Longer than any delay and backoff of this test. */
 const longMs = 60_000
 const capMs = 1000
 
-it('never handles a key twice at a time, uses no more workers than it has, and loses no add', async () => {
+it('WorkQueue never handles a key twice at a time, never exceeds its workers, and loses no add', async () => {
   const script = {
     workers: fc.integer({ min: 1, max: 3 }),
     steps: fc.array(step, { maxLength: 25 }),
@@ -40,18 +40,18 @@ it('never handles a key twice at a time, uses no more workers than it has, and l
       })
       const running = new Set<Key>()
       const problems: string[] = []
-      /** Counts what happens, so that what came first can be told even in one millisecond. */
-      let happened = 0
-      /** When, by that count, a key must have been started after: its last add that is due. */
+      /** A logical clock: orders steps within one millisecond. */
+      let tick = 0
+      /** The tick of a key's last add that is due: its handling must start later. */
       const owed = new Map<Key, number>()
       const startedLast = new Map<Key, number>()
-      /** When the earliest delayed add of a key is due: it must be started then or later, whatever comes in between. */
+      /** The due time of a key's earliest delayed add: a handling must start then or later, whatever comes in between. */
       const dueAt = new Map<Key, number>()
       const startedLastAt = new Map<Key, number>()
-      /** A rate limited add may be due sooner and win; until when that may be. */
+      /** Until this time a rate limited add, which may be due sooner, can win. */
       const limitedUntil = new Map<Key, number>()
       const onRateLimited = (limited: Key): void => {
-        owed.set(limited, ++happened)
+        owed.set(limited, ++tick)
         dueAt.set(limited, clock.now())
         limitedUntil.set(limited, clock.now() + capMs)
       }
@@ -61,7 +61,7 @@ it('never handles a key twice at a time, uses no more workers than it has, and l
         if (running.has(started)) problems.push(`${started} was handled twice at a time`)
         running.add(started)
         if (running.size > workers) problems.push(`${running.size} at a time`)
-        startedLast.set(started, ++happened)
+        startedLast.set(started, ++tick)
         startedLastAt.set(started, clock.now())
         const { ms, isFailure } = outcomes.next().value ?? { ms: 1, isFailure: false }
         await new Promise<void>((resolve) => clock.setTimer(ms, resolve))
@@ -69,7 +69,7 @@ it('never handles a key twice at a time, uses no more workers than it has, and l
         if (isFailure) {
           // The queue owes it a retry.
           onRateLimited(started)
-          throw new Error('as the script has it')
+          throw new Error('as scripted')
         }
       })
 
@@ -77,7 +77,7 @@ it('never handles a key twice at a time, uses no more workers than it has, and l
         if (next.do === 'advance') await clock.advance(next.ms)
         else if (next.do === 'forget') queue.forget(next.key)
         else {
-          owed.set(next.key, ++happened)
+          owed.set(next.key, ++tick)
           if (next.do === 'add') queue.add(next.key, next)
           else if (next.do === 'addAfter') {
             const now = clock.now()

@@ -4,7 +4,7 @@ import { FakeClock, settle } from '../../support/fake-clock.ts'
 
 const second = 1000
 
-/** A queue whose handler starts a job that the test ends. */
+/** A queue whose handler starts jobs that the test ends. */
 function setUp(options: Partial<WorkQueueOptions<string>> = {}) {
   const clock = new FakeClock()
   const onError = vi.fn()
@@ -31,8 +31,8 @@ function setUp(options: Partial<WorkQueueOptions<string>> = {}) {
   return { clock, queue, onError, started, job, end, fail, handler }
 }
 
-describe('what is added', () => {
-  it('is handled once, however often it was added before', () => {
+describe('WorkQueue.add', () => {
+  it('has a key handled once, however often it was added', () => {
     const { queue, started, handler } = setUp()
     queue.add('a')
     queue.add('a')
@@ -43,7 +43,7 @@ describe('what is added', () => {
     expect(started).toEqual(['a', 'b'])
   })
 
-  it('is handled once more when it was added while it was handled', async () => {
+  it('has a key handled once more when added during its handling', async () => {
     const { queue, started, end, handler } = setUp()
     queue.run(8, handler)
     queue.add('a')
@@ -58,7 +58,7 @@ describe('what is added', () => {
     expect(queue.snapshot()).toMatchObject({ depth: 0, processing: 0 })
   })
 
-  it('is handled in the order in which it came', async () => {
+  it('keeps the order of keys', async () => {
     const { queue, started, end, handler } = setUp()
     for (const key of ['a', 'b', 'c']) queue.add(key)
     queue.run(1, handler)
@@ -67,7 +67,7 @@ describe('what is added', () => {
     expect(started).toEqual(['a', 'b', 'c'])
   })
 
-  it('goes behind what waits already when it was added while it was handled', async () => {
+  it('puts a key that was added during its handling behind waiting ones', async () => {
     const { clock, queue, started, end, handler } = setUp()
     for (const key of ['a', 'b']) queue.add(key)
     queue.run(1, handler)
@@ -78,7 +78,7 @@ describe('what is added', () => {
     expect(started).toEqual(['a', 'b', 'a'])
   })
 
-  it('is handled by so many workers at a time and no more', async () => {
+  it('uses no more workers than run was given', async () => {
     const { queue, started, end, handler } = setUp()
     for (const key of ['a', 'b', 'c', 'd']) queue.add(key)
     queue.run(2, handler)
@@ -88,7 +88,7 @@ describe('what is added', () => {
     expect(started).toEqual(['a', 'b', 'c'])
   })
 
-  it('may be added by a handler, of its own key or another', async () => {
+  it('may be called by a handler, for its own key or another', async () => {
     const { queue } = setUp()
     const seen: string[] = []
     queue.run(2, async (key) => {
@@ -107,8 +107,8 @@ describe('what is added', () => {
   })
 })
 
-describe('a delayed add', () => {
-  it('is ready when its time has come, and not before', async () => {
+describe('WorkQueue.addAfter', () => {
+  it('makes a key ready after the delay and not before', async () => {
     const { clock, queue, started, handler } = setUp()
     queue.run(8, handler)
     queue.addAfter('a', 5 * second)
@@ -125,7 +125,7 @@ describe('a delayed add', () => {
     ['first', [1, 5]],
     ['last', [5, 1]],
     ['in the middle', [5, 1, 3]],
-  ])('wins over later ones of its key when it was added %s', async (_when, delays) => {
+  ])('lets the earliest delay win when it was added %s', async (_when, delays) => {
     const { clock, queue, started, end, handler } = setUp()
     queue.run(8, handler)
     for (const seconds of delays) queue.addAfter('a', seconds * second)
@@ -136,7 +136,7 @@ describe('a delayed add', () => {
     expect(started).toEqual(['a'])
   })
 
-  it('stays when its key is added at once in between', async () => {
+  it('stays in force when its key is added in between', async () => {
     const { clock, queue, started, end, handler } = setUp()
     queue.run(8, handler)
     queue.addAfter('a', 5 * second)
@@ -148,7 +148,7 @@ describe('a delayed add', () => {
     expect(started).toEqual(['a', 'a'])
   })
 
-  it('that is due while its key is handled leads to once more', async () => {
+  it('has the key handled once more when due during its handling', async () => {
     const { clock, queue, started, end, handler } = setUp()
     queue.run(8, handler)
     queue.add('a')
@@ -159,7 +159,7 @@ describe('a delayed add', () => {
     expect(started).toEqual(['a', 'a'])
   })
 
-  it.each([0, -5])('of %d ms is ready at once', async (delayMs) => {
+  it.each([0, -5])('makes a key ready at once for a delay of %d ms', async (delayMs) => {
     const { clock, queue, started, handler } = setUp()
     queue.run(8, handler)
     queue.addAfter('a', delayMs)
@@ -167,7 +167,7 @@ describe('a delayed add', () => {
     expect(started).toEqual(['a'])
   })
 
-  it('leads to the order of what is due, over many keys, with one timer', async () => {
+  it('orders many keys by due time, with one timer', async () => {
     const { clock, queue, started, handler } = setUp()
     queue.run(100, handler)
     const delays = [7, 3, 9, 1, 5, 8, 2, 6, 4]
@@ -178,8 +178,8 @@ describe('a delayed add', () => {
   })
 })
 
-describe('a key that is had', () => {
-  it('is ready, handled or delayed, and no other', async () => {
+describe('WorkQueue.has', () => {
+  it('is true for keys that are ready, being processed or delayed, and no others', async () => {
     const { clock, queue, end, handler } = setUp()
     expect(queue.has('a')).toBe(false)
     queue.addAfter('a', second)
@@ -193,8 +193,8 @@ describe('a key that is had', () => {
   })
 })
 
-describe('a rate limited add', () => {
-  it('waits twice as long each time, up to the cap, until it is forgotten', async () => {
+describe('WorkQueue.addRateLimited', () => {
+  it('doubles the delay each time, up to the cap, until forget', async () => {
     const { clock, queue, started, end, handler } = setUp({ backoff: { baseMs: 100, capMs: 400 } })
     queue.run(8, handler)
     for (const [times, delayMs] of [100, 200, 400, 400].entries()) {
@@ -213,7 +213,7 @@ describe('a rate limited add', () => {
     expect(started).toHaveLength(5)
   })
 
-  it('counts each key by itself', () => {
+  it('counts each key separately', () => {
     const { queue } = setUp()
     queue.addRateLimited('a')
     queue.addRateLimited('a')
@@ -221,10 +221,10 @@ describe('a rate limited add', () => {
     expect([queue.retries('a'), queue.retries('b'), queue.retries('c')]).toEqual([2, 1, 0])
   })
 
-  it('waits no less than is asked', async () => {
+  it('waits at least minDelayMs', async () => {
     const { clock, queue, started, handler } = setUp()
     queue.run(8, handler)
-    queue.addRateLimited('a', { atLeastMs: 30 * second })
+    queue.addRateLimited('a', { minDelayMs: 30 * second })
     await clock.advance(30 * second - 1)
     expect(started).toEqual([])
     await clock.advance(1)
@@ -232,8 +232,8 @@ describe('a rate limited add', () => {
   })
 })
 
-describe('a priority', () => {
-  it('puts a key before those of lower ones', async () => {
+describe('WorkQueue: a priority', () => {
+  it('puts a key before keys of lower priority', async () => {
     const { queue, started, end, handler } = setUp()
     queue.add('low', { priority: -1 })
     queue.add('plain')
@@ -244,7 +244,7 @@ describe('a priority', () => {
     expect(started).toEqual(['high', 'plain', 'low'])
   })
 
-  it('lifts a key that waits, and never lowers one', async () => {
+  it('is raised, never lowered, for a key that waits', async () => {
     const { queue, started, end, handler } = setUp()
     queue.add('first')
     queue.add('lifted')
@@ -259,7 +259,7 @@ describe('a priority', () => {
     expect(started).toEqual(['lifted', 'kept', 'first'])
   })
 
-  it('of what is added while its key is handled counts for the time after', async () => {
+  it('of a key added during its handling counts afterwards', async () => {
     const { queue, started, end, handler } = setUp()
     queue.add('a')
     queue.run(1, handler)
@@ -281,7 +281,7 @@ describe('a priority', () => {
     expect(started).toEqual(['busy', 'late'])
   })
 
-  it('does not starve what has waited: each 2 s count for one', async () => {
+  it('grows by one for each 2 s of waiting, so that no key starves', async () => {
     const { clock, queue, started, end, handler } = setUp()
     queue.add('old')
     await clock.advance(2 * second + 1)
@@ -294,8 +294,8 @@ describe('a priority', () => {
   })
 })
 
-describe('a handler that throws', () => {
-  it('is told of, and its key handled again, later each time', async () => {
+describe('WorkQueue: a handler that throws', () => {
+  it('is reported, and its key handled again with growing delays', async () => {
     const { clock, queue, onError, started, fail, handler } = setUp()
     queue.run(8, handler)
     queue.add('a')
@@ -313,7 +313,7 @@ describe('a handler that throws', () => {
     expect(started).toEqual(['a', 'a', 'a'])
   })
 
-  it('leaves its worker to the other keys', async () => {
+  it('frees its worker for other keys', async () => {
     const { queue, started, fail, handler } = setUp()
     queue.run(1, handler)
     queue.add('a')
@@ -336,8 +336,8 @@ describe('a handler that throws', () => {
   })
 })
 
-describe('shutDown', () => {
-  it('takes nothing more, drops what waits, and resolves when what is handled is done', async () => {
+describe('WorkQueue.shutDown', () => {
+  it('accepts no more keys, drops waiting ones, and resolves when handlers are done', async () => {
     const { clock, queue, started, job, end, handler } = setUp()
     queue.run(1, handler)
     queue.add('a')
@@ -360,7 +360,7 @@ describe('shutDown', () => {
     expect(clock.pendingTimers).toBe(0)
   })
 
-  it('aborts the signal of what is still handled after its time, and waits for it', async () => {
+  it('aborts the signal of handlers that outlast drainMs, and awaits them', async () => {
     const { clock, queue, onError, started, job, fail, handler } = setUp()
     queue.run(2, handler)
     queue.add('a')
@@ -380,7 +380,7 @@ describe('shutDown', () => {
     expect(started).toEqual(['a', 'b'])
   })
 
-  it('is done at once with nothing to drain', async () => {
+  it('resolves at once when no handler runs', async () => {
     const { clock, queue, handler } = setUp()
     queue.run(1, handler)
     queue.addAfter('a', second)
@@ -389,47 +389,47 @@ describe('shutDown', () => {
   })
 })
 
-describe('what a queue tells', () => {
+describe('WorkQueue: measurements', () => {
   const observer = () => ({ onAdd: vi.fn(), onRetry: vi.fn(), onStart: vi.fn(), onDone: vi.fn(), onLate: vi.fn() })
 
-  it('counts as added what makes a key ready, once', () => {
-    const told = observer()
-    const { queue, handler } = setUp({ observer: told })
+  it('count an add once when it makes a key ready', () => {
+    const observed = observer()
+    const { queue, handler } = setUp({ observer: observed })
     queue.run(1, handler)
     queue.add('a')
     queue.add('a')
     queue.add('a')
     queue.add('b')
     queue.add('b', { priority: 1 })
-    // a, once more a while it is handled, and b.
-    expect(told.onAdd).toHaveBeenCalledTimes(3)
+    // a, once more a during its handling, and b.
+    expect(observed.onAdd).toHaveBeenCalledTimes(3)
   })
 
-  it('is how long a key waited and was worked on', async () => {
-    const told = observer()
-    const { clock, queue, end, handler } = setUp({ observer: told })
+  it('include the waiting and handling time of a key', async () => {
+    const observed = observer()
+    const { clock, queue, end, handler } = setUp({ observer: observed })
     queue.add('a')
     await clock.advance(300)
     queue.run(1, handler)
     await clock.advance(700)
     await end('a')
-    expect(told.onStart).toHaveBeenCalledExactlyOnceWith('test', 300)
-    expect(told.onDone).toHaveBeenCalledExactlyOnceWith('test', 700)
-    expect(told.onLate).not.toHaveBeenCalled()
+    expect(observed.onStart).toHaveBeenCalledExactlyOnceWith('test', 300)
+    expect(observed.onDone).toHaveBeenCalledExactlyOnceWith('test', 700)
+    expect(observed.onLate).not.toHaveBeenCalled()
   })
 
-  it('is how late a delayed add was picked up', async () => {
-    const told = observer()
-    const { clock, queue, end, handler } = setUp({ observer: told })
+  it('include the lateness of a delayed add', async () => {
+    const observed = observer()
+    const { clock, queue, end, handler } = setUp({ observer: observed })
     queue.run(1, handler)
     queue.add('busy')
     queue.addAfter('a', second)
     await clock.advance(1500)
     await end('busy')
-    expect(told.onLate).toHaveBeenCalledExactlyOnceWith('test', 500)
+    expect(observed.onLate).toHaveBeenCalledExactlyOnceWith('test', 500)
   })
 
-  it('is, in a snapshot, who waits and who is worked on, and how long', async () => {
+  it('have, in a snapshot, the numbers and times of keys by state', async () => {
     const { clock, queue, handler } = setUp()
     queue.run(2, handler)
     queue.add('a')
@@ -451,7 +451,7 @@ describe('what a queue tells', () => {
     })
   })
 
-  it('is how long a key is ready while nobody handles any', async () => {
+  it('include how long a ready key is neglected while no worker runs', async () => {
     const { clock, queue, handler } = setUp()
     queue.add('a')
     await clock.advance(second)
@@ -462,7 +462,7 @@ describe('what a queue tells', () => {
     expect(queue.snapshot()).toMatchObject({ depth: 1, neglectedMs: 0 })
   })
 
-  it('is by how much handling is over its limit, by key', async () => {
+  it('include by how much a handling exceeds the limit of its key', async () => {
     const { clock, queue, handler } = setUp({ handlingLimitMs: (key) => (key === 'slow' ? 60 * second : 10 * second) })
     queue.run(2, handler)
     queue.add('slow')
