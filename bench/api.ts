@@ -6,7 +6,7 @@ export interface Condition {
   readonly status: string
 }
 
-/** Any object of the API server, as far as it is looked at here. */
+/** The fields of an object that the benchmark uses. */
 export interface KubeObject {
   readonly metadata: {
     readonly namespace?: string
@@ -24,7 +24,7 @@ export interface WatchEvent {
   readonly object: KubeObject
 }
 
-/** Where the API server is, and as whom it is asked. Goes to child processes as JSON. */
+/** Address of the API server and authentication. Child processes get it as JSON. */
 export interface Endpoint {
   readonly origin: string
   readonly headers: Readonly<Record<string, string>>
@@ -38,13 +38,13 @@ interface Request {
   readonly accept?: string
 }
 
-/** Asks for a list without the data of its objects. */
+/** Accept header for a list without the data of its objects. */
 export const metadataOnly = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1'
 
 export const coreV1 = '/api/v1'
 export const enosV1alpha1 = '/apis/enos.io/v1alpha1'
 
-/** The API server with as little in between as can be: undici over one HTTP/2 connection. */
+/** A minimal client of the API server: undici over one HTTP/2 connection. */
 export class Api {
   readonly #origin: string
   readonly #headers: Readonly<Record<string, string>>
@@ -62,7 +62,7 @@ export class Api {
     })
   }
 
-  /** @throws when the answer is none of the 200s; the message has the status, and nothing of the bodies */
+  /** @throws HttpError for a status of 300 or more; its message holds the status and nothing of the bodies */
   async json<T>(path: string, { accept = 'application/json', body, method = 'GET' }: Request = {}): Promise<T> {
     const response = await this.#agent.request({
       origin: this.#origin,
@@ -88,7 +88,7 @@ export class Api {
     return { items, resourceVersion: metadata.resourceVersion }
   }
 
-  /** Ends without an error when `signal` aborts. */
+  /** Resolves when `signal` aborts; rejects when the watch ends otherwise. */
   async watch(
     path: string,
     resourceVersion: string,
@@ -127,8 +127,8 @@ export class HttpError extends Error {
   }
 }
 
-/** Does `work` for all items, so many at a time. */
-export async function inFlight<T>(
+/** Runs `work` for all items, at most `limit` at a time. */
+export async function forEachConcurrently<T>(
   limit: number,
   items: readonly T[],
   work: (item: T) => Promise<unknown>,

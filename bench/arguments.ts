@@ -1,15 +1,15 @@
 import { parseArgs } from 'node:util'
 
 export interface Arguments {
-  /** Resources of the main run. */
+  /** Number of resources in the main run. */
   readonly resources: number
-  /** How many targets are deleted by hand, one after another. */
+  /** Number of targets that are deleted, one after another. */
   readonly repairs: number
-  /** A cluster that runs already, as an administrator and as the operator. Undefined: one is started for the run. */
+  /** Kubeconfigs of a running cluster for administrator and operator. Undefined starts a cluster for the run. */
   readonly cluster: { readonly adminKubeconfig: string; readonly operatorKubeconfig: string } | undefined
-  /** Where the report is written too. */
+  /** File to write the report to, beside standard output. */
   readonly write: string | undefined
-  /** Where the operator's CPU profiles go. */
+  /** Directory for CPU profiles of the operator. */
   readonly profile: string | undefined
 }
 
@@ -18,17 +18,17 @@ export class UsageError extends Error {
 }
 
 /** @throws UsageError */
-export function readArguments(argv: readonly string[]): Arguments {
+export function parseArguments(argv: readonly string[]): Arguments {
   const { values } = parse(argv)
   const { 'admin-kubeconfig': adminKubeconfig, 'operator-kubeconfig': operatorKubeconfig } = values
   if ((adminKubeconfig === undefined) !== (operatorKubeconfig === undefined)) {
-    throw new UsageError('--admin-kubeconfig and --operator-kubeconfig go together')
+    throw new UsageError('--admin-kubeconfig and --operator-kubeconfig go together: expected both, seen one')
   }
-  const isGiven = adminKubeconfig !== undefined && operatorKubeconfig !== undefined
+  const hasCluster = adminKubeconfig !== undefined && operatorKubeconfig !== undefined
   return {
-    resources: count('--resources', values.resources, 20_000),
-    repairs: count('--repairs', values.repairs, 1000),
-    cluster: isGiven ? { adminKubeconfig, operatorKubeconfig } : undefined,
+    resources: parseCount('--resources', values.resources, 20_000),
+    repairs: parseCount('--repairs', values.repairs, 1000),
+    cluster: hasCluster ? { adminKubeconfig, operatorKubeconfig } : undefined,
     write: values.write,
     profile: values.profile,
   }
@@ -48,12 +48,12 @@ function parse(argv: readonly string[]) {
       },
     })
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : 'the arguments cannot be read')
+    throw new UsageError(error instanceof Error ? error.message : 'invalid arguments')
   }
 }
 
-function count(option: string, text: string, largest: number): number {
+function parseCount(option: string, text: string, max: number): number {
   const value = /^[0-9]{1,6}$/.test(text) ? Number(text) : 0
-  if (value < 5 || value > largest) throw new UsageError(`${option}: expected a whole number from 5 to ${largest}`)
+  if (value < 5 || value > max) throw new UsageError(`${option}: expected a whole number from 5 to ${max}`)
   return value
 }

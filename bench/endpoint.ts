@@ -3,8 +3,8 @@ import { loadKubeconfig } from '../src/kubernetes/kubeconfig.ts'
 import { SystemClock } from '../src/lib/clock.ts'
 import type { Endpoint } from './api.ts'
 
-/** The API server that a kubeconfig names. */
-export async function readEndpoint(kubeconfig: string): Promise<Endpoint> {
+/** The API server of a kubeconfig. */
+export async function loadEndpoint(kubeconfig: string): Promise<Endpoint> {
   const load = loadKubeconfig({ flag: kubeconfig, environment: {} })
   const { headers, server, tls } = await new ApiServerAuth(load, new SystemClock()).current()
   const { ca, cert, key } = tls

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { type Api, coreV1, enosV1alpha1, inFlight, type KubeObject } from './api.ts'
+import { type Api, coreV1, enosV1alpha1, forEachConcurrently, type KubeObject } from './api.ts'
 
-/** A resource and what belongs to it. */
+/** A resource and its Secrets. */
 export interface Fixture {
   readonly name: string
   readonly sourceName: string
@@ -18,19 +18,19 @@ export interface FixtureSet {
 export interface FixtureOptions {
   readonly gatewayUrl: string
   readonly count: number
-  /** All have one application, instead of each its own. */
+  /** Whether all resources share one application. Default: one for each. */
   readonly isShared?: boolean
 }
 
-const createdAtOnce = 32
+const maxConcurrentCreates = 32
 
 export const secretsIn = (namespace: string): string => `${coreV1}/namespaces/${namespace}/secrets`
 export const credentialsIn = (namespace: string): string => `${enosV1alpha1}/namespaces/${namespace}/enosappcredentials`
 
-/** What the simulator derives for an appKey that it was not told of. */
+/** The appSecret that the simulator derives from an unknown appKey. */
 export const appSecretOf = (appKey: string): string => `secret-of-${appKey}`
 
-/** The namespaces of a run, with resources in them. */
+/** The namespaces of a run and their resources. */
 export class Fixtures {
   readonly #api: Api
   readonly #namespaces: string[] = []
@@ -39,14 +39,14 @@ export class Fixtures {
     this.#api = api
   }
 
-  /** Makes a namespace of its own with so many resources, each with its source Secret. */
+  /** Creates a namespace with `count` resources, each with its source Secret. */
   async create({ count, gatewayUrl, isShared = false }: FixtureOptions): Promise<FixtureSet> {
     const id = randomBytes(4).toString('hex')
     const namespace = `bench-${id}`
     await this.#api.json(`${coreV1}/namespaces`, { method: 'POST', body: { metadata: { name: namespace } } })
     this.#namespaces.push(namespace)
     const fixtures: Fixture[] = []
-    await inFlight(createdAtOnce, [...Array(count).keys()], async (at) => {
+    await forEachConcurrently(maxConcurrentCreates, [...Array(count).keys()], async (at) => {
       const name = `credential-${at}`
       const names = { name, sourceName: `${name}-app`, targetName: `${name}-token` }
       const appKey = isShared ? id : `${id}-${at}`
@@ -63,13 +63,13 @@ export class Fixtures {
     return { namespace, fixtures }
   }
 
-  /** Removes resources and Secrets; the namespace stays until the end. */
+  /** Deletes resources, Secrets and events; the namespace stays until `removeAll`. */
   async clear({ namespace }: FixtureSet): Promise<void> {
     for (const path of collections(namespace)) await this.#api.json(path, { method: 'DELETE' })
   }
 
-  /** Removes all that was made. */
-  async end(): Promise<void> {
+  /** Deletes everything that was created. */
+  async removeAll(): Promise<void> {
     for (const namespace of this.#namespaces) {
       for (const path of collections(namespace)) await this.#api.json(path, { method: 'DELETE' })
       await this.#api.json(`${coreV1}/namespaces/${namespace}`, { method: 'DELETE' })

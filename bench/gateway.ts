@@ -3,7 +3,7 @@ import { Child } from './child.ts'
 
 const simulator = fileURLToPath(new URL('../dist/simulator.js', import.meta.url))
 
-/** The simulated gateway in a process of its own: any appKey is known, and tokens live for two hours. */
+/** The simulated gateway in a process of its own: it accepts any appKey, and tokens live for two hours. */
 export class Gateway {
   readonly #child: Child
   readonly url: string
@@ -15,27 +15,27 @@ export class Gateway {
 
   static async start(): Promise<Gateway> {
     const child = new Child([simulator, '--any-application', '--port', '0', '--lifetime', '7200'])
-    const url = await child.said(({ url }) => (typeof url === 'string' ? url : undefined))
+    const url = await child.firstMatch(({ url }) => (typeof url === 'string' ? url : undefined))
     return new Gateway(child, url)
   }
 
-  /** The gateway's own time, ms. */
+  /** The gateway's clock, in ms. */
   async now(): Promise<number> {
     const { nowMs } = await this.#get<{ nowMs: number }>('state')
     return nowMs
   }
 
-  /** How many calls have arrived since that moment of the gateway's time; of the token service only. */
+  /** Number of token service calls since `atMs` on the gateway's clock. */
   async callsSince(atMs: number): Promise<number> {
     const { calls } = await this.#get<{ calls: { atMs: number }[] }>('calls')
     return calls.filter((call) => call.atMs >= atMs).length
   }
 
-  async end(): Promise<void> {
-    await this.#child.end()
+  async stop(): Promise<void> {
+    await this.#child.stop()
   }
 
-  async #get<T>(what: string): Promise<T> {
-    return (await (await fetch(`${this.url}/simulator/${what}`)).json()) as T
+  async #get<T>(name: string): Promise<T> {
+    return (await (await fetch(`${this.url}/simulator/${name}`)).json()) as T
   }
 }

@@ -3,9 +3,9 @@ import { writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { format, resolveConfig } from 'prettier'
 import { Api } from './api.ts'
-import { type Arguments, readArguments, UsageError } from './arguments.ts'
+import { type Arguments, parseArguments, UsageError } from './arguments.ts'
 import { openCluster } from './cluster.ts'
-import { readEndpoint } from './endpoint.ts'
+import { loadEndpoint } from './endpoint.ts'
 import { Fixtures } from './fixtures.ts'
 import { Gateway } from './gateway.ts'
 import {
@@ -20,19 +20,19 @@ import {
 import { expectations, page, type Results, tables } from './report.ts'
 
 async function main(): Promise<void> {
-  const options = readArguments(process.argv.slice(2))
-  await using ends = new AsyncDisposableStack()
+  const options = parseArguments(process.argv.slice(2))
+  await using cleanup = new AsyncDisposableStack()
   const cluster = await openCluster(options.cluster)
-  ends.defer(() => cluster.end())
-  const endpoint = await readEndpoint(cluster.adminKubeconfig)
+  cleanup.defer(() => cluster.stop())
+  const endpoint = await loadEndpoint(cluster.adminKubeconfig)
   const api = new Api(endpoint)
-  ends.defer(() => api.close())
+  cleanup.defer(() => api.close())
   const gateway = await Gateway.start()
-  ends.defer(() => gateway.end())
+  cleanup.defer(() => gateway.stop())
   const fixtures = new Fixtures(api)
-  ends.defer(() => fixtures.end())
+  cleanup.defer(() => fixtures.removeAll())
 
-  const measured = measure(
+  const measurement = measure(
     {
       api,
       endpoint,
@@ -42,7 +42,7 @@ async function main(): Promise<void> {
     },
     options,
   )
-  const results = await Promise.race([measured, interrupted()])
+  const results = await Promise.race([measurement, rejectOnSignal()])
   process.stdout.write(tables(results))
   if (options.write !== undefined) {
     const text = page(results, {
@@ -56,35 +56,35 @@ async function main(): Promise<void> {
   }
   for (const { expected, seen, what } of expectations(results)) {
     if (seen === expected) continue
-    process.stderr.write(`${what}: expected ${expected}, saw ${seen}\n`)
+    process.stderr.write(`${what}: expected ${expected}, seen ${seen}\n`)
     process.exitCode = 1
   }
 }
 
-/** One thing after another: nothing is measured beside something else. */
+/** Measures one after another: concurrent measurements would distort each other. */
 async function measure(bench: Bench, { repairs, resources }: Arguments): Promise<Results> {
   const { fixtures, gateway } = bench
   const floors = [await measureFloor(bench, resources)]
   const set = await fixtures.create({ gatewayUrl: gateway.url, count: resources })
 
   const first = await measureSync(bench, set)
-  // Its last events are still under way.
+  // The last events are still being written.
   await first.operator.idle()
-  await first.operator.end()
+  await first.operator.stop()
   floors.push(await measureFloor(bench, resources))
 
   const restartFloor = await measureRestartFloor(bench, set)
   const again = await measureRestart(bench, set)
   const repairsMs = await measureRepair(bench, set, repairs)
   await again.operator.idle()
-  await again.operator.end()
+  await again.operator.stop()
   const repairFloorsMs = await measureRepairFloor(bench, set, repairs)
 
   const sharedResources = Math.floor(resources / 5)
   await fixtures.clear(set)
   const many = await fixtures.create({ gatewayUrl: gateway.url, count: sharedResources, isShared: true })
   const shared = await measureSync(bench, many)
-  await shared.operator.end()
+  await shared.operator.stop()
   await fixtures.clear(many)
 
   return {
@@ -100,12 +100,12 @@ async function measure(bench: Bench, { repairs, resources }: Arguments): Promise
   }
 }
 
-/** Rejects on a signal, so that what was made is removed all the same. */
-async function interrupted(): Promise<never> {
+/** Rejects on a signal, so that the fixtures are removed before the exit. */
+async function rejectOnSignal(): Promise<never> {
   const signal = await Promise.race(
     (['SIGINT', 'SIGTERM'] as const).map((name) => once(process, name).then(() => name)),
   )
-  throw new UsageError(`ended by ${signal}`)
+  throw new UsageError(`interrupted by ${signal}`)
 }
 
 try {
@@ -115,5 +115,5 @@ try {
   process.stderr.write(`bench: ${error.message}\n`)
   process.exitCode = 2
 }
-// After a signal the measurement may still wait for something that no longer comes.
+// After a signal the measurement may still wait for an event that never comes.
 process.exit()

@@ -3,14 +3,14 @@ import { Agent } from 'undici'
 import type { Api, KubeObject } from './api.ts'
 import { credentialsIn, type Fixture, secretsIn } from './fixtures.ts'
 
-/** How many of the floor's loops are under way at once; also the operator's default for calls to one gateway. */
+/** Concurrency of the floor; equal to the operator's default for calls to one gateway. */
 export const floorConcurrency = 32
 
 interface Reply {
   readonly data: { readonly accessToken: string; readonly expire: number }
 }
 
-/** The four requests that no sync can do without, and nothing else: no cache, no watch, no checks, no retries. */
+/** The four requests that every sync needs, without cache, watch, checks or retries. */
 export class MinimalSync {
   readonly #api: Api
   readonly #gatewayUrl: URL
@@ -21,7 +21,7 @@ export class MinimalSync {
     this.#gatewayUrl = new URL(gatewayUrl)
   }
 
-  /** Source Secret, token, target, status. */
+  /** Reads the source Secret, gets a token, writes target and status. */
   async sync(namespace: string, fixture: Fixture): Promise<void> {
     const { target, token } = await this.writeTarget(namespace, fixture)
     await this.#api.json(`${credentialsIn(namespace)}/${fixture.name}/status`, {
@@ -30,7 +30,7 @@ export class MinimalSync {
     })
   }
 
-  /** The first three of the four: what it takes to put a deleted target back. */
+  /** The first three requests: the recreation of a deleted target. */
   async writeTarget(namespace: string, fixture: Fixture): Promise<{ target: KubeObject; token: Reply['data'] }> {
     const source = await this.#api.json<KubeObject>(`${secretsIn(namespace)}/${fixture.sourceName}`)
     const token = await this.#token(textOf(source, 'appKey'), textOf(source, 'appSecret'))
@@ -56,7 +56,7 @@ export class MinimalSync {
       body: JSON.stringify({ appKey, timestamp, encryption }),
     })
     const { data } = (await response.body.json()) as { data: Reply['data'] | null }
-    if (data === null) throw new Error('the gateway answered no token')
+    if (data === null) throw new Error('the gateway answered without a token')
     return data
   }
 }
@@ -71,7 +71,7 @@ function timeAfter(ms: number): string {
   return `${new Date(Date.now() + ms).toISOString().slice(0, -5)}Z`
 }
 
-/** As large as the operator's own. */
+/** Of the same size as the operator's own. */
 function targetBody(namespace: string, fixture: Fixture, { accessToken, expire }: Reply['data']): object {
   const expiresAt = timeAfter(expire * 1000)
   return {
@@ -98,7 +98,7 @@ function targetBody(namespace: string, fixture: Fixture, { accessToken, expire }
   }
 }
 
-/** As large as the operator's own. */
+/** Of the same size as the operator's own. */
 function statusBody({ metadata: { name, resourceVersion, uid } }: KubeObject, { accessToken, expire }: Reply['data']) {
   const condition = (type: string, reason: string, message: string): object => {
     return { type, status: 'True', reason, message, observedGeneration: 1, lastTransitionTime: timeAfter(0) }

@@ -3,18 +3,18 @@ import { fileURLToPath } from 'node:url'
 import { Child, type Usage } from './child.ts'
 
 const main = fileURLToPath(new URL('../dist/main.js', import.meta.url))
-/** As in `npm start` and in the image. */
+/** The flags of `npm start` and of the image. */
 const nodeFlags = ['--max-semi-space-size=4']
 const pollMs = 20
-const idleLimitMs = 120_000
+const maxIdleWaitMs = 120_000
 
 export interface OperatorOptions {
   readonly kubeconfig: string
-  /** Where a CPU profile goes when it ends. */
+  /** Directory for a CPU profile, which is written at the exit. */
   readonly profile: string | undefined
 }
 
-/** The operator as it is shipped, in a process of its own. */
+/** The built operator in a process of its own. */
 export class Operator {
   readonly #child: Child
 
@@ -27,7 +27,7 @@ export class Operator {
     })
   }
 
-  /** When its process was asked for, on performance.now(). */
+  /** When the process was spawned, on performance.now(). */
   get startedAt(): number {
     return this.#child.startedAt
   }
@@ -36,44 +36,45 @@ export class Operator {
     return await this.#child.usage()
   }
 
-  /** Resolves when its caches are complete. */
-  async working(): Promise<void> {
-    await this.#child.said(({ msg }) => (msg === 'caches are complete; working' ? true : undefined))
+  /** Resolves when the caches have synced. */
+  async synced(): Promise<void> {
+    // The log line at the start of the workers is the only one with the number of cached credentials.
+    await this.#child.firstMatch(({ credentials }) => (typeof credentials === 'number' ? true : undefined))
   }
 
-  /** Resolves when its caches are complete and its queues are empty. */
+  /** Resolves when the caches have synced and the work queues are empty. */
   async idle(): Promise<void> {
-    await this.working()
-    const until = performance.now() + idleLimitMs
+    await this.synced()
+    const until = performance.now() + maxIdleWaitMs
     while (performance.now() < until) {
       const metrics = await this.#metrics()
       const left = sumOf(metrics, 'workqueue_depth') + sumOf(metrics, 'workqueue_unfinished_work_seconds')
       if (left === 0) return
       await delay(pollMs)
     }
-    throw new Error('the operator does not come to rest')
+    throw new Error(`the work queues are not empty after ${maxIdleWaitMs / 1000} s`)
   }
 
-  /** How many requests that change something it has sent to the API server. */
+  /** Number of writing requests to the API server. */
   async writes(): Promise<number> {
     const metrics = await this.#metrics()
     const methods = ['POST', 'PUT', 'PATCH', 'DELETE']
     return methods.reduce((sum, method) => sum + sumOf(metrics, 'rest_client_requests_total', `method="${method}"`), 0)
   }
 
-  /** @throws when it does not end as it should */
-  async end(): Promise<void> {
-    const code = await this.#child.end()
-    if (code !== 0) throw new Error(`the operator ended with exit code ${code}`)
+  /** @throws when the exit code is not 0 */
+  async stop(): Promise<void> {
+    const code = await this.#child.stop()
+    if (code !== 0) throw new Error(`the operator exited with exit code ${code}`)
   }
 
   async #metrics(): Promise<string> {
-    const port = await this.#child.said(({ port, serves }) => (serves === 'metrics' ? String(port) : undefined))
+    const port = await this.#child.firstMatch(({ port, serves }) => (serves === 'metrics' ? String(port) : undefined))
     return await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
   }
 }
 
-/** The sum of the series of a metric that have this label. */
+/** The sum of a metric's series that contain `label`. */
 function sumOf(metrics: string, name: string, label = ''): number {
   let sum = 0
   for (const line of metrics.split('\n')) {

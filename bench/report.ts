@@ -2,7 +2,7 @@ import type { FloorRun, RestartFloor, RestartRun, SyncRun } from './measure.ts'
 
 export interface Results {
   readonly resources: number
-  /** Measured before the first sync and after it: the machine may have become faster or slower meanwhile. */
+  /** One run before the first sync and one after it: the speed of the machine may change between them. */
   readonly floors: readonly FloorRun[]
   readonly sync: SyncRun
   readonly restart: RestartRun
@@ -13,14 +13,14 @@ export interface Results {
   readonly sharedResources: number
 }
 
-export interface Surroundings {
+export interface Environment {
   readonly node: string
   readonly apiServer: string
   readonly processor: string
   readonly cores: number
 }
 
-/** What must be so, however fast the machine is. */
+/** A count that does not depend on the speed of the machine. */
 export interface Expectation {
   readonly what: string
   readonly seen: number
@@ -37,7 +37,7 @@ export function expectations({ resources, restart, shared, sync }: Results): Exp
   ]
 }
 
-/** The measurements as tables. */
+/** The measurements as Markdown tables. */
 export function tables(results: Results): string {
   const { floors, repairFloorsMs, repairsMs, resources, restart, restartFloor, shared, sharedResources, sync } = results
   const floor = {
@@ -53,18 +53,18 @@ export function tables(results: Results): string {
       sync.syncsPerSecond,
       floor.syncsPerSecond,
     ),
-    row('the same, without the start', perSecond, sync.workingSyncsPerSecond, floor.syncsPerSecond),
+    row('first sync, without the start of the process', perSecond, sync.workingSyncsPerSecond, floor.syncsPerSecond),
     row(
-      `${sharedResources} that share one application, without the start`,
+      `${sharedResources} that share one application, without the start of the process`,
       perSecond,
       shared.workingSyncsPerSecond,
       floor.syncsPerSecond,
     ),
     row('CPU time for each sync', ms, sync.cpuMsPerSync, floor.cpuMsPerSync),
-    row('largest RSS during the first sync', mebibytes, sync.peakRssMiB, floor.peakRssMiB),
-    row(`restart with ${resources} in order: caches complete`, ms, restart.syncedMs, restartFloor.elapsedMs),
-    row('restart: at rest', ms, restart.idleMs, restartFloor.elapsedMs),
-    row('restart: RSS at rest', mebibytes, restart.rssMiB, restartFloor.rssMiB),
+    row('max RSS during the first sync', mebibytes, sync.peakRssMiB, floor.peakRssMiB),
+    row(`restart with ${resources} Ready: caches synced`, ms, restart.syncedMs, restartFloor.elapsedMs),
+    row('restart: idle', ms, restart.idleMs, restartFloor.elapsedMs),
+    row('restart: RSS when idle', mebibytes, restart.rssMiB, restartFloor.rssMiB),
     row(`repair of a deleted target, p50 of ${repairsMs.length}`, ms, repair, repairFloor),
   ]
   const counted = expectations(results).map(({ expected, seen, what }) => `| ${what} | ${seen} | ${expected} |`)
@@ -80,48 +80,46 @@ export function tables(results: Results): string {
   ].join('\n')
 }
 
-/** The page that `--write` writes. */
-export function page(results: Results, { apiServer, cores, node, processor }: Surroundings): string {
+/** The page for `--write`. */
+export function page(results: Results, { apiServer, cores, node, processor }: Environment): string {
   const spread = results.floors.map((run) => perSecond(run.syncsPerSecond)).join(' before and ')
   return `<!-- Written by bench/main.ts. Do not edit. -->
 
 # Performance
 
-A time says as much about the machine as about the operator. So everything here is measured against a floor: the least
-that could do the same, in the same run, against the same servers. Times are the run's own; the last column is what
-compares.
+A time depends on the machine as much as on the operator. Therefore every measurement has a floor: a minimal program with
+the same result, in the same run, against the same servers. Compare the ratios of the last column, not the times.
 
 ${tables(results)}
 ## What was measured
 
-- **First sync**: ${results.resources} resources, each with its own application and source Secret, are there before the operator starts.
-  Measured until a watch has seen all of them Ready. A sync is five requests: source Secret, token, target, status, and
-  an event; beside them the operator keeps its watches. The floor is a bare loop over the first four of them, 32 at
-  a time, with undici over one HTTP/2 connection; its own start is not counted. It ran twice: ${spread} after.
-  Where the API server is what limits both, CPU time says more than the rate.
-- **One application**: ${results.sharedResources} resources with the same appKey, beside those that are in order.
-- **Restart**: until caches are complete, and until all queues are empty. Then the operator is watched for two seconds
-  more; it must not have called the gateway or written anything. The floor is an empty Node process and the two lists
-  (by a connection that is there already).
-- **Repair**: from a watch's seeing the target gone until it sees it back. After a restart the operator holds no token, so
-  one call to the gateway is part of it. The floor is the same by a bare client: source Secret, token, target.
-- **RSS** is that of the whole process, Node's own included. **CPU time** is the operator's until all were Ready, its start
-  included, and that of the floor's loop.
+- **First sync**: ${results.resources} resources, each with its own application and source Secret, exist before the operator starts.
+  The measurement ends when a watch has seen all of them Ready. A sync is five requests: source Secret, token, target,
+  status, event; the operator also keeps its watches. The floor is a loop over the first four requests, 32 at a time,
+  with undici over one HTTP/2 connection, without the start of its process. The floor ran twice: ${spread} after.
+  Where the API server limits both, compare CPU time, not rates.
+- **One application**: ${results.sharedResources} resources with the same appKey.
+- **Restart**: until the caches have synced, and until all work queues are empty. For two more seconds the operator must
+  not call the gateway or write an object. The floor is an empty Node process and the two lists, over an open connection.
+- **Repair**: from the DELETED event of a target to its ADDED event. After a restart the operator holds no token, so a
+  repair includes one call to the gateway. The floor is a minimal client: source Secret, token, target.
+- **RSS** is that of the whole process, Node included. **CPU time** of the operator includes its start and ends when all
+  resources are Ready; that of the floor is its loop alone.
 
-## On what
+## Environment
 
-Node ${node}, Kubernetes ${apiServer}, ${cores} cores (${processor}), which the operator shares with etcd, the API server,
-the simulated gateway and the measuring process.
+Node ${node}, Kubernetes ${apiServer}, ${cores} cores (${processor}), shared by the operator, etcd, the API server, the
+simulated gateway and the benchmark itself.
 
-## Again
+## How to repeat
 
 \`\`\`sh
 make bench
 node bench/main.ts --resources 1000 --write docs/performance.md
 \`\`\`
 
-With \`--admin-kubeconfig\` and \`--operator-kubeconfig\` it measures a cluster that runs already: CRD and roles installed, no
-other operator working there. \`--profile <directory>\` has the operator write CPU profiles.
+\`--admin-kubeconfig\` and \`--operator-kubeconfig\` measure a running cluster, with CRD and roles installed and without
+another operator. \`--profile <directory>\` makes the operator write CPU profiles.
 `
 }
 

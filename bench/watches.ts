@@ -1,11 +1,11 @@
 import type { Api, KubeObject, WatchEvent } from './api.ts'
 import { credentialsIn, type FixtureSet, secretsIn } from './fixtures.ts'
 
-const readyLimitMs = 10 * 60_000
+const maxReadyMs = 10 * 60_000
 
-/** Sees the resources of a namespace become Ready, independently of whoever makes them so. */
+/** Observes the resources of a namespace become Ready, independently of the operator. */
 export class ReadyWatch {
-  /** When each became Ready, on performance.now(). */
+  /** Time of the first Ready by name, on performance.now(). */
   readonly #readyAt = new Map<string, number>()
   readonly #watch: Watch
 
@@ -19,14 +19,16 @@ export class ReadyWatch {
 
   static async start(api: Api, set: FixtureSet): Promise<ReadyWatch> {
     const { items, resourceVersion } = await api.list(credentialsIn(set.namespace))
-    if (items.length !== set.fixtures.length) throw new Error('some resources were not made')
-    if (items.some(isReady)) throw new Error('somebody else made resources Ready; does another operator run there?')
+    if (items.length !== set.fixtures.length)
+      throw new Error(`expected ${set.fixtures.length} resources, seen ${items.length}`)
+    if (items.some(isReady))
+      throw new Error('resources are Ready before the operator starts: another operator may be running')
     return new ReadyWatch(api, set, resourceVersion)
   }
 
   /** @returns when the first and the last became Ready, on performance.now() */
   async allReady(): Promise<{ firstAt: number; lastAt: number }> {
-    await this.#watch.done(readyLimitMs)
+    await this.#watch.done(maxReadyMs)
     const times = [...this.#readyAt.values()]
     return { firstAt: Math.min(...times), lastAt: Math.max(...times) }
   }
@@ -36,7 +38,7 @@ export class ReadyWatch {
   }
 }
 
-/** Sees Secrets of a namespace go and come. */
+/** Observes Secrets of a namespace being deleted and recreated. */
 export class SecretWatch {
   readonly #watch: Watch
   readonly #waiting = new Map<string, (at: number) => void>()
@@ -55,10 +57,10 @@ export class SecretWatch {
     return new SecretWatch(api, namespace, resourceVersion)
   }
 
-  /** The next event of this type about this Secret. @returns when it came, on performance.now() */
+  /** Waits for the next event of this type for this Secret. @returns the time of the event, on performance.now() */
   async next(type: 'ADDED' | 'DELETED', name: string, withinMs = 60_000): Promise<number> {
-    const seen = new Promise<number>((resolve) => this.#waiting.set(`${type} ${name}`, resolve))
-    return await within(withinMs, seen, `Secret ${name} was not ${type}`)
+    const event = new Promise<number>((resolve) => this.#waiting.set(`${type} ${name}`, resolve))
+    return await within(withinMs, event, `no ${type} event for Secret ${name}`)
   }
 
   stop(): void {
@@ -66,7 +68,7 @@ export class SecretWatch {
   }
 }
 
-/** A watch until `onEvent` says that it has seen enough. */
+/** A watch that stops when `onEvent` returns true. */
 class Watch {
   readonly #stop = new AbortController()
   readonly #ended: Promise<void>
@@ -77,7 +79,7 @@ class Watch {
       if (onEvent(event)) this.#stop.abort()
     })
     this.#ended.catch(() => {
-      // Told to whoever waits for it.
+      // Callers of `done` get the error.
     })
   }
 
@@ -94,13 +96,13 @@ class Watch {
   }
 }
 
-async function within<T>(limitMs: number, promise: Promise<T>, message: string): Promise<T> {
+async function within<T>(maxMs: number, promise: Promise<T>, message: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${message} within ${limitMs / 1000} s`)), limitMs)
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${message} within ${maxMs / 1000} s`)), maxMs)
   })
   try {
-    return await Promise.race([promise, late])
+    return await Promise.race([promise, timeout])
   } finally {
     clearTimeout(timer)
   }

@@ -13,7 +13,7 @@ export interface DemoOptions {
   readonly cluster: Pick<Cluster, 'kubeconfig' | 'operatorKubeconfig' | 'kubectl'>
   readonly clock: Clock
   readonly terminal: Terminal
-  /** Counted from when all is Ready, in ms; undefined: until the signal aborts. */
+  /** In ms from the moment that all resources are Ready; undefined: until the signal aborts. */
   readonly durationMs: number | undefined
   /** Aborts on Ctrl-C. */
   readonly signal: AbortSignal
@@ -21,11 +21,11 @@ export interface DemoOptions {
   readonly onOperator?: (pid: number) => void
 }
 
-const settleLimitMs = 30_000
+const maxReadyMs = 30_000
 
 /**
- * Sets all up, plays, and takes all down but what is in the cluster.
- * @returns whether it went as it should
+ * Starts gateway and operator, plays the faults, and stops both. The objects stay in the cluster.
+ * @returns whether the demo passed
  */
 export async function runDemo(options: DemoOptions): Promise<boolean> {
   const { clock, cluster, signal, terminal } = options
@@ -41,19 +41,19 @@ export async function runDemo(options: DemoOptions): Promise<boolean> {
   cleanup.defer(() => connection.close())
 
   const show = new Show(options, gateway, new Plant(connection.client))
-  terminal.say('starting the operator, as the service account of the manifests')
+  terminal.print('starting the operator with the service account of the manifests')
   const operator = new Operator(cluster.operatorKubeconfig, (reason) => {
-    // Ctrl-C reaches it as well, and may reach it first.
-    if (!signal.aborted) show.breakDown(reason)
+    // Ctrl-C reaches the operator as well, maybe first: its exit is then no failure.
+    if (!signal.aborted) show.abort(reason)
   })
   cleanup.defer(() => operator.stop())
   options.onOperator?.(operator.pid)
   await createPlant(cluster.kubectl, gateway.url)
-  await show.untilReady(settleLimitMs)
+  await show.untilReady(maxReadyMs)
   cleanup.defer(() => terminal.end())
   const outcome = await show.play()
 
   terminal.end()
-  terminal.say(`\n${renderSummary(outcome)}`)
+  terminal.print(`\n${renderSummary(outcome)}`)
   return failuresOf(outcome).length === 0
 }

@@ -2,17 +2,17 @@ import { SystemClock } from '../src/lib/clock.ts'
 import { parseDuration } from '../src/lib/duration.ts'
 import { startCluster } from '../test/control-plane/cluster.ts'
 import { runDemo } from './demo.ts'
-import { shortestMs } from './scenario.ts'
+import { minDurationMs } from './scenario.ts'
 import { Terminal } from './terminal.ts'
 
 /**
- * `make demo`. FOR=60s: ends by itself after so long; without it: at Ctrl-C. Exit code 0: no target held an expired
- * token at any sample and everything recovered; 1: something did not; 2: FOR cannot be read.
+ * `make demo`. FOR=60s sets the duration; without FOR the demo runs until Ctrl-C. Exit code 0: no sample found an
+ * expired token, and every fault was repaired; 1: a target or a repair failed; 2: FOR is invalid.
  */
 async function main(): Promise<number> {
   let durationMs: number | undefined
   try {
-    durationMs = readDuration(process.env['FOR'] ?? '')
+    durationMs = parseFor(process.env['FOR'] ?? '')
   } catch (error) {
     process.stderr.write(`demo: FOR: ${messageOf(error)}\n`)
     return 2
@@ -21,14 +21,14 @@ async function main(): Promise<number> {
   const terminal = new Terminal(process.stdout, process.env['NO_COLOR'] === undefined)
   try {
     await using cleanup = new AsyncDisposableStack()
-    // Ctrl-C does not wait for the start: when this process exits, what has been started ends with it.
-    const starting = startCluster({ environment: process.env, log: (line) => terminal.say(line) })
+    // Ctrl-C does not wait for the start: child processes end with this process.
+    const starting = startCluster({ environment: process.env, log: (line) => terminal.print(line) })
     const cluster = await Promise.race([starting, rejectionOf(stop)])
     cleanup.defer(() => cluster.stop())
-    terminal.say('to look around from another terminal:')
-    terminal.say(`  export KUBECONFIG=${cluster.kubeconfig}`)
-    const isGood = await runDemo({ cluster, clock: new SystemClock(), terminal, durationMs, signal: stop })
-    return isGood ? 0 : 1
+    terminal.print('to inspect the cluster from another terminal:')
+    terminal.print(`  export KUBECONFIG=${cluster.kubeconfig}`)
+    const hasPassed = await runDemo({ cluster, clock: new SystemClock(), terminal, durationMs, signal: stop })
+    return hasPassed ? 0 : 1
   } catch (error) {
     process.stderr.write(`demo: ${stop.aborted ? 'interrupted' : messageOf(error)}\n`)
     return stop.aborted && durationMs === undefined ? 0 : 1
@@ -36,21 +36,21 @@ async function main(): Promise<number> {
 }
 
 /** @returns ms; undefined: until Ctrl-C. @throws RangeError */
-function readDuration(text: string): number | undefined {
+function parseFor(text: string): number | undefined {
   if (text === '') return undefined
   const ms = parseDuration(text)
-  if (ms < shortestMs)
-    throw new RangeError(`${text} is too short for the faults: expected ${shortestMs / 1000}s or more`)
+  if (ms < minDurationMs)
+    throw new RangeError(`expected ${minDurationMs / 1000}s or more, seen ${text}: the faults take that long`)
   return ms
 }
 
-/** Aborts on Ctrl-C, on SIGTERM, and when nobody reads what is printed any more. */
+/** Aborts on Ctrl-C, on SIGTERM, and when standard output is closed. */
 function stopSignal(): AbortSignal {
   const stop = new AbortController()
-  // Stays in place: where no handler is left while a signal is handled, the control plane's processes end this one.
+  // `on`, not `once`: without a handler left, the control plane's own signal handlers would exit this process.
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.on(name, () => {
-      // Somebody does not want to wait.
+      // A second signal exits at once.
       if (stop.signal.aborted) process.exit(1)
       stop.abort(new Error(name))
     })

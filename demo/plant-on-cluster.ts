@@ -10,7 +10,7 @@ export async function createPlant(kubectl: Kubectl, gatewayUrl: string): Promise
   await kubectl(['apply', '-f', '-'], JSON.stringify(manifests(gatewayUrl)))
 }
 
-/** What the demo sees and does in the namespace, as cluster-admin. */
+/** The namespace of the demo, read and changed as cluster-admin. */
 export class Plant {
   readonly #client: KubernetesClient
 
@@ -18,7 +18,7 @@ export class Plant {
     this.#client = client
   }
 
-  /** The token of each target that has one. */
+  /** The token of each target, by name of the Secret; targets without a token are left out. */
   async tokens(signal: AbortSignal): Promise<Map<string, string>> {
     const { items } = await this.#client.list<Secret>(secrets, namespace, { signal, timeoutMs: 5000 })
     const tokens = new Map<string, string>()
@@ -39,7 +39,7 @@ export class Plant {
     await this.#client.delete(secrets, { namespace, name })
   }
 
-  /** What each resource says of itself. */
+  /** The conditions of each resource, by name. */
   async conditions(): Promise<Map<string, ConditionSummary>> {
     const { items } = await this.#client.list<KubernetesObject & { status?: unknown }>(credentials, namespace)
     return new Map(items.map(({ metadata, status }) => [metadata.name ?? '', summarise(parseStatus(status))]))
@@ -49,8 +49,8 @@ export class Plant {
   async notReady(): Promise<string[]> {
     const conditions = await this.conditions()
     return targets.flatMap(({ credential }) => {
-      const { level, text } = conditions.get(credential) ?? { level: 'bad', text: 'absent' }
-      return level === 'bad' ? [`${credential} (${text})`] : []
+      const { level, text } = conditions.get(credential) ?? { level: 'notReady', text: 'absent' }
+      return level === 'notReady' ? [`${credential} (${text})`] : []
     })
   }
 }
@@ -59,8 +59,8 @@ function summarise({ conditions }: CredentialStatus): ConditionSummary {
   const ready = conditions.find(({ type }) => type === 'Ready')
   const renewal = conditions.find(({ type }) => type === 'RenewalHealthy')
   if (ready?.status !== 'True')
-    return { level: 'bad', text: ready === undefined ? 'Unknown' : `not Ready: ${ready.reason}` }
+    return { level: 'notReady', text: ready === undefined ? 'Unknown' : `not Ready: ${ready.reason}` }
   return renewal?.status === 'False'
     ? { level: 'renewalFails', text: `Ready, ${renewal.reason}` }
-    : { level: 'good', text: 'Ready' }
+    : { level: 'ready', text: 'Ready' }
 }

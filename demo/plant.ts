@@ -1,12 +1,12 @@
 import type { ApplicationKeys } from '../simulator/token-service.ts'
 
-/** What the demo works on: three resources, two of which share an application. */
+/** The objects of the demo: three resources, two of which share an application. */
 
 export const namespace = 'plant-a'
 
-/** Life of a token. */
+/** Lifetime of a token. */
 export const lifetimeMs = 30_000
-/** By the default rule, a token of 30 s is renewed when half of its life is left, or up to 1.5 s before. */
+/** By the default window, a token of 30 s is renewed with 15 s left, or by jitter up to 1.5 s earlier. */
 export const renewalWindowMs = lifetimeMs / 2
 
 export interface Application extends ApplicationKeys {
@@ -19,7 +19,7 @@ export interface Target {
   /** Name of the EnosAppCredential. */
   readonly credential: string
   readonly application: Application
-  /** The key that holds the token, alone or inside of a template's text. */
+  /** The key that holds the token, as its whole value or inside a template's text. */
   readonly key: string
   /** The template of that key; undefined for the default keys. */
   readonly template: string | undefined
@@ -30,7 +30,7 @@ const solar: Application = { name: 'solar', appKey: 'demo-solar-key', appSecret:
 
 export const applications: readonly Application[] = [wind, solar]
 
-/** All that a client of EnOS needs, in one file. */
+/** The configuration of an EnOS client in one file. */
 const clientTemplate =
   '{"gateway": {{ gatewayUrl | json }}, "appKey": {{ appKey | json }}, "appSecret": {{ appSecret | json }}, ' +
   '"accessToken": {{ accessToken | json }}}'
@@ -41,13 +41,13 @@ const solarFarm = targetOf('solar-farm', solar, 'client.json', clientTemplate)
 
 export const targets: readonly Target[] = [windFarm, windReports, solarFarm]
 
-/** The targets that are spoilt, in the scenario's order. */
+/** The targets that the scenario damages, in its order. */
 export const victims = [windFarm.name, solarFarm.name, windReports.name] as const
 
-/** @throws RangeError when there is none */
-export function targetCalled(name: string): Target {
+/** @throws RangeError when no target has this name */
+export function targetNamed(name: string): Target {
   const target = targets.find((one) => one.name === name)
-  if (target === undefined) throw new RangeError(`no target is called ${name}`)
+  if (target === undefined) throw new RangeError(`no target has the name ${name}`)
   return target
 }
 

@@ -1,9 +1,9 @@
 import { type Clock, sleep } from '../src/lib/clock.ts'
 
-/** What the gateway says of tokens: nothing of what the referee knows comes from the operator. */
+/** The gateway's own view of tokens: the referee takes no information from the operator. */
 export interface GatewayTruth {
   isValid(token: string): boolean
-  /** On the clock's monotonic clock, in ms. */
+  /** In ms on the monotonic clock. */
   expiresAt(token: string): number | undefined
 }
 
@@ -11,69 +11,69 @@ export interface RefereeOptions {
   readonly clock: Clock
   readonly gateway: GatewayTruth
   readonly targets: readonly string[]
-  /** The token that each target holds at this moment; a target that has none, or is not there, is absent. */
-  readonly read: (signal: AbortSignal) => Promise<ReadonlyMap<string, string>>
-  /** Called when targets are first seen with a new valid token, in place of another that had so long left. */
+  /** Reads the token of each target; a target without a token, or without a Secret, is left out. */
+  readonly getTokens: (signal: AbortSignal) => Promise<ReadonlyMap<string, string>>
+  /** Called when targets are first sampled with a new valid token; the old one had `oldLifeLeftMs` left. */
   readonly onRenewed?: (targets: readonly string[], oldLifeLeftMs: number) => void
-  /** Called when a target is first seen without a valid token, and nobody but the operator is to blame. */
+  /** Called when a target is first sampled without a valid token, outside its excuse. */
   readonly onExpired?: (target: string) => void
 }
 
-/** What was seen of one target. */
-export interface Sighting {
-  /** The gateway's word on the token; undefined where the target holds none that is valid. */
+/** The samples of one target. */
+export interface TargetFindings {
+  /** By the gateway's expiry; undefined where the target holds no valid token. */
   readonly lifeLeftMs: number | undefined
   readonly renewals: number
-  /** Samples without a valid token, for which nobody but the operator was to blame. */
+  /** Samples without a valid token, outside an excuse. */
   readonly expired: number
 }
 
 export interface Findings {
-  /** One for each target at each look. */
+  /** One for each target in each round. */
   readonly samples: number
-  /** As in Sighting, of all targets together. */
+  /** As in TargetFindings, of all targets together. */
   readonly expired: number
-  /** Samples without a valid token between the demo's own attack on a target and its repair, while that is in time. */
+  /** Samples without a valid token during an excuse. */
   readonly tampered: number
-  /** Looks at which the API server did not answer. */
-  readonly failedLooks: number
-  /** The longest time between two looks, in ms: what lasted less may have gone unseen. */
+  /** Rounds in which the API server did not answer. */
+  readonly failedRounds: number
+  /** The longest time between two rounds, in ms: a shorter failure may have gone unsampled. */
   readonly maxGapMs: number
-  /** The least life that a token had left when its successor was seen, in ms; Infinity where none was renewed. */
-  readonly leastHeadroomMs: number
+  /** The shortest life that an old token had left when its successor was sampled, in ms; Infinity without a renewal. */
+  readonly minHeadroomMs: number
 }
 
 interface TargetRecord {
-  /** The valid token that was seen last; a spoilt target is still remembered by the one that it should hold. */
+  /** The last valid token; a damaged target keeps the token that it should hold. */
   held: string | undefined
   isValid: boolean
-  /** Not valid at the last look, and nobody but the operator is to blame. */
+  /** Not valid in the last round, outside an excuse. */
   isExpired: boolean
-  /** The demo itself has spoilt it, and it may still be repaired in time. */
+  /** The demo has damaged the target, and the time for its repair has not run out. */
   isExcused: boolean
   renewals: number
   expired: number
 }
 
-/** What one look saw of one target. */
-interface Look {
+/** One round's sample of one target. */
+interface Sample {
   readonly token: string
   readonly now: number
   readonly wasExcused: boolean
 }
 
-const betweenLooksMs = 200
+const sampleEveryMs = 200
 
-/** Looks at all targets five times a second, from the API server, and asks the gateway whether their tokens are valid. */
+/** Samples all targets from the API server five times a second and checks their tokens with the gateway. */
 export class Referee {
   readonly #options: RefereeOptions
   readonly #records: ReadonlyMap<string, TargetRecord>
   #samples = 0
   #tampered = 0
-  #failedLooks = 0
+  #failedRounds = 0
   #maxGapMs = 0
-  #leastHeadroomMs = Infinity
-  #lastLookAt: number | undefined
+  #minHeadroomMs = Infinity
+  #lastRoundAt: number | undefined
 
   constructor(options: RefereeOptions) {
     this.#options = options
@@ -90,20 +90,20 @@ export class Referee {
       samples: this.#samples,
       expired: [...this.#records.values()].reduce((sum, { expired }) => sum + expired, 0),
       tampered: this.#tampered,
-      failedLooks: this.#failedLooks,
+      failedRounds: this.#failedRounds,
       maxGapMs: this.#maxGapMs,
-      leastHeadroomMs: this.#leastHeadroomMs,
+      minHeadroomMs: this.#minHeadroomMs,
     }
   }
 
-  /** @throws RangeError for a target that is not watched */
-  sighting(target: string): Sighting {
+  /** @throws RangeError for an unknown target */
+  findingsOf(target: string): TargetFindings {
     const { expired, held, isValid, renewals } = this.#record(target)
     const lifeLeftMs = isValid ? this.#lifeLeftMs(held, this.#options.clock.now()) : 0
     return { lifeLeftMs: lifeLeftMs > 0 ? lifeLeftMs : undefined, renewals, expired }
   }
 
-  /** From now until `endExcuse`, an invalid token on this target is the demo's doing. */
+  /** Until `endExcuse`, an invalid token on this target counts as tampered, not as expired. */
   excuse(target: string): void {
     this.#record(target).isExcused = true
   }
@@ -112,42 +112,42 @@ export class Referee {
     this.#record(target).isExcused = false
   }
 
-  /** Looks until the signal aborts. */
+  /** Samples until the signal aborts. */
   async watch(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.look(signal)
-      await sleep(this.#options.clock, betweenLooksMs, signal).catch(() => {
-        // Aborted: the loop ends.
+      await this.sampleAll(signal)
+      await sleep(this.#options.clock, sampleEveryMs, signal).catch(() => {
+        // The signal aborted: the loop ends.
       })
     }
   }
 
-  /** One look at all targets. */
-  async look(signal: AbortSignal): Promise<void> {
-    const { clock, onRenewed, read } = this.#options
-    // What is read now may show a target that is repaired before the answer arrives.
+  /** One round: a sample of each target. */
+  async sampleAll(signal: AbortSignal): Promise<void> {
+    const { clock, getTokens, onRenewed } = this.#options
+    // A reply may show a damaged target whose repair, and end of excuse, come before the reply arrives.
     const excusedBefore = new Set([...this.#records].filter(([, { isExcused }]) => isExcused).map(([target]) => target))
-    const tokens = await read(signal).catch(() => {
-      // Whatever the reason, there was nothing to see: counted, and told at the end.
+    const tokens = await getTokens(signal).catch(() => {
+      // Counted as a failed round, which fails the demo.
       return undefined
     })
     if (signal.aborted) return
     if (tokens === undefined) {
-      this.#failedLooks++
+      this.#failedRounds++
       return
     }
     const now = clock.now()
-    this.#maxGapMs = Math.max(this.#maxGapMs, now - (this.#lastLookAt ?? now))
-    this.#lastLookAt = now
+    this.#maxGapMs = Math.max(this.#maxGapMs, now - (this.#lastRoundAt ?? now))
+    this.#lastRoundAt = now
     const renewed = new Map<string, number>()
     for (const [target, record] of this.#records) {
-      const look = { token: tokens.get(target) ?? '', now, wasExcused: excusedBefore.has(target) }
-      const oldLifeLeftMs = this.#judge(target, record, look)
+      const sample = { token: tokens.get(target) ?? '', now, wasExcused: excusedBefore.has(target) }
+      const oldLifeLeftMs = this.#judge(target, record, sample)
       if (oldLifeLeftMs !== undefined) renewed.set(target, oldLifeLeftMs)
     }
-    // The targets of one application are renewed together, and told together.
+    // The targets of one application are renewed, and reported, together.
     for (const [lifeLeftMs, together] of Map.groupBy(renewed, ([, oldLifeLeftMs]) => oldLifeLeftMs)) {
-      this.#leastHeadroomMs = Math.min(this.#leastHeadroomMs, lifeLeftMs)
+      this.#minHeadroomMs = Math.min(this.#minHeadroomMs, lifeLeftMs)
       onRenewed?.(
         together.map(([target]) => target),
         lifeLeftMs,
@@ -155,8 +155,8 @@ export class Referee {
     }
   }
 
-  /** @returns the life that the old token has left, in ms, where a new one has come in its place */
-  #judge(target: string, record: TargetRecord, { now, token, wasExcused }: Look): number | undefined {
+  /** @returns the remaining life of the old token, in ms, where a new token has replaced it */
+  #judge(target: string, record: TargetRecord, { now, token, wasExcused }: Sample): number | undefined {
     const wasExpired = record.isExpired
     record.isValid = this.#options.gateway.isValid(token)
     record.isExpired = !record.isValid && !wasExcused && !record.isExcused
@@ -179,7 +179,7 @@ export class Referee {
 
   #record(target: string): TargetRecord {
     const record = this.#records.get(target)
-    if (record === undefined) throw new RangeError(`no target is called ${target}`)
+    if (record === undefined) throw new RangeError(`no target has the name ${target}`)
     return record
   }
 }

@@ -1,10 +1,10 @@
 import { namespace } from './plant.ts'
-import type { HappeningKind } from './scenario.ts'
+import type { LogKind } from './scenario.ts'
 
-/** What the demo shows, as text. Everything here is pure. */
+/** The state of the demo as text. All functions are pure. */
 
 export interface ScreenState {
-  /** Since the demo began to watch, in ms. */
+  /** In ms since all resources were Ready. */
   readonly elapsedMs: number
   /** Undefined: until Ctrl-C. */
   readonly durationMs: number | undefined
@@ -15,40 +15,40 @@ export interface ScreenState {
   readonly isGatewayOut: boolean
   readonly samples: number
   readonly expired: number
-  /** Path: for a look from another terminal. */
+  /** Path, shown for use in another terminal. */
   readonly kubeconfig: string
-  /** What kubectl printed last. */
+  /** The last output of kubectl. */
   readonly table: string
   /** Oldest first. */
-  readonly happenings: readonly Happening[]
+  readonly entries: readonly LogEntry[]
 }
 
 export interface TargetRow {
   readonly name: string
   readonly application: string
-  /** Undefined: there is no valid token on it. */
+  /** Undefined where the target holds no valid token. */
   readonly lifeLeftMs: number | undefined
   readonly renewals: number
   readonly condition: ConditionSummary
 }
 
-/** What a resource says of itself, in short. */
+/** The conditions of a resource in short. */
 export interface ConditionSummary {
-  readonly level: 'good' | 'renewalFails' | 'bad'
+  readonly level: 'ready' | 'renewalFails' | 'notReady'
   readonly text: string
 }
 
-/** Calls that the gateway had. */
+/** Number of calls that the gateway received. */
 export interface ApplicationCalls {
   readonly name: string
   readonly get: number
   readonly refresh: number
 }
 
-export interface Happening {
-  /** Since the demo began to watch, in ms. */
+export interface LogEntry {
+  /** In ms since all resources were Ready. */
   readonly atMs: number
-  readonly kind: HappeningKind
+  readonly kind: LogKind
   readonly text: string
 }
 
@@ -58,7 +58,7 @@ export type Style = 'bold' | 'dim' | 'green' | 'yellow' | 'red'
 export interface Theme {
   readonly full: string
   readonly empty: string
-  readonly marks: Readonly<Record<HappeningKind, string>>
+  readonly marks: Readonly<Record<LogKind, string>>
   readonly paint: (style: Style, text: string) => string
 }
 
@@ -71,7 +71,7 @@ export interface ScreenSize {
 export const plainTheme: Theme = {
   full: '#',
   empty: '.',
-  marks: { news: ' ', fault: '!', recovery: '+' },
+  marks: { info: ' ', fault: '!', recovery: '+' },
   paint: (_style, text) => text,
 }
 
@@ -80,45 +80,43 @@ const codes: Readonly<Record<Style, number>> = { bold: 1, dim: 2, green: 32, yel
 export const colourTheme: Theme = {
   full: '█',
   empty: '░',
-  marks: { news: ' ', fault: '✗', recovery: '✓' },
+  marks: { info: ' ', fault: '✗', recovery: '✓' },
   paint: (style, text) => `\x1b[${codes[style]}m${text}\x1b[0m`,
 }
 
 const levelStyles: Readonly<Record<ConditionSummary['level'], Style>> = {
-  good: 'green',
+  ready: 'green',
   renewalFails: 'yellow',
-  bad: 'red',
+  notReady: 'red',
 }
-const kindStyles: Readonly<Record<HappeningKind, Style | undefined>> = {
-  news: undefined,
+const kindStyles: Readonly<Record<LogKind, Style | undefined>> = {
+  info: undefined,
   fault: 'red',
   recovery: 'green',
 }
-/** What a line of the table needs besides the bar. */
-const restColumns = 68
-const barColumns = { least: 10, most: 30 }
+/** Width of a table row without its bar. */
+const otherColumns = 68
+const barColumns = { min: 10, max: 30 }
 const headings = ['SECRET', 'APP', 'TOKEN TIME LEFT', 'RENEWED', 'CONDITION'] as const
 
-/** The whole screen, lines separated by newlines: the state, and as many of the last happenings as there is room for. */
+/** The whole screen, lines separated by newlines: the state, and as many of the last entries as fit. */
 export function renderScreen(state: ScreenState, theme: Theme, size: ScreenSize): string {
   const lines = renderState(state, theme, size)
-  // One line stays free between both.
+  // One empty line separates state and entries.
   const room = Math.max(1, size.rows - lines.length - 1)
-  return [...lines, '', ...state.happenings.slice(-room).map((happening) => renderHappening(happening, theme))].join(
-    '\n',
-  )
+  return [...lines, '', ...state.entries.slice(-room).map((entry) => renderLogEntry(entry, theme))].join('\n')
 }
 
-/** The lines of everything but the happenings. */
+/** The lines of the state, without the entries. */
 export function renderState(state: ScreenState, theme: Theme, { columns }: Pick<ScreenSize, 'columns'>): string[] {
   const { paint } = theme
-  const barWidth = Math.min(barColumns.most, Math.max(barColumns.least, columns - restColumns))
-  const gateway = state.isGatewayOut ? paint('red', 'gone') : paint('green', 'up')
+  const barWidth = Math.min(barColumns.max, Math.max(barColumns.min, columns - otherColumns))
+  const gateway = state.isGatewayOut ? paint('red', 'down') : paint('green', 'up')
   const calls = state.applications.map(({ get, name, refresh }) => `${name}: ${get} get, ${refresh} refresh`).join('; ')
   const expired = `${state.expired} of them expired`
   return [
     `${paint('bold', 'enos-credential-operator')}   ${clockOf(state)}   ` +
-      `tokens live ${inSeconds(state.lifetimeMs)}, renewed with ${inSeconds(state.renewalWindowMs)} left`,
+      `token lifetime ${inSeconds(state.lifetimeMs)}, renewed with ${inSeconds(state.renewalWindowMs)} left`,
     '',
     ...targetLines(state, theme, barWidth),
     '',
@@ -131,13 +129,13 @@ export function renderState(state: ScreenState, theme: Theme, { columns }: Pick<
   ]
 }
 
-export function renderHappening({ atMs, kind, text }: Happening, { marks, paint }: Theme): string {
+export function renderLogEntry({ atMs, kind, text }: LogEntry, { marks, paint }: Theme): string {
   const style = kindStyles[kind]
   const line = `${marks[kind]} ${text}`
   return `${paint('dim', inSeconds(atMs, 1).padStart(8))} ${style === undefined ? line : paint(style, line)}`
 }
 
-/** A bar for the part of a token's life that is left. */
+/** A bar for the remaining share of a token's lifetime. */
 export function renderBar(lifeLeftMs: number, lifetimeMs: number, { empty, full }: Theme, width: number): string {
   const share = Math.min(1, Math.max(0, lifeLeftMs / lifetimeMs))
   const filled = Math.ceil(share * width)
@@ -165,7 +163,7 @@ function targetLines({ lifetimeMs, renewalWindowMs, targets }: ScreenState, them
   return [paint('bold', padded(headings).join('  ').trimEnd()), ...lines]
 }
 
-/** Yellow inside of the renewal window: there the token is being renewed, or cannot be. */
+/** Yellow inside the renewal window: a renewal is under way or failing. */
 function timeStyle(lifeLeftMs: number | undefined, renewalWindowMs: number): Style {
   if (lifeLeftMs === undefined) return 'red'
   return lifeLeftMs > renewalWindowMs ? 'green' : 'yellow'

@@ -1,11 +1,11 @@
 import { type Clock, sleep } from '../src/lib/clock.ts'
 import type { Simulator } from '../simulator/server.ts'
 import type { ControlPlane } from '../test/control-plane/control-plane.ts'
-import { applications, lifetimeMs, namespace, renewalWindowMs, targetCalled, targets, victims } from './plant.ts'
+import { applications, lifetimeMs, namespace, renewalWindowMs, targetNamed, targets, victims } from './plant.ts'
 import type { Plant } from './plant-on-cluster.ts'
 import { Referee } from './referee.ts'
-import { type HappeningKind, type Incident, playScenario, type Stage } from './scenario.ts'
-import type { ApplicationCalls, ConditionSummary, Happening, TargetRow } from './screen.ts'
+import { type LogKind, type Incident, playScenario, type Stage } from './scenario.ts'
+import type { ApplicationCalls, ConditionSummary, LogEntry, TargetRow } from './screen.ts'
 import type { Outcome } from './summary.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -18,27 +18,27 @@ export interface ShowOptions {
   readonly signal: AbortSignal
 }
 
-/** All faults are played once in so long, or in a shorter duration. */
+/** All faults are played once in this time, or in the whole duration where that is shorter. */
 const roundMs = 60_000
-/** A fault that waits for the next renewal may come to its end so long after the time is up. */
+/** A fault that waits for a renewal may end at most this long after the duration. */
 const overtimeMs = 25_000
-/** A repair or renewal may be under way in the last moment. */
-const lastMomentMs = 5000
+/** Time for a repair or renewal that is under way at the end. */
+const maxEndReadyMs = 5000
 const frameEveryMs = 500
 const tableEveryMs = 2000
 
-/** The time from when the operator runs to the summary: faults are played, watched and shown. */
+/** Plays the faults on the running operator, samples and draws until the end. */
 export class Show {
   readonly #options: ShowOptions
   readonly #gateway: Simulator
   readonly #plant: Plant
   readonly #referee: Referee
   readonly #end = new AbortController()
-  /** Aborts on Ctrl-C, on a break-down, and at the end. */
+  /** Aborts on Ctrl-C, on `abort`, and at the end. */
   readonly #signal: AbortSignal
   readonly #incidents: Incident[] = []
-  readonly #breakdowns: string[] = []
-  readonly #happenings: Happening[] = []
+  readonly #abortReasons: string[] = []
+  readonly #entries: LogEntry[] = []
   #startAt = 0
   #isGatewayOut = false
 
@@ -51,26 +51,26 @@ export class Show {
       clock: options.clock,
       gateway: gateway.service,
       targets: targets.map(({ name }) => name),
-      read: (signal) => plant.tokens(signal),
+      getTokens: (signal) => plant.tokens(signal),
       onRenewed: (names, leftMs) =>
-        this.#tell('news', `${names.join(', ')}: renewed, with ${(leftMs / 1000).toFixed(1)} s left`),
-      onExpired: (name) => this.#tell('fault', `${name}: HOLDS NO VALID TOKEN`),
+        this.#log('info', `${names.join(', ')}: renewed with ${(leftMs / 1000).toFixed(1)} s left`),
+      onExpired: (name) => this.#log('fault', `${name}: NO VALID TOKEN`),
     })
   }
 
-  /** Something that the demo needs is gone: it ends, and says why. */
-  breakDown(reason: string): void {
+  /** Ends the demo as failed for this reason. */
+  abort(reason: string): void {
     if (this.#signal.aborted) return
-    this.#breakdowns.push(reason)
+    this.#abortReasons.push(reason)
     this.#end.abort(new Error(reason))
   }
 
-  /** Waits until all resources are Ready. @throws when they are not within the limit, or when the demo ends */
-  async untilReady(limitMs: number): Promise<void> {
+  /** Resolves when all resources are Ready. @throws after `maxMs`, or when the demo ends */
+  async untilReady(maxMs: number): Promise<void> {
     const { clock } = this.#options
-    const until = clock.now() + limitMs
+    const until = clock.now() + maxMs
     for (let unready = await this.#plant.notReady(); unready.length > 0; unready = await this.#plant.notReady()) {
-      if (clock.now() > until) throw new Error(`not Ready within ${limitMs / 1000} s: ${unready.join(', ')}`)
+      if (clock.now() > until) throw new Error(`not Ready within ${maxMs / 1000} s: ${unready.join(', ')}`)
       await sleep(clock, 100, this.#signal)
     }
   }
@@ -78,29 +78,29 @@ export class Show {
   async play(): Promise<Outcome> {
     const { clock, durationMs = Infinity, signal } = this.#options
     this.#startAt = clock.now()
-    this.#tell('news', 'all resources are Ready')
+    this.#log('info', 'all resources are Ready')
     const tasks = [this.#referee.watch(this.#signal), this.#draw()].map((task) => this.#guard(task))
     const faults = this.#guard(this.#playRounds())
     await this.#pause(durationMs)
     const isComplete = await Promise.race([faults, this.#pause(overtimeMs).then(() => false)])
-    // After Ctrl-C nothing is left to be asked: it reached the operator and the API server as well.
+    // Ctrl-C has ended the operator and the API server as well.
     const notReady = signal.aborted ? [] : await this.#notReadyAtEnd()
-    if (signal.aborted && durationMs !== Infinity) this.#breakdowns.push('interrupted')
+    if (signal.aborted && durationMs !== Infinity) this.#abortReasons.push('interrupted')
     const endAt = clock.now()
-    this.#end.abort(new Error('the demo is over'))
+    this.#end.abort(new Error('the demo has ended'))
     await Promise.all([...tasks, faults])
     const calls = this.#calls()
     return {
       durationMs: endAt - this.#startAt,
       findings: this.#referee.findings,
-      targets: targets.map(({ name }) => ({ name, ...this.#referee.sighting(name) })),
+      targets: targets.map(({ name }) => ({ name, ...this.#referee.findingsOf(name) })),
       applications: applications.length,
       gets: calls.reduce((sum, { get }) => sum + get, 0),
       refreshes: calls.reduce((sum, { refresh }) => sum + refresh, 0),
       incidents: this.#incidents,
-      isComplete: isComplete || durationMs === Infinity || this.#breakdowns.length > 0,
+      isComplete: isComplete || durationMs === Infinity || this.#abortReasons.length > 0,
       notReady,
-      breakdowns: this.#breakdowns,
+      abortReasons: this.#abortReasons,
     }
   }
 
@@ -126,7 +126,7 @@ export class Show {
     while (!this.#signal.aborted) {
       const conditions = await this.#plant.conditions()
       const text = JSON.stringify([...conditions])
-      // What kubectl says must not lag behind what is said above it.
+      // The output of kubectl must agree with the conditions above it.
       if (clock.now() - table.atMs >= tableEveryMs || table.conditions !== text) {
         const output = await cluster.kubectl(['get', 'enosappcredentials', '--namespace', namespace])
         table = { text: output, atMs: clock.now(), conditions: text }
@@ -137,25 +137,25 @@ export class Show {
         durationMs,
         lifetimeMs,
         renewalWindowMs,
-        targets: this.#rows(conditions),
+        targets: this.#targetRows(conditions),
         applications: this.#calls(),
         isGatewayOut: this.#isGatewayOut,
         samples,
         expired,
         kubeconfig: cluster.kubeconfig,
         table: table.text,
-        happenings: this.#happenings,
+        entries: this.#entries,
       })
       await this.#pause(frameEveryMs)
     }
   }
 
-  #rows(conditions: ReadonlyMap<string, ConditionSummary>): TargetRow[] {
+  #targetRows(conditions: ReadonlyMap<string, ConditionSummary>): TargetRow[] {
     return targets.map(({ application, credential, name }) => ({
       name,
       application: application.name,
-      ...this.#referee.sighting(name),
-      condition: conditions.get(credential) ?? { level: 'bad', text: 'Absent' },
+      ...this.#referee.findingsOf(name),
+      condition: conditions.get(credential) ?? { level: 'notReady', text: 'Absent' },
     }))
   }
 
@@ -170,51 +170,54 @@ export class Show {
 
   #stage(): Stage {
     return {
-      overwrite: (target) => this.#plant.overwrite(targetCalled(target)),
-      remove: (target) => this.#plant.remove(targetCalled(target)),
+      overwrite: (target) => this.#plant.overwrite(targetNamed(target)),
+      remove: (target) => this.#plant.remove(targetNamed(target)),
       isWhole: async (target, signal) =>
         this.#gateway.service.isValid((await this.#plant.tokens(signal)).get(target) ?? ''),
       setOutage: async (isOut) => {
         await this.#gateway.setOutage(isOut)
         this.#isGatewayOut = isOut
       },
-      minLifeMs: () => Math.min(...targets.map(({ name }) => this.#referee.sighting(name).lifeLeftMs ?? 0)),
+      minLifeMs: () => Math.min(...targets.map(({ name }) => this.#referee.findingsOf(name).lifeLeftMs ?? 0)),
       calls: () => this.#gateway.calls.length,
       excuse: (target) => this.#referee.excuse(target),
       endExcuse: (target) => this.#referee.endExcuse(target),
-      tell: (kind, text) => this.#tell(kind, text),
+      log: (kind, text) => this.#log(kind, text),
     }
   }
 
   async #notReadyAtEnd(): Promise<string[]> {
     try {
-      await this.untilReady(lastMomentMs)
+      await this.untilReady(maxEndReadyMs)
       return []
     } catch {
-      // Too late, or ended by a break-down, which is told already.
+      // After an abort its reason is reported; else the resources that are still not Ready are.
       return this.#signal.aborted ? [] : await this.#plant.notReady()
     }
   }
 
-  #tell(kind: HappeningKind, text: string): void {
-    this.#happenings.push({ atMs: this.#options.clock.now() - this.#startAt, kind, text })
+  #log(kind: LogKind, text: string): void {
+    this.#entries.push({ atMs: this.#options.clock.now() - this.#startAt, kind, text })
   }
 
-  /** A task that fails ends the demo; one that is cut off by its end does not. @returns whether it came to its own end */
+  /**
+   * Aborts the demo when the task fails; ignores a rejection after the demo's end.
+   * @returns whether the task succeeded
+   */
   async #guard(task: Promise<void>): Promise<boolean> {
     try {
       await task
       return true
     } catch (error) {
-      this.breakDown(error instanceof Error ? error.message : 'a part of the demo failed')
+      this.abort(error instanceof Error ? error.message : 'a part of the demo failed')
       return false
     }
   }
 
-  /** Resolves after so long, or when the demo ends. */
+  /** Resolves after `delayMs`, or when the demo ends. */
   async #pause(delayMs: number): Promise<void> {
     await sleep(this.#options.clock, delayMs, this.#signal).catch(() => {
-      // Ended: whoever waits looks at the signal.
+      // The demo has ended: callers check the signal.
     })
   }
 }

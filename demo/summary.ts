@@ -1,7 +1,7 @@
 import type { Findings } from './referee.ts'
-import { type Incident, inCalls } from './scenario.ts'
+import { type Incident, describeCalls } from './scenario.ts'
 
-/** Everything that the demo is judged by. */
+/** The result of the demo. */
 export interface Outcome {
   readonly durationMs: number
   readonly findings: Findings
@@ -10,12 +10,12 @@ export interface Outcome {
   readonly gets: number
   readonly refreshes: number
   readonly incidents: readonly Incident[]
-  /** The faults that were planned all came to their end. */
+  /** Whether all planned faults were played to their end. */
   readonly isComplete: boolean
   /** Resources that are not Ready at the end, each with its reason. */
   readonly notReady: readonly string[]
-  /** What broke the demo itself, such as an operator that ended. */
-  readonly breakdowns: readonly string[]
+  /** Why the demo was aborted, for example by an operator that exited. */
+  readonly abortReasons: readonly string[]
 }
 
 export interface TargetOutcome {
@@ -25,40 +25,41 @@ export interface TargetOutcome {
   readonly expired: number
 }
 
-/** Why the demo failed, in words; empty where it did not. */
-export function failuresOf({ breakdowns, findings, incidents, isComplete, notReady, targets }: Outcome): string[] {
-  const failures = [...breakdowns]
-  if (findings.samples === 0) failures.push('the referee saw nothing')
+/** Why the demo failed, as sentences; empty when the demo passed. */
+export function failuresOf({ abortReasons, findings, incidents, isComplete, notReady, targets }: Outcome): string[] {
+  const failures = [...abortReasons]
+  if (findings.samples === 0) failures.push('the referee took no sample')
   for (const { expired, name } of targets) {
     if (expired > 0) failures.push(`${name} held no valid token at ${expired} samples`)
   }
-  if (findings.failedLooks > 0) failures.push(`the API server did not answer the referee ${findings.failedLooks} times`)
+  if (findings.failedRounds > 0)
+    failures.push(`the API server did not answer the referee ${findings.failedRounds} times`)
   for (const incident of incidents) {
     if (incident.kind === 'tampering' && incident.repairedAfterMs === undefined) {
-      failures.push(`${incident.target} was not repaired (${incident.what})`)
+      failures.push(`${incident.target} was not repaired (${incident.action})`)
     } else if (incident.kind === 'outage' && incident.recoveredAfterMs === undefined) {
       failures.push('tokens were not renewed after the outage')
     }
   }
-  if (!isComplete) failures.push('not all faults came to their end')
+  if (!isComplete) failures.push('not all faults were played to their end')
   for (const resource of notReady) failures.push(`not Ready at the end: ${resource}`)
   return failures
 }
 
 export function renderSummary(outcome: Outcome): string {
   const { applications, durationMs, findings, gets, incidents, refreshes, targets } = outcome
-  const { expired, leastHeadroomMs, maxGapMs, samples, tampered } = findings
+  const { expired, minHeadroomMs, maxGapMs, samples, tampered } = findings
   const renewals = targets.reduce((sum, target) => sum + target.renewals, 0)
-  const headroom = Number.isFinite(leastHeadroomMs) ? `, each with ${seconds(leastHeadroomMs)} s or more left` : ''
+  const headroom = Number.isFinite(minHeadroomMs) ? `, each with ${seconds(minHeadroomMs)} s or more left` : ''
   const failures = failuresOf(outcome)
-  const excused = tampered === 0 ? '' : ` (and ${tampered} between a fault on a Secret and its repair)`
+  const excused = tampered === 0 ? '' : ` (and ${tampered} between damage by the demo and its repair)`
   return [
     `Summary of ${seconds(durationMs)} s`,
-    `  samples       ${samples}, at most ${Math.round(maxGapMs)} ms between two looks at all Secrets`,
+    `  samples       ${samples}, all Secrets at least every ${Math.round(maxGapMs)} ms`,
     `  expired       ${expired}${excused}`,
     `  renewals      ${renewals} on ${targets.length} Secrets${headroom}`,
     `  gateway       ${gets} get and ${refreshes} refresh for ${applications} applications`,
-    ...incidents.map((incident) => `  ${incident.kind.padEnd(12)}  ${describe(incident)}`),
+    ...incidents.map((incident) => `  ${incident.kind.padEnd(12)}  ${describeIncident(incident)}`),
     '',
     ...(failures.length === 0
       ? [
@@ -68,13 +69,13 @@ export function renderSummary(outcome: Outcome): string {
   ].join('\n')
 }
 
-function describe(incident: Incident): string {
+function describeIncident(incident: Incident): string {
   if (incident.kind === 'outage') {
     const { durationMs, recoveredAfterMs: ms } = incident
-    return `${durationMs / 1000} s; ${ms === undefined ? 'NOT recovered' : `all renewed ${seconds(ms)} s after its end`}`
+    return `${durationMs / 1000} s; ${ms === undefined ? 'NOT renewed' : `all renewed ${seconds(ms)} s after its end`}`
   }
-  const { calls, repairedAfterMs: ms, target, what } = incident
-  return `${target} ${what}; ${ms === undefined ? 'NOT repaired' : `repaired after ${Math.round(ms)} ms, ${inCalls(calls)}`}`
+  const { action, calls, repairedAfterMs: ms, target } = incident
+  return `${target} ${action}; ${ms === undefined ? 'NOT repaired' : `repaired after ${Math.round(ms)} ms, ${describeCalls(calls)}`}`
 }
 
 function seconds(ms: number): string {

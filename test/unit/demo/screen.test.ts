@@ -13,14 +13,14 @@ const state: ScreenState = {
       application: 'wind',
       lifeLeftMs: 15_000,
       renewals: 2,
-      condition: { level: 'good', text: 'Ready' },
+      condition: { level: 'ready', text: 'Ready' },
     },
     {
       name: 'solar-farm-token',
       application: 'solar',
       lifeLeftMs: undefined,
       renewals: 0,
-      condition: { level: 'bad', text: 'not Ready: TokenExpired' },
+      condition: { level: 'notReady', text: 'not Ready: TokenExpired' },
     },
   ],
   applications: [{ name: 'wind', get: 3, refresh: 2 }],
@@ -29,8 +29,8 @@ const state: ScreenState = {
   expired: 4,
   kubeconfig: '/somewhere/kubeconfig',
   table: 'NAME\nwind-farm\n',
-  happenings: [
-    { atMs: 0, kind: 'news', text: 'all resources are Ready' },
+  entries: [
+    { atMs: 0, kind: 'info', text: 'all resources are Ready' },
     { atMs: 9000, kind: 'fault', text: 'wind-farm-token: overwritten by hand' },
     { atMs: 9025, kind: 'recovery', text: 'wind-farm-token: repaired' },
   ],
@@ -38,15 +38,15 @@ const state: ScreenState = {
 const size = { columns: 80, rows: 40 }
 
 describe('the screen of the demo', () => {
-  it('shows time left, renewals, calls, conditions, what kubectl says and what happened', () => {
+  it('shows remaining life, renewals, calls, conditions, the output of kubectl and the log', () => {
     expect(renderScreen(state, plainTheme, size).split('\n')).toEqual([
-      'enos-credential-operator   12 s of 60 s   tokens live 30 s, renewed with 15 s left',
+      'enos-credential-operator   12 s of 60 s   token lifetime 30 s, renewed with 15 s left',
       '',
       'SECRET            APP    TOKEN TIME LEFT      RENEWED  CONDITION',
       'wind-farm-token   wind   ######...... 15.0 s  2        Ready',
       'solar-farm-token  solar  NO VALID TOKEN       0        not Ready: TokenExpired',
       '',
-      'Gateway  gone; calls by app: wind: 3 get, 2 refresh',
+      'Gateway  down; calls by app: wind: 3 get, 2 refresh',
       'Referee  100 samples, 4 of them expired',
       '',
       '$ export KUBECONFIG=/somewhere/kubeconfig',
@@ -60,14 +60,14 @@ describe('the screen of the demo', () => {
     ])
   })
 
-  it('leaves out the oldest happenings where there is no room', () => {
+  it('leaves out the oldest log entries that do not fit', () => {
     const lines = renderScreen(state, plainTheme, { columns: 80, rows: 15 }).split('\n')
     expect(lines).toHaveLength(15)
     expect(lines.at(-1)).toContain('repaired')
     expect(lines.join('\n')).not.toContain('all resources are Ready')
   })
 
-  it('paints without changing the text', () => {
+  it('adds colours without changing the text', () => {
     const painted = renderScreen(state, { ...colourTheme, full: '#', empty: '.', marks: plainTheme.marks }, size)
     expect(painted.replace(/\x1b\[\d+m/g, '')).toBe(renderScreen(state, plainTheme, size))
     expect(painted).toContain('\x1b[31m4 of them expired\x1b[0m')
@@ -85,11 +85,11 @@ describe('the screen of the demo', () => {
   })
 })
 
-describe('where there is no terminal', () => {
-  it('tells each happening once, and shows the state every 10 s or when a condition changes', () => {
+describe('the output without a terminal', () => {
+  it('prints each log entry once, and the state every 10 s or when a condition changes', () => {
     const written: string[] = []
     const terminal = new Terminal({ write: (text) => written.push(text) }, true)
-    const unready = state.targets.map((row) => ({ ...row, condition: { level: 'bad', text: 'Unknown' } as const }))
+    const unready = state.targets.map((row) => ({ ...row, condition: { level: 'notReady', text: 'Unknown' } as const }))
     for (const elapsedMs of [0, 500, 9500, 10_000, 13_000]) terminal.draw({ ...state, elapsedMs })
     terminal.draw({ ...state, elapsedMs: 13_500, targets: unready })
     const text = written.join('')
@@ -99,8 +99,8 @@ describe('where there is no terminal', () => {
   })
 })
 
-describe('on a terminal', () => {
-  it('is given back as it was, once', () => {
+describe('the output on a terminal', () => {
+  it('leaves the alternate screen once', () => {
     const written: string[] = []
     const terminal = new Terminal({ isTTY: true, columns: 0, rows: 0, write: (text) => written.push(text) }, true)
     terminal.draw(state)

@@ -5,7 +5,7 @@ import { failuresOf, type Outcome, renderSummary } from '../../../demo/summary.t
 const tampering = {
   kind: 'tampering',
   target: 'wind-farm-token',
-  what: 'overwritten by hand',
+  action: 'overwritten by hand',
   repairedAfterMs: 22.4,
   calls: 0,
 } as const
@@ -17,9 +17,9 @@ const good: Outcome = {
     samples: 900,
     expired: 0,
     tampered: 0,
-    failedLooks: 0,
+    failedRounds: 0,
     maxGapMs: 212.7,
-    leastHeadroomMs: 12_100,
+    minHeadroomMs: 12_100,
   },
   targets: [
     { name: 'wind-farm-token', renewals: 3, expired: 0 },
@@ -31,14 +31,14 @@ const good: Outcome = {
   incidents: [tampering, outage],
   isComplete: true,
   notReady: [],
-  breakdowns: [],
+  abortReasons: [],
 }
 
 describe('the summary of the demo', () => {
-  it('says what happened, in few lines', () => {
+  it('shows samples, renewals, calls and faults in a few lines', () => {
     expect(renderSummary(good).split('\n')).toEqual([
       'Summary of 60.0 s',
-      '  samples       900, at most 213 ms between two looks at all Secrets',
+      '  samples       900, all Secrets at least every 213 ms',
       '  expired       0',
       '  renewals      7 on 2 Secrets, each with 12.1 s or more left',
       '  gateway       9 get and 7 refresh for 2 applications',
@@ -55,18 +55,18 @@ describe('the summary of the demo', () => {
     findings: { ...good.findings, ...changed },
   })
   it.each<[string, Partial<Outcome>]>([
-    ['the referee saw nothing', findings({ samples: 0 })],
-    ['the API server did not answer the referee 2 times', findings({ failedLooks: 2 })],
+    ['the referee took no sample', findings({ samples: 0 })],
+    ['the API server did not answer the referee 2 times', findings({ failedRounds: 2 })],
     [
       'wind-farm-token held no valid token at 3 samples',
       { targets: [{ name: 'wind-farm-token', renewals: 1, expired: 3 }] },
     ],
     ['wind-farm-token was not repaired (overwritten by hand)', incident({ ...tampering, repairedAfterMs: undefined })],
     ['tokens were not renewed after the outage', incident({ ...outage, recoveredAfterMs: undefined })],
-    ['not all faults came to their end', { isComplete: false }],
+    ['not all faults were played to their end', { isComplete: false }],
     ['not Ready at the end: wind-farm (Unknown)', { notReady: ['wind-farm (Unknown)'] }],
-    ['the operator ended with 1', { breakdowns: ['the operator ended with 1'] }],
-  ])('is a failure: %s', (failure, changed) => {
+    ['the operator exited with 1', { abortReasons: ['the operator exited with 1'] }],
+  ])('reports the failure: %s', (failure, changed) => {
     const outcome = { ...good, ...changed }
     expect(failuresOf(outcome)).toEqual([failure])
     expect(renderSummary(outcome)).toContain(`FAILED: ${failure}`)
