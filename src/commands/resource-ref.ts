@@ -1,3 +1,4 @@
+import { group, kind, plural, version } from '../api/v1alpha1/names.ts'
 import type { ObjectRef } from '../kubernetes/types.ts'
 import { UsageError } from './context.ts'
 
@@ -10,19 +11,29 @@ export interface ResourceName {
 
 const label = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/
 const dnsName = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/
+/** The names by which kubectl knows the resource type, as in `kubectl get eac/wind-farm`; in lower case. */
+const typeNames: ReadonlySet<string> = new Set(
+  [kind.toLowerCase(), plural]
+    .flatMap((name) => [name, `${name}.${group}`, `${name}.${version}.${group}`])
+    .concat('eac'),
+)
 
 /**
- * Parses `NAMESPACE/NAME` or `NAME`.
+ * Parses `NAME`, `NAMESPACE/NAME` or, as kubectl takes it, `TYPE/NAME`.
  *
  * @param flag the value of `--namespace`
  * @throws UsageError
  */
 export function parseResourceName(text: string, flag?: string): ResourceName {
   const namespaceFlag = flag === undefined ? undefined : parseNamespace(flag)
-  const [first = '', second, ...rest] = text.split('/')
+  const parts = text.split('/')
+  if (parts.length === 2 && typeNames.has(parts[0]?.toLowerCase() ?? '')) parts.shift()
+  const [first = '', second, ...rest] = parts
   const [namespace, name] = second === undefined ? [undefined, first] : [first, second]
   if (rest.length > 0 || (namespace !== undefined && !label.test(namespace)) || !dnsName.test(name)) {
-    throw new UsageError(`seen ${JSON.stringify(text.slice(0, 80))}, expected NAME or NAMESPACE/NAME`)
+    throw new UsageError(
+      `${JSON.stringify(text.slice(0, 80))} is not a resource: expected NAME, NAMESPACE/NAME or ${kind.toLowerCase()}/NAME`,
+    )
   }
   if (namespaceFlag !== undefined && namespace !== undefined && namespaceFlag !== namespace) {
     throw new UsageError(`--namespace ${namespaceFlag} contradicts ${namespace}/${name}`)

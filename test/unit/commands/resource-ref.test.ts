@@ -8,16 +8,37 @@ describe('parseResourceName', () => {
     ['plant-a/wind-farm', undefined, 'plant-a', 'wind-farm'],
     ['wind.farm', 'plant-a', 'plant-a', 'wind.farm'],
     ['plant-a/wind-farm', 'plant-a', 'plant-a', 'wind-farm'],
+    ['enosappcredential/wind-farm', undefined, undefined, 'wind-farm'],
+    ['enosappcredentials/wind-farm', 'plant-a', 'plant-a', 'wind-farm'],
+    ['eac/wind-farm', undefined, undefined, 'wind-farm'],
+    ['EnosAppCredential/wind-farm', undefined, undefined, 'wind-farm'],
+    ['enosappcredentials.enos.io/wind-farm', undefined, undefined, 'wind-farm'],
+    ['enosappcredentials.v1alpha1.enos.io/wind-farm', undefined, undefined, 'wind-farm'],
+    ['eac', undefined, undefined, 'eac'],
+    ['secrets/wind-farm', undefined, 'secrets', 'wind-farm'],
   ])('parses %s with --namespace %s', (text, flag, namespace, name) => {
     expect(parseResourceName(text, flag)).toEqual({ namespace, name })
   })
 
-  it.each(['', '/', 'a/', '/b', 'a/b/c', 'A', 'a_b', 'a b', '-a', 'a-', '../x', 'a.b/c', `${'n'.repeat(64)}/a`])(
-    'refuses %j',
-    (text) => {
-      expect(() => parseResourceName(text)).toThrow(UsageError)
-    },
-  )
+  it.each([
+    '',
+    '/',
+    'a/',
+    '/b',
+    'a/b/c',
+    'eac/',
+    'eac/a/b',
+    'A',
+    'a_b',
+    'a b',
+    '-a',
+    'a-',
+    '../x',
+    'a.b/c',
+    `${'n'.repeat(64)}/a`,
+  ])('refuses %j', (text) => {
+    expect(() => parseResourceName(text)).toThrow(UsageError)
+  })
 
   it('refuses contradicting namespaces and an invalid one', () => {
     expect(() => parseResourceName('a/b', 'c')).toThrow('--namespace c contradicts a/b')
