@@ -1,18 +1,20 @@
-import type { Condition } from '../api/v1alpha1/conditions.ts'
 import { parseStatus } from '../api/v1alpha1/credential.ts'
-import type { KubernetesObject } from '../kubernetes/types.ts'
 import { formatDuration } from '../lib/duration.ts'
+import {
+  age,
+  type CredentialObject,
+  isExpired,
+  overdueAfterMs,
+  statusProblems,
+  type StatusProblem,
+} from './status-problems.ts'
 import { printable, renderTable } from './table.ts'
-
-export interface CredentialObject extends KubernetesObject {
-  readonly spec?: { readonly targets?: readonly { readonly name?: string }[]; readonly suspend?: boolean }
-  readonly status?: unknown
-}
 
 /** One resource as `status` shows it. */
 export interface StatusRow {
   readonly namespace: string
   readonly name: string
+  /** The condition Ready; False also if the token has expired by the clock. */
   readonly ready: 'True' | 'False' | 'Unknown'
   /** The condition RenewalHealthy: whether the last attempt worked. */
   readonly renewalHealthy: 'True' | 'False' | 'Unknown'
@@ -26,17 +28,23 @@ export interface StatusRow {
   readonly lastRenewalAt: string | null
   readonly lastRenewalMethod: 'get' | 'refresh' | null
   readonly targets: readonly string[]
-  /** Of the first of Ready, RenewalHealthy and Propagated that reports a problem. */
+  /** Of the first problem, else of the condition RenewalHealthy. */
   readonly reason: string
-  /** The message of that condition; empty if there is no problem. */
+  /** Of the first problem; empty if there is none. */
   readonly message: string
+  readonly problems: readonly StatusProblem[]
 }
 
-/** @param nowWall ms @returns those that are not ready first, then by the time left */
+/** @param nowWall ms @returns those that are not ready first, each group by expiry */
 export function statusRows(objects: readonly CredentialObject[], nowWall: number): StatusRow[] {
   return objects
-    .map((object) => rowOf(object, nowWall))
-    .sort((a, b) => urgency(a) - urgency(b) || `${a.namespace}/${a.name}`.localeCompare(`${b.namespace}/${b.name}`))
+    .map((object) => statusRow(object, nowWall))
+    .sort(
+      (a, b) =>
+        Number(a.ready === 'True') - Number(b.ready === 'True') ||
+        deadline(a) - deadline(b) ||
+        `${a.namespace}/${a.name}`.localeCompare(`${b.namespace}/${b.name}`),
+    )
 }
 
 /** @param nowWall ms */
@@ -48,19 +56,18 @@ export function renderStatus(rows: readonly StatusRow[], nowWall: number): strin
       row.namespace,
       row.name,
       row.ready,
-      timeLeft(row.expiresInSeconds, 'expired'),
-      timeLeft(row.renewsInSeconds, 'now'),
-      row.tokenAgeSeconds === null ? '-' : age(row.tokenAgeSeconds),
+      expiresIn(row.expiresInSeconds),
+      renewsIn(row.renewsInSeconds),
+      row.tokenAgeSeconds === null ? '-' : formatDuration(row.tokenAgeSeconds * 1000),
       lastRenewal(row, nowWall),
       row.targets.join(','),
-      row.reason,
+      row.problems.length === 0 ? row.reason : row.problems.map(({ reason }) => reason).join(','),
     ]),
   )
-  const messages = rows.filter(({ message }) => message !== '')
-  const messageLines = messages
-    .map(({ message, name, namespace }) => printable(`${namespace}/${name}: ${message}`) + '\n')
-    .join('')
-  return `${table}\n${messageLines === '' ? '' : `${messageLines}\n`}${summaryOf(rows)}\n`
+  const lines = rows.flatMap(({ name, namespace, problems }) =>
+    problems.map(({ message, reason }) => `${printable(`${namespace}/${name}: ${reason}: ${message}`)}\n`),
+  )
+  return [table, ...(lines.length === 0 ? [] : [lines.join('')]), `${summaryOf(rows)}\n`].join('\n')
 }
 
 function summaryOf(rows: readonly StatusRow[]): string {
@@ -69,61 +76,61 @@ function summaryOf(rows: readonly StatusRow[]): string {
   return `${ready} of ${rows.length} ready${expired === 0 ? '' : `, ${expired} expired`}`
 }
 
-function rowOf({ metadata, spec, status: written }: CredentialObject, nowWall: number): StatusRow {
-  const status = parseStatus(written)
+/** @param nowWall ms */
+export function statusRow(object: CredentialObject, nowWall: number): StatusRow {
+  const { metadata, spec } = object
+  const status = parseStatus(object.status)
   const condition = (type: string) => status.conditions.find((one) => one.type === type)
-  const ready = condition('Ready')
+  const ready = condition('Ready')?.status ?? 'Unknown'
   const healthy = condition('RenewalHealthy')
-  const problem = firstProblem(ready, healthy, condition('Propagated'))
+  const problems = statusProblems(object, nowWall)
   const secondsUntil = (time: string | undefined): number | null =>
     time === undefined ? null : Math.round((Date.parse(time) - nowWall) / 1000)
+  const issuedIn = secondsUntil(status.issuedAt)
   return {
     namespace: metadata.namespace ?? '',
     name: metadata.name ?? '',
-    ready: ready?.status ?? 'Unknown',
+    ready: ready === 'True' && isExpired(status, nowWall) ? 'False' : ready,
     renewalHealthy: healthy?.status ?? 'Unknown',
     expiresInSeconds: secondsUntil(status.expiresAt),
     renewsInSeconds: spec?.suspend === true ? null : secondsUntil(status.nextRenewalAt),
-    tokenAgeSeconds: status.issuedAt === undefined ? null : secondsSince(status.issuedAt, nowWall),
+    tokenAgeSeconds: issuedIn === null ? null : Math.max(0, -issuedIn),
     lastRenewalAt: status.lastRenewalAt ?? null,
     lastRenewalMethod: status.lastRenewalMethod ?? null,
-    targets: (spec?.targets ?? []).map(({ name }) => name ?? ''),
-    reason: problem?.reason ?? 'NotSeenYet',
-    message:
-      problem === undefined ? 'no operator has reconciled it yet' : problem.status === 'True' ? '' : problem.message,
+    targets: targetNames(spec?.targets),
+    reason: problems[0]?.reason ?? healthy?.reason ?? condition('Ready')?.reason ?? '',
+    message: problems[0]?.message ?? '',
+    problems,
   }
 }
 
-/** The first condition with a problem, else RenewalHealthy. */
-function firstProblem(
-  ready: Condition | undefined,
-  healthy: Condition | undefined,
-  propagated: Condition | undefined,
-): Condition | undefined {
-  if (ready?.status !== 'True' || healthy === undefined) return ready
-  return healthy.status === 'True' && propagated?.status === 'False' ? propagated : healthy
+/** An older CRD may have let anything in. */
+function targetNames(targets: unknown): string[] {
+  if (!Array.isArray(targets)) return []
+  return (targets as unknown[]).map((target) => {
+    const name = typeof target === 'object' && target !== null && 'name' in target ? target.name : undefined
+    return typeof name === 'string' ? name : ''
+  })
 }
 
-function urgency({ expiresInSeconds, ready }: StatusRow): number {
-  return ready === 'True' ? (expiresInSeconds ?? Number.MAX_SAFE_INTEGER) : Number.MIN_SAFE_INTEGER
+/** A resource without a token comes first. */
+function deadline({ expiresInSeconds }: StatusRow): number {
+  return expiresInSeconds ?? Number.MIN_SAFE_INTEGER
 }
 
-function timeLeft(seconds: number | null, past: string): string {
+function expiresIn(seconds: number | null): string {
   if (seconds === null) return '-'
-  return seconds <= 0 ? past : formatDuration(seconds * 1000)
+  return seconds > 0 ? formatDuration(seconds * 1000) : `expired ${formatDuration(-seconds * 1000)} ago`
+}
+
+function renewsIn(seconds: number | null): string {
+  if (seconds === null) return '-'
+  if (seconds > 0) return formatDuration(seconds * 1000)
+  return -seconds * 1000 > overdueAfterMs ? `overdue by ${formatDuration(-seconds * 1000)}` : 'now'
 }
 
 function lastRenewal({ lastRenewalAt, lastRenewalMethod }: StatusRow, nowWall: number): string {
   if (lastRenewalAt === null) return '-'
-  const ago = `${age(secondsSince(lastRenewalAt, nowWall))} ago`
+  const ago = `${age(Date.parse(lastRenewalAt), nowWall)} ago`
   return lastRenewalMethod === null ? ago : `${ago} by ${lastRenewalMethod}`
-}
-
-function secondsSince(time: string, nowWall: number): number {
-  return Math.round((nowWall - Date.parse(time)) / 1000)
-}
-
-/** At least 0: the operator's clock may be ahead of this one. */
-function age(seconds: number): string {
-  return formatDuration(Math.max(0, seconds) * 1000)
 }

@@ -1,16 +1,25 @@
 import { Command } from 'commander'
-import { credentials, type KubernetesClient, type ListOptions, type ObjectList } from '../kubernetes/types.ts'
-import { isForbidden } from '../kubernetes/errors.ts'
+import { isForbidden, isNotFound } from '../kubernetes/errors.ts'
+import {
+  credentials,
+  type KubernetesClient,
+  type ListOptions,
+  type ObjectList,
+  type ObjectRef,
+} from '../kubernetes/types.ts'
 import { type CommandContext, CommandError } from './context.ts'
 import { connectAs, kubeconfigOption, outputOption } from './options.ts'
-import { parseNamespace } from './resource-ref.ts'
-import { type CredentialObject, renderStatus, statusRows } from './status-table.ts'
+import { inNamespace, parseNamespace, parseResourceName } from './resource-ref.ts'
+import { renderDetail, statusDetail } from './status-detail.ts'
+import type { CredentialObject } from './status-problems.ts'
+import { renderStatus, statusRows } from './status-table.ts'
 
 const examples = `
 Examples:
   enos-credential-operator status
   enos-credential-operator status --namespace plant-a
-  enos-credential-operator status --output json
+  enos-credential-operator status plant-a/wind-farm
+  enos-credential-operator status wind-farm --namespace plant-a --output json
 
 Exit codes: 0 shown, whatever the status, 1 failed, 2 usage error.`
 
@@ -22,26 +31,62 @@ interface StatusOptions {
 
 const pageSize = 500
 
-/** `status`: all resources, the most urgent first. */
+/** `status`: one resource in full, or a table of all, the most urgent first. */
 export function statusCommand(context: CommandContext): Command {
   return new Command('status')
-    .description('show EnosAppCredentials, the most urgent first')
+    .description('show EnosAppCredentials, the most urgent first, or one of them in full')
+    .argument('[[namespace/]name]', 'show this EnosAppCredential in full')
+    .option('-n, --namespace <name>', 'namespace (default: that of the kubeconfig context; without a name: all)')
     .addOption(kubeconfigOption())
-    .option('-n, --namespace <name>', 'show this namespace only (default: all namespaces)')
     .addOption(outputOption())
     .addHelpText('after', examples)
-    .action(async ({ kubeconfig, namespace: given, output }: StatusOptions) => {
+    .action(async (resource: string | undefined, { kubeconfig, namespace: given, output }: StatusOptions) => {
+      const name = resource === undefined ? undefined : parseResourceName(resource, given)
       const namespace = given === undefined ? undefined : parseNamespace(given)
       const connection = connectAs(context, kubeconfig)
       try {
-        const objects = await listAll(connection.client, namespace)
-        const nowWall = context.clock.wall()
-        const rows = statusRows(objects, nowWall)
-        context.print(output === 'json' ? `${JSON.stringify(rows, null, 2)}\n` : renderStatus(rows, nowWall))
+        const { client, currentNamespace } = connection
+        const [shown, text] =
+          name === undefined
+            ? await table(context, client, namespace)
+            : await detail(context, client, inNamespace(name, currentNamespace))
+        context.print(output === 'json' ? `${JSON.stringify(shown, null, 2)}\n` : text)
       } finally {
         await connection.close()
       }
     })
+}
+
+async function table(
+  { clock }: CommandContext,
+  client: KubernetesClient,
+  namespace: string | undefined,
+): Promise<[shown: unknown, text: string]> {
+  const objects = await listAll(client, namespace)
+  const nowWall = clock.wall()
+  const rows = statusRows(objects, nowWall)
+  return [rows, renderStatus(rows, nowWall)]
+}
+
+async function detail(
+  { clock }: CommandContext,
+  client: KubernetesClient,
+  ref: ObjectRef,
+): Promise<[shown: unknown, text: string]> {
+  const object = await getOne(client, ref)
+  const nowWall = clock.wall()
+  const shown = statusDetail(object, nowWall)
+  return [shown, renderDetail(shown, nowWall)]
+}
+
+async function getOne(client: KubernetesClient, ref: ObjectRef): Promise<CredentialObject> {
+  try {
+    return await client.get<CredentialObject>(credentials, ref)
+  } catch (error) {
+    if (isNotFound(error)) throw new CommandError(`EnosAppCredential ${ref.namespace}/${ref.name} not found`)
+    if (!isForbidden(error)) throw error
+    throw new CommandError(`forbidden: cannot get EnosAppCredential ${ref.namespace}/${ref.name}`)
+  }
 }
 
 async function listAll(client: KubernetesClient, namespace: string | undefined): Promise<CredentialObject[]> {

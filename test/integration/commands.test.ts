@@ -24,7 +24,7 @@ describe('renew and status', () => {
     await harness().createCredential(namespace, 'unseen', gateway, keys)
     const { code, stdout } = await command(['status', '--namespace', namespace])
     expect(code).toBe(0)
-    expect(stdout).toContain(`${namespace}/unseen: no operator has reconciled it yet`)
+    expect(stdout).toContain(`${namespace}/unseen: NotReconciled: no operator has reconciled it yet`)
     expect((await command(['status', '-n', 'default'])).stdout).toBe('No EnosAppCredentials found.\n')
   })
 
@@ -92,6 +92,18 @@ describe('renew and status', () => {
     expect(table.at(-2)).toBe('1 of 1 ready')
     const rows = JSON.parse((await command(['status', '-n', other, '--output', 'json'])).stdout) as object[]
     expect(rows).toEqual([expect.objectContaining({ namespace: other, name: 'renewed', ready: 'True' })])
+
+    const detail = (await command(['status', 'eac/renewed', '-n', other])).stdout
+    expect(detail).toMatch(/^Name: +renewed\nNamespace: +/)
+    expect(detail).toMatch(/Last renewal: +\S+Z \(\d+s ago\), by refresh\n/)
+    expect(detail).toMatch(/renewed-token +Owner, Delete +accessToken, expiresAt /)
+    expect(detail).toMatch(/Secret renewed-app +appKey, appSecret +spec.appKeyRef, spec.appSecretRef +\d+\n/)
+    const shown = JSON.parse((await command(['status', `${other}/renewed`, '-o', 'json'])).stdout) as object
+    expect(shown).toMatchObject({
+      row: { name: 'renewed' },
+      gateway: gateway.url,
+      targets: [{ name: 'renewed-token' }],
+    })
   })
 
   it('renew --wait reports that the gateway returned the same token', async () => {
@@ -151,7 +163,7 @@ describe('the command line', () => {
     [['check', ...http, '--allow-insecure-http'], 'ENOS_APP_KEY is not set'],
     [['check', ...http, '--timeout', 'soon'], '--timeout: seen "soon", expected a duration'],
     [['check', ...http, '--output', 'yaml'], 'Allowed choices are text, json'],
-    [['check', '--resource', 'a/b/c'], 'expected NAME or NAMESPACE/NAME'],
+    [['check', '--resource', 'a/b/c'], 'expected NAME, NAMESPACE/NAME or enosappcredential/NAME'],
     [['check', '--resource', 'a/b', '--allow-insecure-http'], 'cannot be used with'],
     [['check', '--gateway', 'https://u:s3cr3t-typed@h'], 'without userinfo'],
     [['check', '--app-secret=s3cr3t-typed'], "unknown option '--app-secret'"],
@@ -168,10 +180,12 @@ describe('the command line', () => {
     [['run', '--metrics-bind-address', '8080'], '--metrics-bind-address: seen "8080"'],
     [['run', '--leader-elect=maybe'], 'expected true or false'],
     [['renew'], 'missing required argument'],
-    [['renew', 'A'], 'expected NAME or NAMESPACE/NAME'],
+    [['renew', 'A'], 'expected NAME, NAMESPACE/NAME or enosappcredential/NAME'],
     [['renew', 'a', 'b'], 'too many arguments'],
     [['renew', 'a', '--timeout', '0s'], '--timeout: seen "0s"'],
-    [['status', 'all'], 'too many arguments'],
+    [['status', 'a', 'b'], 'too many arguments'],
+    [['status', 'A'], 'expected NAME, NAMESPACE/NAME or enosappcredential/NAME'],
+    [['status', 'a/b', '-n', 'c'], '--namespace c contradicts a/b'],
     [['status', '--output', 'wide'], 'Allowed choices are text, json'],
   ])('usage error in one line: %j', async (args, message) => {
     // No kubeconfig: usage errors are reported before any call.
@@ -185,6 +199,7 @@ describe('the command line', () => {
   it.each([
     [['status', '--kubeconfig', '/nowhere'], '/nowhere'],
     [['renew', 'default/nobody'], 'EnosAppCredential default/nobody not found'],
+    [['status', 'nobody', '-n', 'default'], 'EnosAppCredential default/nobody not found'],
   ])('failure in one line: %j', async (args, message) => {
     const { code, stderr } = await command(args)
     expect(code).toBe(1)

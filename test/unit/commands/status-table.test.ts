@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { type CredentialObject, renderStatus, statusRows } from '../../../src/commands/status-table.ts'
+import { type CredentialObject, statusProblems } from '../../../src/commands/status-problems.ts'
+import { renderStatus, statusRows } from '../../../src/commands/status-table.ts'
 import { formatTime } from '../../../src/lib/time.ts'
 import { condition, hourMs, minuteMs, now } from '../../support/builders.ts'
 
@@ -55,6 +56,7 @@ describe('statusRows', () => {
         targets: ['wind-farm-token'],
         reason: 'Synced',
         message: '',
+        problems: [],
       },
     ])
   })
@@ -91,7 +93,7 @@ describe('statusRows', () => {
     expect(row).toMatchObject({
       ready: 'Unknown',
       renewalHealthy: 'Unknown',
-      reason: 'NotSeenYet',
+      reason: 'NotReconciled',
       expiresInSeconds: null,
       lastRenewalAt: null,
     })
@@ -107,14 +109,16 @@ describe('renderStatus', () => {
         object('solar', failing('AppKeyNotFound', 'the gateway does not know the appKey')),
       ]),
     ).toEqual([
-      'NAMESPACE  NAME       READY  EXPIRES IN  RENEWS IN  TOKEN AGE  LAST RENEWAL        TARGETS      REASON',
-      'plant-a    solar      False  -           -          -          -                   solar-token  AppKeyNotFound',
-      'plant-a    over       True   expired     now        36m        36m ago             over-token   Synced',
-      'plant-a    wind-farm  True   1h24m       1h         36m        36m ago by refresh  a,b          Synced',
+      'NAMESPACE  NAME       READY  EXPIRES IN      RENEWS IN       TOKEN AGE  LAST RENEWAL        TARGETS      REASON',
+      'plant-a    solar      False  -               -               -          -                   solar-token  AppKeyNotFound',
+      'plant-a    over       False  expired 1m ago  overdue by 25m  36m        36m ago             over-token   TokenExpired,RenewalOverdue',
+      'plant-a    wind-farm  True   1h24m           1h              36m        36m ago by refresh  a,b          Synced',
       '',
-      'plant-a/solar: the gateway does not know the appKey',
+      'plant-a/solar: AppKeyNotFound: the gateway does not know the appKey',
+      'plant-a/over: TokenExpired: the token expired 1m ago: is the operator running?',
+      'plant-a/over: RenewalOverdue: the renewal is overdue by 25m: is the operator running?',
       '',
-      '2 of 3 ready, 1 expired',
+      '1 of 3 ready, 1 expired',
       '',
     ])
   })
@@ -133,6 +137,71 @@ describe('renderStatus', () => {
       object('wind-farm', failing('TemplateError', 'a\u001b[2Jb\r\nplant-b/faked: all is well\u202e')),
     ])
     expect(text.join('\n')).not.toMatch(/[\u001b\r\u202e]/)
-    expect(text).toContain('plant-a/wind-farm: a [2Jb plant-b/faked: all is well ')
+    expect(text).toContain('plant-a/wind-farm: TemplateError: a [2Jb plant-b/faked: all is well ')
+  })
+})
+
+describe('statusProblems', () => {
+  const problemsOf = (of: CredentialObject): string[] =>
+    statusProblems(of, now).map(({ message, reason }) => `${reason}: ${message}`)
+  const deleting = (offsetMs: number, finalizers: string[]): CredentialObject => {
+    const one = object('wind-farm', working(hourMs))
+    return { ...one, metadata: { ...one.metadata, deletionTimestamp: at(offsetMs), finalizers } }
+  }
+
+  it('finds none if all is well, and none for a renewal that is due now', () => {
+    expect(problemsOf(object('wind-farm', working(hourMs)))).toEqual([])
+    expect(problemsOf(object('wind-farm', working(hourMs, { nextRenewalAt: at(-10_000) })))).toEqual([])
+  })
+
+  it('asks whether the operator runs if a renewal is overdue', () => {
+    expect(problemsOf(object('wind-farm', working(hourMs, { nextRenewalAt: at(-136_000) })))).toEqual([
+      'RenewalOverdue: the renewal is overdue by 2m16s: is the operator running?',
+    ])
+  })
+
+  it('names the failure and not the overdue renewal if renewals fail', () => {
+    const conditions = [condition('Ready'), condition('RenewalHealthy', 'False', 'GatewayError', 'HTTP 503')]
+    const status = working(hourMs, { conditions, nextRenewalAt: at(-136_000) })
+    expect(problemsOf(object('wind-farm', status))).toEqual(['GatewayError: HTTP 503'])
+  })
+
+  it('shows the reasons of Ready and RenewalHealthy if they differ', () => {
+    const conditions = [
+      condition('Ready', 'False', 'TokenExpired', 'the token has expired'),
+      condition('RenewalHealthy', 'False', 'GatewayUnreachable', 'connection refused'),
+      condition('Stalled', 'True', 'GatewayUnreachable', 'connection refused'),
+    ]
+    expect(problemsOf(object('wind-farm', working(-hourMs, { conditions })))).toEqual([
+      'TokenExpired: the token has expired',
+      'GatewayUnreachable: connection refused',
+    ])
+  })
+
+  it('finds no overdue renewal while suspended', () => {
+    const conditions = [condition('Ready', 'True', 'Suspended', 'spec.suspend is true')]
+    const status = working(hourMs, { conditions, nextRenewalAt: at(-hourMs) })
+    expect(problemsOf(object('wind-farm', status, { suspend: true }))).toEqual([])
+  })
+
+  it('finds a spec that was not reconciled', () => {
+    const one = object('wind-farm', working(hourMs, { observedGeneration: 2 }))
+    expect(problemsOf({ ...one, metadata: { ...one.metadata, generation: 3 } })).toEqual([
+      'NotReconciled: no operator has reconciled the change of the spec yet (generation 3): is the operator running?',
+    ])
+    expect(problemsOf({ ...one, metadata: { ...one.metadata, generation: 2 } })).toEqual([])
+  })
+
+  it('finds a deletion in progress, and what it waits for', () => {
+    expect(problemsOf(deleting(-3 * minuteMs, []))).toEqual(['Deleting: deletion in progress for 3m'])
+    expect(problemsOf(deleting(-3 * minuteMs, ['example.com/other']))).toEqual([
+      'Deleting: deletion in progress for 3m, waiting for example.com/other',
+    ])
+    expect(problemsOf(deleting(-3 * minuteMs, ['enos.io/merge-cleanup']))).toEqual([
+      'Deleting: deletion in progress for 3m, waiting for enos.io/merge-cleanup: is the operator running?',
+    ])
+    expect(problemsOf(deleting(-5000, ['enos.io/merge-cleanup']))).toEqual([
+      'Deleting: deletion in progress for 5s, waiting for enos.io/merge-cleanup',
+    ])
   })
 })
