@@ -1,5 +1,5 @@
 import type { RecordedToken } from '../tokens/membership.ts'
-import type { HeldToken } from '../tokens/schedule.ts'
+import type { HeldToken } from '../tokens/held-token.ts'
 import {
   inputsOf,
   objectVersionOf,

@@ -3,7 +3,7 @@ import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
 import type { OwnerReference } from '../kubernetes/types.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
 import { formatTime } from '../lib/time.ts'
-import type { HeldToken } from '../tokens/schedule.ts'
+import type { HeldToken } from '../tokens/held-token.ts'
 import type { CompiledTemplates } from './template.ts'
 
 export interface ControllerReference extends OwnerReference {

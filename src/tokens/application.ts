@@ -1,6 +1,5 @@
 import type { ObjectKey } from '../kubernetes/types.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
-import type { RenewalMethod } from './attempt.ts'
 import {
   addMember,
   type FoundToken,
@@ -11,7 +10,8 @@ import {
   type RecordedToken,
   removeMember,
 } from './membership.ts'
-import { type HeldToken, renewalAt } from './schedule.ts'
+import type { HeldToken } from './held-token.ts'
+import { dueAt, isForced, type RenewalMethod, type RenewalTerms, renewalAt, type TokenLife } from './renewal-rule.ts'
 import type { Operation } from '../enos/operation.ts'
 
 export interface Due {
@@ -19,15 +19,6 @@ export interface Due {
   /** Monotonic clock; in the past when overdue. */
   readonly at: number
 }
-
-/** Forced renewals of one application coalesce: one in this time. */
-const forcedIntervalMs = 10_000
-/** A get that came too early for the new token is repeated this soon: `expire` is in whole seconds. */
-const pollIntervalMs = 250
-/** Verifications are drawn forward by jitter, but never closer than this. */
-const minVerifyMs = 10_000
-/** However odd a gateway's answers, attempts never come closer than this. */
-const minIntervalMs = 1000
 
 /**
  * The state of one application (gateway and appKey): its token, and who shares it. It says when something is due and
@@ -133,20 +124,14 @@ export class Application {
     return Math.max(0, ...this.#identities.map((identity) => this.timeoutMs(identity)))
   }
 
-  /** When a token is renewed: the earliest that any member wants. Monotonic clock. */
-  renewalAt(token: Pick<HeldToken, 'expiresAt' | 'lifetimeMs'>): number {
-    let earliest = Number.POSITIVE_INFINITY
-    for (const { preferences } of this.#entitled()) {
-      for (const window of preferences.renewBeforeMs.values()) {
-        earliest = Math.min(earliest, renewalAt(token, window, this.jitterShare))
-      }
-    }
-    return earliest
+  /** When a token is due for renewal, monotonic clock. */
+  renewalAt(token: TokenLife, method: RenewalMethod): number {
+    return renewalAt(token, this.#terms(method))
   }
 
-  /** Whether a renewal that this identity's members ask for may be made now. */
+  /** Whether an attempt of this identity at this moment is one that its members asked for. */
   isForced({ pending }: Identity, now: number): boolean {
-    return pending.size > 0 && now >= this.lastForcedAt + forcedIntervalMs
+    return isForced({ isRequested: pending.size > 0, lastForcedAt: this.lastForcedAt }, now)
   }
 
   /** Notes that an attempt begins: it is what the members of this identity that want a renewal have asked for. */
@@ -173,33 +158,40 @@ export class Application {
     }
   }
 
-  /** The attempt that is due next. Undefined: there is nobody to make one for. */
+  /** The attempt that is due next; undefined: there are no members. */
   nextDue(method: RenewalMethod): Due | undefined {
+    const terms = this.#terms(method)
     let next: Due | undefined
     for (const identity of this.#identities) {
-      const at = this.#dueAt(identity, method)
+      const at = this.#dueAt(identity, terms)
       if (next === undefined || at < next.at) next = { identity, at }
     }
     return next
   }
 
-  #dueAt(identity: Identity, method: RenewalMethod): number {
-    const regularAt = this.#regularlyDueAt(identity, method)
-    // What is asked for never puts off what is due without it.
-    return identity.pending.size === 0 ? regularAt : Math.min(regularAt, this.lastForcedAt + forcedIntervalMs)
+  #dueAt(identity: Identity, terms: RenewalTerms): number {
+    const { lastAnsweredAt, lastAttemptAt, lastForcedAt } = this
+    const state = {
+      token: this.isProven(identity) ? this.token : undefined,
+      lastAnsweredAt,
+      lastAttemptAt,
+      lastOwnAttemptAt: identity.lastAttemptAt,
+      lastForcedAt,
+      hasFailed: identity.failure !== undefined,
+      retryAt: identity.retryAt,
+      isRequested: identity.pending.size > 0,
+    }
+    return dueAt(state, terms)
   }
 
-  #regularlyDueAt(identity: Identity, method: RenewalMethod): number {
-    const { token } = this
-    if (token === undefined || !this.isProven(identity)) {
-      // With a gateway that answers each get with another token, no identity stays proven.
-      return Math.max(identity.retryAt, identity.lastAttemptAt + minIntervalMs)
+  #terms(method: RenewalMethod): RenewalTerms {
+    const entitled = this.#entitled()
+    return {
+      method,
+      renewBeforeMs: entitled.flatMap(({ preferences }) => [...preferences.renewBeforeMs.values()]),
+      verifyEveryMs: entitled.flatMap(({ preferences }) => [...preferences.verifyEveryMs.values()]),
+      jitterShare: this.jitterShare,
     }
-    const [renewalAt, spacingMs] =
-      method === 'Get' ? [token.expiresAt, pollIntervalMs] : [this.renewalAt(token), minIntervalMs]
-    // What failed before its time (it was asked for, or verified) is not left to the renewal, which may be hours away.
-    const dueAt = identity.failure === undefined ? Math.min(renewalAt, this.#verificationAt()) : identity.retryAt
-    return Math.max(dueAt, identity.retryAt, this.lastAttemptAt + spacingMs)
   }
 
   /**
@@ -209,13 +201,6 @@ export class Application {
   #entitled(trying?: Identity): readonly Identity[] {
     const some = this.#identities.filter((identity) => identity === trying || this.isProven(identity))
     return some.length === 0 ? this.#identities : some
-  }
-
-  /** When the gateway is to be asked whether the token is still the present one: as often as any member wants. */
-  #verificationAt(): number {
-    const everyMs = Math.min(...this.#entitled().flatMap(({ preferences }) => [...preferences.verifyEveryMs.values()]))
-    if (everyMs === Number.POSITIVE_INFINITY) return everyMs
-    return this.lastAnsweredAt + Math.max(minVerifyMs, everyMs * (1 - 0.05 * this.jitterShare))
   }
 
   #identityOf(membership: Membership): Identity {

@@ -6,11 +6,12 @@ import type { Sensitive } from '../lib/sensitive.ts'
 import type { Log } from '../lib/log.ts'
 import { Application } from './application.ts'
 import type { FoundToken, Membership } from './membership.ts'
-import type { RenewalMethod } from './attempt.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
 import { callLimit, Renewer, type RenewerOptions } from './renewer.ts'
 import { RefreshSupport } from './refresh-support.ts'
-import { type HeldToken, isClamped, jitterShareOf, priorityOf } from './schedule.ts'
+import type { HeldToken } from './held-token.ts'
+import { isClamped, jitterShareOf, type RenewalMethod } from './renewal-rule.ts'
+import { priorityOf } from './schedule.ts'
 import type { Operation } from '../enos/operation.ts'
 import type { Failure } from '../enos/token-client.ts'
 
@@ -92,12 +93,15 @@ export class Applications {
     if (former !== undefined && former !== application) this.leave(key)
     this.#byMember.set(key, application)
 
-    const { token } = application
-    const renewalBefore = token === undefined ? undefined : application.renewalAt(token)
+    const renewalAt = (): number | undefined => {
+      const { token } = application
+      return token === undefined ? undefined : application.renewalAt(token, this.#methodOf(gateway, application))
+    }
+    const renewalBefore = renewalAt()
     const member = application.join(key, membership)
     if (found !== undefined) application.takeOver(member, found)
-    // A member with a wider window draws the renewal of all forward; the others' status says when it is.
-    if (token !== undefined && application.members.size > 1 && application.renewalAt(token) !== renewalBefore) {
+    // A member with a larger window makes the renewal of all members earlier, which their status tells.
+    if (renewalBefore !== undefined && application.members.size > 1 && renewalAt() !== renewalBefore) {
       this.#options.onChange(application.members.keys(), false)
     }
     this.#schedule(gateway, application)
@@ -270,10 +274,7 @@ export class Applications {
     const isRefreshMissing = gateway.refreshSupport.isMissing
     return {
       token,
-      renewalAtWall:
-        token === undefined
-          ? undefined
-          : wallOf(token, method === 'Get' ? token.expiresAt : application.renewalAt(token)),
+      renewalAtWall: token === undefined ? undefined : wallOf(token, application.renewalAt(token, method)),
       method,
       isRefreshMissing,
       isClamped: token !== undefined && isClamped(token.lifetimeMs, membership.renewBeforeMs),

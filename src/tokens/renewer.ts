@@ -4,9 +4,10 @@ import type { Random } from '../lib/random.ts'
 import type { Log } from '../lib/log.ts'
 import type { Application } from './application.ts'
 import type { Identity, RecordedToken } from './membership.ts'
-import { type Attempt, nextCall } from './attempt.ts'
 import type { RefreshSupport } from './refresh-support.ts'
-import { callTimeoutMs, type HeldToken, retryDelayMs } from './schedule.ts'
+import type { HeldToken } from './held-token.ts'
+import { type AttemptProgress, nextCall } from './renewal-rule.ts'
+import { callTimeoutMs, retryDelayMs } from './schedule.ts'
 import { fingerprintOf } from '../enos/signature.ts'
 import type { Operation } from '../enos/operation.ts'
 import type { CallResult, Failure, TokenClient } from '../enos/token-client.ts'
@@ -57,7 +58,7 @@ export class Renewer {
     const { clock, summonHolders } = this.#options
     const { token: before, lastRenewal } = application
     const isForced = application.isForced(identity, clock.now())
-    let attempt: Attempt = {
+    let attempt: AttemptProgress = {
       method: application.method(refreshSupport.isFor(application), identity),
       isForced,
       heldFingerprint: before?.fingerprint ?? recordOf(application, identity)?.fingerprint,
@@ -102,7 +103,7 @@ export class Renewer {
         attempt = {
           ...attempt,
           answered,
-          answeredRenewalAt: application.renewalAt(answered),
+          answeredRenewalAt: application.renewalAt(answered, attempt.method),
           hasRefreshed: call === 'refresh',
         }
         if (call === 'refresh' || clock.now() < attempt.answeredRenewalAt) failure = undefined

@@ -2,7 +2,7 @@ import { normaliseGatewayUrl, parseSpec, parseStatus } from '../../src/api/v1alp
 import type { CredentialStatus } from '../../src/api/v1alpha1/status-schema.ts'
 import type { Membership } from '../../src/tokens/membership.ts'
 import type { ApplicationView } from '../../src/tokens/applications.ts'
-import type { HeldToken } from '../../src/tokens/schedule.ts'
+import type { HeldToken } from '../../src/tokens/held-token.ts'
 import { fingerprintOf } from '../../src/enos/signature.ts'
 import { Sensitive } from '../../src/lib/sensitive.ts'
 import { formatTime } from '../../src/lib/time.ts'

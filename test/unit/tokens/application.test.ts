@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { Application } from '../../../src/tokens/application.ts'
 import type { FoundToken, Member, RecordedToken } from '../../../src/tokens/membership.ts'
-import type { HeldToken } from '../../../src/tokens/schedule.ts'
+import type { HeldToken } from '../../../src/tokens/held-token.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
 import { gatewayUrl, heldToken, hourMs, marker, membership, minuteMs, now } from '../../support/builders.ts'
 
@@ -141,21 +141,21 @@ describe('renewalAt', () => {
     application.join('ns/a', membership({ renewBeforeMs: 10 * minuteMs }))
     application.join('ns/b', membership({ renewBeforeMs: 40 * minuteMs }))
     application.join('ns/c', membership())
-    expect(application.renewalAt(heldToken())).toBe(now + 20 * minuteMs)
+    expect(application.renewalAt(heldToken(), 'Refresh')).toBe(now + 20 * minuteMs)
     application.leave('ns/b')
-    expect(application.renewalAt(heldToken())).toBe(now + 36 * minuteMs)
+    expect(application.renewalAt(heldToken(), 'Refresh')).toBe(now + 36 * minuteMs)
   })
 
   it('follows a member that changes its mind', () => {
     application.join('ns/a', membership({ renewBeforeMs: 40 * minuteMs }))
     application.join('ns/a', membership({ renewBeforeMs: 10 * minuteMs }))
-    expect(application.renewalAt(heldToken())).toBe(now + 50 * minuteMs)
+    expect(application.renewalAt(heldToken(), 'Refresh')).toBe(now + 50 * minuteMs)
   })
 
   it('is drawn forward by the application’s own jitter', () => {
     application = new Application('application-1', gatewayUrl, new Sensitive(marker.appKey), 0.5)
     application.join('ns/a', membership({ renewBeforeMs: 10 * minuteMs }))
-    expect(application.renewalAt(heldToken())).toBe(now + 47 * minuteMs)
+    expect(application.renewalAt(heldToken(), 'Refresh')).toBe(now + 47 * minuteMs)
   })
 })
 
@@ -190,7 +190,7 @@ describe('a resource that has not proved its appSecret', () => {
     const preferences = { renewBeforeMs: 30 * minuteMs, verifyEveryMs: 10_000 }
     const { identity } = application.join('ns/stranger', membership({ ...stranger, ...preferences }))
     identity.retryAt = now + 10 * hourMs
-    expect(application.renewalAt(heldToken())).toBe(now + 50 * minuteMs)
+    expect(application.renewalAt(heldToken(), 'Refresh')).toBe(now + 50 * minuteMs)
     expect(application.nextDue('Refresh')?.at).toBe(now + 50 * minuteMs)
   })
 

@@ -1,105 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import {
-  callTimeoutMs,
-  defaultWindowMs,
-  isClamped,
-  jitterShareOf,
-  priorityOf,
-  probeDelayMs,
-  recoveryPaceMs,
-  renewalAt,
-  retryDelayMs,
-  windowMs,
-} from '../../../src/tokens/schedule.ts'
+import { callTimeoutMs, priorityOf, probeDelayMs, recoveryPaceMs, retryDelayMs } from '../../../src/tokens/schedule.ts'
 import { WorkQueue } from '../../../src/kubernetes/work-queue.ts'
-import { Sensitive } from '../../../src/lib/sensitive.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 
 const minuteMs = 60_000
-const lifetimes = fc.integer({ min: 0, max: 30 * 24 * 60 * minuteMs })
 const shares = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
-
-describe('the window before expiry', () => {
-  it.each([
-    [7200, 1440],
-    [86_400, 17_280],
-    [3600, 720],
-    [3000, 600],
-    [1800, 600],
-    [1200, 600],
-    [600, 300],
-    [60, 30],
-    [2, 1],
-    [0, 0],
-  ])('is, for a lifetime of %i s, %i s by default', (lifetime, window) => {
-    expect(defaultWindowMs(lifetime * 1000)).toBe(window * 1000)
-    expect(windowMs(lifetime * 1000, undefined)).toBe(window * 1000)
-  })
-
-  it('is what was asked for, up to half the lifetime', () => {
-    expect(windowMs(7_200_000, 20 * minuteMs)).toBe(20 * minuteMs)
-    expect(windowMs(7_200_000, 60 * minuteMs)).toBe(60 * minuteMs)
-    expect(windowMs(7_200_000, 61 * minuteMs)).toBe(60 * minuteMs)
-  })
-
-  it('is said to be clamped only when half the lifetime is less than what was asked for', () => {
-    expect(isClamped(7_200_000, undefined)).toBe(false)
-    expect(isClamped(7_200_000, 60 * minuteMs)).toBe(false)
-    expect(isClamped(7_200_000, 60 * minuteMs + 1)).toBe(true)
-  })
-
-  it('never takes more than half the lifetime', () => {
-    fc.assert(
-      fc.property(lifetimes, fc.option(lifetimes, { nil: undefined }), (lifetimeMs, renewBeforeMs) => {
-        expect(windowMs(lifetimeMs, renewBeforeMs)).toBeLessThanOrEqual(lifetimeMs / 2)
-      }),
-    )
-  })
-})
-
-describe('renewalAt', () => {
-  it('is 24 min before the end of a token of two hours, for an application without jitter', () => {
-    expect(renewalAt({ expiresAt: 7_200_000, lifetimeMs: 7_200_000 }, undefined, 0)).toBe(96 * minuteMs)
-  })
-
-  it('is drawn forward by jitter, never back, by at most 5 % of the lifetime', () => {
-    fc.assert(
-      fc.property(lifetimes, fc.option(lifetimes, { nil: undefined }), shares, (lifetimeMs, renewBeforeMs, share) => {
-        const token = { expiresAt: 1_767_225_600_000, lifetimeMs }
-        const earlierMs = renewalAt(token, renewBeforeMs, 0) - renewalAt(token, renewBeforeMs, share)
-        expect(earlierMs).toBeGreaterThanOrEqual(0)
-        expect(earlierMs).toBeLessThanOrEqual(0.05 * lifetimeMs + 0.001)
-      }),
-    )
-  })
-
-  it('leaves at least 45 % of a lifetime between two renewals', () => {
-    fc.assert(
-      fc.property(lifetimes, fc.option(lifetimes, { nil: undefined }), shares, (lifetimeMs, renewBeforeMs, share) => {
-        const at = renewalAt({ expiresAt: lifetimeMs, lifetimeMs }, renewBeforeMs, share)
-        expect(at).toBeGreaterThanOrEqual(0.45 * lifetimeMs - 0.001)
-      }),
-    )
-  })
-})
-
-describe('jitterShareOf', () => {
-  const appKey = new Sensitive('key')
-
-  it('is the same after a restart and in every replica', () => {
-    // The first 8 hex digits of: printf 'https://a\nkey' | sha256sum
-    expect(jitterShareOf('https://a', appKey)).toBe(0xaabde4c5 / 2 ** 32)
-  })
-
-  it('lies in [0, 1), differently for gateways and appKeys', () => {
-    const all = ['https://a', 'https://b'].flatMap((url) =>
-      ['k1', 'k2', 'k3'].map((key) => jitterShareOf(url, new Sensitive(key))),
-    )
-    expect(new Set(all).size).toBe(6)
-    for (const share of all) expect(share >= 0 && share < 1).toBe(true)
-  })
-})
 
 describe('callTimeoutMs', () => {
   it.each([
