@@ -7,7 +7,7 @@ import type { Log } from '../lib/log.ts'
 import { Application } from './application.ts'
 import type { FoundToken, Membership } from './membership.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
-import { callLimit, Renewer, type RenewerOptions } from './renewer.ts'
+import { maxCalls, Renewer, type RenewerOptions } from './renewer.ts'
 import { RefreshSupport } from './refresh-support.ts'
 import type { HeldToken } from './held-token.ts'
 import { isClamped, jitterShareOf, type RenewalMethod } from './renewal-rule.ts'
@@ -114,7 +114,7 @@ export class Applications {
     application.leave(key)
     if (application.members.size > 0) return
     const gateway = this.#gateways.get(application.gatewayUrl)
-    gateway?.breaker.forget(application)
+    gateway?.breaker.remove(application)
     gateway?.refreshSupport.forget(application)
     this.#byId.delete(application.id)
     gateway?.applications.delete(application.appKey.reveal())
@@ -173,7 +173,7 @@ export class Applications {
       clock,
       random,
       ...(queueObserver === undefined ? {} : { observer: queueObserver }),
-      handlingLimitMs: (id) => attemptSlackMs + callLimit * (this.#byId.get(id)?.maxTimeoutMs() ?? 0),
+      handlingLimitMs: (id) => attemptSlackMs + maxCalls * (this.#byId.get(id)?.maxTimeoutMs() ?? 0),
       onError: (application, error) => {
         log.error({ application, err: error }, 'attempt ended unexpectedly')
       },
@@ -205,7 +205,7 @@ export class Applications {
     const due = application.nextDue(this.#methodOf(gateway, application))
     if (due !== undefined && due.at <= this.#options.clock.now()) {
       const isCallerSide = due.identity.failure?.isCallerSide === true
-      if (!(await gateway.breaker.pass(application, isCallerSide, signal))) this.#tellWaiting(gateway, application)
+      if (!(await gateway.breaker.admit(application, isCallerSide, signal))) this.#reportHeld(gateway, application)
       else if (!signal.aborted) await this.#attempt(gateway, application, signal)
     } else {
       gateway.breaker.withdraw(application)
@@ -221,7 +221,7 @@ export class Applications {
     const { breaker, refreshSupport } = gateway
     const wasRefreshMissing = refreshSupport.isMissing
     const report = await this.#renewer.attempt(application, due.identity, refreshSupport, signal)
-    if (application.members.size > 0) breaker.report(application, report.gateway, gateway.applications.size)
+    if (application.members.size > 0) breaker.report(application, report.gatewayHealth, gateway.applications.size)
     if (refreshSupport.isMissing !== wasRefreshMissing) this.#rescheduleAll(gateway)
     // A get may bring a new token, and the refresh after it fail.
     if (report.hasNewToken)
@@ -237,8 +237,8 @@ export class Applications {
   }
 
   /** A renewal that cannot even be tried fails as well, for its members; but it is no attempt, and is not counted. */
-  #tellWaiting(gateway: Gateway, application: Application): void {
-    const { failure } = gateway.breaker
+  #reportHeld(gateway: Gateway, application: Application): void {
+    const failure = gateway.breaker.lastFailure
     const due = application.nextDue(this.#methodOf(gateway, application))
     if (due === undefined || due.identity.failure !== undefined || failure === undefined) return
     const { message, reason } = failure

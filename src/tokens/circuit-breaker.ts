@@ -1,48 +1,57 @@
 import { type Clock, sleep, type Timer } from '../lib/clock.ts'
 import type { Application } from './application.ts'
-import { Circuit } from './circuit.ts'
-import { maxPatienceMs, probeDelayMs, recoveryPaceMs } from './schedule.ts'
-import type { AttemptReport } from './renewer.ts'
+import { CircuitState } from './circuit-state.ts'
+import { maxRetryAfterMs, probeDelayMs, recoveryPaceMs } from './schedule.ts'
 import type { Failure } from '../enos/token-client.ts'
+
+/** What an attempt found out about its gateway: that it answers, why it does not, or neither. */
+export type GatewayHealth = 'answers' | 'unknown' | Failure
 
 export interface CircuitBreakerOptions {
   readonly clock: Clock
   /**
-   * Has an application make its attempt, as soon as there is room. Called in the order of urgency.
-   * @returns false: nothing is due for it any more
+   * Queues the attempt of an application that was held, or that an outage delayed. Called in the order of urgency.
+   * @returns false when nothing is due for it any more
    */
   readonly release: (application: Application) => boolean
 }
 
 /**
- * Stands before a gateway's attempts, so that ten thousand applications and a dead gateway make no storm.
+ * Admits a gateway's attempts, so that ten thousand applications and a dead gateway make no storm.
  *
- * - While the circuit is open, who is due is held here and costs nothing. One is let out now and then to probe
- *   (`probeDelayMs`): at most one attempt a second, or four where less than 16 s of life are left to somebody; every 5 s
- *   in the long run.
- * - When it closes, all that are held are let out, the nearest deadline first, at a steady pace (`recoveryPaceMs`): at
- *   most 100 attempts a second, up to 1,000 where deadlines demand it. What becomes due meanwhile keeps the same pace.
- * - Otherwise everybody passes.
+ * - Closed: every attempt is admitted.
+ * - Open: an application that is due is held here, without a call and without a slot of the queue.
+ * - Half-open: one held application at a time is released as a probe (`probeDelayMs`): at most one attempt a second,
+ *   or four where a held token has less than 16 s left; every 5 s in the long run.
+ * - Closed again: all held applications are released, the nearest expiry first, at a constant pace (`recoveryPaceMs`):
+ *   at most 100 attempts a second, up to 1,000 where expiries demand it. Applications that become due meanwhile keep
+ *   the same pace.
  *
- * Invariant: the timer is set exactly while the circuit is open, somebody is held, and no probe is on its way.
+ * `CircuitState` decides when the circuit opens and closes. At most one entry per application of the gateway is kept;
+ * `remove` drops it.
+ *
+ * Invariant: the timer is set exactly while the circuit is open, an application is held, and no probe is released.
  */
 export class CircuitBreaker {
   readonly #options: CircuitBreakerOptions
-  readonly #circuit = new Circuit<Application>()
-  /** With whether it is at fault: its last failure was its own, and says nothing of the gateway. */
+  readonly #state = new CircuitState<Application>()
+  /** Held applications, each with whether its last failure was caller-side and says nothing about the gateway. */
   readonly #held = new Map<Application, boolean>()
-  /** Let out to probe, and not yet passed. Where all calls hang it waits until one has ended, and no other goes. */
+  /**
+   * Released as a probe, and not yet admitted. While all slots of the queue are taken by calls that hang, the probe
+   * waits for one of them, and no other is released.
+   */
   #probing: Application | undefined
-  /** Let out when the circuit closed, and not yet passed. */
-  readonly #returning = new Set<Application>()
+  /** Released when the circuit closed, and not yet admitted. */
+  readonly #recovering = new Set<Application>()
   #paceMs = 0
-  #lastTurnAt = Number.NEGATIVE_INFINITY
+  #lastAdmittedAt = Number.NEGATIVE_INFINITY
   /** Since the circuit opened. */
   #probes = 0
   #lastProbeAt = Number.NEGATIVE_INFINITY
-  /** Until when the gateway asked to be left alone. */
-  #patientUntil = Number.NEGATIVE_INFINITY
-  /** When the first of the tokens runs out whose applications are held. */
+  /** No probe before this moment: Retry-After of the gateway. */
+  #retryAfterUntil = Number.NEGATIVE_INFINITY
+  /** The nearest expiry among the tokens of held applications. */
   #nearestExpiryAt = Number.POSITIVE_INFINITY
   #timer: { readonly dueAt: number; readonly timer: Timer } | undefined
 
@@ -51,20 +60,23 @@ export class CircuitBreaker {
   }
 
   get isOpen(): boolean {
-    return this.#circuit.isOpen
+    return this.#state.isOpen
   }
 
-  /** Why attempts fail; undefined after one that was answered. */
-  get failure(): Failure | undefined {
-    return this.#circuit.failure
+  /** The failure of the last attempt; undefined after an answer. */
+  get lastFailure(): Failure | undefined {
+    return this.#state.lastFailure
   }
 
-  /** Who is let out to probe, and on its way through the queue. */
+  /** The application that is released as a probe and waits in the queue. */
   get probing(): Application | undefined {
     return this.#probing
   }
 
-  /** When the next is let out to probe, monotonic clock; undefined: nobody is held, or one is out. Long past: its timer was lost. */
+  /**
+   * When the next probe is released, monotonic clock; undefined when none is held, or one is released. A moment long
+   * past means that the timer was lost.
+   */
   get nextProbeAt(): number | undefined {
     return this.#timer?.dueAt
   }
@@ -74,12 +86,13 @@ export class CircuitBreaker {
   }
 
   /**
-   * @param isCallerSide whoever tries for it failed last for a reason of its own, which says nothing of the gateway
-   * @returns whether to go on, and `report` what came of it; false: it is held, and will be released
+   * @param isCallerSide the last failure of the identity that is due was caller-side: it says nothing about the gateway
+   * @returns whether the attempt may be made, followed by `report`; false when the application is held, to be released
+   *   later
    */
-  async pass(application: Application, isCallerSide: boolean, signal: AbortSignal): Promise<boolean> {
-    await this.#turn(signal)
-    this.#returning.delete(application)
+  async admit(application: Application, isCallerSide: boolean, signal: AbortSignal): Promise<boolean> {
+    await this.#waitForPace(signal)
+    this.#recovering.delete(application)
     if (this.#probing === application) {
       this.#probing = undefined
       this.#probes++
@@ -92,45 +105,47 @@ export class CircuitBreaker {
     return false
   }
 
-  /** Nothing is due for it any more. */
+  /** Nothing is due for the application any more. */
   withdraw(application: Application): void {
     this.#held.delete(application)
-    this.#returning.delete(application)
+    this.#recovering.delete(application)
     if (this.#probing === application) this.#probing = undefined
     this.#arm()
   }
 
-  forget(application: Application): void {
+  /** Drops an application that no longer exists. */
+  remove(application: Application): void {
     this.withdraw(application)
-    this.#circuit.forget(application)
+    this.#state.remove(application)
   }
 
-  /** @param told what an attempt tells of the gateway */
-  report(application: Application, told: AttemptReport['gateway'], applicationCount: number): void {
-    if (told === 'answers') {
-      const failed = [...this.#circuit.failed]
-      this.#patientUntil = Number.NEGATIVE_INFINITY
-      if (this.#circuit.reportAnswer()) this.#letOut(failed.filter((other) => other !== application))
-    } else if (told !== 'nothing') {
+  /** Takes the result of an admitted attempt. */
+  report(application: Application, health: GatewayHealth, applicationCount: number): void {
+    if (health === 'answers') {
+      const failed = [...this.#state.failed]
+      this.#retryAfterUntil = Number.NEGATIVE_INFINITY
+      if (this.#state.reportAnswer()) this.#recover(failed.filter((other) => other !== application))
+    } else if (health !== 'unknown') {
       const now = this.#options.clock.now()
-      this.#patientUntil = Math.max(this.#patientUntil, now + Math.min(told.retryAfterMs ?? 0, maxPatienceMs))
-      if (this.#circuit.reportFailure(application, told, applicationCount)) {
+      const retryAfterMs = Math.min(health.retryAfterMs ?? 0, maxRetryAfterMs)
+      this.#retryAfterUntil = Math.max(this.#retryAfterUntil, now + retryAfterMs)
+      if (this.#state.reportFailure(application, health, applicationCount)) {
         this.#probes = 0
         this.#lastProbeAt = now
-        this.#returning.clear()
+        this.#recovering.clear()
       }
     }
     this.#arm()
   }
 
-  /** Has them make the attempts that are due: by urgency, and at a pace that no gateway minds. */
+  /** Releases applications in the order of urgency, and admits them at a pace that the gateway can take. */
   releaseAll(applications: Iterable<Application>): void {
     const now = this.#options.clock.now()
-    const waiting = [...applications].sort(byUrgency)
-    this.#paceMs = recoveryPaceMs(waiting.map(({ token }) => (token === undefined ? 0 : token.expiresAt - now)))
-    for (const application of waiting) {
-      this.#returning.add(application)
-      if (!this.#options.release(application)) this.#returning.delete(application)
+    const released = [...applications].sort(byUrgency)
+    this.#paceMs = recoveryPaceMs(released.map(({ token }) => (token === undefined ? 0 : token.expiresAt - now)))
+    for (const application of released) {
+      this.#recovering.add(application)
+      if (!this.#options.release(application)) this.#recovering.delete(application)
     }
   }
 
@@ -145,76 +160,77 @@ export class CircuitBreaker {
     this.#arm()
   }
 
-  /** Waits for a turn, while those that an outage held up are coming back. */
-  async #turn(signal: AbortSignal): Promise<void> {
-    if (this.isOpen || this.#returning.size === 0) return
+  /** Spaces admissions while applications that an outage delayed are coming back. */
+  async #waitForPace(signal: AbortSignal): Promise<void> {
+    if (this.isOpen || this.#recovering.size === 0) return
     const { clock } = this.#options
     const now = clock.now()
-    this.#lastTurnAt = Math.max(now, this.#lastTurnAt + this.#paceMs)
-    if (this.#lastTurnAt === now) return
-    await sleep(clock, this.#lastTurnAt - now, signal).catch(() => {
-      // Called off: whoever waits looks at the signal.
+    this.#lastAdmittedAt = Math.max(now, this.#lastAdmittedAt + this.#paceMs)
+    if (this.#lastAdmittedAt === now) return
+    await sleep(clock, this.#lastAdmittedAt - now, signal).catch(() => {
+      // Aborted: the caller checks the signal.
     })
   }
 
   /**
-   * The outage is over.
-   * @param failed who waits out a failure of its own, which the outage caused: there is nothing to wait for any more
+   * The outage has ended.
+   * @param failed applications in backoff after failures that the outage caused; they need not wait any longer
    */
-  #letOut(failed: readonly Application[]): void {
+  #recover(failed: readonly Application[]): void {
     for (const application of failed) application.retryNow()
-    const waiting = new Set([...this.#held.keys(), ...failed])
+    const released = new Set([...this.#held.keys(), ...failed])
     this.#held.clear()
     this.#probing = undefined
     this.#nearestExpiryAt = Number.POSITIVE_INFINITY
-    this.releaseAll(waiting)
+    this.releaseAll(released)
   }
 
   #probe(): void {
     while (this.#held.size > 0 && this.#probing === undefined) {
-      const application = this.#nextProbe()
-      this.#held.delete(application)
+      const application = this.#takeBestProbe()
       if (this.#options.release(application)) this.#probing = application
     }
     this.#arm()
   }
 
   /**
-   * The best of those that are held. Brings `#nearestExpiryAt` up to date on the way. Those at fault, of whom nobody
-   * knows whether they still would fail, have every fourth turn.
+   * Takes the best probe out of the held applications, and brings `#nearestExpiryAt` up to date. Every fourth probe is
+   * for an application whose last failure was caller-side, since only a call shows whether that fault is over.
    */
-  #nextProbe(): Application {
+  #takeBestProbe(): Application {
     let best: Application | undefined
-    let bestAtFault: Application | undefined
+    let bestCallerSide: Application | undefined
     this.#nearestExpiryAt = Number.POSITIVE_INFINITY
     for (const [application, isCallerSide] of this.#held) {
       if (isCallerSide) {
-        if (bestAtFault === undefined || isLikelier(application, bestAtFault)) bestAtFault = application
+        if (bestCallerSide === undefined || isLikelier(application, bestCallerSide)) bestCallerSide = application
       } else if (best === undefined || this.#isBetterProbe(application, best)) best = application
       this.#nearestExpiryAt = Math.min(this.#nearestExpiryAt, this.#expiryOf(application))
     }
-    const next = this.#probes % 4 === 3 ? (bestAtFault ?? best) : (best ?? bestAtFault)
-    if (next === undefined) throw new Error('nobody is held')
+    const next = this.#probes % 4 === 3 ? (bestCallerSide ?? best) : (best ?? bestCallerSide)
+    if (next === undefined) throw new Error('no application is held')
+    this.#held.delete(next)
     return next
   }
 
   /**
-   * A probe is for who is most likely to be answered, since that is the end for all: who has not failed meanwhile, and
-   * of those who was answered last, as its token tells, or else came last. So no number of applications that always
-   * fail keeps the circuit open for the others. Those that failed take turns.
+   * The best probe is the application that is most likely to be answered, since one answer ends the outage for all:
+   * first those that have not failed meanwhile, of these the one with the latest answer (the latest expiry), or else
+   * the one that was held last. So applications that always fail, however many, do not keep the circuit open for the
+   * others. Those that failed take turns.
    */
   #isBetterProbe(a: Application, b: Application): boolean {
-    const [triedAt, otherTriedAt] = [this.#triedAt(a), this.#triedAt(b)]
-    if (triedAt !== otherTriedAt) return triedAt < otherTriedAt
+    const [failedAt, otherFailedAt] = [this.#failedAt(a), this.#failedAt(b)]
+    if (failedAt !== otherFailedAt) return failedAt < otherFailedAt
     return (a.token?.expiresAt ?? 0) >= (b.token?.expiresAt ?? 0)
   }
 
-  /** When it failed last; it has not since the gateway answered: long ago. */
-  #triedAt(application: Application): number {
-    return this.#circuit.failed.has(application) ? application.lastAttemptAt : Number.NEGATIVE_INFINITY
+  /** When the application failed last since the gateway's last answer; -Infinity when it did not. */
+  #failedAt(application: Application): number {
+    return this.#state.failed.has(application) ? application.lastAttemptAt : Number.NEGATIVE_INFINITY
   }
 
-  /** Infinity: it has no token that could run out. */
+  /** Infinity when the application has no valid token. */
   #expiryOf({ token }: Application): number {
     return token !== undefined && token.expiresAt > this.#options.clock.now()
       ? token.expiresAt
@@ -228,9 +244,9 @@ export class CircuitBreaker {
       this.#timer = undefined
       return
     }
-    const sinceProbe = this.#lastProbeAt
-    const dueAt =
-      sinceProbe + probeDelayMs(this.#probes, this.#nearestExpiryAt - sinceProbe, this.#patientUntil - sinceProbe)
+    const lastProbeAt = this.#lastProbeAt
+    const lifeLeftMs = this.#nearestExpiryAt - lastProbeAt
+    const dueAt = lastProbeAt + probeDelayMs(this.#probes, lifeLeftMs, this.#retryAfterUntil - lastProbeAt)
     if (this.#timer?.dueAt === dueAt) return
     this.#timer?.timer.cancel()
     const timer = clock.setTimer(dueAt - clock.now(), () => {
@@ -241,13 +257,13 @@ export class CircuitBreaker {
   }
 }
 
-/** Of two that are at fault: who was answered once goes before who never was; then they take turns. */
+/** Of two with caller-side failures, one with a token goes first; then they take turns. */
 function isLikelier(a: Application, b: Application): boolean {
   const [hasToken, otherHasToken] = [a.token !== undefined, b.token !== undefined]
   return hasToken === otherHasToken ? a.lastAttemptAt < b.lastAttemptAt : hasToken
 }
 
-/** Those without a token first, then by expiry. */
+/** Applications without a token first, then by expiry. */
 function byUrgency(a: Application, b: Application): number {
   const [expiresAt, otherExpiresAt] = [a.token?.expiresAt ?? 0, b.token?.expiresAt ?? 0]
   return expiresAt - otherExpiresAt

@@ -4,6 +4,7 @@ import type { Random } from '../lib/random.ts'
 import type { Log } from '../lib/log.ts'
 import type { Application } from './application.ts'
 import type { Identity, RecordedToken } from './membership.ts'
+import type { GatewayHealth } from './circuit-breaker.ts'
 import type { RefreshSupport } from './refresh-support.ts'
 import type { HeldToken } from './held-token.ts'
 import { type AttemptProgress, nextCall } from './renewal-rule.ts'
@@ -16,11 +17,27 @@ export interface AttemptReport {
   /** That of the attempt's last call. */
   readonly operation: Operation
   readonly failure: Failure | undefined
-  /** What it tells of the gateway: that it answers, or the failure, where it may be the gateway's. */
-  readonly gateway: 'answers' | 'nothing' | Failure
+  readonly gatewayHealth: GatewayHealth
   /** The application has another token than before, or the same with another expiry. */
   readonly hasNewToken: boolean
 }
+
+/** One attempt under way. */
+interface Run {
+  readonly application: Application
+  readonly identity: Identity
+  readonly refreshSupport: RefreshSupport<Application>
+  readonly signal: AbortSignal
+  progress: AttemptProgress
+  operation: Operation
+  failure: Failure | undefined
+  gatewayHealth: GatewayHealth
+}
+
+type TokenResult = Extract<CallResult, { kind: 'token' }>
+
+/** Whether an attempt goes on after a call; `aborted` ends it without an outcome. */
+type Next = 'continue' | 'stop' | 'aborted'
 
 export interface RenewerOptions {
   readonly clock: Clock
@@ -28,20 +45,20 @@ export interface RenewerOptions {
   readonly log: Log
   readonly client: Pick<TokenClient, 'call'>
   /**
-   * Resolves when every resource that holds this token has joined its application, so that a refresh, which may kill
-   * the old token, finds all of them. After a restart they have not: nothing was read for them yet.
+   * Resolves when every resource that holds this token has joined its application. A refresh may kill the old token,
+   * and after a restart resources join only as they are read.
    */
   readonly summonHolders: (gatewayUrl: string, fingerprint: string, signal: AbortSignal) => Promise<void>
-  /** Called whenever the application's token changed, in the middle of an attempt too. */
+  /** Called whenever the application's token changes, also in the middle of an attempt. */
   readonly onToken: (application: Application) => void
 }
 
-/** Get, refresh, get again, refresh, get: no attempt needs more calls. */
-export const callLimit = 5
-/** `expire` is in whole seconds: two answers for one token may differ by this without meaning anything. */
+/** Calls of one attempt: get, refresh, get again, refresh, get. */
+export const maxCalls = 5
+/** `expire` is in whole seconds, so that two answers about one token may differ by this. */
 const expiryToleranceMs = 2000
 
-/** Makes one attempt to renew an application's token: the calls that `nextCall` decides on, and what follows from them. */
+/** Makes attempts to renew tokens: the calls that `nextCall` decides on, and what follows from their results. */
 export class Renewer {
   readonly #options: RenewerOptions
 
@@ -55,78 +72,120 @@ export class Renewer {
     refreshSupport: RefreshSupport<Application>,
     signal: AbortSignal,
   ): Promise<AttemptReport> {
-    const { clock, summonHolders } = this.#options
-    const { token: before, lastRenewal } = application
-    const isForced = application.isForced(identity, clock.now())
-    let attempt: AttemptProgress = {
-      method: application.method(refreshSupport.isFor(application), identity),
+    const { clock } = this.#options
+    const { lastRenewal } = application
+    const run: Run = {
+      application,
+      identity,
+      refreshSupport,
+      signal,
+      progress: this.#begin(application, identity, refreshSupport),
+      operation: 'get',
+      failure: undefined,
+      gatewayHealth: 'unknown',
+    }
+    let next: Next = 'continue'
+    for (let calls = 0; calls < maxCalls && next === 'continue'; calls++) {
+      const operation = nextCall(run.progress, clock.now())
+      // Without members, because of a suspend or a deletion, no further call is made.
+      next = operation === undefined || identity.members.size === 0 ? 'stop' : await this.#step(run, operation)
+    }
+    // An aborted call is no failure, and the requests that this attempt took stay unhandled.
+    if (next !== 'aborted') this.#end(run)
+    const { failure, gatewayHealth, operation } = run
+    return { operation, failure, gatewayHealth, hasNewToken: application.lastRenewal !== lastRenewal }
+  }
+
+  #begin(application: Application, identity: Identity, support: RefreshSupport<Application>): AttemptProgress {
+    const now = this.#options.clock.now()
+    const isForced = application.isForced(identity, now)
+    if (isForced) {
+      application.takeRequests(identity)
+      application.lastForcedAt = now
+    }
+    return {
+      method: application.method(support.isFor(application), identity),
       isForced,
-      heldFingerprint: before?.fingerprint ?? recordOf(application, identity)?.fingerprint,
+      heldFingerprint: application.token?.fingerprint ?? recordOf(application, identity)?.fingerprint,
       answered: undefined,
       answeredRenewalAt: Number.POSITIVE_INFINITY,
       hasRefreshed: false,
       refusedRefreshes: 0,
     }
-    if (isForced) {
-      application.takeRequests(identity)
-      application.lastForcedAt = clock.now()
-    }
+  }
 
-    let operation: Operation = 'get'
-    let failure: Failure | undefined
-    let gateway: AttemptReport['gateway'] = 'nothing'
-    const report = (): AttemptReport => {
-      return { operation, failure, gateway, hasNewToken: application.lastRenewal !== lastRenewal }
-    }
-    for (let calls = 0; calls < callLimit; calls++) {
-      const call = nextCall(attempt, clock.now())
-      // Suspended or gone meanwhile: nothing more is sent for it.
-      if (call === undefined || identity.members.size === 0) break
-      const held = call === 'refresh' ? attempt.answered : undefined
-      if (held !== undefined) await summonHolders(application.gatewayUrl, held.fingerprint, signal)
-      operation = call
-      const result = await this.#call(application, identity, held, signal)
-      // What a call does not tell, an earlier one may have.
-      const told = signal.aborted ? 'nothing' : tellsOf(result)
-      if (told !== 'nothing') gateway = told
-      if (result.kind === 'token') {
-        const answered = this.#adopt(application, identity, result, call)
-        if (call === 'refresh') refreshSupport.reportRefreshed()
-        else if (attempt.heldFingerprint !== undefined && attempt.heldFingerprint !== answered.fingerprint) {
-          if (application.method(true) === 'Refresh') {
-            refreshSupport.reportNewToken(application, answered.expiresAt, clock.now())
-          }
-          // Somebody renewed or revoked the other token, or it ran out. Who holds it and has not joined since a restart
-          // would keep it.
-          await summonHolders(application.gatewayUrl, attempt.heldFingerprint, signal)
-        }
-        attempt = {
-          ...attempt,
-          answered,
-          answeredRenewalAt: application.renewalAt(answered, attempt.method),
-          hasRefreshed: call === 'refresh',
-        }
-        if (call === 'refresh' || clock.now() < attempt.answeredRenewalAt) failure = undefined
-      } else if (signal.aborted) {
-        // A call that was broken off is no failure, and whoever comes next takes up what was asked for.
-        return report()
-      } else if (result.kind === 'getAgain') {
-        failure = result.failure
-        attempt = { ...attempt, answered: undefined, refusedRefreshes: attempt.refusedRefreshes + 1 }
-      } else if (result.kind === 'refreshMissing') {
-        const isBelieved = refreshSupport.reportMissing(application.maxExpireMs, clock.now())
-        failure = isBelieved ? undefined : refreshMissing(application)
-        attempt = { ...attempt, method: 'Get' }
-      } else {
-        failure = result.failure
-        break
-      }
-    }
+  #end({ application, failure, identity }: Run): void {
+    const { clock } = this.#options
     application.lastAttemptAt = clock.now()
     identity.lastAttemptAt = clock.now()
     application.handleRequests(identity)
-    this.#settle(application, identity, failure)
-    return report()
+    this.#recordOutcome(application, identity, failure)
+  }
+
+  async #step(run: Run, operation: Operation): Promise<Next> {
+    const { application, identity, signal } = run
+    const refreshed = operation === 'refresh' ? run.progress.answered : undefined
+    if (refreshed !== undefined) {
+      await this.#options.summonHolders(application.gatewayUrl, refreshed.fingerprint, signal)
+    }
+    run.operation = operation
+    const result = await this.#call(application, identity, refreshed, signal)
+    const health = signal.aborted ? 'unknown' : healthOf(result)
+    // A call that says nothing about the gateway does not replace what an earlier one said.
+    if (health !== 'unknown') run.gatewayHealth = health
+    if (result.kind === 'token') return await this.#onToken(run, result)
+    if (signal.aborted) return 'aborted'
+    switch (result.kind) {
+      case 'getAgain':
+        return this.#onGetAgain(run, result.failure)
+      case 'refreshMissing':
+        return this.#onRefreshMissing(run)
+      case 'failed':
+        return this.#onFailed(run, result.failure)
+    }
+  }
+
+  async #onToken(run: Run, result: TokenResult): Promise<Next> {
+    const { application, identity, operation, progress } = run
+    const answered = this.#adopt(application, identity, result, operation)
+    if (operation === 'refresh') run.refreshSupport.reportRefreshed()
+    else await this.#onAnsweredGet(run, answered)
+    const answeredRenewalAt = application.renewalAt(answered, progress.method)
+    run.progress = { ...progress, answered, answeredRenewalAt, hasRefreshed: operation === 'refresh' }
+    if (operation === 'refresh' || this.#options.clock.now() < answeredRenewalAt) run.failure = undefined
+    return 'continue'
+  }
+
+  /** Get may answer another token than the held one: it was renewed or revoked elsewhere, or it has expired. */
+  async #onAnsweredGet({ application, progress, refreshSupport, signal }: Run, answered: HeldToken): Promise<void> {
+    const { clock, summonHolders } = this.#options
+    const { heldFingerprint } = progress
+    if (heldFingerprint === undefined || heldFingerprint === answered.fingerprint) return
+    if (application.method(true) === 'Refresh') {
+      refreshSupport.reportNewToken(application, answered.expiresAt, clock.now())
+    }
+    // A resource that holds the old token and has not joined since a restart would keep it.
+    await summonHolders(application.gatewayUrl, heldFingerprint, signal)
+  }
+
+  #onGetAgain(run: Run, failure: Failure): Next {
+    const { progress } = run
+    run.failure = failure
+    run.progress = { ...progress, answered: undefined, refusedRefreshes: progress.refusedRefreshes + 1 }
+    return 'continue'
+  }
+
+  #onRefreshMissing(run: Run): Next {
+    const { application, refreshSupport } = run
+    const isBelieved = refreshSupport.reportMissing(application.maxExpireMs, this.#options.clock.now())
+    run.failure = isBelieved ? undefined : refreshMissing(application)
+    run.progress = { ...run.progress, method: 'Get' }
+    return 'continue'
+  }
+
+  #onFailed(run: Run, failure: Failure): Next {
+    run.failure = failure
+    return 'stop'
   }
 
   async #call(
@@ -151,11 +210,11 @@ export class Renewer {
     )
   }
 
-  /** Makes what the gateway answered the application's token, proven for this identity. */
+  /** Makes the answered token the application's, proven for this identity. */
   #adopt(
     application: Application,
     identity: Identity,
-    { token, expireMs, sentAt }: Extract<CallResult, { kind: 'token' }>,
+    { token, expireMs, sentAt }: TokenResult,
     operation: Operation,
   ): HeldToken {
     const { clock, log, onToken } = this.#options
@@ -183,7 +242,7 @@ export class Renewer {
       lifetimeMs: application.maxExpireMs,
     }
     application.token = adopted
-    // A token that the targets hold already was found, not renewed.
+    // A token that is already on the targets is no renewal.
     if (!isAsRecorded) {
       application.lastRenewal = { atWall: wholeSeconds(clock.wall()), operation }
       log.info(
@@ -200,7 +259,7 @@ export class Renewer {
     return adopted
   }
 
-  #settle(application: Application, identity: Identity, failure: Failure | undefined): void {
+  #recordOutcome(application: Application, identity: Identity, failure: Failure | undefined): void {
     const { clock, log, random } = this.#options
     identity.failure = failure
     if (failure === undefined) {
@@ -234,7 +293,7 @@ export class Renewer {
   }
 }
 
-/** For a log: one gets from there to an object. */
+/** Fields of a log line that lead to an object. */
 function affected(members: ReadonlySet<ObjectKey> | ReadonlyMap<ObjectKey, unknown>): {
   readonly credential: ObjectKey | undefined
   readonly members: number
@@ -247,7 +306,7 @@ function wholeSeconds(ms: number): number {
   return Math.floor(ms / 1000) * 1000
 }
 
-/** What a member recorded of this token, or of any. */
+/** The record of a member about this token, or about any. */
 function recordOf({ members }: Application, identity: Identity, fingerprint?: string): RecordedToken | undefined {
   for (const key of identity.members) {
     const recorded = members.get(key)?.membership.recorded
@@ -256,12 +315,12 @@ function recordOf({ members }: Application, identity: Identity, fingerprint?: st
   return undefined
 }
 
-function tellsOf(result: CallResult): AttemptReport['gateway'] {
+function healthOf(result: CallResult): GatewayHealth {
   if (result.kind !== 'failed' || result.failure.class === 'userMustAct') return 'answers'
-  return result.failure.isCallerSide === true ? 'nothing' : result.failure
+  return result.failure.isCallerSide === true ? 'unknown' : result.failure
 }
 
-/** It is not believed yet. */
+/** The failure of a refresh while its 404 may still be a passing fault. */
 function refreshMissing({ gatewayUrl }: Application): Failure {
   const message = `refresh at ${gatewayUrl}: HTTP 404; if it stays so, tokens are renewed by get as they expire`
   return { class: 'retry', reason: 'GatewayError', message }

@@ -8,8 +8,8 @@ export function callTimeoutMs(timeoutMs: number, lifeLeftMs: number): number {
   return lifeLeftMs <= 0 ? timeoutMs : Math.min(timeoutMs, Math.max(1000, lifeLeftMs / 3))
 }
 
-/** A gateway may ask for patience, but not for more than this. */
-export const maxPatienceMs = 5 * minuteMs
+/** Retry-After of a gateway is honoured up to this. */
+export const maxRetryAfterMs = 5 * minuteMs
 
 /**
  * How long to wait after a failed attempt. Spaced by the life that is left, so that several attempts fit into any
@@ -33,8 +33,8 @@ export function retryDelayMs(
   const backoffMs = Math.min(capMs, firstMs * 2 ** Math.min(failures - 1, 20))
   const jitteredMs = backoffMs * (0.75 + 0.25 * random)
   // Nor for so much that every chance to renew is lost.
-  const patienceMs = lifeLeftMs > 0 ? Math.max(1000, lifeLeftMs / 4) : maxPatienceMs
-  return Math.max(jitteredMs, Math.min(retryAfterMs ?? 0, maxPatienceMs, patienceMs))
+  const retryAfterCapMs = lifeLeftMs > 0 ? Math.max(1000, lifeLeftMs / 4) : maxRetryAfterMs
+  return Math.max(jitteredMs, Math.min(retryAfterMs ?? 0, maxRetryAfterMs, retryAfterCapMs))
 }
 
 /**
@@ -49,7 +49,7 @@ export function retryDelayMs(
  */
 export function probeDelayMs(probes: number, minLifeMs: number, retryAfterMs: number): number {
   const spacedMs = Math.min(5000, 1000 * (probes + 1), Math.max(250, minLifeMs / 16))
-  return Math.max(spacedMs, Math.min(retryAfterMs, maxPatienceMs, Math.max(250, minLifeMs / 4)))
+  return Math.max(spacedMs, Math.min(retryAfterMs, maxRetryAfterMs, Math.max(250, minLifeMs / 4)))
 }
 
 /** Between two attempts while those that an outage held up come back. */

@@ -58,7 +58,7 @@ describe('an attempt', () => {
     const { client, service } = serviceClient()
     const report = await attempt(client)
     expect(client.operations).toEqual(['get'])
-    expect(report).toEqual({ operation: 'get', failure: undefined, gateway: 'answers', hasNewToken: true })
+    expect(report).toEqual({ operation: 'get', failure: undefined, gatewayHealth: 'answers', hasNewToken: true })
     expect(application.token?.token.reveal()).toBe(service.currentToken(marker.appKey))
     expect(application.token?.expiresAt).toBe(now + 2 * hourMs)
     expect(application.isProven(identity)).toBe(true)
@@ -82,7 +82,7 @@ describe('an attempt', () => {
     const report = await attempt(client)
     expect(client.operations).toEqual(['get', 'get', 'refresh'])
     expect(client.calls[2]?.token).toBe(first)
-    expect(report).toEqual({ operation: 'refresh', failure: undefined, gateway: 'answers', hasNewToken: true })
+    expect(report).toEqual({ operation: 'refresh', failure: undefined, gatewayHealth: 'answers', hasNewToken: true })
     expect(tokens).toEqual([first, service.currentToken(marker.appKey)])
     expect(application.token?.expiresAt).toBe(clock.now() + 2 * hourMs)
     expect(application.lastRenewal?.operation).toBe('refresh')
@@ -161,14 +161,14 @@ describe('an attempt', () => {
     const { client } = serviceClient({ hasRefresh: false })
     await attempt(client)
     await clock.advance(96 * minuteMs)
-    const { failure: seen, gateway } = await attempt(client)
+    const { failure: seen, gatewayHealth } = await attempt(client)
     expect(client.operations).toEqual(['get', 'get', 'refresh'])
     expect(seen).toEqual({
       class: 'retry',
       reason: 'GatewayError',
       message: `refresh at ${gatewayUrl}: HTTP 404; if it stays so, tokens are renewed by get as they expire`,
     })
-    expect(gateway).toBe('answers')
+    expect(gatewayHealth).toBe('answers')
     expect(identity.failures).toBe(1)
     expect(refreshSupport.isMissing).toBe(false)
     await clock.advance(minuteMs)
@@ -217,7 +217,7 @@ describe('an attempt', () => {
     client.answer = (operation, request) => {
       return operation === 'refresh' ? failed({ isCallerSide: true }) : honest(operation, request)
     }
-    expect((await attempt(client)).gateway).toBe('answers')
+    expect((await attempt(client)).gatewayHealth).toBe('answers')
   })
 
   it('forgets a 404 when a refresh has worked', async () => {
@@ -240,7 +240,7 @@ describe('an attempt', () => {
       return { kind: 'failed', failure: failure() }
     })
     const report = await attempt(client, aborter.signal)
-    expect(report).toEqual({ operation: 'get', failure: undefined, gateway: 'nothing', hasNewToken: false })
+    expect(report).toEqual({ operation: 'get', failure: undefined, gatewayHealth: 'unknown', hasNewToken: false })
     expect(identity.failures).toBe(0)
     expect(application.members.get('ns/a')?.handledRequest).toBeUndefined()
     expect(lines).toEqual([])
@@ -250,10 +250,10 @@ describe('an attempt', () => {
     ['that it answers, of a token', () => tokenResult(clock, 'token', hourMs), 'answers'],
     ['that it answers, of a refusal', () => failed({ class: 'userMustAct' }), 'answers'],
     ['its failure', () => failed(), failure()],
-    ['nothing of it, where the failure is its own', () => failed({ isCallerSide: true }), 'nothing'],
-  ])('tells of the gateway: %s', async (_, answer, told) => {
-    const { gateway } = await attempt(new ScriptedClient(clock, answer))
-    expect(gateway).toEqual(told)
+    ['nothing of it, where the failure is its own', () => failed({ isCallerSide: true }), 'unknown'],
+  ])('tells of the gateway: %s', async (_, answer, expected) => {
+    const { gatewayHealth } = await attempt(new ScriptedClient(clock, answer))
+    expect(gatewayHealth).toEqual(expected)
   })
 
   it('keeps the lifetime where refreshes prolong the same token', async () => {
