@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { type Arguments, UsageError } from './arguments.ts'
@@ -30,7 +30,7 @@ export function loadApplications(
         : undefined
   const defaultCount = list !== undefined || anyApplication === true ? 0 : 1
   const generated = Array.from({ length: generate ?? defaultCount }, () => ({
-    appKey: `sim-${randomBytes(8).toString('hex')}`,
+    appKey: randomUUID(),
     appSecret: randomBytes(24).toString('base64url'),
   }))
   return { list: [...(list ?? []), ...generated], generated }

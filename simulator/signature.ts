@@ -4,9 +4,9 @@ import { createHash } from 'node:crypto'
 
 /**
  * The `encryption` of a token request: lower-case hex of sha256(appKey + timestamp + appSecret), as UTF-8.
- * @param timestamp as in the request, in ms since the UNIX epoch
+ * @param timestamp the characters of the request's timestamp
  */
-export function encryptionOf(appKey: string, timestamp: number, appSecret: string): string {
+export function encryptionOf(appKey: string, timestamp: string, appSecret: string): string {
   return sha256(`${appKey}${timestamp}${appSecret}`)
 }
 

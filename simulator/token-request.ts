@@ -16,7 +16,9 @@ export type Refusal = Exclude<keyof typeof statusMessages, 0>
 export interface TokenRequest {
   readonly appKey: string
   /** UNIX time in milliseconds. */
-  readonly timestamp: number
+  readonly timestampMs: number
+  /** The characters of the timestamp, which `encryption` covers. */
+  readonly timestampText: string
   readonly encryption: string
   /** The token to refresh; empty for get. */
   readonly accessToken: string
@@ -37,8 +39,18 @@ export function parseTokenRequest(body: unknown, names: readonly 'accessToken'[]
   const { appKey, timestamp, encryption } = fields
   const accessToken = names.length === 0 ? '' : fields.accessToken
   if (typeof appKey !== 'string' || typeof encryption !== 'string' || typeof accessToken !== 'string') return 1004
-  if (typeof timestamp !== 'number' || !Number.isSafeInteger(timestamp)) return 1004
-  return { appKey, timestamp, encryption, accessToken }
+  // The documentation specifies a number; the vendor's own clients send a string.
+  const timestampText = typeof timestamp === 'number' ? String(timestamp) : timestamp
+  if (typeof timestampText !== 'string') return 1004
+  const timestampMs = parseTimestamp(timestampText)
+  if (timestampMs === undefined) return 1004
+  return { appKey, timestampMs, timestampText, encryption, accessToken }
+}
+
+/** @returns ms since the UNIX epoch; undefined for anything but digits, and beyond safe integers */
+export function parseTimestamp(text: string): number | undefined {
+  const ms = /^\d{1,20}$/.test(text) ? Number(text) : undefined
+  return Number.isSafeInteger(ms) ? ms : undefined
 }
 
 function isEmpty(value: unknown): boolean {

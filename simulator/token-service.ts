@@ -166,14 +166,14 @@ export class TokenService {
   #admit(request: TokenRequest | Refusal): { application: Application; request: TokenRequest } | Refusal {
     if (typeof request === 'number') return request
     const { clock, maxSkewMs = 5 * 60_000, clockOffsetMs = 0 } = this.#options
-    const skewMs = Math.abs(request.timestamp - (clock.wall() + clockOffsetMs))
+    const skewMs = Math.abs(request.timestampMs - (clock.wall() + clockOffsetMs))
     if (maxSkewMs > 0 && skewMs > maxSkewMs) return 1004
 
     const known = this.#applications.get(request.appKey)
     const derived = known === undefined ? this.#options.appSecretOf?.(request.appKey) : undefined
     const appSecret = known?.appSecret ?? (derived === undefined ? undefined : new Sensitive(derived))
     if (appSecret === undefined) return 1002
-    if (request.encryption !== encryptionOf(request.appKey, request.timestamp, appSecret.reveal())) return 1003
+    if (request.encryption !== encryptionOf(request.appKey, request.timestampText, appSecret.reveal())) return 1003
 
     // Get and refresh share the replay set: with the same timestamp their encryption is the same.
     const replay = `${request.encryption} ${request.appKey}`

@@ -95,6 +95,7 @@ describe('enos-gateway-simulator', { timeout: 20_000 }, () => {
     expect(Object.keys(silent)).toEqual(['url'])
     const { url, applications = [] } = await greeting(run(['--port', '0', '--generate', '2', '--print-applications']))
     expect(applications).toHaveLength(2)
+    for (const { appKey } of applications) expect(appKey).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
     for (const keys of applications) expect((await new TestClient(() => url, keys).get()).status).toBe(0)
   })
 

@@ -2,7 +2,12 @@ import { createHash } from 'node:crypto'
 import type { ServiceReply } from '../../../simulator/token-service.ts'
 
 /** A signed body. The signature is computed here, so that the simulator's own is not checked against itself. */
-export function signed(appKey: string, appSecret: string, timestamp: number, accessToken?: string): object {
+export function signed(
+  appKey: string,
+  appSecret: string,
+  timestamp: number | string,
+  accessToken?: string,
+): { appKey: string; timestamp: number | string; encryption: string; accessToken?: string } {
   const encryption = createHash('sha256').update(`${appKey}${timestamp}${appSecret}`, 'utf8').digest('hex')
   return { appKey, timestamp, encryption, ...(accessToken === undefined ? {} : { accessToken }) }
 }

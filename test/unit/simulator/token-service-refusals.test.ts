@@ -66,7 +66,7 @@ describe('the token service', () => {
   })
 
   it('refuses an encryption in upper case with 1003', () => {
-    const body = signed('key-1', 'secret-1', fresh()) as { encryption: string }
+    const body = signed('key-1', 'secret-1', fresh())
     const reply = service().get({ ...body, encryption: body.encryption.toUpperCase() })
     expect(envelope(reply).status).toBe(1003)
   })
@@ -82,7 +82,12 @@ describe('the token service', () => {
     ['a body that is not JSON', undefined],
     ['a list', []],
     ['a string', 'appKey'],
-    ['a timestamp that is a string', { appKey: 'key-1', timestamp: '1', encryption: 'x' }],
+    ['a timestamp that is not a whole number', { appKey: 'key-1', timestamp: 'now', encryption: 'x' }],
+    ['a negative timestamp as a string', { appKey: 'key-1', timestamp: '-1', encryption: 'x' }],
+    ['a timestamp with a fraction as a string', { appKey: 'key-1', timestamp: '1.5', encryption: 'x' }],
+    ['a timestamp with spaces as a string', { appKey: 'key-1', timestamp: ' 1 ', encryption: 'x' }],
+    ['a timestamp beyond all dates as a string', { appKey: 'key-1', timestamp: '9'.repeat(30), encryption: 'x' }],
+    ['a timestamp that is a list', { appKey: 'key-1', timestamp: [1], encryption: 'x' }],
     ['a timestamp with a fraction', { appKey: 'key-1', timestamp: 1.5, encryption: 'x' }],
     ['an appKey that is a number', { appKey: 1, timestamp: 1, encryption: 'x' }],
     ['an encryption that is a list', { appKey: 'key-1', timestamp: 1, encryption: [] }],
@@ -104,6 +109,35 @@ describe('the token service', () => {
       expect(statuses).toEqual([1202, 1202, 1202])
     },
   )
+
+  it('accepts a timestamp as a string, for get and for refresh', () => {
+    const gateway = service()
+    const first = envelope(gateway.get(signed('key-1', 'secret-1', String(fresh()))))
+    expect(first.status).toBe(0)
+    expect(envelope(gateway.refresh(signed('key-1', 'secret-1', String(fresh()), tokenOf(first)))).status).toBe(0)
+  })
+
+  it('verifies the encryption over the very string of the timestamp', () => {
+    const gateway = service()
+    const at = fresh()
+    const padded = signed('key-1', 'secret-1', `0${at}`)
+    expect(envelope(gateway.get({ ...padded, timestamp: String(at) })).status).toBe(1003)
+    expect(envelope(gateway.get(padded)).status).toBe(0)
+  })
+
+  it('refuses a string with the timestamp of an earlier number with 1001', () => {
+    const gateway = service()
+    const at = fresh()
+    const statuses = [at, String(at)].map((one) => envelope(gateway.get(signed('key-1', 'secret-1', one))).status)
+    expect(statuses).toEqual([0, 1001])
+  })
+
+  it('checks a timestamp that is a string against the clock', () => {
+    const statuses = [300_000, 300_001].map(
+      (offMs) => envelope(service().get(signed('key-1', 'secret-1', String(clock.wall() - offMs)))).status,
+    )
+    expect(statuses).toEqual([0, 1004])
+  })
 
   it('refuses a timestamp more than 5 minutes early or late with 1004', () => {
     const gateway = service()
