@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { parseShellBlocks } from '../../integration/shell-blocks.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 
@@ -17,7 +18,11 @@ interface PackageJson {
 }
 
 const packageJson = JSON.parse(await read('package.json')) as PackageJson
-const pages = ['README.md', ...(await readdir(join(root, 'docs'), { recursive: true })).filter(isPage).map(inDocs)]
+const pages = [
+  'README.md',
+  'CONTRIBUTING.md',
+  ...(await readdir(join(root, 'docs'), { recursive: true })).filter(isPage).map(inDocs),
+]
 
 function isPage(path: string): boolean {
   return path.endsWith('.md')
@@ -44,6 +49,64 @@ describe('the documentation', () => {
     const targets = [...(await read('Makefile')).matchAll(/^([a-z-]+):/gm)].map(([, target]) => target)
     const used = [...(await read(page)).matchAll(/(?:^|`)make ([a-z-]+)/gm)].map(([, target]) => target)
     expect(targets).toEqual(expect.arrayContaining(used))
+  })
+})
+
+describe('the commands of the documentation', () => {
+  /** Pages whose blocks are run in whole, and by which test. */
+  const runPages: Readonly<Record<string, string>> = {
+    'README.md': 'test/integration/readme.test.ts',
+    'CONTRIBUTING.md': 'test/integration/contributing.test.ts',
+  }
+
+  it.each(pages.filter((page) => runPages[page] === undefined))('in %s say why no test runs them', async (page) => {
+    for (const { commands, notRun } of parseShellBlocks(await read(page))) {
+      expect(notRun, `${page}: ${commands.join('; ')}`).toBeDefined()
+    }
+  })
+
+  it.each(Object.entries(runPages))('in %s are run by %s', async (page, test) => {
+    expect(parseShellBlocks(await read(page)).length).toBeGreaterThan(0)
+    expect(await read(test)).toContain(page)
+  })
+
+  it('name files of tests that exist, and cases that they have', async () => {
+    for (const page of pages) {
+      for (const command of parseShellBlocks(await read(page)).flatMap((block) => block.commands)) {
+        for (const [file] of command.matchAll(/test\/\S+\.test\.ts/g)) {
+          const name = / -t '([^']+)'/.exec(command)?.[1] ?? ''
+          const cases = file.replace(/^test\/faults\/(\S+)\.test\.ts$/, 'test/faults/cases/$1.ts')
+          expect(`${await read(file)}${await read(cases)}`, command).toContain(name)
+        }
+      }
+    }
+  })
+
+  it('are found in their blocks, without comments, and with the reason why they are not run', () => {
+    const page =
+      '<!-- not run: it is slow -->\n\n```sh\nmake a # a comment\n```\n\n```sh\nmake b\nmake c\n```\n\n<!-- not run: it waits -->\n\n```sh\nmake d\n```\n'
+    expect(parseShellBlocks(page)).toEqual([
+      { commands: ['make a'], notRun: 'it is slow' },
+      { commands: ['make b', 'make c'], notRun: undefined },
+      { commands: ['make d'], notRun: 'it waits' },
+    ])
+  })
+})
+
+describe('the files for editors', () => {
+  it('name programs, images and commands that exist', async () => {
+    const launch = JSON.parse(await read('.vscode/launch.json')) as { configurations: { program: string }[] }
+    expect(launch.configurations).toHaveLength(2)
+    for (const { program } of launch.configurations) {
+      await expect(read(program.replace('${workspaceFolder}/', '')), program).resolves.toBeDefined()
+    }
+    const container = JSON.parse(await read('.devcontainer/devcontainer.json')) as Record<string, unknown>
+    const major = /\d+/.exec(packageJson.engines.node)?.[0]
+    expect(container['image']).toBe(`mcr.microsoft.com/devcontainers/typescript-node:${major}-bookworm`)
+    const go = /^go (\d+\.\d+)/m.exec(await read('test/control-plane/go.mod'))?.[1]
+    expect(container['features']).toEqual({ 'ghcr.io/devcontainers/features/go:1': { version: go } })
+    const targets = [...(await read('Makefile')).matchAll(/^([a-z-]+):/gm)].map(([, target]) => target)
+    expect(targets).toEqual(expect.arrayContaining(String(container['postCreateCommand']).split(' ').slice(1)))
   })
 })
 
