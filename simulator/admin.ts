@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Clock } from '../src/lib/clock.ts'
 import type { CallLog } from './call-log.ts'
+import type { ConsumerCalls } from './consumer-calls.ts'
 import { type FaultRule, faultRuleSchema, type Faults } from './faults.ts'
 import { type Answer, jsonAnswer } from './http-exchange.ts'
 import { fingerprintOf } from './signature.ts'
@@ -12,6 +13,7 @@ export interface AdminParts {
   readonly clock: Clock
   readonly service: TokenService
   readonly calls: CallLog
+  readonly consumerCalls: ConsumerCalls
   readonly faults: Faults
   readonly latencyMs: () => number
   /** Starts an outage of this length after the answer has been sent. */
@@ -37,6 +39,8 @@ export class Admin {
     switch (`${method} ${path}`) {
       case 'GET /simulator/calls':
         return jsonAnswer(200, { calls: calls.list() })
+      case 'GET /simulator/consumer-calls':
+        return jsonAnswer(200, this.#consumerCalls())
       case 'GET /simulator/applications':
         return jsonAnswer(200, { applications: service.appKeys().map((appKey) => this.#application(appKey)) })
       case 'GET /simulator/state':
@@ -68,8 +72,13 @@ export class Admin {
     return { appKey, fingerprint: fingerprintOf(token), ...this.#validity(token) }
   }
 
+  #consumerCalls(): unknown {
+    const { accepted, refusals, refused } = this.#parts.consumerCalls
+    return { accepted, refused, refusals }
+  }
+
   #state(): unknown {
-    const { calls, clock, faults, latencyMs, service } = this.#parts
+    const { calls, clock, consumerCalls, faults, latencyMs, service } = this.#parts
     return {
       nowMs: clock.now(),
       edition: service.edition,
@@ -79,6 +88,7 @@ export class Admin {
       faults: faults.rules(),
       applications: service.appKeys().length,
       calls: calls.size,
+      consumerCalls: { accepted: consumerCalls.accepted, refused: consumerCalls.refused },
     }
   }
 

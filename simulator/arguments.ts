@@ -29,6 +29,8 @@ const description = [
   'When the simulator listens, it prints its url as one line of JSON. SIGTERM and SIGINT end it. Applications come from ' +
     '--applications, else from the environment variable ENOS_SIMULATOR_APPLICATIONS (both JSON, ' +
     '[{"appKey": "…", "appSecret": "…"}]), else the simulator generates one.',
+  'Every path but …/apim-token-service/… and /simulator/ is an API that verifies the token of a consumer: signed ' +
+    '(apim-accesstoken, apim-timestamp, apim-signature), apim-accesstoken alone, or Authorization: Bearer.',
 ].join('\n\n')
 
 const epilogue = `
@@ -38,7 +40,7 @@ Examples:
   enos-gateway-simulator --applications applications.json --refresh kills-old
 
 Administration (unless --no-admin), with JSON bodies:
-  GET  /simulator/state, /simulator/calls, /simulator/applications
+  GET  /simulator/state, /simulator/calls, /simulator/consumer-calls, /simulator/applications
   PUT  /simulator/faults        [{"operation": "get", "count": 3, "fault": {"kind": "status", "status": 1005}}]
   PUT  /simulator/outage        {"seconds": 30}
   PUT  /simulator/applications  {"appKey": "…", "appSecret": "…"}

@@ -16,7 +16,7 @@ export function jsonAnswer(httpStatus: number, json: unknown): Answer {
  * @returns undefined for a body of more than `maxBytes`
  * @throws when the connection breaks
  */
-export async function readBody(request: IncomingMessage, maxBytes: number): Promise<string | undefined> {
+export async function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer | undefined> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -24,13 +24,13 @@ export async function readBody(request: IncomingMessage, maxBytes: number): Prom
     // The rest is read and dropped: a client that is still sending would not read the answer.
     if (size <= maxBytes) chunks.push(chunk)
   }
-  return size > maxBytes ? undefined : Buffer.concat(chunks).toString('utf8')
+  return size > maxBytes ? undefined : Buffer.concat(chunks)
 }
 
 /** @returns undefined for what is not JSON */
-export function parseJson(text: string): unknown {
+export function parseJson(body: Buffer): unknown {
   try {
-    return JSON.parse(text) as unknown
+    return JSON.parse(body.toString('utf8')) as unknown
   } catch {
     // The parser's message would quote the text, which may hold a secret.
     return undefined

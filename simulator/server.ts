@@ -3,6 +3,8 @@ import { createServer as createTlsServer, Server as TlsServer } from 'node:https
 import { type Clock, SystemClock, type Timer } from '../src/lib/clock.ts'
 import { Admin, adminPath } from './admin.ts'
 import { type Call, CallLog } from './call-log.ts'
+import { ConsumerApi } from './consumer-api.ts'
+import { ConsumerCalls } from './consumer-calls.ts'
 import { type FaultRule, Faults } from './faults.ts'
 import { type Answer, deliver, jsonAnswer, parseJson, readBody } from './http-exchange.ts'
 import { Listener } from './listener.ts'
@@ -30,6 +32,8 @@ export interface Simulator {
   readonly service: TokenService
   /** The last 100,000 calls of the token service, oldest first. Each read returns a copy. */
   readonly calls: readonly Call[]
+  /** Calls to all paths but those of the token service and of the administration. */
+  readonly consumerCalls: ConsumerCalls
   setFaults(rules: readonly FaultRule[]): void
   setLatency(ms: number): void
   /** Applies to connections opened from now on. @throws TypeError where https is not served */
@@ -42,7 +46,8 @@ export interface Simulator {
 
 const maxCalls = 100_000
 const maxRequestBytes = 1024 * 1024
-const tokenPath = '/apim-token-service/v2.0/token/'
+const tokenServicePath = '/apim-token-service/'
+const tokenPath = `${tokenServicePath}v2.0/token/`
 
 /**
  * Starts a simulated EnOS gateway.
@@ -56,6 +61,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
 
 class Gateway implements Simulator {
   readonly service: TokenService
+  readonly consumerCalls = new ConsumerCalls()
   readonly listener: Listener
   readonly #server: Server
   readonly #clock: Clock
@@ -65,6 +71,7 @@ class Gateway implements Simulator {
   readonly #faults = new Faults()
   readonly #calls = new CallLog(maxCalls)
   readonly #tokens: TokenEndpoint
+  readonly #consumerApi: ConsumerApi
   readonly #admin: Admin | undefined
   #latencyMs: number
   #outageTimer: Timer | undefined
@@ -77,6 +84,12 @@ class Gateway implements Simulator {
     this.#basePath = normalisePath(options.basePath ?? '')
     this.service = new TokenService({ ...options, clock, applications: options.applications ?? [] })
     this.#tokens = this.#createTokenEndpoint()
+    this.#consumerApi = new ConsumerApi({
+      clock,
+      service: this.service,
+      calls: this.consumerCalls,
+      wallMs: () => this.#wallMs(),
+    })
     const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
       this.#serve(request, response).catch(() => {
         // The client closed the connection while sending or waiting: there is no recipient for an answer.
@@ -129,18 +142,21 @@ class Gateway implements Simulator {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const [pathname = '/'] = (request.url ?? '/').split('?')
     const method = request.method ?? 'GET'
-    const text = await readBody(request, maxRequestBytes)
+    const body = await readBody(request, maxRequestBytes)
     const operation = this.#operationOf(pathname)
-    if (text === undefined) {
+    if (body === undefined) {
       this.#send(response, jsonAnswer(413, { error: `a body has at most ${maxRequestBytes} bytes` }))
     } else if (this.#admin !== undefined && pathname.startsWith(adminPath)) {
-      this.#send(response, this.#admin.answer(method, pathname, parseJson(text)))
+      this.#send(response, this.#admin.answer(method, pathname, parseJson(body)))
     } else if (operation === undefined) {
-      this.#send(response, jsonAnswer(404, { error: 'Not Found' }))
+      const isReserved = pathname.startsWith(adminPath) || pathname.includes(tokenServicePath)
+      const { headers, url: target = '/' } = request
+      const notFound = jsonAnswer(404, { error: 'Not Found' })
+      this.#send(response, isReserved ? notFound : this.#consumerApi.answer({ method, target, headers, body }))
     } else if (method !== 'POST') {
       this.#send(response, jsonAnswer(405, { error: 'Method Not Allowed' }))
     } else {
-      await this.#tokens.serve(operation, parseJson(text), request, response)
+      await this.#tokens.serve(operation, parseJson(body), request, response)
     }
   }
 
@@ -174,6 +190,7 @@ class Gateway implements Simulator {
       clock: this.#clock,
       service: this.service,
       calls: this.#calls,
+      consumerCalls: this.consumerCalls,
       faults: this.#faults,
       latencyMs: () => this.#latencyMs,
       startOutage: (durationMs) => {

@@ -56,6 +56,8 @@ interface Application {
 /** Expired tokens are kept up to this number of tokens, so that a referee can ask when they expired. */
 const maxExpiredTokens = 200_000
 
+const defaultMaxSkewMs = 5 * 60_000
+
 /** The rules of the EnOS token service, without HTTP. */
 export class TokenService {
   readonly #options: TokenServiceOptions
@@ -66,12 +68,15 @@ export class TokenService {
   readonly lifetimeSeconds: number
   readonly hasRefresh: boolean
   readonly edition: 'cloud' | 'edge'
+  /** Maximum distance of a timestamp from the gateway's clock; 0 accepts any. */
+  readonly maxSkewMs: number
 
   constructor(options: TokenServiceOptions) {
     this.#options = options
     this.lifetimeSeconds = options.lifetimeSeconds ?? 7200
     this.hasRefresh = options.hasRefresh ?? true
     this.edition = options.edition ?? 'cloud'
+    this.maxSkewMs = options.maxSkewMs ?? defaultMaxSkewMs
     this.#seen = new BoundedSet(options.maxReplayEntries ?? 200_000)
     for (const keys of options.applications) this.addApplication(keys)
   }
@@ -125,6 +130,12 @@ export class TokenService {
     return this.#live(this.#applications.get(appKey)?.current)?.value
   }
 
+  /** The appSecret of the application that owns this token; undefined for an unknown token. */
+  appSecretFor(token: string): Sensitive | undefined {
+    const appKey = this.#tokens.get(token)?.appKey
+    return appKey === undefined ? undefined : this.#applications.get(appKey)?.appSecret
+  }
+
   appKeys(): string[] {
     return [...this.#applications.keys()]
   }
@@ -165,9 +176,9 @@ export class TokenService {
   /** Checks, in this order: parameters, timestamp, application, signature, replay. */
   #admit(request: TokenRequest | Refusal): { application: Application; request: TokenRequest } | Refusal {
     if (typeof request === 'number') return request
-    const { clock, maxSkewMs = 5 * 60_000, clockOffsetMs = 0 } = this.#options
+    const { clock, clockOffsetMs = 0 } = this.#options
     const skewMs = Math.abs(request.timestampMs - (clock.wall() + clockOffsetMs))
-    if (maxSkewMs > 0 && skewMs > maxSkewMs) return 1004
+    if (this.maxSkewMs > 0 && skewMs > this.maxSkewMs) return 1004
 
     const known = this.#applications.get(request.appKey)
     const derived = known === undefined ? this.#options.appSecretOf?.(request.appKey) : undefined

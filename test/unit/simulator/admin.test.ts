@@ -34,6 +34,23 @@ describe('the administration under /simulator/', () => {
     expect(simulator.calls).toHaveLength(1)
   })
 
+  it('counts accepted and refused calls of consumers, and lists the refused ones without their token', async () => {
+    const client = await start()
+    const token = tokenOf(await client.get())
+    const call = (authorization: string): Promise<Response> =>
+      fetch(new URL('/api/assets?orgId=o1', simulator.url), { headers: { authorization } })
+    expect([(await call(`Bearer ${token}`)).status, (await call(`Bearer ${token}x`)).status]).toEqual([200, 401])
+    const { json } = await ask('GET', 'consumer-calls')
+    const problem = 'the token is not valid: never issued, revoked, or replaced by a refresh'
+    expect(json).toEqual({
+      accepted: { signature: 0, token: 0, bearer: 1 },
+      refused: 1,
+      refusals: [{ atMs: expect.any(Number) as number, method: 'GET', path: '/api/assets', problem }],
+    })
+    expect((await ask('GET', 'state')).json).toMatchObject({ consumerCalls: { refused: 1 } })
+    expect(JSON.stringify(json)).not.toContain(token)
+  })
+
   it('lists the applications with their current token by fingerprint, and no secret', async () => {
     const clock = new FakeClock()
     const client = await start({ clock, maxSkewMs: 0, lifetimeSeconds: 30 })
@@ -59,6 +76,7 @@ describe('the administration under /simulator/', () => {
       faults: [],
       applications: 1,
       calls: 0,
+      consumerCalls: { accepted: { signature: 0, token: 0, bearer: 0 }, refused: 0 },
     })
   })
 
