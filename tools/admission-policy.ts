@@ -31,7 +31,7 @@ export function admissionPolicies(): object[] {
         'create',
         'secrets',
         undefined,
-        "object.spec.targets.all(target, target.creationPolicy == 'Merge')",
+        "object.spec.targets.all(target, has(target.creationPolicy) && target.creationPolicy == 'Merge')",
       ),
       ...indexes(targetLimit).map((at) =>
         check(
@@ -67,9 +67,19 @@ function policy(name: string, validations: object[]): object[] {
       metadata,
       spec: {
         failurePolicy: 'Fail',
+        // With all defaults of the API server, or tools that compare plain JSON see a difference for ever.
         matchConstraints: {
+          matchPolicy: 'Equivalent',
+          namespaceSelector: {},
+          objectSelector: {},
           resourceRules: [
-            { apiGroups: [group], apiVersions: [version], resources: [plural], operations: ['CREATE', 'UPDATE'] },
+            {
+              apiGroups: [group],
+              apiVersions: [version],
+              resources: [plural],
+              operations: ['CREATE', 'UPDATE'],
+              scope: '*',
+            },
           ],
         },
         // Changes of metadata pass: the renewal annotation, finalizers.

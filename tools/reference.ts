@@ -77,7 +77,7 @@ export function resourcePage(): string {
     spec: { versions: [{ schema: { openAPIV3Schema: { properties: { spec: Schema; status: Schema } } } }] }
   }
   const { spec, status } = crd.spec.versions[0].schema.openAPIV3Schema.properties
-  const header = ['field', 'type', 'default', 'meaning']
+  const header = ['field', 'type', 'meaning']
   return page(
     'src/api/v1alpha1/schema.ts',
     'EnosAppCredential',
@@ -137,7 +137,6 @@ function rowsOf(path: string, { properties = {}, required = [] }: Schema): strin
     const row = [
       isRequired ? `**${code(field)}**` : code(field),
       typeOf(schema),
-      schema.default === undefined ? '' : code(JSON.stringify(schema.default).replace(/^"(.*)"$/, '$1')),
       schema.description ?? inner.description ?? '',
     ]
     return [row, ...below]

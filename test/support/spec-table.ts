@@ -286,6 +286,10 @@ export const specCases: readonly SpecCase[] = [
   refused('Merge with a type', withTarget({ creationPolicy: 'Merge', type: 'Opaque' })),
   refused('Merge with labels', withTarget({ creationPolicy: 'Merge', labels: { a: 'b' } })),
   refused('Merge with annotations', withTarget({ creationPolicy: 'Merge', annotations: { a: 'b' } })),
+  accepted(
+    'labels and annotations with the default creationPolicy',
+    withTarget({ labels: { a: 'b' }, annotations: { a: 'b' } }),
+  ),
   accepted('Merge that retains its keys', withTarget({ creationPolicy: 'Merge', deletionPolicy: 'Retain' })),
 ]
 

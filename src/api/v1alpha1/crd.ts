@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { apiVersion, group, kind, plural, version } from './names.ts'
 import { maxNameLength, specSchema } from './schema.ts'
-import { statusSchema } from './status-schema.ts'
+import { statusSchema, unobservedGeneration } from './status-schema.ts'
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 
@@ -50,7 +50,8 @@ export function customResourceDefinition(): Json {
                 kind: { type: 'string' },
                 metadata: { type: 'object' },
                 spec: structural(specSchema),
-                status: structural(statusSchema),
+                // Without it, kstatus (Flux, kpt) takes a resource without a status for a current one.
+                status: { ...structural(statusSchema), default: { observedGeneration: unobservedGeneration } },
               },
               'x-kubernetes-validations': [
                 {
@@ -70,7 +71,7 @@ function column(name: string, jsonPath: string, priority = 0): Json {
   return { name, type: 'string', jsonPath, ...(priority === 0 ? {} : { priority }) }
 }
 
-function structural(schema: z.ZodType): Json {
+function structural(schema: z.ZodType): { [key: string]: Json } {
   const json = z.toJSONSchema(schema, {
     target: 'openapi-3.0',
     io: 'input',
@@ -78,7 +79,7 @@ function structural(schema: z.ZodType): Json {
     cycles: 'throw',
     unrepresentable: 'throw',
   })
-  return clean(json as Json)
+  return clean(json as Json) as { [key: string]: Json }
 }
 
 /** Keywords of JSON schema that a structural schema of Kubernetes must not have. */
@@ -86,21 +87,26 @@ const notStructural = new Set(['$schema', 'additionalProperties', 'propertyNames
 /** zod bounds integers by the range of a double; the CRD says int64. */
 const boundsOfDouble = new Set([Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER])
 
-function clean(node: Json): Json {
-  if (Array.isArray(node)) return node.map(clean)
+/**
+ * @param isInList in an item of a list. Items have no defaults: tools that merge custom resources as plain JSON replace
+ *   lists as a whole, so they would see a difference for ever. The operator applies these defaults (parseSpec).
+ */
+function clean(node: Json, isInList = false): Json {
+  if (Array.isArray(node)) return node.map((item) => clean(item, isInList))
   if (node === null || typeof node !== 'object') return node
   const cleaned: { [key: string]: Json } = {}
   for (const [key, value] of Object.entries(node)) {
     if (key === 'properties') {
-      cleaned[key] = Object.fromEntries(
-        Object.entries(value as { [key: string]: Json }).map(([name, property]) => [name, clean(property)]),
-      )
+      const properties = Object.entries(value as { [key: string]: Json })
+      cleaned[key] = Object.fromEntries(properties.map(([name, property]) => [name, clean(property, isInList)]))
     } else if (key === 'additionalProperties' && typeof value === 'object') {
-      cleaned[key] = clean(value)
-    } else if (key === 'default' || key === 'x-kubernetes-validations') {
+      cleaned[key] = clean(value, isInList)
+    } else if (key === 'default') {
+      if (!isInList) cleaned[key] = value
+    } else if (key === 'x-kubernetes-validations') {
       cleaned[key] = value
     } else if (!notStructural.has(key) && !(typeof value === 'number' && boundsOfDouble.has(value))) {
-      cleaned[key] = clean(value)
+      cleaned[key] = clean(value, isInList || key === 'items')
     }
   }
   if (cleaned['type'] === 'integer') cleaned['format'] = 'int64'

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { maxNameLength, specSchema, type CredentialSpec } from './schema.ts'
-import { statusSchema, type CredentialStatus } from './status-schema.ts'
+import { statusSchema, unobservedGeneration, type CredentialStatus } from './status-schema.ts'
 
 /** A valid spec with defaults applied, or its problems. */
 export type ParsedSpec =
@@ -23,7 +23,9 @@ export function parseSpec(name: string, spec: unknown): ParsedSpec {
 /** Parses a status. An invalid status (another client wrote it) counts as empty: the operator then verifies everything. */
 export function parseStatus(status: unknown): CredentialStatus {
   const parsed = statusSchema.safeParse(status ?? {})
-  return parsed.success ? parsed.data : statusSchema.parse({})
+  if (!parsed.success) return statusSchema.parse({})
+  const { observedGeneration, ...rest } = parsed.data
+  return observedGeneration === unobservedGeneration ? rest : parsed.data
 }
 
 /**

@@ -65,7 +65,7 @@ export const specSchema = rule(
     })
     .describe('Desired state: the application, its gateway, and the Secrets that hold its token.'),
   'a target must not be a source Secret (appKeyRef, appSecretRef), unless its creationPolicy is Merge',
-  "self.targets.all(target, target.creationPolicy == 'Merge' || (target.name != self.appKeyRef.name && target.name != self.appSecretRef.name))",
+  "self.targets.all(target, (has(target.creationPolicy) && target.creationPolicy == 'Merge') || (target.name != self.appKeyRef.name && target.name != self.appSecretRef.name))",
   ({ appKeyRef, appSecretRef, targets }) =>
     targets.every(
       ({ creationPolicy, name }) =>

@@ -3,6 +3,9 @@ import { z } from 'zod'
 /** Limit of the field in the status; the annotation itself may be longer. */
 export const maxRenewRequestLength = 1024
 
+/** observedGeneration of a status that no operator has written: the CRD's default, by convention. */
+export const unobservedGeneration = -1
+
 /** 16 names of 253 characters, with `, ` in between. */
 const maxTargetNames = 16 * 255
 
@@ -35,7 +38,11 @@ const condition = z.object({
 
 export const statusSchema = z
   .object({
-    observedGeneration: z.number().int().optional().describe('metadata.generation that this status describes.'),
+    observedGeneration: z
+      .number()
+      .int()
+      .optional()
+      .describe('metadata.generation that this status describes; -1 before the operator sees the resource.'),
     conditions: z
       .array(condition)
       .max(8)

@@ -91,7 +91,7 @@ const targetSchema = rule(
     })
     .describe('A Secret that holds the token.'),
   'type, labels and annotations must not be set with creationPolicy Merge: the operator does not own that Secret',
-  "self.creationPolicy != 'Merge' || (!has(self.type) && !has(self.labels) && !has(self.annotations))",
+  "!has(self.creationPolicy) || self.creationPolicy != 'Merge' || (!has(self.type) && !has(self.labels) && !has(self.annotations))",
   (value) =>
     value.creationPolicy !== 'Merge' ||
     (value.type === undefined && value.labels === undefined && value.annotations === undefined),

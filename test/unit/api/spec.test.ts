@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { parseSpec } from '../../../src/api/v1alpha1/credential.ts'
+import { parseSpec, parseStatus } from '../../../src/api/v1alpha1/credential.ts'
+import { customResourceDefinition } from '../../../src/api/v1alpha1/crd.ts'
 import { fullSpec, minimalSpec, specCases } from '../../support/spec-table.ts'
 
 describe('parseSpec', () => {
@@ -52,5 +53,42 @@ describe('parseSpec', () => {
         'spec.targets.0.name: expected the name of an object: lower-case letters, digits, - and ., at most 63 characters between dots',
       ],
     })
+  })
+})
+
+describe('parseStatus', () => {
+  it('takes the default status of the CRD for an empty one', () => {
+    expect(parseStatus({ observedGeneration: -1, conditions: [] })).toEqual(parseStatus(undefined))
+  })
+
+  it('keeps observedGeneration of a status that an operator wrote', () => {
+    expect(parseStatus({ observedGeneration: 0 })).toMatchObject({ observedGeneration: 0 })
+  })
+})
+
+describe('customResourceDefinition', () => {
+  interface Schema {
+    readonly default?: unknown
+    readonly properties?: Readonly<Record<string, Schema>>
+    readonly items?: Schema
+  }
+
+  /** Paths of the fields with a default. */
+  function defaultsIn(path: string, { items, properties = {}, ...schema }: Schema): string[] {
+    return [
+      ...(schema.default === undefined ? [] : [path]),
+      ...Object.entries(properties).flatMap(([name, property]) => defaultsIn(`${path}.${name}`, property)),
+      ...(items === undefined ? [] : defaultsIn(`${path}[]`, items)),
+    ]
+  }
+
+  it('has defaults, but none in a list', () => {
+    const crd = customResourceDefinition() as unknown as {
+      spec: { versions: [{ schema: { openAPIV3Schema: Schema } }] }
+    }
+    const paths = defaultsIn('', crd.spec.versions[0].schema.openAPIV3Schema)
+    expect(paths).toContain('.spec.appKeyRef.key')
+    expect(paths).toContain('.status')
+    expect(paths.filter((path) => path.includes('[]'))).toEqual([])
   })
 })
