@@ -1,0 +1,209 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { parse } from 'yaml'
+import { buildGitOpsPrograms, hasGo, type GitOpsPrograms } from '../gitops/programs.ts'
+import { runToEnd } from '../support/run.ts'
+import { fullSpec, minimalSpec } from '../support/spec-table.ts'
+import { eventually, useHarness } from './harness.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+/** The control plane can be downloaded, but these programs are always built. */
+const canBuild = await hasGo()
+const harness = useHarness()
+let directory: string
+let programs: GitOpsPrograms
+let namespace: string
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'gitops-'))
+  if (canBuild) programs = await buildGitOpsPrograms(directory)
+  namespace = await harness().namespace()
+}, 300_000)
+
+afterAll(async () => {
+  await rm(directory, { recursive: true })
+})
+
+async function kubectl(...args: string[]) {
+  return await runToEnd(`${inject('assets')}/kubectl`, ['--kubeconfig', inject('adminKubeconfig'), ...args])
+}
+
+/** What `kubectl apply` says of each object: created, configured, unchanged, serverside-applied. */
+async function apply(...args: string[]): Promise<string[]> {
+  const { code, stderr, stdout } = await kubectl('apply', ...args)
+  expect(code, stderr).toBe(0)
+  return stdout.trim().split('\n')
+}
+
+/** Folders that are applied as they are. */
+const installs = ['deploy', 'deploy/api', 'deploy/namespaced', 'crds'] as const
+
+interface ManifestObject {
+  readonly kind: string
+  readonly metadata: { readonly name: string; readonly namespace?: string }
+}
+
+interface LiveObject {
+  readonly metadata: { readonly name: string; readonly resourceVersion: string }
+}
+
+/** The manifests of a folder, each with the live object. */
+async function manifestsOf(folder: string): Promise<{ manifest: ManifestObject; live: LiveObject }[]> {
+  const text = await harness().kubectl(['kustomize', join(root, folder)])
+  const manifests = text.split(/^---$/m).map((document) => parse(document) as ManifestObject)
+  const pairs = manifests.map(async (manifest) => {
+    const { name, namespace: within = 'default' } = manifest.metadata
+    const live = await harness().kubectl(['get', manifest.kind, name, '-n', within, '-o', 'json'])
+    return { manifest, live: JSON.parse(live) as LiveObject }
+  })
+  return await Promise.all(pairs)
+}
+
+async function versionsOf(folder: string): Promise<string[]> {
+  return (await manifestsOf(folder)).map(({ live: { metadata } }) => `${metadata.name} ${metadata.resourceVersion}`)
+}
+
+describe('the shipped manifests', () => {
+  afterAll(async () => {
+    // No controller runs its pods here, and other tests do not expect these.
+    await harness().kubectl(['-n', 'enos-system', 'delete', 'deployment', '--all'])
+    await harness().kubectl(['delete', '-f', join(root, 'deploy/namespaced/role.yaml')])
+  })
+
+  it.each(installs)('of %s are unchanged when they are applied a second time', async (folder) => {
+    await apply('-k', join(root, folder))
+    const again = await apply('-k', join(root, folder))
+    expect(again.filter((line) => !line.endsWith(' unchanged'))).toEqual([])
+  })
+
+  it.each(installs)('of %s change nothing when they are applied server-side a second time', async (folder) => {
+    const serverSide = ['--server-side', '--force-conflicts', '-k', join(root, folder)]
+    await apply(...serverSide)
+    const before = await versionsOf(folder)
+    await apply(...serverSide)
+    expect(await versionsOf(folder)).toEqual(before)
+  })
+
+  it.each(installs)('of %s have an empty diff to the live objects', async (folder) => {
+    await apply('-k', join(root, folder))
+    const { code, stderr, stdout } = await kubectl('diff', '-k', join(root, folder))
+    expect(stdout + stderr).toBe('')
+    expect(code).toBe(0)
+  })
+
+  it.skipIf(!canBuild).each(installs)('of %s show no change in a merge of plain JSON', async (folder) => {
+    await apply('-k', join(root, folder))
+    for (const { manifest, live } of await manifestsOf(folder)) {
+      const patch = await programs.threeWayMerge(manifest, live)
+      expect(patch, `${manifest.kind} ${manifest.metadata.name}`).toEqual({})
+    }
+  })
+})
+
+describe('kubectl apply of the folder crds/', () => {
+  const crds = join(root, 'crds')
+
+  it.each([[[]], [['--server-side', '--force-conflicts']]])('%j changes nothing the second time', async (how) => {
+    await apply('-f', crds, ...how)
+    const before = await versionsOf('crds')
+    expect(await apply('-f', crds, ...how)).toHaveLength(1)
+    expect(await versionsOf('crds')).toEqual(before)
+  })
+})
+
+describe.skipIf(!canBuild)('a three-way merge of plain JSON', () => {
+  const readme = readFile(join(root, 'README.md'), 'utf8')
+
+  async function readmeCredentials(): Promise<ManifestObject[]> {
+    const blocks = [...(await readme).matchAll(/^```yaml\n(.*?)^```$/gms)].map(([, text = '']) => text)
+    const objects = blocks.map((text) => parse(text) as ManifestObject)
+    return objects.filter(({ kind }) => kind === 'EnosAppCredential')
+  }
+
+  async function patchAfterApply(manifest: ManifestObject): Promise<object> {
+    const body = { ...manifest, metadata: { ...manifest.metadata, namespace } }
+    await harness().kubectl(['apply', '-f', '-'], JSON.stringify(body))
+    const live = await harness().getCredential(namespace, manifest.metadata.name)
+    return await programs.threeWayMerge(body, live)
+  }
+
+  it('shows no change of the manifests of the README', async () => {
+    const manifests = await readmeCredentials()
+    expect(manifests.map(({ metadata }) => metadata.name)).toEqual(['wind-farm', 'solar-farm'])
+    for (const manifest of manifests) expect(await patchAfterApply(manifest), manifest.metadata.name).toEqual({})
+  })
+
+  it.each([
+    ['the least', minimalSpec],
+    ['every field', fullSpec],
+  ])('shows no change of a manifest with %s', async (_, spec) => {
+    const manifest = { apiVersion: 'enos.io/v1alpha1', kind: 'EnosAppCredential', metadata: { name: 'merged' }, spec }
+    expect(await patchAfterApply(manifest)).toEqual({})
+  })
+
+  it('shows a change of a field in a list, as a check of the check', async () => {
+    const [manifest] = await readmeCredentials()
+    const live = { ...manifest, spec: { targets: [{ name: 'enos-token', creationPolicy: 'Owner' }] } }
+    expect(await programs.threeWayMerge(manifest ?? {}, live)).toHaveProperty('spec.targets')
+  })
+})
+
+describe.skipIf(!canBuild)('kstatus', () => {
+  async function computed(name: string): Promise<string> {
+    return await programs.kstatus(await harness().getCredential(namespace, name))
+  }
+
+  async function expectComputed(name: string, expected: string): Promise<void> {
+    await eventually(async () => expect(await computed(name)).toBe(expected))
+  }
+
+  it('computes InProgress for a resource that no operator has seen', async () => {
+    const gateway = await harness().gateway()
+    await harness().createCredential(namespace, 'new', gateway, harness().keys())
+    expect((await harness().getCredential(namespace, 'new')).status?.observedGeneration).toBe(-1)
+    expect(await computed('new')).toBe('InProgress')
+  })
+
+  it('follows a resource from its first token to its deletion', async () => {
+    const keys = harness().keys()
+    const gateway = await harness().gateway({ applications: [keys] })
+    await gateway.setOutage(true)
+    const operator = await (
+      await harness().operator({ args: ['--no-leader-elect', '--namespace', namespace] })
+    ).working()
+    await harness().createCredential(namespace, 'followed', gateway, keys)
+    await harness().expectCondition(namespace, 'followed', 'Ready', 'False/GatewayUnreachable')
+    expect(await computed('followed'), 'reconciling').toBe('InProgress')
+
+    await gateway.setOutage(false)
+    await harness().expectReady(namespace, 'followed', 30_000)
+    expect(await computed('followed'), 'ready').toBe('Current')
+
+    await gateway.setOutage(true)
+    await harness().patchCredential(namespace, 'followed', {
+      metadata: { annotations: { 'enos.io/renew-requested-at': 'now' } },
+    })
+    await harness().expectCondition(namespace, 'followed', 'RenewalHealthy', 'False/GatewayUnreachable')
+    expect(await computed('followed'), 'renewal failing, token valid').toBe('Current')
+    await gateway.setOutage(false)
+
+    await harness().patchCredential(namespace, 'followed', { spec: { suspend: true } })
+    await harness().expectCondition(namespace, 'followed', 'Ready', 'True/Suspended')
+    expect(await computed('followed'), 'suspended, token valid').toBe('Current')
+
+    await harness().patchCredential(namespace, 'followed', {
+      spec: { suspend: false, appSecretRef: { name: 'absent' } },
+    })
+    await harness().expectCondition(namespace, 'followed', 'Stalled', 'True/SourceSecretNotFound')
+    expect(await computed('followed'), 'stalled').toBe('Failed')
+
+    await harness().patchCredential(namespace, 'followed', { spec: { appSecretRef: { name: 'followed-app' } } })
+    await expectComputed('followed', 'Current')
+    await operator.end()
+    await harness().patchCredential(namespace, 'followed', { spec: { renewBefore: '1h' } })
+    expect(await computed('followed'), 'stale generation').toBe('InProgress')
+  })
+})
