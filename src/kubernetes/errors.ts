@@ -8,6 +8,7 @@ export interface ApiFailure {
   readonly fields?: readonly string[]
   readonly admissionDenial?: AdmissionDenial | undefined
   readonly isPermissionMissing?: boolean
+  readonly isVersionTooLarge?: boolean
 }
 
 /**
@@ -28,6 +29,8 @@ export class ApiError extends Error {
   readonly admissionDenial: AdmissionDenial | undefined
   /** An authorizer (RBAC) refused the request: the operator lacks the permission. */
   readonly isPermissionMissing: boolean
+  /** The requested resourceVersion is larger than any that the API server has, as after a restore of etcd. */
+  readonly isVersionTooLarge: boolean
 
   constructor(call: string, answer: ApiFailure) {
     const { admissionDenial, fields = [] } = answer
@@ -42,6 +45,7 @@ export class ApiError extends Error {
     this.fields = fields
     this.admissionDenial = admissionDenial
     this.isPermissionMissing = answer.isPermissionMissing ?? false
+    this.isVersionTooLarge = answer.isVersionTooLarge ?? false
   }
 }
 
@@ -54,3 +58,5 @@ export const isConflict = (error: unknown): boolean =>
 export const isForbidden = (error: unknown): boolean => error instanceof ApiError && error.code === 403
 /** The resourceVersion has expired: it is too old to list or watch from. */
 export const isExpired = (error: unknown): boolean => error instanceof ApiError && error.code === 410
+/** The resourceVersion is larger than any that the API server has: its state went back. */
+export const isVersionTooLarge = (error: unknown): boolean => error instanceof ApiError && error.isVersionTooLarge

@@ -218,7 +218,10 @@ interface Status {
   readonly reason?: string
   /** Parsed, never carried. */
   readonly message?: string
-  readonly details?: { readonly retryAfterSeconds?: number; readonly causes?: readonly { readonly field?: string }[] }
+  readonly details?: {
+    readonly retryAfterSeconds?: number
+    readonly causes?: readonly { readonly field?: string; readonly reason?: string }[]
+  }
 }
 
 function statusError(call: Call, status: Status, code = status.code ?? 500, retryAfterMs?: number): ApiError {
@@ -236,6 +239,7 @@ function statusError(call: Call, status: Status, code = status.code ?? 500, retr
         : [],
     admissionDenial,
     isPermissionMissing: code === 403 && isPermissionRefusal(message),
+    isVersionTooLarge: (causes ?? []).some(({ reason }) => reason === 'ResourceVersionTooLarge'),
   })
 }
 

@@ -2,8 +2,8 @@ import { backoffMs } from '../lib/backoff.ts'
 import { type Clock, sleep } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import type { Log } from '../lib/log.ts'
-import { ApiError, isExpired, isForbidden } from './errors.ts'
-import type { Store, Stored } from './store.ts'
+import { ApiError, isExpired, isForbidden, isVersionTooLarge } from './errors.ts'
+import { isNewer, isOlder, type Store, type Stored } from './store.ts'
 import type { KubernetesClient, KubernetesObject, ResourceType } from './types.ts'
 
 export interface ReflectorOptions<T extends KubernetesObject, S extends Stored> {
@@ -33,14 +33,30 @@ const maxRetryAfterMs = 60_000
 /** As client-go: watches end after 5 to 10 minutes, so that they do not all end at once. */
 const watchSeconds = { min: 300, spread: 300 }
 
+const wentBack = 'API server went back to an older revision, cache replaced'
+
+/** A bookmark was older than a version seen before. */
+class WentBackError extends Error {
+  override readonly name = 'WentBackError'
+}
+
 /**
  * Keeps a store equal to the API server's state: pages through a LIST, then WATCHes from there, resumes from the last
  * bookmark, lists again when the resourceVersion has expired (410), and retries every other failure for ever, with
  * backoff.
+ *
+ * After a restore of etcd the API server's state is older than the reflector's, and a watch from the reflector's version
+ * stays silent. So a watch that failed or received nothing is not reopened before a small list has shown the present
+ * version. A complete list that is older than a version seen before replaces the store's objects, newer ones included.
  */
 export class Reflector<T extends KubernetesObject, S extends Stored> {
   readonly #options: ReflectorOptions<T, S>
+  /** Where the next watch starts; undefined: a list comes first. */
   #resourceVersion: string | undefined
+  /** The newest version seen in a list, an event or a bookmark. */
+  #newestVersion = ''
+  /** The last watch failed or received nothing, so the API server's state may have gone back. */
+  #mayHaveGoneBack = false
   #failures = 0
   #reported = ''
   #hasSynced = false
@@ -81,6 +97,7 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
       const startedAt = this.#touch()
       let retryAfterMs = 0
       try {
+        if (this.#mayHaveGoneBack) await this.#checkVersion(signal)
         if (this.#resourceVersion === undefined) await this.#list(signal)
         await this.#watch(signal)
         if (this.#touch() - startedAt >= minWatchMs) {
@@ -91,11 +108,12 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
       } catch (error) {
         if (isStopped()) return
         const now = this.#touch()
-        if (isExpired(error)) {
+        if (isExpired(error) || isVersionTooLarge(error) || error instanceof WentBackError) {
           this.#resourceVersion = undefined
-          // The first 410 is cured by an immediate list; a list that itself answers 410 must not become a hot loop.
+          // The first of these is cured by an immediate list; a list that itself fails so must not become a hot loop.
           if (++this.#failures === 1) continue
         } else {
+          this.#mayHaveGoneBack = true
           this.#failures = now - startedAt >= healthyMs ? 1 : this.#failures + 1
           this.#report(error)
           if (isForbidden(error)) this.#refused.resolve(undefined)
@@ -106,9 +124,21 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
     }
   }
 
+  /** Has the next step list anew if the present version is older than the one to watch from. */
+  async #checkVersion(signal: AbortSignal): Promise<void> {
+    if (this.#resourceVersion !== undefined) {
+      const { client, metadataOnly = false, namespace, type } = this.#options
+      const { metadata } = await client.list<T>(type, namespace, { limit: 1, metadataOnly, signal })
+      this.#touch()
+      if (isOlder(metadata.resourceVersion ?? '', this.#resourceVersion)) this.#resourceVersion = undefined
+    }
+    this.#mayHaveGoneBack = false
+  }
+
   async #list(signal: AbortSignal): Promise<void> {
-    const { client, metadataOnly = false, namespace, pageSize = 500, store, transform, type } = this.#options
+    const { client, log, metadataOnly = false, namespace, pageSize = 500, store, transform, type } = this.#options
     const objects: S[] = []
+    const versions = new Set<string>()
     let next: string | undefined
     let resourceVersion: string
     do {
@@ -123,10 +153,15 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
       for (const object of page.items) objects.push(transform(object))
       next = page.metadata.continue === '' ? undefined : page.metadata.continue
       resourceVersion = page.metadata.resourceVersion ?? ''
+      versions.add(resourceVersion)
     } while (next !== undefined)
     signal.throwIfAborted()
-    store.replace(objects, resourceVersion, namespace)
-    this.#resourceVersion = resourceVersion
+    // Pages of several versions are no consistent state, so they do not replace newer objects.
+    if (versions.size === 1 && isOlder(resourceVersion, this.#newestVersion)) {
+      log.warn({ resource: type.plural, from: this.#newestVersion, to: resourceVersion }, wentBack)
+      store.reset(objects, namespace)
+    } else store.replace(objects, resourceVersion, namespace)
+    this.#newestVersion = this.#resourceVersion = resourceVersion
     if (this.#hasSynced) return
     this.#hasSynced = true
     for (const resolve of this.#onSynced.splice(0)) resolve()
@@ -140,12 +175,17 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
       metadataOnly,
       signal,
     })
+    this.#mayHaveGoneBack = true
     for await (const { type: event, object } of events) {
       this.#touch()
+      const version = object.metadata.resourceVersion
+      if (event === 'BOOKMARK' && isOlder(version ?? '', this.#newestVersion)) throw new WentBackError()
       if (event === 'DELETED') store.remove(transform(object))
       else if (event !== 'BOOKMARK') store.upsert(transform(object))
       // Only after the store took the object: the next watch repeats an event that could not be stored.
-      this.#resourceVersion = object.metadata.resourceVersion ?? this.#resourceVersion
+      this.#resourceVersion = version ?? this.#resourceVersion
+      if (version !== undefined && isNewer(version, this.#newestVersion)) this.#newestVersion = version
+      this.#mayHaveGoneBack = false
       this.#recover()
     }
   }

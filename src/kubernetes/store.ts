@@ -19,6 +19,11 @@ export function isNewer(resourceVersion: string, than: string): boolean {
   return resourceVersion.length === than.length ? resourceVersion > than : resourceVersion.length > than.length
 }
 
+/** Whether one resourceVersion is older than another; false where one of them is not a number. */
+export function isOlder(resourceVersion: string, than: string): boolean {
+  return [resourceVersion, than].every((version) => /^\d+$/.test(version)) && isNewer(than, resourceVersion)
+}
+
 /**
  * Objects by `namespace/name`, each in its newest version from the watch or from the answer to an own write: after a write
  * the store never shows the version before it.
@@ -64,15 +69,7 @@ export class Store<S extends Stored> {
   upsert(object: S): void {
     const key = keyOf(object)
     const present = this.#objects.get(key)
-    if (present !== undefined && !isNewer(object.resourceVersion, present.resourceVersion)) return
-    if (present !== undefined) this.#unindex(key, present)
-    this.#objects.set(key, object)
-    for (const value of this.#indexOf(object)) {
-      const keys = this.#index.get(value)
-      if (keys === undefined) this.#index.set(value, new Set([key]))
-      else keys.add(key)
-    }
-    this.#emitEvent(key)
+    if (present === undefined || isNewer(object.resourceVersion, present.resourceVersion)) this.#set(key, object)
   }
 
   /** Removes an object. An object that was created under the same name later stays. */
@@ -103,6 +100,36 @@ export class Store<S extends Stored> {
       if (namespace !== undefined && object.namespace !== namespace) continue
       if (!listed.has(keyOf(object)) && !isNewer(object.resourceVersion, listVersion)) this.remove(object)
     }
+  }
+
+  /**
+   * Makes the store, or its part of one namespace, equal to a complete list, even where stored objects are newer: the
+   * API server's state went back. Notifies of every object, since equal versions of two histories may differ.
+   *
+   * @param namespace the namespace that was listed; undefined: all
+   */
+  reset(objects: Iterable<S>, namespace?: string): void {
+    const listed = new Set<ObjectKey>()
+    for (const object of objects) {
+      listed.add(keyOf(object))
+      this.#set(keyOf(object), object)
+    }
+    for (const object of [...this.#objects.values()]) {
+      if (namespace !== undefined && object.namespace !== namespace) continue
+      if (!listed.has(keyOf(object))) this.remove(object)
+    }
+  }
+
+  #set(key: ObjectKey, object: S): void {
+    const present = this.#objects.get(key)
+    if (present !== undefined) this.#unindex(key, present)
+    this.#objects.set(key, object)
+    for (const value of this.#indexOf(object)) {
+      const keys = this.#index.get(value)
+      if (keys === undefined) this.#index.set(value, new Set([key]))
+      else keys.add(key)
+    }
+    this.#emitEvent(key)
   }
 
   #unindex(key: ObjectKey, object: S): void {

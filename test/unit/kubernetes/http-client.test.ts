@@ -178,6 +178,19 @@ describe('HttpKubernetesClient: an error answer', () => {
   })
 
   it.each([
+    [504, 'Timeout', [{ reason: 'ResourceVersionTooLarge', message: secret }], true],
+    [504, 'Timeout', [{ reason: 'FieldValueInvalid' }], false],
+    [504, 'Timeout', undefined, false],
+  ])('tells a resourceVersion that is too large: HTTP %d %s %j', async (code, reason, causes, expected) => {
+    const { client } = await setUpClient('HTTP/1.1', (response) => {
+      json(response, code, { reason, details: { causes } })
+    })
+    const error = await errorOf(client.list(secrets, undefined, { resourceVersion: '99' }))
+    expect(error.isVersionTooLarge).toBe(expected)
+    expect(JSON.stringify(error)).not.toContain(secret)
+  })
+
+  it.each([
     ['a page of a proxy', `<html>${secret}</html>`],
     ['nothing', ''],
     ['null', 'null'],

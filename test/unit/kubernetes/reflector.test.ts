@@ -35,6 +35,8 @@ function page(resourceVersion: number, names: readonly string[], next?: string):
   }
 }
 
+const versionTooLarge = new ApiError('watch secrets', { code: 504, reason: 'Timeout', isVersionTooLarge: true })
+
 const failure = (code: number, retryAfterMs?: number): ApiError =>
   new ApiError('list secrets', { code, reason: `Reason${code}`, retryAfterMs })
 
@@ -89,10 +91,16 @@ async function setUp(lists: Lists, more: Partial<ReflectorOptions<KubernetesObje
   const clock = new FakeClock()
   const store = new Store()
   const listed: ListOptions[] = []
+  /** Lists of a single object, which ask for the present resourceVersion; they answer `present`. */
+  const probe = { count: 0, present: Infinity }
   const feeds: Feed[] = []
   const log = { info: vi.fn(), warn: vi.fn() }
   const client = {
     list: (_type: unknown, _namespace: unknown, options: ListOptions = {}) => {
+      if (options.limit === 1) {
+        probe.count++
+        return Promise.resolve(page(probe.present, []))
+      }
       listed.push(options)
       const answer = lists(options, listed.length)
       return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer)
@@ -122,7 +130,7 @@ async function setUp(lists: Lists, more: Partial<ReflectorOptions<KubernetesObje
     if (last === undefined) throw new Error('no watch was opened')
     return last
   }
-  return { clock, store, listed, feeds, feed, log, reflector, aborter, ended }
+  return { clock, store, listed, probe, feeds, feed, log, reflector, aborter, ended }
 }
 
 describe('Reflector: the list', () => {
@@ -282,6 +290,106 @@ describe('Reflector: 410 Gone', () => {
     )
     expect(listed.map(({ continue: next }) => next)).toEqual([undefined, 'two', undefined])
     expect([...store.keys()]).toEqual(['plant-a/b'])
+  })
+})
+
+describe('Reflector: a state that went back, as after a restore of etcd', () => {
+  const versions = (store: Store<Stored>): string[] =>
+    [...store.values()].map(({ name, resourceVersion }) => `${name}@${resourceVersion}`).toSorted()
+
+  it('is found after a failed watch, and listed as it is', async () => {
+    const { clock, feed, feeds, listed, log, probe, store } = await setUp((_options, call) =>
+      call === 1 ? page(100, ['kept', 'lost']) : page(40, ['kept', 'new']),
+    )
+    await feed().send('ADDED', object('later', 110))
+    probe.present = 40
+    await feed().fail(failure(0))
+    await clock.advance(second)
+    expect(listed).toHaveLength(2)
+    expect(versions(store)).toEqual(['kept@40', 'new@40'])
+    expect(feeds.at(-1)?.options.resourceVersion).toBe('40')
+    expect(log.warn).toHaveBeenCalledWith(
+      { resource: 'secrets', from: '110', to: '40' },
+      'API server went back to an older revision, cache replaced',
+    )
+  })
+
+  it('is found after a watch that ended without any event', async () => {
+    const { clock, feed, listed, probe, store } = await setUp((_options, call) => page(call === 1 ? 100 : 40, ['a']))
+    probe.present = 40
+    await clock.advance(300 * second)
+    await feed().end()
+    expect(listed).toHaveLength(2)
+    expect(versions(store)).toEqual(['a@40'])
+  })
+
+  it('is not looked for after a watch that received an event and ended normally', async () => {
+    const { clock, feed, probe } = await setUp(() => page(100, []))
+    await feed().send('BOOKMARK', { metadata: { resourceVersion: '101' } })
+    await clock.advance(300 * second)
+    await feed().end()
+    expect(probe.count).toBe(0)
+  })
+
+  it('is looked for by one small list, and a state that did not go back is watched on', async () => {
+    const { clock, feed, feeds, listed, probe } = await setUp(() => page(100, []))
+    probe.present = 100
+    await feed().fail(failure(0))
+    await clock.advance(second)
+    expect(probe.count).toBe(1)
+    expect(listed).toHaveLength(1)
+    expect(feeds.at(-1)?.options.resourceVersion).toBe('100')
+  })
+
+  it('is found by a bookmark of an older version', async () => {
+    const { feed, listed, store } = await setUp((_options, call) => page(call === 1 ? 100 : 40, ['a']))
+    await feed().send('BOOKMARK', { metadata: { resourceVersion: '39' } })
+    expect(listed).toHaveLength(2)
+    expect(versions(store)).toEqual(['a@40'])
+  })
+
+  it('is found by the error that the resourceVersion is too large', async () => {
+    const { feed, listed, store } = await setUp((_options, call) => page(call === 1 ? 100 : 40, ['a']))
+    await feed().fail(versionTooLarge)
+    expect(listed).toHaveLength(2)
+    expect(versions(store)).toEqual(['a@40'])
+  })
+
+  it('causes no hot loop when every watch finds its resourceVersion too large', async () => {
+    const { clock, feed, listed } = await setUp(() => page(100, []))
+    await feed().fail(versionTooLarge)
+    await feed().fail(versionTooLarge)
+    expect(listed).toHaveLength(2)
+    await clock.advance(1600)
+    expect(listed).toHaveLength(3)
+  })
+
+  it('is no reason to lose the answer to an own write when the list is not older than the last event', async () => {
+    const { feed, store } = await setUp((_options, call) => page(call === 1 ? 100 : 104, ['a']))
+    await feed().send('MODIFIED', object('a', 104))
+    store.upsert(stored(object('a', 105)))
+    store.upsert(stored(object('made', 106)))
+    await feed().fail(failure(410))
+    expect(versions(store)).toEqual(['a@105', 'made@106'])
+  })
+
+  it('is not assumed from pages of several versions', async () => {
+    const { feed, store } = await setUp(({ continue: next }, call) =>
+      call === 1 ? page(100, ['a', 'b']) : next === undefined ? page(40, ['a'], 'two') : page(41, []),
+    )
+    await feed().fail(failure(410))
+    expect(versions(store)).toEqual(['a@100', 'b@100'])
+  })
+
+  it('of one namespace leaves other namespaces unchanged', async () => {
+    const store = new Store()
+    store.upsert({ namespace: 'plant-b', name: 'x', uid: 'x', resourceVersion: '90' })
+    const { feed } = await setUp((_options, call) => (call === 1 ? page(100, ['a']) : page(40, [])), {
+      store,
+      namespace: 'plant-a',
+    })
+    await feed().fail(failure(410))
+    expect(versions(store)).toEqual(['x@90'])
   })
 })
 

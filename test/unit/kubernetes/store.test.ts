@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
-import { isNewer, Store, type Stored } from '../../../src/kubernetes/store.ts'
+import { isNewer, isOlder, Store, type Stored } from '../../../src/kubernetes/store.ts'
 
 interface Item extends Stored {
   readonly values?: readonly string[]
@@ -31,6 +31,52 @@ describe('isNewer', () => {
         expect(isNewer(String(a), String(b))).toBe(a > b)
       }),
     )
+  })
+})
+
+describe('isOlder', () => {
+  it.each([
+    ['9', '10', true],
+    ['10', '9', false],
+    ['10', '10', false],
+    // Versions that are not numbers have no order.
+    ['abc', '10', false],
+    ['10', 'abc', false],
+    ['', '10', false],
+  ])('compares %j to %j: %s', (resourceVersion, than, expected) => {
+    expect(isOlder(resourceVersion, than)).toBe(expected)
+  })
+})
+
+describe('Store.reset', () => {
+  it('makes the store equal to the list, also where stored objects are newer', () => {
+    const store = new Store<Item>(({ values = [] }) => values)
+    store.upsert(item('newer', 12, { values: ['x'] }))
+    store.upsert(item('gone', 11))
+    const subscriber = vi.fn()
+    store.subscribe(subscriber)
+    store.reset([item('newer', 5, { values: ['y'] }), item('new', 6)])
+    expect([...store.values()].map(({ name, resourceVersion }) => `${name}@${resourceVersion}`).toSorted()).toEqual([
+      'new@6',
+      'newer@5',
+    ])
+    expect([[...store.byIndex('x')], [...store.byIndex('y')]]).toEqual([[], ['plant-a/newer']])
+    expect(subscriber.mock.calls.flat().toSorted()).toEqual(['plant-a/gone', 'plant-a/new', 'plant-a/newer'])
+  })
+
+  it('notifies of an object of the same version, which may have other content in the older history', () => {
+    const store = new Store<Item>(({ values = [] }) => values)
+    store.upsert(item('a', 5, { values: ['x'] }))
+    store.reset([item('a', 5, { values: ['y'] })])
+    expect(store.get('plant-a/a')?.values).toEqual(['y'])
+  })
+
+  it('of one namespace leaves other namespaces unchanged', () => {
+    const store = new Store<Item>()
+    store.upsert(item('a', 9))
+    store.upsert(item('b', 2, { namespace: 'plant-b' }))
+    store.reset([], 'plant-a')
+    expect([...store.keys()]).toEqual(['plant-b/b'])
   })
 })
 
