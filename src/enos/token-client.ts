@@ -156,7 +156,6 @@ export class TokenClient {
   async #post(request: TokenRequest, deadlineAt: number, signal: AbortSignal): Promise<Answer> {
     const { gatewayUrl, appKey, appSecret, ca, operation } = request
     const { clock, dispatchers, timestamps, userAgent } = this.#options
-    const timestamp = timestamps.next(appKey)
     const url = new URL(gatewayUrl)
     const aborter = new AbortController()
     const abort = (): void => {
@@ -165,8 +164,9 @@ export class TokenClient {
     const timer = clock.setTimer(deadlineAt - clock.now(), abort)
     signal.addEventListener('abort', abort, { once: true })
     if (signal.aborted) abort()
-    const wallSentAt = clock.wall()
     try {
+      const timestamp = await timestamps.next(appKey, aborter.signal)
+      const wallSentAt = clock.wall()
       const response = await dispatchers.for({ ca, tlsServerName: undefined }).request({
         origin: url.origin,
         path: `${url.pathname.replace(/\/$/, '')}${path}${operation}`,

@@ -2,7 +2,7 @@ import type { TokenService } from '../../../simulator/token-service.ts'
 import { meaningOf } from '../../../src/enos/status-codes.ts'
 import { parseReply } from '../../../src/enos/reply.ts'
 import { signRequest } from '../../../src/enos/signature.ts'
-import { Timestamps } from '../../../src/enos/timestamps.ts'
+import type { Timestamps } from '../../../src/enos/timestamps.ts'
 import type { Operation } from '../../../src/enos/operation.ts'
 import type { CallResult, Failure, TokenRequest } from '../../../src/enos/token-client.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
@@ -41,12 +41,15 @@ export class ScriptedClient {
   }
 }
 
-/** A client that asks the rules of the simulated token service, without HTTP. */
-export function clientOf(clock: FakeClock, serviceOf: () => TokenService): ScriptedClient {
-  const timestamps = new Timestamps(clock)
-  return new ScriptedClient(clock, (operation, request) => {
+/** A client of the simulated token service, without HTTP. @param timestamps where they matter to the test */
+export function clientOf(clock: FakeClock, serviceOf: () => TokenService, timestamps?: Timestamps): ScriptedClient {
+  const { signal } = new AbortController()
+  let last = 0
+  return new ScriptedClient(clock, async (operation, request) => {
     const { appKey, appSecret } = request
-    const timestamp = timestamps.next(appKey)
+    // Time may stand still in a test.
+    last = Math.max(last + 1, Math.trunc(clock.wall()))
+    const timestamp = timestamps === undefined ? last : await timestamps.next(appKey, signal)
     const encryption = signRequest(appKey, timestamp, appSecret)
     const accessToken = request.operation === 'refresh' ? request.token.reveal() : undefined
     const body = { appKey: appKey.reveal(), timestamp, encryption, accessToken }

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { TokenService, type TokenServiceOptions } from '../../../simulator/token-service.ts'
+import { Timestamps } from '../../../src/enos/timestamps.ts'
 import type { Membership } from '../../../src/tokens/membership.ts'
 import { Applications } from '../../../src/tokens/applications.ts'
 import { jitterShareOf } from '../../../src/tokens/renewal-rule.ts'
@@ -386,6 +387,7 @@ describe('Applications', () => {
 
   it('never sends two calls with the same timestamp: no 1001 in a thousand renewals', async () => {
     start({ lifetimeSeconds: 10 })
+    client.answer = clientOf(clock, () => service, new Timestamps(clock)).answer
     applications.join('ns/a', membership())
     await clock.advance(3 * hourMs)
     expect(client.calls.length).toBeGreaterThan(2000)
