@@ -5,6 +5,7 @@ import type { ConsumerCalls } from './consumer-calls.ts'
 import { type FaultRule, faultRuleSchema, type Faults } from './faults.ts'
 import { type Answer, jsonAnswer } from './http-exchange.ts'
 import { fingerprintOf } from './signature.ts'
+import { type RequiredHeaders, requiredHeadersSchema } from './required-headers.ts'
 import type { TokenService } from './token-service.ts'
 
 export const adminPath = '/simulator/'
@@ -15,6 +16,7 @@ export interface AdminParts {
   readonly calls: CallLog
   readonly consumerCalls: ConsumerCalls
   readonly faults: Faults
+  readonly requiredHeaders: RequiredHeaders
   readonly latencyMs: () => number
   /** Starts an outage of this length after the answer has been sent. */
   readonly startOutage: (durationMs: number) => void
@@ -35,7 +37,7 @@ export class Admin {
 
   /** @param json the parsed body; undefined where the body is not JSON */
   answer(method: string, path: string, json: unknown): Answer {
-    const { calls, service } = this.#parts
+    const { calls, requiredHeaders, service } = this.#parts
     switch (`${method} ${path}`) {
       case 'GET /simulator/calls':
         return jsonAnswer(200, { calls: calls.list() })
@@ -51,6 +53,11 @@ export class Admin {
         return withBody(outageSchema, json, ({ seconds }) => {
           this.#parts.startOutage(seconds * 1000)
           return jsonAnswer(202, { seconds })
+        })
+      case 'PUT /simulator/required-headers':
+        return withBody(requiredHeadersSchema, json, (values) => {
+          requiredHeaders.set(values)
+          return jsonAnswer(200, { requiredHeaders: requiredHeaders.names })
         })
       case 'PUT /simulator/applications':
         return withBody(applicationSchema, json, (keys) => {
@@ -78,7 +85,7 @@ export class Admin {
   }
 
   #state(): unknown {
-    const { calls, clock, consumerCalls, faults, latencyMs, service } = this.#parts
+    const { calls, clock, consumerCalls, faults, latencyMs, requiredHeaders, service } = this.#parts
     return {
       nowMs: clock.now(),
       edition: service.edition,
@@ -86,6 +93,7 @@ export class Admin {
       hasRefresh: service.hasRefresh,
       latencyMs: latencyMs(),
       faults: faults.rules(),
+      requiredHeaders: requiredHeaders.names,
       applications: service.appKeys().length,
       calls: calls.size,
       consumerCalls: { accepted: consumerCalls.accepted, refused: consumerCalls.refused },

@@ -13,6 +13,10 @@ export interface Arguments {
   readonly lifetime: number
   /** In ms. */
   readonly latency: number
+  /** In ms; 0 accepts any timestamp. */
+  readonly clockWindow: number
+  /** File with a JSON object of header values by name. */
+  readonly requiredHeaders?: string
   readonly refresh: 'kills-old' | 'keeps-old' | 'same-token' | 'missing'
   readonly edge?: true
   readonly basePath: string
@@ -31,6 +35,8 @@ const description = [
     '[{"appKey": "…", "appSecret": "…"}]), else the simulator generates one.',
   'Every path but …/apim-token-service/… and /simulator/ is an API that verifies the token of a consumer: signed ' +
     '(apim-accesstoken, apim-timestamp, apim-signature), apim-accesstoken alone, or Authorization: Bearer.',
+  'Headers of --required-headers, else of the environment variable ENOS_SIMULATOR_REQUIRED_HEADERS, are demanded as by ' +
+    'a proxy in front of the gateway: a call without them is answered with HTTP 401.',
 ].join('\n\n')
 
 const epilogue = `
@@ -44,6 +50,7 @@ Administration (unless --no-admin), with JSON bodies:
   PUT  /simulator/faults        [{"operation": "get", "count": 3, "fault": {"kind": "status", "status": 1005}}]
   PUT  /simulator/outage        {"seconds": 30}
   PUT  /simulator/applications  {"appKey": "…", "appSecret": "…"}
+  PUT  /simulator/required-headers  {"Ocp-Apim-Subscription-Key": "…"}
   POST /simulator/revoke        {"appKey": "…"}
   POST /simulator/is-valid      {"token": "…"}
 Kinds of fault: status, http, reset, hang, hangBody, truncate, slow, drip, large, expire.`
@@ -73,6 +80,12 @@ export function parseArguments(argv: readonly string[]): Arguments | undefined {
         .choices(['keeps-old', 'kills-old', 'same-token', 'missing'])
         .default('keeps-old'),
     )
+    .addOption(
+      new Option('--clock-window <duration>', "accept timestamps this far off the gateway's clock; 0s accepts any")
+        .argParser(duration)
+        .default(5 * 60_000, '5m'),
+    )
+    .option('--required-headers <file>', 'file with headers that every call must have, in JSON: {"name": "value"}')
     .option('--edge', 'name the service as EnOS Edge does')
     .option('--base-path <path>', 'path in front of the token service, like /enos', basePath, '')
     .option('--tls-cert <file>', 'serve https with this certificate (PEM)')

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Clock } from '../src/lib/clock.ts'
 import type { ConsumerCalls, Verification } from './consumer-calls.ts'
 import { type Answer, jsonAnswer } from './http-exchange.ts'
+import type { RequiredHeaders } from './required-headers.ts'
 import { apiSignatureOf } from './signature.ts'
 import { parseTimestamp } from './token-request.ts'
 import type { TokenService } from './token-service.ts'
@@ -18,6 +19,7 @@ export interface ConsumerApiOptions {
   readonly clock: Clock
   readonly service: TokenService
   readonly calls: ConsumerCalls
+  readonly requiredHeaders: RequiredHeaders
   /** The gateway's wall clock, in ms. */
   readonly wallMs: () => number
 }
@@ -35,9 +37,10 @@ export class ConsumerApi {
 
   /** @returns HTTP 200, or HTTP 401 with the problem in words; both without secrets */
   answer(request: ConsumerRequest): Answer {
-    const { calls, clock } = this.#options
+    const { calls, clock, requiredHeaders } = this.#options
     const [path = '/'] = request.target.split('?')
-    const result = this.#verify(request)
+    const denial = requiredHeaders.problemOf(request.headers)
+    const result = denial === undefined ? this.#verify(request) : { problem: denial }
     if ('problem' in result) {
       calls.addRefused({ atMs: clock.now(), method: request.method, path, problem: result.problem })
       return jsonAnswer(401, { code: 401, message: result.problem })

@@ -1,6 +1,8 @@
 import { createSecureContext } from 'node:tls'
-import { loadApplications, readTextFile } from './applications.ts'
+import { loadApplications } from './applications.ts'
 import { type Arguments, parseArguments, UsageError } from './arguments.ts'
+import { readTextFile } from './json-input.ts'
+import { loadRequiredHeaders } from './required-headers.ts'
 import { type Simulator, startSimulator } from './server.ts'
 
 async function main(): Promise<void> {
@@ -14,6 +16,8 @@ async function main(): Promise<void> {
     tls: loadTls(options),
     latencyMs: options.latency,
     hasAdmin: options.admin,
+    requiredHeaders: loadRequiredHeaders(options, process.env),
+    maxSkewMs: options.clockWindow,
     applications: applications.list,
     appSecretOf: options.anyApplication === true ? (appKey) => `secret-of-${appKey}` : undefined,
     lifetimeSeconds: options.lifetime,

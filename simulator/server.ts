@@ -8,6 +8,7 @@ import { ConsumerCalls } from './consumer-calls.ts'
 import { type FaultRule, Faults } from './faults.ts'
 import { type Answer, deliver, jsonAnswer, parseJson, readBody } from './http-exchange.ts'
 import { Listener } from './listener.ts'
+import { type HeaderValues, RequiredHeaders } from './required-headers.ts'
 import { TokenEndpoint } from './token-endpoint.ts'
 import { type Operation, TokenService, type TokenServiceOptions } from './token-service.ts'
 
@@ -22,6 +23,8 @@ export interface SimulatorOptions extends Partial<TokenServiceOptions> {
   readonly tls?: { readonly key: string; readonly cert: string } | undefined
   /** Delay between the token service's reply and its sending. Default 0. */
   readonly latencyMs?: number
+  /** Headers that a proxy in front of the gateway demands with every call; HTTP 401 without them. Default none. */
+  readonly requiredHeaders?: HeaderValues | undefined
   /** Whether `/simulator/` is served. Default false. */
   readonly hasAdmin?: boolean
 }
@@ -36,6 +39,7 @@ export interface Simulator {
   readonly consumerCalls: ConsumerCalls
   setFaults(rules: readonly FaultRule[]): void
   setLatency(ms: number): void
+  setRequiredHeaders(values: HeaderValues): void
   /** Applies to connections opened from now on. @throws TypeError where https is not served */
   setTls(tls: { readonly key: string; readonly cert: string }): void
   /** True cuts all connections and refuses new ones; false listens again on the same port. */
@@ -70,6 +74,7 @@ class Gateway implements Simulator {
   readonly #basePath: string
   readonly #faults = new Faults()
   readonly #calls = new CallLog(maxCalls)
+  readonly #requiredHeaders: RequiredHeaders
   readonly #tokens: TokenEndpoint
   readonly #consumerApi: ConsumerApi
   readonly #admin: Admin | undefined
@@ -83,11 +88,13 @@ class Gateway implements Simulator {
     this.#latencyMs = options.latencyMs ?? 0
     this.#basePath = normalisePath(options.basePath ?? '')
     this.service = new TokenService({ ...options, clock, applications: options.applications ?? [] })
+    this.#requiredHeaders = new RequiredHeaders(options.requiredHeaders)
     this.#tokens = this.#createTokenEndpoint()
     this.#consumerApi = new ConsumerApi({
       clock,
       service: this.service,
       calls: this.consumerCalls,
+      requiredHeaders: this.#requiredHeaders,
       wallMs: () => this.#wallMs(),
     })
     const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
@@ -117,6 +124,10 @@ class Gateway implements Simulator {
 
   setLatency(ms: number): void {
     this.#latencyMs = ms
+  }
+
+  setRequiredHeaders(values: HeaderValues): void {
+    this.#requiredHeaders.set(values)
   }
 
   setTls(tls: { readonly key: string; readonly cert: string }): void {
@@ -180,6 +191,7 @@ class Gateway implements Simulator {
       service: this.service,
       calls: this.#calls,
       faults: this.#faults,
+      requiredHeaders: this.#requiredHeaders,
       wallMs: () => this.#wallMs(),
       latencyMs: () => this.#latencyMs,
     })
@@ -192,6 +204,7 @@ class Gateway implements Simulator {
       calls: this.#calls,
       consumerCalls: this.consumerCalls,
       faults: this.#faults,
+      requiredHeaders: this.#requiredHeaders,
       latencyMs: () => this.#latencyMs,
       startOutage: (durationMs) => {
         this.#startOutage(durationMs)

@@ -3,6 +3,7 @@ import { type Clock, sleep } from '../src/lib/clock.ts'
 import type { Call, CallLog } from './call-log.ts'
 import type { Fault, Faults } from './faults.ts'
 import { type Answer, deliver, type Delivery, jsonAnswer, reset } from './http-exchange.ts'
+import type { RequiredHeaders } from './required-headers.ts'
 import { fingerprintOf } from './signature.ts'
 import type { Operation, TokenService } from './token-service.ts'
 
@@ -11,6 +12,7 @@ export interface TokenEndpointOptions {
   readonly service: TokenService
   readonly calls: CallLog
   readonly faults: Faults
+  readonly requiredHeaders: RequiredHeaders
   /** The gateway's wall clock, in ms. */
   readonly wallMs: () => number
   readonly latencyMs: () => number
@@ -37,10 +39,12 @@ export class TokenEndpoint {
    * @throws when the client goes away before its answer
    */
   async serve(operation: Operation, json: unknown, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { calls, clock, faults, latencyMs, wallMs } = this.#options
+    const { calls, clock, faults, latencyMs, requiredHeaders, wallMs } = this.#options
     const appKey = stringAt(json, 'appKey')
-    const fault = faults.take(operation, appKey)
-    const outcome = this.#call(operation, json, fault)
+    const denial = requiredHeaders.problemOf(request.headers)
+    const fault = denial === undefined ? faults.take(operation, appKey) : undefined
+    const outcome =
+      denial === undefined ? this.#call(operation, json, fault) : { answer: jsonAnswer(401, { message: denial }) }
     calls.add(callOf(operation, appKey, { atMs: clock.now(), fault, outcome }))
     // The delay comes after the token service's answer: a reply is that old when the client receives it.
     const delayMs = latencyMs() + (fault?.kind === 'slow' ? fault.delayMs : 0)

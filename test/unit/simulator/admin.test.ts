@@ -74,6 +74,7 @@ describe('the administration under /simulator/', () => {
       hasRefresh: false,
       latencyMs: 5,
       faults: [],
+      requiredHeaders: [],
       applications: 1,
       calls: 0,
       consumerCalls: { accepted: { signature: 0, token: 0, bearer: 0 }, refused: 0 },
@@ -107,6 +108,19 @@ describe('the administration under /simulator/', () => {
     expect((await ask('POST', 'revoke', { appKey: 'key-1' })).status).toBe(200)
     expect((await ask('POST', 'is-valid', { token })).json).toEqual({ valid: false, secondsLeft: 0 })
     expect((await ask('POST', 'revoke', { appKey: 'unknown' })).status).toBe(404)
+  })
+
+  it('changes the required headers, and never shows their values', async () => {
+    const client = await start()
+    const set = await ask('PUT', 'required-headers', { 'X-Key': 'hidden-value' })
+    expect(set).toEqual({ status: 200, json: { requiredHeaders: ['X-Key'] } })
+    expect((await client.post('get')).status).toBe(401)
+    const state = await ask('GET', 'state')
+    expect(state.json).toMatchObject({ requiredHeaders: ['X-Key'] })
+    expect(JSON.stringify([state, await ask('GET', 'calls')])).not.toContain('hidden-value')
+    expect((await ask('PUT', 'required-headers', { 'X Key': 'hidden-value' })).status).toBe(400)
+    expect((await ask('PUT', 'required-headers', {})).status).toBe(200)
+    expect((await client.get()).status).toBe(0)
   })
 
   it('starts an outage that ends by itself', async () => {

@@ -189,6 +189,14 @@ describe('an API behind the simulated gateway', () => {
     expect((await call({ headers: { authorization: `Bearer ${token}` } })).status).toBe(401)
   })
 
+  it('refuses a call without a required header before the token is looked at', async () => {
+    simulator.setRequiredHeaders({ 'X-Key': 'value-1' })
+    const { json, status } = await call({ headers: { 'apim-accesstoken': token } })
+    expect([status, json.message]).toEqual([401, 'access denied: the header X-Key is missing'])
+    expect(simulator.consumerCalls.refusals).toMatchObject([{ problem: json.message }])
+    expect((await call({ headers: { 'apim-accesstoken': token, 'x-key': 'value-1' } })).status).toBe(200)
+  })
+
   it('checks timestamps against the window of the options', async () => {
     await simulator.close()
     await start({ maxSkewMs: 1000 })

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
-import { TestClient } from './support.ts'
+import { signed, TestClient } from './support.ts'
 
 const main = join(import.meta.dirname, '../../../simulator/main.ts')
 const folder = mkdtempSync(join(tmpdir(), 'simulator-'))
@@ -90,6 +90,36 @@ describe('enos-gateway-simulator', { timeout: 20_000 }, () => {
     expect((await fetch(`${new URL(url).origin}/simulator/state`)).status).toBe(404)
   })
 
+  it('demands the headers of a file, else of the environment', async () => {
+    const keys = { appKey: 'any', appSecret: 'secret-of-any' }
+    const fromFile = file('headers.json', '{"X-Key": "file-value"}')
+    const environment = { ENOS_SIMULATOR_REQUIRED_HEADERS: '{"X-Key": "environment-value"}' }
+    const flags = ['--port', '0', '--any-application']
+    for (const [more, value] of [
+      [['--required-headers', fromFile], 'file-value'],
+      [[], 'environment-value'],
+    ] as const) {
+      const { url } = await greeting(run([...flags, ...more], environment))
+      const client = new TestClient(() => url, keys)
+      const statuses = [
+        (await client.post('get')).status,
+        (await client.post('get', undefined, { 'x-key': value })).status,
+      ]
+      expect(statuses).toEqual([401, 200])
+    }
+  })
+
+  it('accepts timestamps within --clock-window', async () => {
+    const statusOf = async (flags: readonly string[]): Promise<number> => {
+      const { url } = await greeting(run(['--port', '0', '--any-application', ...flags]))
+      const body = JSON.stringify(signed('any', 'secret-of-any', Date.now() - 60_000))
+      const reply = await fetch(`${url}/apim-token-service/v2.0/token/get`, { method: 'POST', body })
+      return ((await reply.json()) as { status: number }).status
+    }
+    const windows = [[], ['--clock-window', '30s'], ['--clock-window', '0s']]
+    expect(await Promise.all(windows.map(statusOf))).toEqual([0, 1004, 0])
+  })
+
   it('generates applications, and prints them only with --print-applications', async () => {
     const silent = await greeting(run(['--port', '0', '--generate', '2']))
     expect(Object.keys(silent)).toEqual(['url'])
@@ -118,6 +148,8 @@ describe('enos-gateway-simulator', { timeout: 20_000 }, () => {
     [['--tls-cert', 'cert.pem']],
     [['--tls-cert', main, '--tls-key', main]],
     [['--applications', '/nowhere/applications.json']],
+    [['--required-headers', '/nowhere/headers.json']],
+    [['--clock-window', '-1s']],
   ])('rejects %j in one line, with exit code 2', async (flags) => {
     const started = run(flags)
     expect(await started.ended).toBe(2)
@@ -131,6 +163,15 @@ describe('enos-gateway-simulator', { timeout: 20_000 }, () => {
       const started = run([], { ENOS_SIMULATOR_APPLICATIONS: text })
       expect(await started.ended).toBe(2)
       expect(started.err()).toMatch(/^enos-gateway-simulator: ENOS_SIMULATOR_APPLICATIONS: .+\n$/)
+      expect(started.err()).not.toContain('hidden')
+    }
+  })
+
+  it('rejects invalid required headers without quoting them', async () => {
+    for (const text of ['{"hidden"', '["hidden"]', '{"X Key": "hidden"}', '{"X-Key": " hidden"}', '{"X-Key": ""}']) {
+      const started = run([], { ENOS_SIMULATOR_REQUIRED_HEADERS: text })
+      expect(await started.ended).toBe(2)
+      expect(started.err()).toMatch(/^enos-gateway-simulator: ENOS_SIMULATOR_REQUIRED_HEADERS: .+\n$/)
       expect(started.err()).not.toContain('hidden')
     }
   })

@@ -107,6 +107,47 @@ describe('startSimulator', () => {
     expect(simulator.calls).toEqual([])
   })
 
+  it('answers 401 to a call without the required headers, and the token service is not called', async () => {
+    const requiredHeaders = { 'Ocp-Apim-Subscription-Key': 'subscription-1', 'X-Zone': 'a b' }
+    const simulator = await start({ requiredHeaders })
+    simulator.setFaults([{ count: 1, fault: { kind: 'status', status: 1005 } }])
+    const client = clientOf(simulator)
+    const messages: unknown[] = []
+    for (const headers of [
+      {},
+      { 'ocp-apim-subscription-key': 'wrong' },
+      { 'ocp-apim-subscription-key': 'subscription-1' },
+    ]) {
+      const reply = await client.post('get', undefined, headers)
+      expect(reply.status).toBe(401)
+      messages.push(await reply.json())
+    }
+    expect(messages).toEqual([
+      { message: 'access denied: the header Ocp-Apim-Subscription-Key is missing' },
+      { message: 'access denied: the header Ocp-Apim-Subscription-Key has a wrong value' },
+      { message: 'access denied: the header X-Zone is missing' },
+    ])
+    expect(simulator.service.currentToken('key-1')).toBeUndefined()
+    const common = { operation: 'get', appKey: 'key-1', status: undefined, httpStatus: 401, fault: undefined }
+    expect(simulator.calls).toMatchObject([common, common, common])
+    const statuses: unknown[] = []
+    for (let call = 0; call < 2; call++) {
+      statuses.push(((await (await client.post('get', undefined, requiredHeaders)).json()) as Envelope).status)
+    }
+    expect(statuses).toEqual([1005, 0])
+  })
+
+  it('takes a rotated value of a required header at once', async () => {
+    const simulator = await start({ requiredHeaders: { 'x-key': 'old' } })
+    simulator.setRequiredHeaders({ 'x-key': 'new' })
+    const client = clientOf(simulator)
+    const statuses = [
+      (await client.post('get', undefined, { 'x-key': 'old' })).status,
+      (await client.post('get', undefined, { 'x-key': 'new' })).status,
+    ]
+    expect(statuses).toEqual([401, 200])
+  })
+
   it('rejects when the port is in use', async () => {
     const { url } = await start()
     await expect(startSimulator({ port: Number(new URL(url).port) })).rejects.toThrow('EADDRINUSE')

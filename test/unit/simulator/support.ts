@@ -36,11 +36,15 @@ export class TestClient {
     this.#timeoutMs = timeoutMs
   }
 
-  post(operation: 'get' | 'refresh', accessToken?: string): Promise<Response> {
+  post(
+    operation: 'get' | 'refresh',
+    accessToken?: string,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Response> {
     this.#lastTimestamp = Math.max(Date.now(), this.#lastTimestamp + 1)
     return fetch(`${this.#url()}/apim-token-service/v2.0/token/${operation}`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      headers: { 'content-type': 'application/json', ...headers },
       body: JSON.stringify(signed(this.#keys.appKey, this.#keys.appSecret, this.#lastTimestamp, accessToken)),
       signal: AbortSignal.timeout(this.#timeoutMs),
     })
