@@ -1,4 +1,5 @@
 import tseslint from 'typescript-eslint'
+import { pureImports } from './tools/pure-files.ts'
 
 /** The folders of src in the order in which one may import another: each only those before it. */
 const layers = [
@@ -36,6 +37,21 @@ export default tseslint.config(
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
     },
   },
+  {
+    files: ['src/**/*.ts'],
+    plugins: { local: { rules: { 'pure-imports': pureImports } } },
+    rules: { 'local/pure-imports': 'error' },
+  },
+  {
+    files: ['src/**/*.ts'],
+    ignores: ['src/app.ts', 'src/status/next-status.ts', 'src/tokens/renewer.ts'],
+    rules: {
+      'max-lines': ['error', { max: 300 }],
+      'max-lines-per-function': ['error', { max: 60 }],
+    },
+  },
+  // Tests are flat lists of cases; a world that they share is a file of its own.
+  { files: ['test/**/*.ts'], rules: { 'max-lines': ['error', { max: 610 }] } },
   {
     // Only these may know the process's clock, randomness and environment; all others are handed them.
     files: ['src/**/*.ts'],
