@@ -30,6 +30,8 @@ interface Run {
   readonly signal: AbortSignal
   progress: AttemptProgress
   operation: Operation
+  /** `expire` of the last get. */
+  getExpireMs: number
   failure: Failure | undefined
   gatewayHealth: GatewayHealth
 }
@@ -81,6 +83,7 @@ export class Renewer {
       signal,
       progress: this.#begin(application, identity, refreshSupport),
       operation: 'get',
+      getExpireMs: 0,
       failure: undefined,
       gatewayHealth: 'unknown',
     }
@@ -146,13 +149,21 @@ export class Renewer {
   }
 
   async #onToken(run: Run, result: TokenResult): Promise<Next> {
-    const { application, identity, operation, progress } = run
-    const answered = this.#adopt(application, identity, result, operation)
-    if (operation === 'refresh') run.refreshSupport.reportRefreshed()
+    const { application, progress } = run
+    const isRefresh = run.operation === 'refresh'
+    const { maxExpireMs } = application
+    const hasProlonged = isRefresh && isProlonged(result.expireMs, run.getExpireMs, maxExpireMs)
+    application.maxExpireMs = hasProlonged ? result.expireMs : Math.max(maxExpireMs, result.expireMs)
+    const answered = this.#adopt(run, result)
+    if (isRefresh) run.refreshSupport.reportRefreshed()
     else await this.#onAnsweredGet(run, answered)
     const answeredRenewalAt = application.renewalAt(answered, progress.method)
-    run.progress = { ...progress, answered, answeredRenewalAt, hasRefreshed: operation === 'refresh' }
-    if (operation === 'refresh' || this.#options.clock.now() < answeredRenewalAt) run.failure = undefined
+    run.progress = { ...progress, answered, answeredRenewalAt, hasRefreshed: isRefresh }
+    if (isRefresh) run.failure = hasProlonged ? undefined : notProlonged(application, result.expireMs)
+    else {
+      run.getExpireMs = result.expireMs
+      if (this.#options.clock.now() < answeredRenewalAt) run.failure = undefined
+    }
     return 'continue'
   }
 
@@ -211,18 +222,12 @@ export class Renewer {
   }
 
   /** Makes the answered token the application's, proven for this identity. */
-  #adopt(
-    application: Application,
-    identity: Identity,
-    { token, expireMs, sentAt }: TokenResult,
-    operation: Operation,
-  ): HeldToken {
+  #adopt({ application, identity, operation }: Run, { token, expireMs, sentAt }: TokenResult): HeldToken {
     const { clock, log, onToken } = this.#options
     const fingerprint = fingerprintOf(token)
     const expiresAt = sentAt + expireMs
     identity.provenFor = fingerprint
     application.lastAnsweredAt = clock.now()
-    application.maxExpireMs = operation === 'refresh' ? expireMs : Math.max(application.maxExpireMs, expireMs)
 
     const held = application.token
     const isSame = held?.fingerprint === fingerprint
@@ -318,6 +323,20 @@ function recordOf({ members }: Application, identity: Identity, fingerprint?: st
 function healthOf(result: CallResult): GatewayHealth {
   if (result.kind !== 'failed' || result.failure.class === 'userMustAct') return 'answers'
   return result.failure.isCallerSide === true ? 'unknown' : result.failure
+}
+
+/**
+ * Whether a refresh gave the token more life than get had answered just before. A token that is as good as new has no
+ * more to get.
+ */
+function isProlonged(expireMs: number, getExpireMs: number, lifetimeMs: number): boolean {
+  return expireMs > getExpireMs || (expireMs > 0 && expireMs >= lifetimeMs)
+}
+
+/** The failure of a refresh that was answered with status 0 and a token without more life. */
+function notProlonged({ gatewayUrl }: Application, expireMs: number): Failure {
+  const message = `refresh at ${gatewayUrl}: status 0, but the token still expires in ${expireMs / 1000} s; expected a longer life`
+  return { class: 'retry', reason: 'UnexpectedReply', message }
 }
 
 /** The failure of a refresh while its 404 may still be a passing fault. */

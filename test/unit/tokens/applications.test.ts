@@ -376,6 +376,25 @@ describe('Applications', () => {
     expect(client.calls.length).toBeLessThanOrEqual(22)
   })
 
+  it('backs off for the whole window when refreshes do not prolong, and recovers at expiry', async () => {
+    start()
+    const honest = client.answer
+    client.answer = async (operation, request) => {
+      if (operation === 'get') return await honest(operation, request)
+      return await honest('get', request)
+    }
+    applications.join('ns/a', membership())
+    await clock.advance(untilRenewalMs + minuteMs)
+    expect(applications.view('ns/a')).toMatchObject({ failure: { reason: 'UnexpectedReply' } })
+    await clock.advance(2 * hourMs - untilRenewalMs - 2 * minuteMs)
+    // Two calls an attempt: some ten while it doubles to five minutes, and then as the life left allows.
+    expect(client.calls.length).toBeLessThan(70)
+    expect(service.isValid(tokenOf('ns/a') ?? '')).toBe(true)
+    await clock.advance(2 * minuteMs)
+    expect(service.isValid(tokenOf('ns/a') ?? '')).toBe(true)
+    expect(applications.view('ns/a')?.failure).toBeUndefined()
+  })
+
   it('is no storm where a gateway answers expired tokens only', async () => {
     start()
     let count = 0

@@ -130,6 +130,40 @@ describe('an attempt', () => {
     expect(application.token?.expiresAt).toBe(clock.now() + 2 * hourMs)
   })
 
+  it.each([
+    ['the same token', () => application.token?.token.reveal() ?? ''],
+    ['another token', () => `token-at-${clock.now()}`],
+  ])('fails when a refresh answers %s without more life', async (_, valueOf) => {
+    const { client } = serviceClient()
+    await attempt(client)
+    await clock.advance(96 * minuteMs)
+    const honest = client.answer
+    const endsAt = now + 2 * hourMs
+    client.answer = () => tokenResult(clock, valueOf(), endsAt - clock.now())
+    const { failure: seen, gatewayHealth } = await attempt(client)
+    expect(seen).toEqual({
+      class: 'retry',
+      reason: 'UnexpectedReply',
+      message: `refresh at ${gatewayUrl}: status 0, but the token still expires in 1440 s; expected a longer life`,
+    })
+    expect(gatewayHealth).toBe('answers')
+    expect(identity.failures).toBe(1)
+    expect(application.maxExpireMs).toBe(2 * hourMs)
+    client.answer = honest
+    await clock.advance(1000)
+    expect((await attempt(client)).failure).toBeUndefined()
+    expect(application.token?.expiresAt).toBe(clock.now() + 2 * hourMs)
+  })
+
+  it('accepts a forced refresh of a token that is as good as new', async () => {
+    const client = new ScriptedClient(clock, () => tokenResult(clock, 'new', 7_200_000))
+    await attempt(client)
+    application.join('ns/a', membership({ renewRequest: '1' }))
+    const report = await attempt(client)
+    expect(client.operations).toEqual(['get', 'get', 'refresh'])
+    expect(report.failure).toBeUndefined()
+  })
+
   it.each([1203, 1204])('asks get again when a refresh is answered with %i', async (status) => {
     const second = tokenResult(clock, 'second', 7_200_000)
     const answers: CallResult[] = [
