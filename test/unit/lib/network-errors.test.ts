@@ -1,0 +1,30 @@
+import { describe, expect, it } from 'vitest'
+import { describeNetworkError, isTlsError } from '../../../src/lib/network-errors.ts'
+
+describe('describeNetworkError', () => {
+  it.each([
+    ['ENOTFOUND', 'unknown host (ENOTFOUND)'],
+    ['ECONNREFUSED', 'connection refused (ECONNREFUSED)'],
+    ['HPE_INVALID_CONSTANT', 'the port does not serve HTTP (HPE_INVALID_CONSTANT)'],
+    ['EFOO', 'no connection (EFOO)'],
+    ['CERT_HAS_EXPIRED', 'the certificate has expired (CERT_HAS_EXPIRED)'],
+    ['EPROTO', 'the port does not serve TLS (EPROTO)'],
+    ['SELF_SIGNED_CERT_IN_CHAIN', 'the certificate is not trusted (SELF_SIGNED_CERT_IN_CHAIN)'],
+    ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'the certificate is not trusted (UNABLE_TO_VERIFY_LEAF_SIGNATURE)'],
+  ])('puts %s in words', (code, text) => {
+    expect(describeNetworkError(code)).toBe(text)
+  })
+})
+
+describe('isTlsError', () => {
+  it.each([
+    ['DEPTH_ZERO_SELF_SIGNED_CERT', true],
+    ['ERR_SSL_WRONG_VERSION_NUMBER', true],
+    ['INVALID_CA', true],
+    ['ECONNRESET', false],
+    ['HPE_INVALID_CONSTANT', false],
+    ['timed out', false],
+  ])('returns for %s: %s', (code, expected) => {
+    expect(isTlsError(code)).toBe(expected)
+  })
+})
