@@ -12,6 +12,8 @@ export interface KubeconfigSource {
   readonly serviceAccountDirectory?: string
 }
 
+const defaultServiceAccountDirectory = '/var/run/secrets/kubernetes.io/serviceaccount'
+
 /** There is no usable kubeconfig. The message names the file and the remedy, and quotes nothing of the content. */
 export class KubeconfigError extends Error {
   override readonly name = 'KubeconfigError'
@@ -26,7 +28,7 @@ export class KubeconfigError extends Error {
 export function loadKubeconfig({
   flag,
   environment,
-  serviceAccountDirectory = '/var/run/secrets/kubernetes.io/serviceaccount',
+  serviceAccountDirectory = defaultServiceAccountDirectory,
 }: KubeconfigSource): () => KubeConfig {
   if (isSet(flag)) return () => loadFiles([flag], '--kubeconfig')
   const { HOME, KUBECONFIG, KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = environment
@@ -49,6 +51,19 @@ export function loadKubeconfig({
 export function currentNamespace(config: KubeConfig): string {
   const namespace = config.getContextObject(config.getCurrentContext())?.namespace?.trim()
   return isSet(namespace) ? namespace : 'default'
+}
+
+/** The source that loadKubeconfig chooses, for messages: `the kubeconfig /home/me/.kube/config`. */
+export function describeKubeconfig({
+  flag,
+  environment: { HOME, KUBECONFIG, KUBERNETES_SERVICE_HOST: host },
+  serviceAccountDirectory = defaultServiceAccountDirectory,
+}: KubeconfigSource): string {
+  if (isSet(flag)) return `the kubeconfig ${flag}`
+  const files = (KUBECONFIG ?? '').split(delimiter).filter((file) => file !== '')
+  if (files.length > 0) return `the kubeconfig ${files.join(delimiter)}`
+  if (isSet(host) && existsSync(join(serviceAccountDirectory, 'token'))) return 'the service account of the pod'
+  return `the kubeconfig ${isSet(HOME) ? join(HOME, '.kube', 'config') : '~/.kube/config'}`
 }
 
 function loadInCluster(host: string, port: string, directory: string): KubeConfig {
