@@ -16,7 +16,7 @@ export async function askGateway(
   request: CheckRequest,
   isRefreshWanted: boolean,
 ): Promise<Seen> {
-  const { gatewayUrl } = request
+  const { appKey, appSecret, gatewayUrl } = request
   const dispatchers = new GatewayDispatchers({ proxy: parseProxyConfig(environment) })
   let skewMs: number | undefined
   const client = new TokenClient({
@@ -41,7 +41,7 @@ export async function askGateway(
     const refresh = isRefreshTried
       ? await client.call({ ...request, operation: 'refresh', token: get.token }, signal)
       : undefined
-    return { gatewayUrl, get, refresh, isRefreshWanted, skewMs, certificate, now: clock.wall() }
+    return { gatewayUrl, appKey, appSecret, get, refresh, isRefreshWanted, skewMs, certificate, now: clock.wall() }
   } finally {
     await dispatchers.close()
   }

@@ -1,22 +1,18 @@
-import { type Reason, reasons } from '../api/v1alpha1/reasons.ts'
-import type { Operation } from '../enos/operation.ts'
 import type { CallResult, Failure } from '../enos/token-client.ts'
+import type { Operation } from '../enos/operation.ts'
 import { formatDuration } from '../lib/duration.ts'
+import { describeNetworkError, isTlsError } from '../lib/network-errors.ts'
+import { describeOddForm } from '../lib/odd-form.ts'
+import type { Sensitive } from '../lib/sensitive.ts'
 import type { Certificate } from './certificate.ts'
+import { adviceForFailure, adviceForReach, adviceForTls, type InputNames } from './check-advice.ts'
+import { failed, ok, skipped, type Step, unchecked, unknown } from './check-steps.ts'
 
-/** One step of a check and its result. */
-export interface Step {
-  readonly step: 'resource' | 'sources' | 'reach' | 'tls' | 'clock' | 'appKey' | 'appSecret' | 'get' | 'refresh'
-  /** `unknown`: a step before it failed; `skipped`: not requested or not applicable. */
-  readonly result: 'ok' | 'failed' | 'unknown' | 'skipped'
-  readonly detail: string
-  /** What to do about a failed step. */
-  readonly advice?: string
-}
-
-/** What the gateway answered. */
+/** What the gateway answered, and what it was asked with. */
 export interface Seen {
   readonly gatewayUrl: string
+  readonly appKey: Sensitive
+  readonly appSecret: Sensitive
   readonly get: CallResult
   /** Undefined: not tried. */
   readonly refresh: CallResult | undefined
@@ -31,121 +27,73 @@ export interface Seen {
 
 /** Beyond this skew a gateway may refuse timestamps. */
 const maxSkewMs = 30_000
-const tlsCause = /CERT|SELF_SIGNED|TLS|SSL|UNABLE_TO|ISSUER|SIGNATURE|EPROTO/
 const dayMs = 86_400_000
 const maxNames = 5
 
-/** Network errors in words, and what to do; by Node's error code. */
-const unreachable: Readonly<Record<string, readonly [text: string, advice: string]>> = {
-  ENOTFOUND: ['unknown host', 'Correct the host, or add it to the DNS that this machine uses.'],
-  EAI_AGAIN: ['DNS does not answer', 'Try again; then check the DNS that this machine uses.'],
-  ECONNREFUSED: ['connection refused', 'Correct host and port, or start the gateway.'],
-  ECONNRESET: ['connection reset', 'Check firewalls and proxies on the way, and that the port serves HTTP.'],
-  UND_ERR_SOCKET: ['connection closed', 'Check firewalls and proxies on the way.'],
-  EHOSTUNREACH: ['no route to host', 'Check the network, network policies and firewalls on the way.'],
-  ENETUNREACH: ['no route to host', 'Check the network, network policies and firewalls on the way.'],
-  'timed out': ['no answer in time', 'Check firewalls and network policies, or raise --timeout.'],
-  UND_ERR_CONNECT_TIMEOUT: ['no connection in time', 'Check firewalls, network policies and HTTPS_PROXY.'],
-  UND_ERR_ABORTED: ['the proxy refuses to connect', 'Check HTTPS_PROXY, NO_PROXY and the rules of the proxy.'],
-  LINK_LOCAL_ADDRESS_REFUSED: ['link-local addresses are refused', 'Use the address of the gateway itself.'],
-  stopped: ['the check was stopped', 'Run it again.'],
-}
-
-/** TLS errors in words, and what to do. All others: the CA is not trusted. */
-const untrusted: Readonly<Record<string, readonly [text: string, advice: string]>> = {
-  CERT_HAS_EXPIRED: [
-    'the certificate has expired',
-    'Have the gateway’s certificate renewed; check the clock of this machine.',
-  ],
-  CERT_NOT_YET_VALID: [
-    'the certificate is not valid yet',
-    'Check the clock of this machine and the gateway’s certificate.',
-  ],
-  ERR_TLS_CERT_ALTNAME_INVALID: [
-    'the certificate is valid for other hosts',
-    'Use a host for which the certificate is valid.',
-  ],
-  EPROTO: ['the port does not serve TLS', 'Correct the port, or use http:// if the gateway serves it.'],
-  ERR_SSL_WRONG_VERSION_NUMBER: [
-    'the port does not serve TLS',
-    'Correct the port, or use http:// if the gateway serves it.',
-  ],
-  ERR_SSL_PACKET_LENGTH_TOO_LONG: [
-    'the port does not serve TLS',
-    'Correct the port, or use http:// if the gateway serves it.',
-  ],
-}
-
 /** The steps of a check, from the results of get and refresh. */
-export function gatewaySteps({ certificate, gatewayUrl, get, isRefreshWanted, now, refresh, skewMs }: Seen): Step[] {
+export function gatewaySteps(seen: Seen, names: InputNames): Step[] {
+  const { get, isRefreshWanted, refresh, skewMs } = seen
   const failure = failureOf(get)
-  const isHttps = gatewayUrl.startsWith('https://')
-  const isTlsBroken = failure?.reason === 'GatewayUnreachable' && tlsCause.test(failure.cause ?? '')
-  const isReached = failure?.reason !== 'GatewayUnreachable' || isTlsBroken
-  const isAnswered = isReached && !isTlsBroken
+  const isReached = failure?.reason !== 'GatewayUnreachable'
   return [
-    isReached ? ok('reach', `${gatewayUrl} is reachable`) : notReached(gatewayUrl, failure),
-    !isHttps
-      ? skipped('tls', 'http: appKey and token are sent unencrypted')
-      : isAnswered
-        ? ok('tls', `the certificate is trusted${describe(certificate, now)}`)
-        : isTlsBroken
-          ? notTrusted(failure, certificate)
-          : unknown('tls'),
-    isAnswered ? clockStep(skewMs) : unknown('clock'),
-    ...keySteps(get),
-    callStep('get', get, isAnswered),
+    ...connectionSteps(seen, names),
+    isReached ? clockStep(skewMs) : unknown('clock'),
+    ...keySteps(seen, names),
+    getStep(get, isReached, names),
     !isRefreshWanted
       ? skipped('refresh', 'not requested (--refresh): it replaces the token')
       : refresh === undefined
         ? unknown('refresh')
-        : callStep('refresh', refresh, true),
+        : refreshStep(get, refresh, names),
   ]
 }
 
-/** A failure. */
-export function failedStep(step: Step['step'], detail: string, advice: string): Step {
-  return { step, result: 'failed', detail, advice }
+/** Whether a refresh gave another token: a gateway may have revoked the one before. */
+export function isTokenReplaced({ get, refresh }: Seen): boolean {
+  return get.kind === 'token' && refresh?.kind === 'token' && !refresh.token.equals(get.token)
 }
 
-/** A failure for which a condition of the resource has this reason. */
-export function failedBecause(step: Step['step'], detail: string, reason: Reason): Step {
-  return failedStep(step, detail, reasons[reason].whatToDo)
-}
-
-export function ok(step: Step['step'], detail: string): Step {
-  return { step, result: 'ok', detail }
-}
-
-export function isGood(steps: readonly Step[]): boolean {
-  return steps.every(({ result }) => result === 'ok' || result === 'skipped')
-}
-
-const marks: Readonly<Record<Step['result'], string>> = { ok: 'ok', failed: 'FAILED', unknown: '?', skipped: '-' }
-
-/** The report as text: a line for each step, the advice below a failed one. */
-export function renderSteps(steps: readonly Step[]): string {
-  const lines = steps.flatMap(({ advice, detail, result, step }) => {
-    const line = `${marks[result].padEnd(6)}  ${step.padEnd(9)}  ${detail}`
-    return advice === undefined ? [line] : [line, `${' '.repeat(19)}${advice}`]
-  })
-  return `${[...lines, '', conclusionOf(steps)].join('\n')}\n`
-}
-
-function conclusionOf(steps: readonly Step[]): string {
-  if (isGood(steps)) return 'The credential works.'
-  const hasToken = steps.some(({ result, step }) => step === 'get' && result === 'ok')
-  return hasToken ? 'The gateway returns a token, but a step failed.' : 'The credential does not work.'
-}
-
-function keySteps(get: CallResult): Step[] {
-  if (get.kind === 'token') return [ok('appKey', 'known to the gateway'), ok('appSecret', 'belongs to the appKey')]
+function connectionSteps({ certificate, gatewayUrl, get, now }: Seen, names: InputNames): Step[] {
+  const isHttps = gatewayUrl.startsWith('https://')
   const failure = failureOf(get)
-  if (failure?.reason === 'AppKeyNotFound') return [failed('appKey', failure), unknown('appSecret')]
+  const reached = ok('reach', `${gatewayUrl} is reachable`)
+  const unencrypted = skipped('tls', 'http: appKey and token are sent unencrypted')
+  if (failure?.reason !== 'GatewayUnreachable') {
+    return [reached, isHttps ? ok('tls', `the certificate is trusted${describe(certificate, now)}`) : unencrypted]
+  }
+  const { cause = 'connection failed' } = failure
+  if (cause === 'stopped') return [unchecked('reach', 'the check was stopped'), isHttps ? unknown('tls') : unencrypted]
+  if (isHttps && isTlsError(cause)) {
+    const hosts = certificate === undefined ? '' : `; valid for ${list(certificate.names)}`
+    return [reached, failed('tls', `${describeNetworkError(cause)}${hosts}`, adviceForTls(cause, names))]
+  }
+  const text = cause === 'timed out' ? 'no answer in time' : describeReach(cause)
+  const advice = adviceForReach(cause, isHttps, names)
+  return [failed('reach', `cannot reach ${gatewayUrl}: ${text}`, advice), isHttps ? unknown('tls') : unencrypted]
+}
+
+function describeReach(cause: string): string {
+  return cause === 'LINK_LOCAL_ADDRESS_REFUSED'
+    ? `link-local addresses are refused (${cause})`
+    : describeNetworkError(cause)
+}
+
+function keySteps({ appKey, appSecret, get }: Seen, names: InputNames): Step[] {
+  const known = ok('appKey', 'known to the gateway')
+  if (get.kind === 'token') return [known, ok('appSecret', 'belongs to the appKey')]
+  const failure = failureOf(get)
+  if (failure?.reason === 'AppKeyNotFound') {
+    return [refused('appKey', failure, describeOddForm(appKey), names), unknown('appSecret')]
+  }
   if (failure?.reason === 'InvalidAppSecret') {
-    return [ok('appKey', 'known to the gateway'), failed('appSecret', failure)]
+    return [known, refused('appSecret', failure, describeOddForm(appSecret), names)]
   }
   return [unknown('appKey'), unknown('appSecret')]
+}
+
+function refused(step: 'appKey' | 'appSecret', failure: Failure, oddForm: string | undefined, names: InputNames): Step {
+  const odd = oddForm === undefined ? '' : `; its value, ${names[step]}, ${oddForm}`
+  return failed(step, `${failure.message}${odd}`, adviceForFailure(failure, names))
 }
 
 function clockStep(skewMs: number | undefined): Step {
@@ -154,40 +102,41 @@ function clockStep(skewMs: number | undefined): Step {
   const difference = `${formatDuration(Math.abs(seconds) * 1000)} ${seconds < 0 ? 'behind' : 'ahead'}`
   if (Math.abs(skewMs) <= maxSkewMs) return ok('clock', `the gateway’s clock is ${difference}`)
   const advice = 'Synchronise the clocks: the gateway may refuse such timestamps.'
-  return failedStep('clock', `the gateway’s clock is ${difference}`, advice)
+  return failed('clock', `the gateway’s clock is ${difference}`, advice)
 }
 
-function callStep(operation: Operation, result: CallResult, isAnswered: boolean): Step {
-  if (!isAnswered) return unknown(operation)
+function getStep(get: CallResult, isReached: boolean, names: InputNames): Step {
+  if (!isReached) return unknown('get')
+  const reason = failureOf(get)?.reason
+  // Said once, with its advice: by the step of the value that is wrong.
+  if (reason === 'AppKeyNotFound') return { step: 'get', result: 'failed', detail: 'no token: see appKey' }
+  if (reason === 'InvalidAppSecret') return { step: 'get', result: 'failed', detail: 'no token: see appSecret' }
+  return callStep('get', get, names)
+}
+
+function refreshStep(get: CallResult, refresh: CallResult, names: InputNames): Step {
+  const step = callStep('refresh', refresh, names)
+  if (step.result !== 'ok' || get.kind !== 'token' || refresh.kind !== 'token') return step
+  const isSame = refresh.token.equals(get.token)
+  const what = isSame
+    ? 'the same token, prolonged'
+    : 'another token: the gateway may have revoked the one before, so its consumers need the new one'
+  return { ...step, detail: `${step.detail}; ${what}` }
+}
+
+function callStep(operation: Operation, result: CallResult, names: InputNames): Step {
   if (result.kind === 'token') return ok(operation, `token valid for ${formatDuration(result.expireMs)}`)
   if (result.kind === 'refreshMissing') {
     const advice = 'Keep renewalMethod Auto or set Get: a new token is then fetched when the old one expires.'
-    return failedStep(operation, 'the gateway has no refresh (HTTP 404)', advice)
+    return failed(operation, 'the gateway has no refresh (HTTP 404)', advice)
   }
-  return failed(operation, result.failure)
+  const { failure } = result
+  if (failure.cause === 'stopped') return unchecked(operation, 'the check was stopped')
+  return failed(operation, failure.message.replaceAll('spec.gateway.url', names.url), adviceForFailure(failure, names))
 }
 
 function failureOf(result: CallResult): Failure | undefined {
   return result.kind === 'failed' || result.kind === 'getAgain' ? result.failure : undefined
-}
-
-function failed(step: Step['step'], { message, reason }: Failure): Step {
-  return failedBecause(step, message, reason)
-}
-
-function notReached(gatewayUrl: string, failure: Failure | undefined): Step {
-  const cause = failure?.cause ?? ''
-  const advice = 'Check the host, firewalls, network policies and HTTPS_PROXY.'
-  const [text, whatToDo] = unreachable[cause] ?? ['no connection', advice]
-  return failedStep('reach', `cannot reach ${gatewayUrl}: ${text} (${cause})`, whatToDo)
-}
-
-function notTrusted(failure: Failure | undefined, certificate: Certificate | undefined): Step {
-  const cause = failure?.cause ?? ''
-  const advice = 'Trust the CA of the gateway with spec.gateway.caRef or --ca-file.'
-  const [text, whatToDo] = untrusted[cause] ?? ['the certificate is not trusted', advice]
-  const names = certificate === undefined ? '' : `; valid for ${list(certificate.names)}`
-  return failedStep('tls', `${text} (${cause})${names}`, whatToDo)
 }
 
 /** The end of a sentence about the certificate. */
@@ -203,12 +152,4 @@ function list(names: readonly string[]): string {
   if (names.length === 0) return 'no host'
   const more = names.length > maxNames ? ` and ${names.length - maxNames} more` : ''
   return `${names.slice(0, maxNames).join(', ')}${more}`
-}
-
-function unknown(step: Step['step']): Step {
-  return { step, result: 'unknown', detail: 'unknown: a step above failed' }
-}
-
-function skipped(step: Step['step'], detail: string): Step {
-  return { step, result: 'skipped', detail }
 }

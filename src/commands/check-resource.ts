@@ -1,4 +1,5 @@
 import { normaliseGatewayUrl, parseSpec } from '../api/v1alpha1/credential.ts'
+import { type Reason, reasons } from '../api/v1alpha1/reasons.ts'
 import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
 import { isForbidden, isNotFound } from '../kubernetes/errors.ts'
 import {
@@ -13,12 +14,15 @@ import { parseDuration } from '../lib/duration.ts'
 import { type SourceRef, sourceRefs } from '../observe/observed.ts'
 import { parseSources, type SourceObject } from '../observe/parse-sources.ts'
 import type { CheckRequest } from './check-gateway.ts'
-import { failedBecause, failedStep, ok, type Step } from './check-report.ts'
+import type { InputNames } from './check-advice.ts'
+import { isCrdMissing } from './api-server.ts'
+import { failed, ok, type Step, unchecked } from './check-steps.ts'
 
 /** `request` is absent when something is missing; the steps name it. */
 interface ResourceRead {
   readonly steps: readonly Step[]
   readonly request?: CheckRequest
+  readonly names?: InputNames
 }
 
 /**
@@ -34,12 +38,12 @@ export async function readResource(
   const named = `EnosAppCredential ${ref.namespace}/${ref.name}`
   const resource = await find(() => client.get<KubernetesObject & { readonly spec?: unknown }>(credentials, ref))
   if (resource === 'forbidden') {
-    const advice = 'Ask for permission to get enosappcredentials.enos.io, or use another --kubeconfig.'
-    return { steps: [failedStep('resource', `forbidden: cannot get ${named}`, advice)] }
+    const advice = `Ask for the ClusterRole enosappcredentials-view in namespace ${ref.namespace}, or use another --kubeconfig.`
+    return { steps: [unchecked('resource', `forbidden: cannot get ${named}`, advice)] }
   }
   if (resource === 'missing') {
-    const advice = 'Check namespace and name (`status` lists all), and that the CRD is installed.'
-    return { steps: [failedStep('resource', `${named} not found`, advice)] }
+    const advice = 'Check namespace and name: enos-credential-operator status'
+    return { steps: [unchecked('resource', `${named} not found`, advice)] }
   }
   const parsed = parseSpec(ref.name, resource.spec)
   if (!parsed.ok) return { steps: [failedBecause('resource', parsed.problems.join('; '), 'InvalidSpec')] }
@@ -49,7 +53,23 @@ export async function readResource(
   const steps = [ok('resource', `${named} is valid`), step]
   return request === undefined
     ? { steps }
-    : { steps, request: timeoutMs === undefined ? request : { ...request, timeoutMs } }
+    : { steps, names: namesOf(spec, timeoutMs), request: timeoutMs === undefined ? request : { ...request, timeoutMs } }
+}
+
+function namesOf({ appKeyRef, appSecretRef }: CredentialSpec, timeoutMs: number | undefined): InputNames {
+  return {
+    url: 'spec.gateway.url',
+    timeout: timeoutMs === undefined ? 'spec.gateway.timeout' : '--timeout',
+    ca: 'spec.gateway.caRef',
+    appKey: `key ${appKeyRef.key} of Secret ${appKeyRef.name}`,
+    appSecret: `key ${appSecretRef.key} of Secret ${appSecretRef.name}`,
+    headers: 'spec.gateway.headersFrom',
+  }
+}
+
+/** A failure for which a condition of the resource has this reason. */
+function failedBecause(step: Step['step'], detail: string, reason: Reason): Step {
+  return failed(step, detail, reasons[reason].whatToDo)
 }
 
 interface ReadSource {
@@ -80,7 +100,7 @@ async function readAllSources(
   if (missing.length > 0) return { step: failedBecause('sources', detail, 'SourceSecretNotFound') }
   if (forbidden.length > 0) {
     const advice = 'Use a --kubeconfig that may get it. The operator has permissions of its own.'
-    return { step: failedStep('sources', detail, advice) }
+    return { step: unchecked('sources', detail, advice) }
   }
   return { read }
 }
@@ -110,7 +130,7 @@ async function find<T extends KubernetesObject>(get: () => Promise<T>): Promise<
   try {
     return await get()
   } catch (error) {
-    if (isNotFound(error)) return 'missing'
+    if (isNotFound(error) && !isCrdMissing(error)) return 'missing'
     if (isForbidden(error)) return 'forbidden'
     throw error
   }

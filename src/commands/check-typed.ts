@@ -3,8 +3,12 @@ import { readFile } from 'node:fs/promises'
 import { text as readText } from 'node:stream/consumers'
 import { normaliseGatewayUrl, parseSpec } from '../api/v1alpha1/credential.ts'
 import { Sensitive } from '../lib/sensitive.ts'
+import type { InputNames } from './check-advice.ts'
 import type { CheckRequest } from './check-gateway.ts'
 import { type CommandContext, UsageError } from './context.ts'
+
+const appKeyVariable = 'ENOS_APP_KEY'
+const appSecretVariable = 'ENOS_APP_SECRET'
 
 /** A gateway and a credential given by flags. */
 export interface TypedOptions {
@@ -31,10 +35,22 @@ export async function typedRequest(
   const ca = caFile === undefined ? undefined : await readCa(caFile)
   return {
     gatewayUrl: normaliseGatewayUrl(gateway),
-    appKey: await secretOf(context, '--app-key-file', appKeyFile, 'ENOS_APP_KEY'),
-    appSecret: await secretOf(context, '--app-secret-file', appSecretFile, 'ENOS_APP_SECRET'),
+    appKey: await secretOf(context, '--app-key-file', appKeyFile, appKeyVariable),
+    appSecret: await secretOf(context, '--app-secret-file', appSecretFile, appSecretVariable),
     timeoutMs,
     ...(ca === undefined ? {} : { ca }),
+  }
+}
+
+/** The flags and variables of the request. */
+export function typedNames({ appKeyFile, appSecretFile }: TypedOptions): InputNames {
+  return {
+    url: '--gateway',
+    timeout: '--timeout',
+    ca: '--ca-file',
+    appKey: appKeyFile === undefined ? appKeyVariable : '--app-key-file',
+    appSecret: appSecretFile === undefined ? appSecretVariable : '--app-secret-file',
+    headers: '--header-file',
   }
 }
 

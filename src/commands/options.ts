@@ -1,8 +1,7 @@
 import { Option } from 'commander'
-import { type ApiConnection, connect } from '../kubernetes/connect.ts'
 import { parseDuration } from '../lib/duration.ts'
 import { version } from '../version.ts'
-import { type CommandContext, UsageError } from './context.ts'
+import { UsageError } from './context.ts'
 
 /** Options that several commands share. */
 
@@ -20,23 +19,15 @@ export const outputOption = (): Option =>
 
 export const userAgent = `enos-credential-operator/${version}`
 
-/** Connects to the API server with the identity of the user. */
-export function connectAs({ clock, environment }: CommandContext, kubeconfig: string | undefined): ApiConnection {
-  return connect({
-    kubeconfig: { flag: kubeconfig, environment },
-    clock,
-    userAgent,
-    fieldManager: 'enos-credential-cli',
-  })
-}
-
 /** @returns ms @throws UsageError that names the flag */
-export function durationOf(flag: string, text: string): number {
+export function durationOf(flag: string, text: string, max: string): number {
   try {
     const ms = parseDuration(text)
-    if (ms > 0) return ms
+    if (ms > 0 && ms <= parseDuration(max)) return ms
   } catch {
     // Thrown below, with the name of the flag.
   }
-  throw new UsageError(`${flag}: seen ${JSON.stringify(text.slice(0, 40))}, expected a duration like 10s or 5m`)
+  throw new UsageError(
+    `${flag}: seen ${JSON.stringify(text.slice(0, 40))}, expected a duration like 10s or 5m, at most ${max}`,
+  )
 }

@@ -1,16 +1,10 @@
 import { Command } from 'commander'
-import { annotations } from '../api/v1alpha1/names.ts'
-import { parseStatus } from '../api/v1alpha1/credential.ts'
-import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
-import { isNotFound } from '../kubernetes/errors.ts'
-import { credentials, type KubernetesClient, type KubernetesObject, type ObjectRef } from '../kubernetes/types.ts'
-import { sleep } from '../lib/clock.ts'
-import { formatDuration } from '../lib/duration.ts'
-import { parseCredential } from '../observe/parse-object.ts'
-import { type CommandContext, CommandError } from './context.ts'
-import { connectAs, durationOf, kubeconfigOption, resourceNamespaceOption } from './options.ts'
+import type { KubernetesClient, ObjectRef } from '../kubernetes/types.ts'
+import { withApiServer } from './api-server.ts'
+import { type CommandContext, UsageError } from './context.ts'
+import { durationOf, kubeconfigOption, resourceNamespaceOption } from './options.ts'
+import { awaitRenewal, requestRenewal } from './renewal.ts'
 import { inNamespace, parseResourceName } from './resource-ref.ts'
-import { printable } from './table.ts'
 
 const examples = `
 Examples:
@@ -25,15 +19,11 @@ interface RenewOptions {
   readonly kubeconfig?: string
   readonly namespace?: string
   readonly wait?: boolean
-  readonly timeout: string
+  readonly timeout?: string
 }
 
-interface CredentialObject extends KubernetesObject {
-  readonly spec?: { readonly suspend?: boolean }
-  readonly status?: unknown
-}
-
-const pollMs = 200
+const defaultTimeout = '1m'
+const maxTimeout = '24h'
 
 /** `renew`: requests a renewal by setting the annotation. */
 export function renewCommand(context: CommandContext): Command {
@@ -43,18 +33,15 @@ export function renewCommand(context: CommandContext): Command {
     .addOption(resourceNamespaceOption())
     .addOption(kubeconfigOption())
     .option('--wait', 'wait until the token is renewed or the renewal failed')
-    .option('--timeout <duration>', 'how long to wait with --wait', '1m')
+    .option('--timeout <duration>', `how long to wait with --wait, at most ${maxTimeout} (default: ${defaultTimeout})`)
     .addHelpText('after', examples)
-    .action(async (resource: string, options: RenewOptions) => {
-      const timeoutMs = durationOf('--timeout', options.timeout)
-      const name = parseResourceName(resource, options.namespace)
-      const connection = connectAs(context, options.kubeconfig)
-      try {
-        const ref = inNamespace(name, connection.currentNamespace)
-        context.exit(await renew(context, connection.client, ref, options.wait === true ? timeoutMs : 0))
-      } finally {
-        await connection.close()
-      }
+    .action(async (resource: string, { kubeconfig, namespace, timeout, wait = false }: RenewOptions) => {
+      const waitMs = durationOf('--timeout', timeout ?? defaultTimeout, maxTimeout)
+      if (timeout !== undefined && !wait) throw new UsageError('--timeout has no effect without --wait: add --wait')
+      const name = parseResourceName(resource, namespace)
+      await withApiServer(context, kubeconfig, async ({ client, currentNamespace }) => {
+        context.exit(await renew(context, client, inNamespace(name, currentNamespace), wait ? waitMs : 0))
+      })
     })
 }
 
@@ -66,77 +53,14 @@ export async function renew(
   waitMs: number,
 ): Promise<number> {
   const named = `${ref.namespace}/${ref.name}`
-  const { metadata, spec, status: statusBefore } = await request(client, ref, clock.wall())
-  const requested = parseCredential({ metadata }).renewRequest
+  const request = await requestRenewal(client, ref, clock.wall())
   print(`${named}: renewal requested\n`)
-  if (spec?.suspend === true) {
+  if (request.isSuspended) {
     print(`${named}: spec.suspend is true: the operator renews once it is false\n`)
     return waitMs === 0 ? 0 : 1
   }
   if (waitMs === 0) return 0
-
-  const before = parseStatus(statusBefore)
-  const until = clock.now() + waitMs
-  while (clock.now() < until) {
-    const object = await client.get<CredentialObject>(credentials, ref)
-    const { renewRequest, status } = parseCredential(object)
-    const handled = status.lastHandledRenewRequest
-    // A later request of another user replaces this one; the operator then handles that one only.
-    if (handled !== undefined && (handled === requested || handled === renewRequest)) {
-      const { isRenewed, text } = outcomeOf(before, status, clock.wall())
-      print(`${named}: ${text}\n`)
-      return isRenewed ? 0 : 1
-    }
-    await sleep(clock, pollMs, signal)
-  }
-  print(
-    `${named}: no attempt within ${formatDuration(waitMs)}: is the operator running, and does it watch this namespace? ` +
-      'Requested renewals run at most once in 10 s for an application.\n',
-  )
-  return 1
-}
-
-/** @returns the resource with the annotation */
-async function request(client: KubernetesClient, ref: ObjectRef, wall: number): Promise<CredentialObject> {
-  // Milliseconds, so that two requests in one second differ.
-  const value = new Date(wall).toISOString()
-  const body = { metadata: { annotations: { [annotations.renewRequestedAt]: value } } }
-  try {
-    return await client.patch<CredentialObject>(credentials, ref, { type: 'merge', body })
-  } catch (error) {
-    if (!isNotFound(error)) throw error
-    throw new CommandError(`EnosAppCredential ${ref.namespace}/${ref.name} not found`)
-  }
-}
-
-/**
- * The outcome of a renewal.
- *
- * @param before the status when the renewal was requested
- * @param after the status that records the attempt
- * @param nowWall ms
- */
-export function outcomeOf(
-  before: CredentialStatus,
-  after: CredentialStatus,
-  nowWall: number,
-): { readonly isRenewed: boolean; readonly text: string } {
-  const healthy = after.conditions.find(({ type }) => type === 'RenewalHealthy')
-  if (healthy?.status !== 'True') {
-    const why = healthy === undefined ? 'Unknown: no condition RenewalHealthy' : `${healthy.reason}: ${healthy.message}`
-    return { isRenewed: false, text: printable(`not renewed: ${why}`) }
-  }
-  const { expiresAt } = after
-  const left = expiresAt === undefined ? '' : ` (${formatDuration(Date.parse(expiresAt) - nowWall)})`
-  const valid = `valid until ${expiresAt ?? 'an unknown time'}${left}`
-  if (isNewToken(before, after)) return { isRenewed: true, text: `renewed, ${valid}` }
-  return {
-    isRenewed: false,
-    text: `not renewed: the gateway returned the same token, ${valid}: without refresh a new token comes only when this one expires`,
-  }
-}
-
-/** A refresh may return the same value with a new lifetime, and times are whole seconds: either one changes. */
-function isNewToken(before: CredentialStatus, after: CredentialStatus): boolean {
-  return before.tokenFingerprint !== after.tokenFingerprint || before.lastRenewalAt !== after.lastRenewalAt
+  const { isRenewed, text } = await awaitRenewal({ clock, signal }, client, request, waitMs)
+  print(`${named}: ${text}\n`)
+  return isRenewed ? 0 : 1
 }

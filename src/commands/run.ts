@@ -1,8 +1,8 @@
 import { Command, Option } from 'commander'
 import { runOperator } from '../app.ts'
 import { type Flag, type FlagName, runFlags, variableOf } from '../config/flags.ts'
-import { parseRunConfig } from '../config/run-config.ts'
-import type { CommandContext } from './context.ts'
+import { parseRunConfig, type RunConfig } from '../config/run-config.ts'
+import { type CommandContext, CommandError } from './context.ts'
 
 const examples = `
 Examples:
@@ -20,8 +20,47 @@ export function runCommand({ environment, exit, signal }: CommandContext): Comma
   for (const flag of runFlags) command.addOption(optionOf(flag))
   command.addOption(new Option('--no-leader-elect', 'run without a Lease: for a single replica, or outside a cluster'))
   return command.action(async (options: Record<string, string | string[] | boolean | undefined>) => {
-    exit(await runOperator(parseRunConfig(typedOf(options), environment), signal))
+    const config = parseRunConfig(typedOf(options), environment)
+    try {
+      exit(await runOperator(config, signal))
+    } catch (error) {
+      throw describeListenError(error, config) ?? error
+    }
   })
+}
+
+/** Names the flag of the address that cannot be listened on. @returns undefined for another error */
+export function describeListenError(
+  error: unknown,
+  { healthProbeBindAddress, metricsBindAddress }: Pick<RunConfig, 'healthProbeBindAddress' | 'metricsBindAddress'>,
+): CommandError | undefined {
+  if (!(error instanceof Error) || !('syscall' in error) || !/^(?:listen|getaddrinfo)$/.test(String(error.syscall))) {
+    return undefined
+  }
+  const {
+    code = 'unknown error',
+    hostname,
+    port,
+  } = error as NodeJS.ErrnoException & { hostname?: string; port?: number }
+  const flags = [
+    ['--metrics-bind-address', metricsBindAddress],
+    ['--health-probe-bind-address', healthProbeBindAddress],
+  ] as const
+  const found = flags.filter(([, address]) =>
+    port === undefined ? address?.host === hostname : address?.port === port,
+  )
+  const address = found[0]?.[1]
+  const named = found.map(([flag]) => flag).join(' and ')
+  const words: Readonly<Record<string, string>> = {
+    EADDRINUSE: found.length > 1 ? 'two addresses cannot share a port' : 'the port is in use',
+    EADDRNOTAVAIL: 'this machine does not have the address',
+    EACCES: 'the port needs privileges',
+    ENOTFOUND: 'unknown host',
+  }
+  const at = address === undefined ? '' : ` on ${address.host ?? ''}:${address.port}`
+  return new CommandError(
+    `${named === '' ? 'bind address' : named}: cannot listen${at}: ${words[code] ?? 'failed'} (${code})`,
+  )
 }
 
 function optionOf(flag: Flag): Option {

@@ -7,8 +7,9 @@ import {
   type ObjectList,
   type ObjectRef,
 } from '../kubernetes/types.ts'
+import { isCrdMissing, withApiServer } from './api-server.ts'
 import { type CommandContext, CommandError } from './context.ts'
-import { connectAs, kubeconfigOption, outputOption } from './options.ts'
+import { kubeconfigOption, outputOption } from './options.ts'
 import { inNamespace, parseNamespace, parseResourceName } from './resource-ref.ts'
 import { renderDetail, statusDetail } from './status-detail.ts'
 import type { CredentialObject } from './status-problems.ts'
@@ -30,6 +31,7 @@ interface StatusOptions {
 }
 
 const pageSize = 500
+const viewRole = 'ask for the ClusterRole enosappcredentials-view'
 
 /** `status`: one resource in full, or a table of all, the most urgent first. */
 export function statusCommand(context: CommandContext): Command {
@@ -43,17 +45,13 @@ export function statusCommand(context: CommandContext): Command {
     .action(async (resource: string | undefined, { kubeconfig, namespace: given, output }: StatusOptions) => {
       const name = resource === undefined ? undefined : parseResourceName(resource, given)
       const namespace = given === undefined ? undefined : parseNamespace(given)
-      const connection = connectAs(context, kubeconfig)
-      try {
-        const { client, currentNamespace } = connection
+      await withApiServer(context, kubeconfig, async ({ client, currentNamespace }) => {
         const [shown, text] =
           name === undefined
             ? await table(context, client, namespace)
             : await detail(context, client, inNamespace(name, currentNamespace))
         context.print(output === 'json' ? `${JSON.stringify(shown, null, 2)}\n` : text)
-      } finally {
-        await connection.close()
-      }
+      })
     })
 }
 
@@ -83,9 +81,10 @@ async function getOne(client: KubernetesClient, ref: ObjectRef): Promise<Credent
   try {
     return await client.get<CredentialObject>(credentials, ref)
   } catch (error) {
-    if (isNotFound(error)) throw new CommandError(`EnosAppCredential ${ref.namespace}/${ref.name} not found`)
+    if (isNotFound(error) && !isCrdMissing(error))
+      throw new CommandError(`EnosAppCredential ${ref.namespace}/${ref.name} not found`)
     if (!isForbidden(error)) throw error
-    throw new CommandError(`forbidden: cannot get EnosAppCredential ${ref.namespace}/${ref.name}`)
+    throw new CommandError(`forbidden: cannot get EnosAppCredential ${ref.namespace}/${ref.name}: ${viewRole}`)
   }
 }
 
@@ -110,7 +109,7 @@ async function listPage(
     return await client.list<CredentialObject>(credentials, namespace, page)
   } catch (error) {
     if (!isForbidden(error)) throw error
-    const where = namespace === undefined ? 'in all namespaces: give --namespace' : `in namespace ${namespace}`
-    throw new CommandError(`forbidden: cannot list EnosAppCredentials ${where}`)
+    const where = namespace === undefined ? 'in all namespaces: give --namespace, or' : `in namespace ${namespace}:`
+    throw new CommandError(`forbidden: cannot list EnosAppCredentials ${where} ${viewRole}`)
   }
 }

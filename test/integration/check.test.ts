@@ -40,8 +40,9 @@ interface Step {
 async function check(args: readonly string[], given?: Given) {
   const { code, stderr, stdout } = await command(['check', '--output', 'json', ...args], given)
   expect(stderr).toBe('')
-  const report = JSON.parse(stdout) as { ok: boolean; steps: Step[] }
+  const report = JSON.parse(stdout) as { ok: boolean; outcome: string; steps: Step[] }
   expect(report.ok).toBe(code === 0)
+  expect(report.outcome).toBe({ 0: 'works', 1: 'fails', 3: 'unchecked' }[code ?? -1])
   const results = Object.fromEntries(report.steps.map(({ result, step }) => [step, result]))
   const find = (name: string): Step | undefined => report.steps.find(({ step }) => step === name)
   return { code, results, find }
@@ -124,7 +125,8 @@ describe('check --gateway', () => {
       results: { reach: 'ok', appKey: 'failed', appSecret: 'unknown' },
     })
     expect(find('appKey')?.detail).toContain('1002')
-    expect(find('appKey')?.advice).toContain('Check the appKey')
+    expect(find('appKey')?.advice).toContain('Correct ENOS_APP_KEY')
+    expect(find('get')?.detail).toBe('no token: see appKey')
   })
 
   it('reports an appSecret that does not belong to the appKey', async () => {
@@ -229,6 +231,35 @@ describe('check --resource', () => {
     expect({ code, results }).toEqual({ code: 0, results: { resource: 'ok', sources: 'ok', ...allGood } })
   })
 
+  it('takes the resource as an argument too', async () => {
+    await harness().createCredential(namespace, 'argument', gateway, keys)
+    for (const args of [[`${namespace}/argument`], ['eac/argument', '-n', namespace]]) {
+      expect(await check(args)).toMatchObject({ code: 0, results: allGood })
+    }
+  })
+
+  it('has the operator renew after a refresh that replaced the token', async () => {
+    const strict = await harness().gateway({ lifetimeSeconds: 7200, doesRefreshKillOld: true })
+    const own = harness().keys()
+    strict.service.addApplication(own)
+    const other = await harness().namespace()
+    await harness().createCredential(other, 'refreshed', strict, own)
+    const alone = await check(['refreshed', '-n', other, '--refresh'])
+    expect(alone).toMatchObject({ code: 1, results: { refresh: 'ok', renewal: 'failed' } })
+    expect(alone.find('renewal')?.detail).toContain('no attempt within 20s: is the operator running')
+    expect(alone.find('renewal')?.advice).toContain(`renew ${other}/refreshed`)
+
+    await harness().operator({ args: ['--no-leader-elect', '--namespace', other] })
+    await harness().expectReady(other, 'refreshed')
+    const { code, find } = await check(['refreshed', '-n', other, '--refresh'])
+    expect({ code, renewal: find('renewal')?.detail }).toEqual({
+      code: 0,
+      renewal: expect.stringContaining('the operator put the new token on the targets: renewed, valid until') as string,
+    })
+    const data = await harness().data(other, 'refreshed-token')
+    expect(strict.service.isValid(data?.['accessToken'] ?? '')).toBe(true)
+  })
+
   it('takes the namespace from --namespace', async () => {
     await harness().createCredential(namespace, 'apart', gateway, keys)
     expect(await check(['--resource', 'apart', '-n', namespace])).toMatchObject({ code: 0, results: allGood })
@@ -266,18 +297,18 @@ describe('check --resource', () => {
 
   it('reports missing objects and missing permissions', async () => {
     const nobody = await check(['--resource', `${namespace}/nobody`])
-    expect(nobody).toMatchObject({ code: 1, results: { resource: 'failed' } })
+    expect(nobody).toMatchObject({ code: 3, results: { resource: 'unknown' } })
     expect(nobody.find('resource')?.detail).toBe(`EnosAppCredential ${namespace}/nobody not found`)
 
     await harness().createCredential(namespace, 'guarded', gateway, keys)
     const kubeconfig = await harness().serviceAccount(namespace, 'looker')
     const args = ['--resource', `${namespace}/guarded`, '--kubeconfig', kubeconfig]
     const nothing = await check(args)
-    expect(nothing).toMatchObject({ code: 1, results: { resource: 'failed' } })
+    expect(nothing).toMatchObject({ code: 3, results: { resource: 'unknown' } })
     expect(nothing.find('resource')?.detail).toContain('forbidden: cannot get')
     await grant('looker', 'get', 'enosappcredentials.enos.io')
     const noSecrets = await check(args)
-    expect(noSecrets).toMatchObject({ code: 1, results: { resource: 'ok', sources: 'failed' } })
+    expect(noSecrets).toMatchObject({ code: 3, results: { resource: 'ok', sources: 'unknown' } })
     expect(noSecrets.find('sources')?.detail).toContain(
       `forbidden: cannot get Secret guarded-app in namespace ${namespace}`,
     )

@@ -43,7 +43,7 @@ describe('renew and status', () => {
     expect(metadata.annotations?.['enos.io/renew-requested-at']).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
   })
 
-  it('a signal ends renew --wait silently', async () => {
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s ends renew --wait silently', async (signal) => {
     const waiting = spawn(process.execPath, [main, 'renew', `${namespace}/unseen`, '--wait'], {
       env: { PATH: process.env['PATH'], KUBECONFIG: inject('adminKubeconfig') },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -52,7 +52,7 @@ describe('renew and status', () => {
     let complaint = ''
     waiting.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()))
     await once(waiting.stdout, 'data')
-    waiting.kill('SIGINT')
+    waiting.kill(signal)
     expect(await exited).toEqual([1, null])
     expect(complaint).toBe('')
   })
@@ -61,7 +61,9 @@ describe('renew and status', () => {
     const kubeconfig = await harness().serviceAccount(namespace, 'stranger')
     const { code, stderr, stdout } = await command(['status', '--kubeconfig', kubeconfig])
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
-    expect(stderr).toMatch(/forbidden: cannot list EnosAppCredentials in all namespaces: give --namespace\n$/)
+    expect(stderr).toMatch(
+      /forbidden: cannot list EnosAppCredentials in all namespaces: give --namespace, or ask for the ClusterRole enosappcredentials-view\n$/,
+    )
   })
 
   it('renew --wait renews a token and prints its expiry', async () => {
@@ -156,7 +158,7 @@ describe('the command line', () => {
     [['check'], 'nothing to check'],
     [['check', '--app-secret', 'x'], '--app-secret'],
     [['check', '--gateway', 'apim.example.com'], '--gateway: expected http(s)://host'],
-    [['check', ...http], '--gateway: http:// needs --allow-insecure-http'],
+    [['check', ...http], '--gateway: http:// requires --allow-insecure-http'],
     [['check', ...http, '--resource', 'a/b'], 'cannot be used with'],
     [['check', ...http, '--namespace', 'a'], 'cannot be used with'],
     [['check', '--resource', 'a/b', '--namespace', 'c'], '--namespace c contradicts a/b'],
@@ -167,7 +169,9 @@ describe('the command line', () => {
     [['check', '--resource', 'a/b', '--allow-insecure-http'], 'cannot be used with'],
     [['check', '--gateway', 'https://u:s3cr3t-typed@h'], 'without userinfo'],
     [['check', '--app-secret=s3cr3t-typed'], "unknown option '--app-secret'"],
-    [['check', 's3cr3t-typed'], 'too many arguments'],
+    [['check', 'a', 's3cr3t-typed'], 'too many arguments'],
+    [['check', 'a', '--resource', 'b'], 'give the EnosAppCredential once'],
+    [['check', 'a', '--timeout', '61s'], '--timeout: seen "61s", expected a duration like 10s or 5m, at most 1m'],
     [['check', '--gateway', 'https://h', '--app-secret-file', 's3cr3t-typed'], 'ENOS_APP_KEY is not set'],
     [['check', '--gateway', 'https://h', '--app-key-file', 'k3y-typed'], '--app-key-file: cannot read the file'],
     [['check', '--gateway', 'https://h', '--ca-file', main], 'no PEM certificate'],
@@ -183,6 +187,8 @@ describe('the command line', () => {
     [['renew', 'A'], 'expected NAME, NAMESPACE/NAME or enosappcredential/NAME'],
     [['renew', 'a', 'b'], 'too many arguments'],
     [['renew', 'a', '--timeout', '0s'], '--timeout: seen "0s"'],
+    [['renew', 'a', '--timeout', '10s'], '--timeout has no effect without --wait'],
+    [['renew', 'a', '--wait', '--timeout', '25h'], 'at most 24h'],
     [['status', 'a', 'b'], 'too many arguments'],
     [['status', 'A'], 'expected NAME, NAMESPACE/NAME or enosappcredential/NAME'],
     [['status', 'a/b', '-n', 'c'], '--namespace c contradicts a/b'],

@@ -1,13 +1,26 @@
 import { describe, expect, it } from 'vitest'
-import { gatewaySteps, isGood, renderSteps, type Seen, type Step } from '../../../src/commands/check-report.ts'
+import type { InputNames } from '../../../src/commands/check-advice.ts'
+import { gatewaySteps as stepsOf, isTokenReplaced, type Seen } from '../../../src/commands/check-report.ts'
+import { checkOutcome, renderSteps, type Step } from '../../../src/commands/check-steps.ts'
 import type { CallResult } from '../../../src/enos/token-client.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
 import { gatewayUrl, hourMs, marker, now } from '../../support/builders.ts'
 
+const names: InputNames = {
+  url: 'spec.gateway.url',
+  timeout: 'spec.gateway.timeout',
+  ca: 'spec.gateway.caRef',
+  appKey: 'key appKey of Secret enos-app',
+  appSecret: 'key appSecret of Secret enos-app',
+  headers: 'spec.gateway.headersFrom',
+}
+const gatewaySteps = (what: Seen): Step[] => stepsOf(what, names)
 const dayMs = 24 * hourMs
 const token: CallResult = { kind: 'token', token: new Sensitive(marker.token), expireMs: 2 * hourMs, sentAt: now }
 const seen = (overrides: Partial<Seen> = {}): Seen => ({
   gatewayUrl,
+  appKey: new Sensitive(marker.appKey),
+  appSecret: new Sensitive(marker.appSecret),
   get: token,
   refresh: undefined,
   isRefreshWanted: false,
@@ -84,18 +97,29 @@ describe('gatewaySteps', () => {
     expect(results(gatewaySteps(seen(overrides)))).toBe(expected)
   })
 
-  it('gives advice for failed steps only', () => {
+  it('gives advice once for each thing that is wrong', () => {
     for (const get of [token, unreachable('EFOO'), unreachable('CERT_HAS_EXPIRED'), refused('AppKeyNotFound')]) {
       for (const step of gatewaySteps(seen({ get, skewMs: 60_000 }))) {
-        expect(step.advice !== undefined && step.advice !== '', step.step).toBe(step.result === 'failed')
+        const isNamedAbove = step.detail.startsWith('no token: see')
+        expect(step.advice !== undefined, step.step).toBe(step.result === 'failed' && !isNamedAbove)
       }
+    }
+  })
+
+  it('prints no message twice', () => {
+    for (const reason of ['AppKeyNotFound', 'InvalidAppSecret', 'GatewayRejected'] as const) {
+      const details = gatewaySteps(seen({ get: refused(reason) })).flatMap(({ detail, result }) =>
+        result === 'failed' ? [detail] : [],
+      )
+      expect(new Set(details).size).toBe(details.length)
     }
   })
 
   it.each([
     ['ENOTFOUND', 'unknown host (ENOTFOUND)'],
     ['ECONNREFUSED', 'connection refused (ECONNREFUSED)'],
-    ['timed out', 'no answer in time (timed out)'],
+    ['timed out', 'no answer in time'],
+    ['LINK_LOCAL_ADDRESS_REFUSED', 'link-local addresses are refused (LINK_LOCAL_ADDRESS_REFUSED)'],
     ['EFOO', 'no connection (EFOO)'],
   ])('explains the network error %s in words', (cause, words) => {
     const steps = gatewaySteps(seen({ get: unreachable(cause) }))
@@ -104,13 +128,54 @@ describe('gatewaySteps', () => {
 
   it.each([
     ['CERT_HAS_EXPIRED', 'the certificate has expired', /renewed/],
-    ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'the certificate is not trusted', /--ca-file/],
-    ['DEPTH_ZERO_SELF_SIGNED_CERT', 'the certificate is not trusted', /--ca-file/],
+    ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'the certificate is not trusted', /spec\.gateway\.caRef/],
+    ['DEPTH_ZERO_SELF_SIGNED_CERT', 'the certificate is not trusted', /spec\.gateway\.caRef/],
     ['ERR_SSL_WRONG_VERSION_NUMBER', 'the port does not serve TLS', /http:/],
   ])('gives advice for the TLS error %s', (cause, detail, advice) => {
     const tls = find(gatewaySteps(seen({ get: unreachable(cause), certificate: undefined })), 'tls')
     expect(tls?.detail).toBe(`${detail} (${cause})`)
     expect(tls?.advice).toMatch(advice)
+  })
+
+  it.each(['ECONNRESET', 'UND_ERR_SOCKET', 'HPE_INVALID_CONSTANT'])('suspects https behind http:// for %s', (cause) => {
+    const http = { gatewayUrl: 'http://edge.example.com', certificate: undefined }
+    const reach = find(gatewaySteps(seen({ ...http, get: unreachable(cause) })), 'reach')
+    expect(reach?.advice).toMatch(/serves http:\/\/: a port that serves https:\/\/ answers like this/)
+    expect(find(gatewaySteps(seen({ get: unreachable(cause) })), 'reach')?.advice).not.toMatch(/http:/)
+  })
+
+  it('suspects what stands in front of the token service for an HTTP 403', () => {
+    const message = `get at ${gatewayUrl}: HTTP 403: the request was refused before it reached the token service`
+    const get: CallResult = { kind: 'failed', failure: { class: 'userMustAct', reason: 'GatewayRejected', message } }
+    const step = find(gatewaySteps(seen({ get })), 'get')
+    expect(step).toMatchObject({ result: 'failed', detail: message })
+    expect(step?.advice).toMatch(/in front of the token service .* header \(spec\.gateway\.headersFrom\)/)
+  })
+
+  it('describes the odd form of a refused value and names where it is, but not the value', () => {
+    const appSecret = new Sensitive(`"${marker.appSecret}" `)
+    const text = JSON.stringify(gatewaySteps(seen({ get: refused('InvalidAppSecret'), appSecret })))
+    expect(text).toContain('its value, key appSecret of Secret enos-app, ends with white space and is in quotes')
+    expect(text).not.toContain(marker.appSecret)
+    const appKey = new Sensitive(`'${marker.appKey}'`)
+    expect(find(gatewaySteps(seen({ get: refused('AppKeyNotFound'), appKey })), 'appKey')?.detail).toMatch(
+      /is in quotes$/,
+    )
+  })
+
+  it('reports a check that was stopped as unchecked', () => {
+    const steps = gatewaySteps(seen({ get: unreachable('stopped') }))
+    expect(find(steps, 'reach')).toEqual({ step: 'reach', result: 'unknown', detail: 'the check was stopped' })
+    expect(checkOutcome(steps)).toBe('unchecked')
+  })
+
+  it('reports whether a refresh replaced the token', () => {
+    const other: CallResult = { ...token, token: new Sensitive('marker-other') }
+    const same = seen({ isRefreshWanted: true, refresh: token })
+    const replaced = seen({ isRefreshWanted: true, refresh: other })
+    expect([same, replaced, seen()].map(isTokenReplaced)).toEqual([false, true, false])
+    expect(find(gatewaySteps(same), 'refresh')?.detail).toBe('token valid for 2h; the same token, prolonged')
+    expect(find(gatewaySteps(replaced), 'refresh')?.detail).toMatch(/; another token: the gateway may have revoked/)
   })
 
   it('names the hosts of a certificate that is valid for other hosts', () => {
@@ -153,7 +218,7 @@ describe('renderSteps', () => {
   it('prints the advice below the failed step', () => {
     const lines = renderSteps(gatewaySteps(seen({ get: unreachable('ENOTFOUND') }))).split('\n')
     expect(lines[0]).toBe(`FAILED  reach      cannot reach ${gatewayUrl}: unknown host (ENOTFOUND)`)
-    expect(lines[1]).toMatch(/^ {19}Correct the host/)
+    expect(lines[1]).toMatch(/^ {19}Correct the host of spec\.gateway\.url/)
   })
 
   it('prints no token', () => {
@@ -163,18 +228,23 @@ describe('renderSteps', () => {
   })
 })
 
-describe('isGood', () => {
+describe('checkOutcome', () => {
   it.each([
-    ['ok', true],
-    ['skipped', true],
-    ['failed', false],
-    ['unknown', false],
+    ['ok', 'works'],
+    ['skipped', 'works'],
+    ['failed', 'fails'],
+    ['unknown', 'unchecked'],
   ] as const)('returns for a step that is %s: %s', (result, expected) => {
     expect(
-      isGood([
+      checkOutcome([
         { step: 'reach', result: 'ok', detail: '' },
         { step: 'get', result, detail: '' },
       ]),
     ).toBe(expected)
+  })
+
+  it('returns fails if one step failed and others are unknown', () => {
+    const steps = gatewaySteps(seen({ get: refused('AppKeyNotFound') }))
+    expect(checkOutcome(steps)).toBe('fails')
   })
 })

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { outcomeOf, renew } from '../../../src/commands/renew.ts'
+import { renew } from '../../../src/commands/renew.ts'
+import { outcomeOf } from '../../../src/commands/renewal.ts'
 import type { KubernetesClient } from '../../../src/kubernetes/types.ts'
 import { formatTime } from '../../../src/lib/time.ts'
 import { parseCredential } from '../../../src/observe/parse-object.ts'

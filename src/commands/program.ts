@@ -1,0 +1,73 @@
+import { Command, CommanderError } from 'commander'
+import { InvalidValueError } from '../config/flags.ts'
+import { KubeconfigError } from '../kubernetes/kubeconfig.ts'
+import { version } from '../version.ts'
+import { checkCommand } from './check.ts'
+import { type CommandContext, CommandError, UsageError } from './context.ts'
+import { renewCommand } from './renew.ts'
+import { runCommand } from './run.ts'
+import { statusCommand } from './status.ts'
+
+export interface ProgramContext extends Omit<CommandContext, 'exit'> {
+  /** Writes to standard error. */
+  readonly printError: (text: string) => void
+}
+
+const exitCodes = { failed: 1, usageError: 2 }
+
+/** Runs a command line. @returns the exit code @throws an error that is a bug */
+export async function runProgram(argv: readonly string[], context: ProgramContext): Promise<number> {
+  let exitCode = 0
+  const exit = (code: number): void => {
+    exitCode = code
+  }
+  // `runProgram` prints the errors, in one line each.
+  const output = { writeOut: context.print, outputError: () => undefined, writeErr: () => undefined }
+  const program = new Command('enos-credential-operator')
+    .description('Keeps EnOS access tokens fresh in Kubernetes Secrets.')
+    .version(version)
+    .helpCommand('help [command]', 'show the help of a command')
+    .exitOverride()
+    .configureOutput(output)
+  for (const make of [runCommand, checkCommand, renewCommand, statusCommand]) {
+    program.addCommand(
+      make({ ...context, exit })
+        .exitOverride()
+        .configureOutput(output),
+    )
+  }
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+    return exitCode
+  } catch (error) {
+    if (context.signal.aborted && error === context.signal.reason) return exitCodes.failed
+    if (error instanceof CommanderError && error.exitCode === 0) return 0
+    const isUsageError =
+      error instanceof CommanderError || error instanceof InvalidValueError || error instanceof UsageError
+    const isFailure = error instanceof CommandError || error instanceof KubeconfigError || isSystemError(error)
+    if (!isUsageError && !isFailure) throw error
+    const text = describeError(error).replaceAll(/\s*\n\s*/g, ' ')
+    context.printError(`enos-credential-operator: ${text}\n`)
+    return isUsageError ? exitCodes.usageError : exitCodes.failed
+  }
+}
+
+/** Commander's messages repeat unknown arguments, one of which may be a secret typed in the wrong place. */
+function describeError(error: Error): string {
+  const message = error.message.replace(/^error: /, '')
+  switch (error instanceof CommanderError ? error.code : '') {
+    case 'commander.help':
+      return message === '(outputHelp)' ? 'no command given; see --help' : message
+    case 'commander.unknownOption':
+      return message.replace(/(unknown option '[^'=]*)=.*'/s, "$1'")
+    case 'commander.excessArguments':
+      return message.replace(/( but got \d+):.*/s, '$1')
+    default:
+      return message
+  }
+}
+
+/** An error of the operating system, such as ENOSPC. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error
+}

@@ -1,0 +1,112 @@
+import { annotations } from '../api/v1alpha1/names.ts'
+import { parseStatus } from '../api/v1alpha1/credential.ts'
+import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
+import { isForbidden, isNotFound } from '../kubernetes/errors.ts'
+import { credentials, type KubernetesClient, type KubernetesObject, type ObjectRef } from '../kubernetes/types.ts'
+import { sleep } from '../lib/clock.ts'
+import { formatDuration } from '../lib/duration.ts'
+import { parseCredential } from '../observe/parse-object.ts'
+import { isCrdMissing } from './api-server.ts'
+import { type CommandContext, CommandError } from './context.ts'
+import { printable } from './table.ts'
+
+interface CredentialObject extends KubernetesObject {
+  readonly spec?: { readonly suspend?: boolean }
+  readonly status?: unknown
+}
+
+/** A renewal that the annotation asks for. */
+export interface RenewalRequest {
+  readonly ref: ObjectRef
+  /** The annotation as the status will record it. */
+  readonly value: string | undefined
+  /** The status when the renewal was requested. */
+  readonly before: CredentialStatus
+  readonly isSuspended: boolean
+}
+
+/** What became of a requested renewal. */
+export interface RenewalOutcome {
+  readonly isRenewed: boolean
+  /** In one line, for the user. */
+  readonly text: string
+}
+
+const pollMs = 200
+
+/** Sets the annotation. @throws CommandError for a missing resource or permission; ApiError */
+export async function requestRenewal(
+  client: KubernetesClient,
+  ref: ObjectRef,
+  nowWall: number,
+): Promise<RenewalRequest> {
+  // Milliseconds, so that two requests in one second differ.
+  const value = new Date(nowWall).toISOString()
+  const body = { metadata: { annotations: { [annotations.renewRequestedAt]: value } } }
+  const named = `EnosAppCredential ${ref.namespace}/${ref.name}`
+  try {
+    const { metadata, spec, status } = await client.patch<CredentialObject>(credentials, ref, { type: 'merge', body })
+    return {
+      ref,
+      value: parseCredential({ metadata }).renewRequest,
+      before: parseStatus(status),
+      isSuspended: spec?.suspend === true,
+    }
+  } catch (error) {
+    if (isNotFound(error) && !isCrdMissing(error)) throw new CommandError(`${named} not found`)
+    if (!isForbidden(error)) throw error
+    const advice = `ask for the ClusterRole enosappcredentials-edit in namespace ${ref.namespace}`
+    throw new CommandError(`forbidden: cannot patch ${named}: ${advice}`)
+  }
+}
+
+/** Waits until the operator has handled the request. @throws ApiError; the reason of the signal */
+export async function awaitRenewal(
+  { clock, signal }: Pick<CommandContext, 'clock' | 'signal'>,
+  client: KubernetesClient,
+  { before, ref, value }: RenewalRequest,
+  waitMs: number,
+): Promise<RenewalOutcome> {
+  const until = clock.now() + waitMs
+  while (clock.now() < until) {
+    const { renewRequest, status } = parseCredential(await client.get<CredentialObject>(credentials, ref))
+    const handled = status.lastHandledRenewRequest
+    // A later request of another user replaces this one; the operator then handles that one only.
+    if (handled !== undefined && (handled === value || handled === renewRequest)) {
+      return outcomeOf(before, status, clock.wall())
+    }
+    await sleep(clock, pollMs, signal)
+  }
+  const text =
+    `no attempt within ${formatDuration(waitMs)}: is the operator running, and does it watch this namespace? ` +
+    'Requested renewals run at most once in 10 s for an application.'
+  return { isRenewed: false, text }
+}
+
+/**
+ * The outcome of a renewal.
+ *
+ * @param before the status when the renewal was requested
+ * @param after the status that records the attempt
+ * @param nowWall ms
+ */
+export function outcomeOf(before: CredentialStatus, after: CredentialStatus, nowWall: number): RenewalOutcome {
+  const healthy = after.conditions.find(({ type }) => type === 'RenewalHealthy')
+  if (healthy?.status !== 'True') {
+    const why = healthy === undefined ? 'Unknown: no condition RenewalHealthy' : `${healthy.reason}: ${healthy.message}`
+    return { isRenewed: false, text: printable(`not renewed: ${why}`) }
+  }
+  const { expiresAt } = after
+  const left = expiresAt === undefined ? '' : ` (${formatDuration(Date.parse(expiresAt) - nowWall)})`
+  const valid = `valid until ${expiresAt ?? 'an unknown time'}${left}`
+  if (isNewToken(before, after)) return { isRenewed: true, text: `renewed, ${valid}` }
+  return {
+    isRenewed: false,
+    text: `not renewed: the gateway returned the same token, ${valid}: without refresh a new token comes only when this one expires`,
+  }
+}
+
+/** A refresh may return the same value with a new lifetime, and times are whole seconds: either one changes. */
+function isNewToken(before: CredentialStatus, after: CredentialStatus): boolean {
+  return before.tokenFingerprint !== after.tokenFingerprint || before.lastRenewalAt !== after.lastRenewalAt
+}
