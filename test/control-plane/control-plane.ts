@@ -1,5 +1,6 @@
 import childProcess, { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { cp, rm } from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -25,6 +26,11 @@ export interface ControlPlane {
   readonly restartApiServer: (meanwhile: () => Promise<unknown>) => Promise<void>
   /** Stops etcd in whatever it is about; it goes on when `meanwhile` is over. */
   readonly pauseEtcd: (meanwhile: () => Promise<unknown>) => Promise<void>
+  /**
+   * Copies etcd's data, and puts the copy back after `meanwhile`: the cluster's state goes back to an older revision. The
+   * API server and the controller manager are restarted with it, as the restore of a cluster demands.
+   */
+  readonly restoreEtcd: (meanwhile: () => Promise<unknown>) => Promise<void>
   readonly stop: () => Promise<void>
 }
 
@@ -94,6 +100,22 @@ export async function startControlPlane(
         process.kill(pid, 'SIGCONT')
       }
     },
+    restoreEtcd: async (meanwhile) => {
+      const { apiServer, etcd } = internalsOf(environment)
+      const copy = join(state, 'etcd-copy')
+      await etcd.process.stop()
+      await cp(etcd.opts.dataDir, copy, { recursive: true })
+      await startAgain(etcd)
+      await meanwhile()
+      await end(manager)
+      await apiServer.stop()
+      await etcd.process.stop()
+      await rm(etcd.opts.dataDir, { recursive: true })
+      await cp(copy, etcd.opts.dataDir, { recursive: true })
+      await startAgain(etcd)
+      await apiServer.start()
+      manager = await startControllerManager(assets, kubeconfigPath, state)
+    },
     stop: async () => {
       await end(manager)
       await environment.stop()
@@ -122,7 +144,21 @@ function detachServers(): void {
 
 interface Internals {
   readonly apiServer: { start(): Promise<void>; stop(): Promise<void> }
-  readonly etcd: { readonly process: { readonly pid: number } }
+  readonly etcd: { process: ServerProcess; readonly opts: { readonly dataDir: string } }
+}
+
+interface ServerProcess {
+  readonly pid: number
+  readonly opts: object
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** Starts etcd after a stop, on its old port, which the package's own start would choose anew. */
+async function startAgain(etcd: Internals['etcd']): Promise<void> {
+  const { constructor, opts } = etcd.process as ServerProcess & { constructor: new (opts: object) => ServerProcess }
+  etcd.process = new constructor(opts)
+  await etcd.process.start()
 }
 
 /** What the package has of its processes, and shows nobody. */
