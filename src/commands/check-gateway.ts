@@ -1,4 +1,4 @@
-import { parseProxyConfig } from '../config/run-config.ts'
+import { parseProxyConfig } from '../config/proxy.ts'
 import { GatewayDispatchers } from '../enos/gateway-dispatchers.ts'
 import { Timestamps } from '../enos/timestamps.ts'
 import { type GetRequest, TokenClient } from '../enos/token-client.ts'

@@ -1,12 +1,6 @@
 import type { LogFormat, LogLevel } from '../lib/log.ts'
 import { type BindAddress, type Flag, type FlagName, InvalidValueError, runFlags, variableOf } from './flags.ts'
-
-/** Values of HTTP_PROXY, HTTPS_PROXY and NO_PROXY; undefined or empty: not set. */
-export interface ProxyConfig {
-  readonly httpProxy: string | undefined
-  readonly httpsProxy: string | undefined
-  readonly noProxy: string | undefined
-}
+import { parseProxyConfig, type ProxyConfig } from './proxy.ts'
 
 /** Environment variables that locate the API server. */
 export interface KubeconfigEnvironment {
@@ -67,12 +61,6 @@ export function parseRunConfig(
     logFormat: values.get('log-format') as LogFormat,
     proxy: parseProxyConfig(environment),
   })
-}
-
-/** Reads HTTPS_PROXY, HTTP_PROXY and NO_PROXY; the name in lower case goes first, as with curl. */
-export function parseProxyConfig(environment: Environment): ProxyConfig {
-  const valueOf = (name: string): string | undefined => environment[name.toLowerCase()] ?? environment[name]
-  return { httpProxy: valueOf('HTTP_PROXY'), httpsProxy: valueOf('HTTPS_PROXY'), noProxy: valueOf('NO_PROXY') }
 }
 
 function parseFlag(flag: Flag, given: string | readonly string[] | undefined, environment: Environment): unknown {

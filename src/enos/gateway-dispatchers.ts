@@ -3,7 +3,7 @@ import { BlockList, isIP, isIPv6 } from 'node:net'
 // Not a named import: an old Node has no getCACertificates and would fail before node-version.ts can say so.
 import tls from 'node:tls'
 import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent } from 'undici'
-import type { ProxyConfig } from '../config/run-config.ts'
+import type { ProxyConfig } from '../config/proxy.ts'
 
 export interface GatewayDispatchersOptions {
   readonly proxy: ProxyConfig

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type FlagName, InvalidValueError, runFlags, variableOf } from '../../../src/config/flags.ts'
-import { type Environment, parseProxyConfig, parseRunConfig } from '../../../src/config/run-config.ts'
+import { type Environment, parseRunConfig } from '../../../src/config/run-config.ts'
 
 type Given = Partial<Record<FlagName, string | readonly string[]>>
 
@@ -165,18 +165,13 @@ describe('parseRunConfig: invalid values', () => {
     expect(errorOf({}, { [variableOf(flag)]: text })).toMatch(new RegExp(`^${variableOf(flag)}: seen `))
   })
 
+  it('the environment names an invalid proxy or NO_PROXY', () => {
+    expect(errorOf({}, { HTTPS_PROXY: 'proxy:port' })).toMatch(/^HTTPS_PROXY: expected /)
+    expect(errorOf({}, { NO_PROXY: '10.0.0.0/33' })).toMatch(/^NO_PROXY: seen "10.0.0.0\/33", expected /)
+  })
+
   it('a long value is quoted in part only', () => {
     expect(errorOf({ 'log-level': 'x\n'.repeat(1000) }).split('\n')).toHaveLength(1)
     expect(errorOf({ 'log-level': 'x'.repeat(1000) }).length).toBeLessThan(200)
-  })
-})
-
-it('parseProxyConfig reads names in upper and lower case', () => {
-  expect(
-    parseProxyConfig({ HTTPS_PROXY: 'http://a', http_proxy: 'http://b', HTTP_PROXY: 'http://c', NO_PROXY: 'd' }),
-  ).toEqual({
-    httpProxy: 'http://b',
-    httpsProxy: 'http://a',
-    noProxy: 'd',
   })
 })

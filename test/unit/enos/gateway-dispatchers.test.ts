@@ -3,7 +3,7 @@ import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import type { Dispatcher } from 'undici'
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
-import type { ProxyConfig } from '../../../src/config/run-config.ts'
+import type { ProxyConfig } from '../../../src/config/proxy.ts'
 import { GatewayDispatchers } from '../../../src/enos/gateway-dispatchers.ts'
 import { selfSigned } from '../../support/certificate.ts'
 
