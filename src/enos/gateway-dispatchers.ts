@@ -1,9 +1,10 @@
-import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns'
-import { BlockList, isIP, isIPv6 } from 'node:net'
-// Not a named import: an old Node has no getCACertificates and would fail before node-version.ts can say so.
-import tls from 'node:tls'
-import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent } from 'undici'
-import type { ProxyConfig } from '../config/proxy.ts'
+import type { SecureContext } from 'node:tls'
+import { Agent, type Dispatcher, type ProxyAgent } from 'undici'
+import { createProxySelector, type ProxyConfig, type ProxySelector } from '../config/proxy.ts'
+import { createConnector } from '../lib/connector.ts'
+import { createProxyAgent, withProxyErrors } from '../lib/proxy-agent.ts'
+import { createTrustingContext, trustedCas } from '../lib/trusted-cas.ts'
+import { refuseLinkLocal } from './link-local.ts'
 
 export interface GatewayDispatchersOptions {
   readonly proxy: ProxyConfig
@@ -21,115 +22,89 @@ export interface GatewayTls {
 const maxDispatchers = 100
 const connectTimeoutMs = 10_000
 
-/**
- * Clouds serve the node's credentials at link-local addresses (169.254.169.254). A tenant's URL must not reach them,
- * neither by address nor by a name that resolves to one.
- */
-const linkLocal = new BlockList()
-linkLocal.addSubnet('169.254.0.0', 16, 'ipv4')
-linkLocal.addSubnet('fe80::', 10, 'ipv6')
-linkLocal.addAddress('fd00:ec2::254', 'ipv6')
-
 /** Connections to gateways: kept alive, TLS verified, one dispatcher for each pair of CAs and tlsServerName. */
 export class GatewayDispatchers {
-  readonly #options: GatewayDispatchersOptions
-  readonly #byTls = new Map<string, Dispatcher>()
+  readonly #selectProxy: ProxySelector
+  readonly #byTls = new Map<string, GatewayConnections>()
 
-  constructor(options: GatewayDispatchersOptions) {
-    this.#options = options
+  constructor({ proxy }: GatewayDispatchersOptions) {
+    this.#selectProxy = createProxySelector(proxy)
   }
 
   for({ ca, tlsServerName }: GatewayTls): Dispatcher {
     // No name and no PEM has a NUL.
     const key = `${tlsServerName ?? ''}\0${ca ?? ''}`
-    const dispatcher = this.#byTls.get(key) ?? createDispatcher({ ca, tlsServerName }, this.#options.proxy)
+    const connections = this.#byTls.get(key) ?? new GatewayConnections({ ca, tlsServerName }, this.#selectProxy)
     // Inserted again, so that the map is in the order of last use.
     this.#byTls.delete(key)
-    this.#byTls.set(key, dispatcher)
+    this.#byTls.set(key, connections)
     const leastRecent = this.#byTls.size > maxDispatchers ? this.#byTls.entries().next().value : undefined
     if (leastRecent !== undefined) {
       this.#byTls.delete(leastRecent[0])
       leastRecent[1].close().catch(ignoreClosing)
     }
-    return dispatcher
+    return connections.dispatcher
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#byTls.values()].map((dispatcher) => dispatcher.destroy()))
+    await Promise.all([...this.#byTls.values()].map((connections) => connections.destroy()))
   }
 }
 
-interface RequestTls {
-  readonly ca?: string[]
-  readonly servername?: string
-}
+/** The connections that one set of TLS options may use: direct ones, and those through each proxy. */
+class GatewayConnections {
+  readonly dispatcher: Dispatcher
+  readonly #direct: Agent
+  /** By URL. At most two: a proxy for http:// and one for https://. */
+  readonly #proxies = new Map<string, ProxyAgent>()
+  readonly #createProxy: (uri: string) => ProxyAgent
+  #isClosed = false
 
-function createDispatcher({ ca, tlsServerName }: GatewayTls, proxy: ProxyConfig): Dispatcher {
-  const { httpProxy, httpsProxy, noProxy } = proxy
-  const requestTls: RequestTls = {
-    ...(ca === undefined ? {} : { ca: [...tls.getCACertificates('default'), ca] }),
-    ...(tlsServerName === undefined ? {} : { servername: tlsServerName }),
+  constructor({ ca, tlsServerName: servername }: GatewayTls, selectProxy: ProxySelector) {
+    let secureContext: SecureContext | undefined
+    const createSecureContext = (): SecureContext =>
+      (secureContext ??= createTrustingContext(ca === undefined ? {} : { ca: [...trustedCas(), ca] }))
+    this.#direct = new Agent({
+      allowH2: false,
+      connect: createConnector({
+        createSecureContext,
+        servername,
+        allowH2: false,
+        timeoutMs: connectTimeoutMs,
+        checkAddresses: refuseLinkLocal,
+      }),
+    })
+    this.#createProxy = (uri) =>
+      createProxyAgent(uri, {
+        connectTimeoutMs,
+        allowH2: false,
+        requestTls: { secureContext: createSecureContext(), ...(servername === undefined ? {} : { servername }) },
+      })
+    this.dispatcher = this.#direct.compose((dispatch) => (options, handler) => {
+      const target = new URL(String(options.origin))
+      // A proxy resolves names itself, so only addresses can be refused before it gets them.
+      refuseLinkLocal([target.hostname])
+      const uri = selectProxy(target)
+      // Once closed, the direct dispatcher answers with the error that says so.
+      if (uri === undefined || this.#isClosed) return dispatch(options, handler)
+      return this.#proxyFor(uri).dispatch(options, withProxyErrors(handler))
+    })
   }
-  const options = { connect: guardedConnector(requestTls), allowH2: false }
-  if ((httpProxy ?? '') === '' && (httpsProxy ?? '') === '') return new Agent(options)
-  // Not undefined: undici would read the environment itself.
-  return new EnvHttpProxyAgent({
-    ...options,
-    requestTls,
-    httpProxy: httpProxy ?? '',
-    httpsProxy: httpsProxy ?? '',
-    noProxy: noProxy ?? '',
-  }).compose(refuseLinkLocal)
-}
 
-/** Checks the host before a proxy gets it: the proxy resolves names, so only addresses can be checked. */
-function refuseLinkLocal(dispatch: Dispatcher['dispatch']): Dispatcher['dispatch'] {
-  return (options, handler) => {
-    if (isLinkLocalHost(new URL(String(options.origin)).hostname)) throw new LinkLocalError()
-    return dispatch(options, handler)
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await Promise.all([this.#direct, ...this.#proxies.values()].map((one) => one.close()))
   }
-}
 
-/** Refuses link-local addresses: in the URL, and in the answers of DNS. */
-function guardedConnector(requestTls: RequestTls): buildConnector.connector {
-  const connect = buildConnector({ ...requestTls, allowH2: false, timeout: connectTimeoutMs, lookup: guardedLookup })
-  const { servername } = requestTls
-  return (options, callback) => {
-    if (isLinkLocalHost(options.hostname)) callback(new LinkLocalError(), null)
-    // undici prefers the name of the Host header to that of the connector.
-    else connect(servername === undefined ? options : { ...options, servername }, callback)
+  async destroy(): Promise<void> {
+    this.#isClosed = true
+    await Promise.all([this.#direct, ...this.#proxies.values()].map((one) => one.destroy()))
   }
-}
 
-function guardedLookup(
-  hostname: string,
-  options: LookupOptions,
-  callback: (error: NodeJS.ErrnoException | null, address: string | LookupAddress[], family?: number) => void,
-): void {
-  dnsLookup(hostname, { ...options, all: true }, (error, addresses) => {
-    const refused = error === null && addresses.some(({ address }) => isLinkLocal(address))
-    if (error !== null) callback(error, [])
-    else if (refused) callback(new LinkLocalError(), [])
-    else if (options.all === true) callback(null, addresses)
-    else callback(null, addresses[0]?.address ?? '', addresses[0]?.family)
-  })
-}
-
-function isLinkLocalHost(hostname: string): boolean {
-  const address = hostname.replace(/^\[|\]$/g, '')
-  return isIP(address) > 0 && isLinkLocal(address)
-}
-
-function isLinkLocal(address: string): boolean {
-  return linkLocal.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
-}
-
-class LinkLocalError extends Error {
-  override readonly name = 'LinkLocalError'
-  readonly code = 'LINK_LOCAL_ADDRESS_REFUSED'
-
-  constructor() {
-    super('link-local addresses are refused')
+  #proxyFor(uri: string): ProxyAgent {
+    const proxy = this.#proxies.get(uri) ?? this.#createProxy(uri)
+    this.#proxies.set(uri, proxy)
+    return proxy
   }
 }
 

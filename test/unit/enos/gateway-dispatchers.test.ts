@@ -1,10 +1,17 @@
-import { createServer, type RequestListener } from 'node:http'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { inspect, promisify } from 'node:util'
 import type { Dispatcher } from 'undici'
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
-import type { ProxyConfig } from '../../../src/config/proxy.ts'
+import { parseProxyConfig, type ProxyConfig } from '../../../src/config/proxy.ts'
 import { GatewayDispatchers } from '../../../src/enos/gateway-dispatchers.ts'
+import { attemptTimeoutMs } from '../../../src/lib/connector.ts'
 import { selfSigned } from '../../support/certificate.ts'
 
 /** The answers of DNS: addresses by name. */
@@ -161,6 +168,103 @@ describe('GatewayDispatchers: proxies', () => {
     expect(asked).toEqual([])
   })
 
+  it('HTTP_PROXY is not used for https://', async () => {
+    const certificate = selfSigned()
+    const port = await listen(createTlsServer(certificate, sayHello))
+    const { asked, url } = await proxyTo(port)
+    const all = dispatchers({ httpProxy: url })
+    expect(await ask(all.for(trusting(certificate.cert)), `https://127.0.0.1:${port}`)).toContain('hello')
+    expect(asked).toEqual([])
+  })
+
+  it('a network in NO_PROXY is reached without the proxy', async () => {
+    const port = await listen(createServer(sayHello))
+    const { asked, url } = await proxyTo(port)
+    const through = dispatchers({ httpProxy: url, noProxy: '10.0.0.0/8,::1/128' })
+    const direct = dispatchers({ httpProxy: url, noProxy: '10.0.0.0/8,127.0.0.0/8' })
+    expect(await ask(direct.for(noTls), `http://127.0.0.1:${port}`)).toContain('hello')
+    expect(asked).toEqual([])
+    expect(await ask(through.for(noTls), `http://127.0.0.1:${port}`)).toBe('by proxy')
+  })
+
+  it('a proxy without a scheme is reached by http://', async () => {
+    const certificate = selfSigned()
+    const { asked, url } = await proxyTo(await listen(createTlsServer(certificate, sayHello)))
+    const proxy = parseProxyConfig({ HTTPS_PROXY: new URL(url).host })
+    expect(await ask(dispatchers(proxy).for(trusting(certificate.cert)), 'https://127.0.0.1:8443')).toContain('hello')
+    expect(asked).toEqual(['127.0.0.1:8443'])
+  })
+
+  /** A proxy that answers every request with the status, unless it has the right credentials. */
+  async function strictProxy(status: number, gatewayPort = 0): Promise<string> {
+    const accepted = `Basic ${Buffer.from('user:p@ss').toString('base64')}`
+    const server = createServer(({ headers }, response) => {
+      if (headers['proxy-authorization'] === accepted) response.end('by proxy')
+      else response.writeHead(status, { 'proxy-authenticate': 'Basic' }).end('refused'.repeat(1000))
+    })
+    server.on('connect', ({ headers }: IncomingMessage, socket: Socket) => {
+      if (headers['proxy-authorization'] !== accepted) {
+        socket.end(`HTTP/1.1 ${status} Refused\r\nproxy-authenticate: Basic\r\ncontent-length: 7\r\n\r\nrefused`)
+        return
+      }
+      const upstream = connect(gatewayPort, '127.0.0.1', () => {
+        socket.write('HTTP/1.1 200 OK\r\n\r\n')
+        upstream.pipe(socket).pipe(upstream)
+      })
+      onTestFinished(() => void upstream.destroy())
+    })
+    return `127.0.0.1:${await listen(server)}`
+  }
+
+  it('a 407 is named, for https:// and http://', async () => {
+    const proxy = await strictProxy(407)
+    const all = dispatchers(parseProxyConfig({ HTTPS_PROXY: proxy, HTTP_PROXY: proxy }))
+    expect(await ask(all.for(noTls), 'https://127.0.0.1:8443')).toBe('PROXY_AUTHENTICATION_REQUIRED_407')
+    expect(await ask(all.for(noTls), 'http://127.0.0.1:8080')).toBe('PROXY_AUTHENTICATION_REQUIRED_407')
+    // The connection is of use for the next call.
+    expect(await ask(all.for(noTls), 'http://127.0.0.1:8080')).toBe('PROXY_AUTHENTICATION_REQUIRED_407')
+  })
+
+  it('another refusal of a tunnel is named with its status', async () => {
+    const all = dispatchers(parseProxyConfig({ HTTPS_PROXY: await strictProxy(503) }))
+    expect(await ask(all.for(noTls), 'https://127.0.0.1:8443')).toBe('PROXY_REFUSED_503')
+  })
+
+  it('credentials of the proxy are sent, and are in no error', async () => {
+    const certificate = selfSigned()
+    const port = await listen(createTlsServer(certificate, sayHello))
+    const host = await strictProxy(407, port)
+    const good = dispatchers(
+      parseProxyConfig({ https_proxy: `user:p%40ss@${host}`, http_proxy: `user:p%40ss@${host}` }),
+    )
+    expect(await ask(good.for(trusting(certificate.cert)), 'https://127.0.0.1:8443')).toBe('hello 127.0.0.1:8443')
+    expect(await ask(good.for(noTls), 'http://127.0.0.1:8080')).toBe('by proxy')
+    const bad = dispatchers(parseProxyConfig({ https_proxy: `user:hunter2@${host}` }))
+    const error: unknown = await bad
+      .for(noTls)
+      .request({ origin: 'https://127.0.0.1:8443', path: '/', method: 'GET' })
+      .catch((caught: unknown) => caught)
+    expect(error).toBeInstanceOf(Error)
+    expect(inspect(error, { depth: 10 })).not.toContain('hunter2')
+    expect(inspect(error, { depth: 10 })).not.toContain(Buffer.from('user:hunter2').toString('base64'))
+  })
+
+  it('a proxy that cannot be reached is not mistaken for the gateway', async () => {
+    const server = createServer()
+    const port = await listen(server)
+    await new Promise((resolve) => server.close(resolve))
+    const all = dispatchers(parseProxyConfig({ HTTPS_PROXY: `127.0.0.1:${port}`, HTTP_PROXY: 'proxy.invalid' }))
+    expect(await ask(all.for(noTls), 'https://127.0.0.1:8443')).toBe('PROXY_ECONNREFUSED')
+    expect(await ask(all.for(noTls), 'http://127.0.0.1:8080')).toBe('PROXY_ENOTFOUND')
+  })
+
+  it('a proxy is reached by TLS where its URL says https', async () => {
+    const all = dispatchers({
+      httpsProxy: `https://127.0.0.1:${await listen(createTlsServer(selfSigned(), sayHello))}`,
+    })
+    expect(await ask(all.for(noTls), 'https://127.0.0.1:8443')).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
+  })
+
   it.each([
     'http://169.254.169.254',
     'https://169.254.169.254',
@@ -229,6 +333,132 @@ describe('GatewayDispatchers: additional CAs', () => {
     for (let at = 1; at <= 100; at++) all.for(trusting(`set ${at}`))
     answer()
     expect(await answered).toBe('late')
+  })
+})
+
+describe('GatewayDispatchers: chains of certificates', () => {
+  const root = selfSigned({ subject: 'root', isCa: true })
+  const intermediate = selfSigned({ subject: 'intermediate', isCa: true, issuer: root })
+  const leaf = selfSigned({ subject: 'gateway', issuer: intermediate })
+
+  it.each([
+    ['the root', 'trusted', root],
+    ['an intermediate', 'trusted', intermediate],
+    ['the certificate of the server', 'trusted', leaf],
+    ['another certificate', 'not trusted', selfSigned({ subject: 'root', isCa: true })],
+    [
+      'another certificate of the same intermediate',
+      'not trusted',
+      selfSigned({ subject: 'gateway', issuer: intermediate }),
+    ],
+  ])('with %s in caRef the server is %s', async (_, outcome, { cert }) => {
+    const chain = { key: leaf.key, cert: leaf.cert + intermediate.cert }
+    const origin = `https://127.0.0.1:${await listen(createTlsServer(chain, sayHello))}`
+    const answer = await ask(dispatchers().for(trusting(cert)), origin)
+    expect(answer).toMatch(outcome === 'trusted' ? /^hello/ : /^[A-Z_]*CERT|^UNABLE_/)
+  })
+
+  it('the certificate of the server in caRef must have the host of the URL', async () => {
+    const chain = { key: leaf.key, cert: leaf.cert + intermediate.cert }
+    names.set('other.example', [{ address: '127.0.0.1', family: 4 }])
+    const origin = `https://other.example:${await listen(createTlsServer(chain, sayHello))}`
+    expect(await ask(dispatchers().for(trusting(leaf.cert)), origin)).toBe('ERR_TLS_CERT_ALTNAME_INVALID')
+  })
+
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'a refused host stays refused in the next calls over %s',
+    async (version) => {
+      const certificate = selfSigned()
+      names.set('other.example', [{ address: '127.0.0.1', family: 4 }])
+      const server = createTlsServer({ ...certificate, maxVersion: version }, sayHello)
+      const origin = `https://other.example:${await listen(server)}`
+      const { url } = await proxyTo(Number(new URL(origin).port))
+      for (const all of [dispatchers(), dispatchers({ httpsProxy: url })]) {
+        for (let times = 0; times < 3; times++) {
+          expect(await ask(all.for(trusting(certificate.cert)), origin)).toBe('ERR_TLS_CERT_ALTNAME_INVALID')
+        }
+      }
+    },
+  )
+
+  it('the certificates of the system are trusted', async () => {
+    const certificate = selfSigned()
+    const origin = `https://127.0.0.1:${await listen(createTlsServer(certificate, sayHello))}`
+    const directory = mkdtempSync(join(tmpdir(), 'system-store-'))
+    onTestFinished(() => {
+      rmSync(directory, { recursive: true })
+    })
+    const store = join(directory, 'certificates.crt')
+    writeFileSync(store, certificate.cert)
+    const module = new URL('../../../src/enos/gateway-dispatchers.ts', import.meta.url).href
+    // Node reads the store of the system once, so this takes a process of its own.
+    const script = `
+      const { GatewayDispatchers } = await import(${JSON.stringify(module)})
+      const all = new GatewayDispatchers({ proxy: { httpProxy: '', httpsProxy: '', noProxy: '' } })
+      const dispatcher = all.for({ ca: undefined, tlsServerName: undefined })
+      const request = { origin: process.argv[1], path: '/', method: 'GET' }
+      const answer = await dispatcher.request(request).then(({ body }) => body.text(), (error) => error.code)
+      process.stdout.write(answer)
+      await all.close()`
+    const run = async (env: NodeJS.ProcessEnv): Promise<string> => {
+      const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script, origin], {
+        env,
+      })
+      return stdout
+    }
+    expect(await run({ SSL_CERT_FILE: store })).toContain('hello')
+    expect(await run({ NODE_EXTRA_CA_CERTS: store })).toContain('hello')
+    expect(await run({})).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
+  })
+})
+
+describe('GatewayDispatchers: names with several addresses', () => {
+  /** A server that accepts no connection for 700 ms: the handshake of a third one takes a second. */
+  async function slowServer(): Promise<number> {
+    const script = `
+      const server = require('node:http').createServer((_, response) => response.end('slow'))
+      server.listen({ host: '127.0.0.1', port: 0, backlog: 1 }, () => {
+        require('node:fs').writeSync(1, String(server.address().port))
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 700)
+      })`
+    const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+    onTestFinished(() => void child.kill())
+    const [printed] = (await once(child.stdout, 'data')) as [Buffer]
+    const port = Number(printed)
+    for (let fillers = 0; fillers < 3; fillers++) {
+      const filler = connect(port, '127.0.0.1').on('error', () => undefined)
+      onTestFinished(() => void filler.destroy())
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    return port
+  }
+
+  it('a handshake of a second is waited for, although another address is refused', async () => {
+    const port = await slowServer()
+    names.set('dual.example', [
+      { address: '127.0.0.1', family: 4 },
+      { address: '127.0.0.2', family: 4 },
+    ])
+    const beganAt = performance.now()
+    expect(await ask(dispatchers().for(noTls), `http://dual.example:${port}`)).toBe('slow')
+    expect(performance.now() - beganAt).toBeGreaterThan(300)
+  })
+
+  it('an address that refuses gives way to the next at once', async () => {
+    const port = await listen(createServer(sayHello))
+    names.set('dual.example', [
+      { address: '127.0.0.2', family: 4 },
+      { address: '127.0.0.1', family: 4 },
+    ])
+    expect(await ask(dispatchers().for(noTls), `http://dual.example:${port}`)).toContain('hello')
+  })
+
+  it('the addresses share the time equally, at least 250 ms each', () => {
+    expect(attemptTimeoutMs(10_000, 1)).toBe(10_000)
+    expect(attemptTimeoutMs(10_000, 2)).toBe(5000)
+    expect(attemptTimeoutMs(10_000, 3)).toBe(3333)
+    expect(attemptTimeoutMs(10_000, 100)).toBe(250)
+    expect(attemptTimeoutMs(10_000, 0)).toBe(10_000)
   })
 })
 
