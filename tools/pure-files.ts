@@ -30,9 +30,12 @@ export const impureFiles: readonly string[] = [
   'src/enos/timestamps.ts',
   'src/enos/token-client.ts',
   'src/lib/clock.ts',
+  'src/lib/connector.ts',
   'src/lib/heap.ts',
+  'src/lib/proxy-agent.ts',
   'src/lib/random.ts',
   'src/lib/tally.ts',
+  'src/lib/trusted-cas.ts',
   'src/observe/caches.ts',
   'src/observe/observe.ts',
   'src/observe/watches.ts',
@@ -41,6 +44,11 @@ export const impureFiles: readonly string[] = [
 
 /** Packages whose values pure files use. */
 const purePackages: readonly string[] = ['liquidjs', 'node:crypto', 'node:util', 'zod']
+
+/** Values of other packages that are pure. */
+const pureValues: Readonly<Record<string, readonly string[]>> = {
+  'node:net': ['BlockList', 'isIP', 'isIPv4', 'isIPv6'],
+}
 
 /** @param file from the root of the repository, with slashes */
 export function isPure(file: string): boolean {
@@ -66,7 +74,9 @@ export const pureImports: Rule.RuleModule = {
         if (isTypeOnly(node as unknown as TypedImport)) return
         const source = String(node.source.value)
         const isRelative = source.startsWith('.')
-        const isAllowed = isRelative ? isPure(posix.join(posix.dirname(file), source)) : purePackages.includes(source)
+        const isPurePackage =
+          purePackages.includes(source) || hasOnly(node as unknown as TypedImport, pureValues[source])
+        const isAllowed = isRelative ? isPure(posix.join(posix.dirname(file), source)) : isPurePackage
         if (!isAllowed) context.report({ node, messageId: 'impure', data: { file, source } })
       },
     }
@@ -76,7 +86,11 @@ export const pureImports: Rule.RuleModule = {
 /** What the parser of TypeScript adds to an import. */
 interface TypedImport {
   readonly importKind?: string
-  readonly specifiers: readonly { readonly importKind?: string }[]
+  readonly specifiers: readonly { readonly importKind?: string; readonly imported?: { readonly name?: string } }[]
+}
+
+function hasOnly({ specifiers }: TypedImport, names: readonly string[] = []): boolean {
+  return specifiers.length > 0 && specifiers.every(({ imported }) => names.includes(imported?.name ?? ''))
 }
 
 function isTypeOnly({ importKind, specifiers }: TypedImport): boolean {

@@ -47,6 +47,9 @@ describe('the rule on imports of pure files', () => {
     "import '../kubernetes/store.ts'",
     "import { readFile } from 'node:fs/promises'",
     "import { request } from 'undici'",
+    "import { connect, isIP } from 'node:net'",
+    "import net from 'node:net'",
+    "import 'node:net'",
   ])('refuses in the plan: %s', (text) => {
     expect(lint('src/plan/plan.ts', text)).toEqual([
       expect.stringMatching(/^src\/plan\/plan\.ts is pure .* types only/),
@@ -58,6 +61,7 @@ describe('the rule on imports of pure files', () => {
     "import { type TargetWriter, type Written } from '../targets/target-writer.ts'",
     "import { isNotFound } from '../kubernetes/errors.ts'",
     "import { createHash } from 'node:crypto'",
+    "import { BlockList, isIP } from 'node:net'",
   ])('allows in the plan: %s', (text) => {
     expect(lint('src/plan/plan.ts', text)).toEqual([])
   })
