@@ -1,5 +1,16 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { parseDuration } from '../src/lib/duration.ts'
+import { faultKinds } from './faults.ts'
+
+const refreshBehaviours = [
+  'keeps-old',
+  'kills-old',
+  'same-token',
+  'no-prolong',
+  'missing',
+  'missing-405',
+  'missing-status',
+] as const
 
 export interface Arguments {
   readonly host: string
@@ -17,7 +28,7 @@ export interface Arguments {
   readonly clockWindow: number
   /** File with a JSON object of header values by name. */
   readonly requiredHeaders?: string
-  readonly refresh: 'kills-old' | 'keeps-old' | 'same-token' | 'missing'
+  readonly refresh: (typeof refreshBehaviours)[number]
   readonly edge?: true
   readonly basePath: string
   readonly tlsCert?: string
@@ -53,7 +64,7 @@ Administration (unless --no-admin), with JSON bodies:
   PUT  /simulator/required-headers  {"Ocp-Apim-Subscription-Key": "…"}
   POST /simulator/revoke        {"appKey": "…"}
   POST /simulator/is-valid      {"token": "…"}
-Kinds of fault: status, http, reset, hang, hangBody, truncate, slow, drip, large, expire.`
+Kinds of fault: ${faultKinds.join(', ')}.`
 
 /**
  * @param argv the arguments alone, without program and script
@@ -76,8 +87,11 @@ export function parseArguments(argv: readonly string[]): Arguments | undefined {
     .option('--lifetime <duration>', 'lifetime of a new token: whole seconds, or a duration like 30s', lifetime, 7200)
     .option('--latency <duration>', 'delay of every answer, like 50ms', duration, 0)
     .addOption(
-      new Option('--refresh <behaviour>', 'effect of a refresh on the old token; missing: the gateway has no refresh')
-        .choices(['keeps-old', 'kills-old', 'same-token', 'missing'])
+      new Option(
+        '--refresh <behaviour>',
+        'effect of a refresh on the old token; missing: no refresh (HTTP 404, HTTP 405, or status 404 with HTTP 200)',
+      )
+        .choices(refreshBehaviours)
         .default('keeps-old'),
     )
     .addOption(

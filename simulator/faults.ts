@@ -1,11 +1,16 @@
 import { z } from 'zod'
 import type { Operation } from './token-service.ts'
 
+const bodyBytes = z
+  .number()
+  .int()
+  .min(1)
+  .max(128 * 1024 * 1024)
 const milliseconds = z.number().int().min(0).max(3_600_000)
 
 /**
- * A fault of one call. With `status`, `http`, `reset` and `hang` the call never reaches the token service, so no token
- * changes. With the other kinds the token service acts and only its answer is altered: a refresh has then happened.
+ * A fault of one call. With `status`, `http`, `json`, `notHttp`, `reset` and `hang` the call never reaches the token
+ * service, so no token changes. With the other kinds the token service acts and only its answer is altered: a refresh has then happened.
  */
 export const faultSchema = z.discriminatedUnion('kind', [
   /** Any status code of the token service, with HTTP 200. */
@@ -17,6 +22,14 @@ export const faultSchema = z.discriminatedUnion('kind', [
     headers: z.record(z.string().regex(/^[A-Za-z0-9-]+$/), z.string().regex(/^[\x20-\x7e]*$/)).optional(),
     body: z.string().optional(),
   }),
+  /** The same with a JSON body and HTTP 200, like `{"code": 99401}` or `{"message": "no Route matched"}`. */
+  z.strictObject({
+    kind: z.literal('json'),
+    json: z.unknown(),
+    status: z.number().int().min(200).max(599).optional(),
+  }),
+  /** Bytes that are not HTTP, by default the greeting of an SSH server; then the connection closes. */
+  z.strictObject({ kind: z.literal('notHttp'), text: z.string().optional() }),
   /** The connection is reset without an answer. */
   z.strictObject({ kind: z.literal('reset') }),
   /** No answer, and the connection stays open. */
@@ -31,14 +44,26 @@ export const faultSchema = z.discriminatedUnion('kind', [
   /** The right answer, padded with spaces to this many bytes. */
   z.strictObject({
     kind: z.literal('large'),
-    bytes: z
-      .number()
-      .int()
-      .min(1)
-      .max(128 * 1024 * 1024),
+    bytes: bodyBytes,
   }),
   /** The right answer with another `expire`. */
   z.strictObject({ kind: z.literal('expire'), value: z.unknown() }),
+  /** The right answer with `status` and `expire` as strings. */
+  z.strictObject({ kind: z.literal('strings') }),
+  /** The right answer after a byte-order mark. */
+  z.strictObject({ kind: z.literal('byteOrderMark') }),
+  /** The right answer, compressed whatever the request accepts; `bytes` pads the answer with spaces before that. */
+  z.strictObject({
+    kind: z.literal('compress'),
+    encoding: z.enum(['gzip', 'deflate', 'br']),
+    bytes: bodyBytes.optional(),
+  }),
+  /** The right answer after a `100 Continue` that the request did not ask for. */
+  z.strictObject({ kind: z.literal('continue') }),
+  /** The right answer in HTTP/1.0, without Content-Length: the end of the connection ends the body. */
+  z.strictObject({ kind: z.literal('http10') }),
+  /** A refresh answers the same token with its unchanged expiry; get is not affected. */
+  z.strictObject({ kind: z.literal('noProlong') }),
 ])
 
 /** Which calls a fault applies to: without `operation` and `appKey` all, without `count` until the rule is replaced. */
@@ -48,6 +73,9 @@ export const faultRuleSchema = z.strictObject({
   count: z.number().int().min(1).optional(),
   fault: faultSchema,
 })
+
+/** All kinds of fault. */
+export const faultKinds: readonly string[] = faultSchema.options.map(({ shape }) => shape.kind.value)
 
 export type Fault = z.infer<typeof faultSchema>
 export type FaultRule = Readonly<z.infer<typeof faultRuleSchema>>

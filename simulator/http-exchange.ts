@@ -1,11 +1,11 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { Socket } from 'node:net'
 
 /** A whole answer, before a fault alters its delivery. */
 export interface Answer {
   readonly httpStatus: number
   readonly headers?: Readonly<Record<string, string>> | undefined
-  readonly body: string
+  readonly body: string | Buffer
 }
 
 export function jsonAnswer(httpStatus: number, json: unknown): Answer {
@@ -37,18 +37,23 @@ export function parseJson(body: Buffer): unknown {
   }
 }
 
-/** How an answer is sent: whole, half of it without an end, half of it and a closed connection, or byte by byte. */
-export type Delivery = 'whole' | 'hangBody' | 'truncate' | { readonly dripEveryMs: number }
+/**
+ * How an answer is sent: whole, half of it without an end, half of it and a closed connection, after a `100 Continue`, in
+ * HTTP/1.0, or byte by byte.
+ */
+export type Delivery = 'whole' | 'hangBody' | 'truncate' | 'continue' | 'http10' | { readonly dripEveryMs: number }
 
 export function deliver(response: ServerResponse, answer: Answer, wallMs: number, delivery: Delivery): void {
   const body = Buffer.from(answer.body)
+  const date = new Date(wallMs).toUTCString()
+  if (delivery === 'http10') {
+    deliverHttp10(response, { date, ...answer.headers }, answer.httpStatus, body)
+    return
+  }
+  if (delivery === 'continue') response.writeContinue()
   response.sendDate = false
-  response.writeHead(answer.httpStatus, {
-    date: new Date(wallMs).toUTCString(),
-    'content-length': body.length,
-    ...answer.headers,
-  })
-  if (delivery === 'whole') {
+  response.writeHead(answer.httpStatus, { date, 'content-length': body.length, ...answer.headers })
+  if (delivery === 'whole' || delivery === 'continue') {
     response.end(body)
     return
   }
@@ -59,6 +64,18 @@ export function deliver(response: ServerResponse, answer: Answer, wallMs: number
   response.write(body.subarray(0, Math.floor(body.length / 2)), () => {
     if (delivery === 'truncate') response.socket?.destroy()
   })
+}
+
+/** Writes to the socket: Node's own responses are always HTTP/1.1. */
+function deliverHttp10(
+  response: ServerResponse,
+  headers: Readonly<Record<string, string>>,
+  httpStatus: number,
+  body: Buffer,
+): void {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  const head = `HTTP/1.0 ${httpStatus} ${STATUS_CODES[httpStatus] ?? ''}\r\n${lines.join('')}\r\n`
+  response.socket?.end(Buffer.concat([Buffer.from(head), body]))
 }
 
 function drip(response: ServerResponse, body: Buffer, everyMs: number): void {

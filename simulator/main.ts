@@ -4,6 +4,7 @@ import { type Arguments, parseArguments, UsageError } from './arguments.ts'
 import { readTextFile } from './json-input.ts'
 import { loadRequiredHeaders } from './required-headers.ts'
 import { type Simulator, startSimulator } from './server.ts'
+import type { MissingRefresh } from './token-service.ts'
 
 async function main(): Promise<void> {
   const options = parseArguments(process.argv.slice(2))
@@ -21,7 +22,8 @@ async function main(): Promise<void> {
     applications: applications.list,
     appSecretOf: options.anyApplication === true ? (appKey) => `secret-of-${appKey}` : undefined,
     lifetimeSeconds: options.lifetime,
-    hasRefresh: options.refresh !== 'missing',
+    missingRefresh: missingRefreshOf(options),
+    doesRefreshProlong: options.refresh !== 'no-prolong',
     doesRefreshKillOld: options.refresh === 'kills-old',
     doesRefreshChangeToken: options.refresh !== 'same-token',
     edition: options.edge === true ? 'edge' : 'cloud',
@@ -29,6 +31,12 @@ async function main(): Promise<void> {
   closeOnSignal(simulator)
   const printed = options.printApplications === true ? { applications: applications.generated } : {}
   process.stdout.write(`${JSON.stringify({ url: simulator.url, ...printed })}\n`)
+}
+
+function missingRefreshOf({ refresh }: Arguments): MissingRefresh | undefined {
+  if (refresh === 'missing') return 'http404'
+  if (refresh === 'missing-405') return 'http405'
+  return refresh === 'missing-status' ? 'status404' : undefined
 }
 
 function loadTls({ tlsCert, tlsKey }: Arguments): { cert: string; key: string } | undefined {

@@ -3,9 +3,10 @@ import { type Clock, sleep } from '../src/lib/clock.ts'
 import type { Call, CallLog } from './call-log.ts'
 import type { Fault, Faults } from './faults.ts'
 import { type Answer, deliver, type Delivery, jsonAnswer, reset } from './http-exchange.ts'
+import { answerOf } from './reply-faults.ts'
 import type { RequiredHeaders } from './required-headers.ts'
 import { fingerprintOf } from './signature.ts'
-import type { Operation, TokenService } from './token-service.ts'
+import type { Operation, ServiceReply, TokenService } from './token-service.ts'
 
 export interface TokenEndpointOptions {
   readonly clock: Clock
@@ -17,6 +18,8 @@ export interface TokenEndpointOptions {
   readonly wallMs: () => number
   readonly latencyMs: () => number
 }
+
+const sshGreeting = 'SSH-2.0-OpenSSH_9.6\r\n'
 
 /** What the token service and a fault make of a call. */
 interface Outcome {
@@ -51,24 +54,33 @@ export class TokenEndpoint {
     if (delayMs > 0) await this.#delay(delayMs, response)
     if (outcome.answer !== undefined) deliver(response, outcome.answer, wallMs(), deliveryOf(fault))
     else if (fault?.kind === 'reset') reset(request)
+    else if (fault?.kind === 'notHttp') request.socket.end(fault.text ?? sshGreeting)
   }
 
   #call(operation: Operation, json: unknown, fault: Fault | undefined): Outcome {
+    switch (fault?.kind) {
+      case 'reset':
+      case 'hang':
+      case 'notHttp':
+        return { answer: undefined }
+      case 'http':
+        return { answer: { httpStatus: fault.status, headers: fault.headers, body: fault.body ?? '' } }
+      case 'json':
+        return { answer: jsonAnswer(fault.status ?? 200, fault.json ?? null) }
+      default: {
+        const reply = this.#reply(operation, json, fault)
+        const status = numberAt(reply.json, 'status')
+        const token = stringAt(valueAt(reply.json, 'data'), 'accessToken')
+        return { answer: answerOf(reply, fault), status, token }
+      }
+    }
+  }
+
+  #reply(operation: Operation, json: unknown, fault: Fault | undefined): ServiceReply {
     const { service } = this.#options
-    if (fault?.kind === 'reset' || fault?.kind === 'hang') return { answer: undefined }
-    if (fault?.kind === 'http') {
-      return { answer: { httpStatus: fault.status, headers: fault.headers, body: fault.body ?? '' } }
-    }
-    const reply = fault?.kind === 'status' ? service.refusal(fault.status) : service[operation](json)
-    const status = numberAt(reply.json, 'status')
-    const token = stringAt(valueAt(reply.json, 'data'), 'accessToken')
-    let answer = jsonAnswer(reply.httpStatus, reply.json)
-    if (fault?.kind === 'expire' && token !== undefined) {
-      const altered = { ...(reply.json as object), data: { accessToken: token, expire: fault.value } }
-      answer = jsonAnswer(reply.httpStatus, altered)
-    }
-    if (fault?.kind === 'large') answer = { ...answer, body: answer.body.padEnd(fault.bytes) }
-    return { answer, status, token }
+    if (fault?.kind === 'status') return service.refusal(fault.status)
+    if (fault?.kind === 'noProlong' && operation === 'refresh') return service.refresh(json, false)
+    return service[operation](json)
   }
 
   /** Rejects when the client closes the connection. */
@@ -105,7 +117,15 @@ function callOf(operation: Operation, appKey: string | undefined, { atMs, fault,
 
 function deliveryOf(fault: Fault | undefined): Delivery {
   if (fault?.kind === 'drip') return { dripEveryMs: fault.everyMs }
-  return fault?.kind === 'hangBody' || fault?.kind === 'truncate' ? fault.kind : 'whole'
+  switch (fault?.kind) {
+    case 'hangBody':
+    case 'truncate':
+    case 'continue':
+    case 'http10':
+      return fault.kind
+    default:
+      return 'whole'
+  }
 }
 
 function valueAt(json: unknown, name: string): unknown {

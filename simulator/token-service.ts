@@ -23,8 +23,12 @@ export interface TokenServiceOptions {
   readonly doesRefreshKillOld?: boolean
   /** Whether a refresh answers another token. Default true; false prolongs the present one. */
   readonly doesRefreshChangeToken?: boolean
-  /** Default true; false answers a refresh with HTTP 404. */
+  /** Whether a refresh prolongs at all. Default true; false answers the same token with its unchanged expiry. */
+  readonly doesRefreshProlong?: boolean
+  /** Default true; false answers a refresh as `missingRefresh` says. */
   readonly hasRefresh?: boolean
+  /** The answer to a refresh of a gateway that has none. Without it `hasRefresh: false` means `http404`. */
+  readonly missingRefresh?: MissingRefresh | undefined
   /** Selects the value of `business` in replies. Default cloud. */
   readonly edition?: 'cloud' | 'edge'
   /** Maximum distance of a request's timestamp from the gateway's clock. Default 5 minutes; 0 accepts any. */
@@ -33,6 +37,15 @@ export interface TokenServiceOptions {
   readonly clockOffsetMs?: number
   /** How many accepted requests are kept to refuse their replay. Default 200,000. */
   readonly maxReplayEntries?: number
+}
+
+/** `http404` and `http405` are HTTP statuses, `status404` is `{"status": 404}` with HTTP 200. */
+export type MissingRefresh = 'http404' | 'http405' | 'status404'
+
+const missingRefreshReplies: Readonly<Record<MissingRefresh, ServiceReply>> = {
+  http404: { httpStatus: 404, json: { error: 'Not Found' } },
+  http405: { httpStatus: 405, json: { error: 'Method Not Allowed' } },
+  status404: { httpStatus: 200, json: { status: 404, error: 'Not Found' } },
 }
 
 /** The reply to one call. */
@@ -66,7 +79,7 @@ export class TokenService {
   readonly #tokens = new Map<string, Token>()
   readonly #seen: BoundedSet<string>
   readonly lifetimeSeconds: number
-  readonly hasRefresh: boolean
+  readonly #missingRefresh: MissingRefresh | undefined
   readonly edition: 'cloud' | 'edge'
   /** Maximum distance of a timestamp from the gateway's clock; 0 accepts any. */
   readonly maxSkewMs: number
@@ -74,7 +87,7 @@ export class TokenService {
   constructor(options: TokenServiceOptions) {
     this.#options = options
     this.lifetimeSeconds = options.lifetimeSeconds ?? 7200
-    this.hasRefresh = options.hasRefresh ?? true
+    this.#missingRefresh = options.missingRefresh ?? (options.hasRefresh === false ? 'http404' : undefined)
     this.edition = options.edition ?? 'cloud'
     this.maxSkewMs = options.maxSkewMs ?? defaultMaxSkewMs
     this.#seen = new BoundedSet(options.maxReplayEntries ?? 200_000)
@@ -91,9 +104,16 @@ export class TokenService {
     return this.#success(this.#live(application.current, now) ?? this.#issue(application, request.appKey, now), now)
   }
 
-  /** @param body the parsed JSON of the request; undefined where the body is not JSON */
-  refresh(body: unknown): ServiceReply {
-    if (!this.hasRefresh) return { httpStatus: 404, json: { error: 'Not Found' } }
+  get hasRefresh(): boolean {
+    return this.#missingRefresh === undefined
+  }
+
+  /**
+   * @param body the parsed JSON of the request; undefined where the body is not JSON
+   * @param doesProlong false answers the same token with its unchanged expiry
+   */
+  refresh(body: unknown, doesProlong = this.#options.doesRefreshProlong ?? true): ServiceReply {
+    if (this.#missingRefresh !== undefined) return missingRefreshReplies[this.#missingRefresh]
     const admitted = this.#admit(parseTokenRequest(body, ['accessToken']))
     if (typeof admitted === 'number') return this.refusal(admitted)
     const { application, request } = admitted
@@ -101,6 +121,7 @@ export class TokenService {
     const old = this.#live(this.#tokens.get(request.accessToken), now)
     if (old === undefined) return this.refusal(1203)
     if (old !== application.current) return this.refusal(1204)
+    if (!doesProlong) return this.#success(old, now)
     if (this.#options.doesRefreshChangeToken === false) {
       old.expiresAt = this.#expiryFrom(now)
       return this.#success(old, now)

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
-import { signed, TestClient } from './support.ts'
+import { type Envelope, signed, TestClient, tokenOf } from './support.ts'
 
 const main = join(import.meta.dirname, '../../../simulator/main.ts')
 const folder = mkdtempSync(join(tmpdir(), 'simulator-'))
@@ -107,6 +107,25 @@ describe('enos-gateway-simulator', { timeout: 20_000 }, () => {
       ]
       expect(statuses).toEqual([401, 200])
     }
+  })
+
+  it('answers a refresh as --refresh says', async () => {
+    const keys = { appKey: 'any', appSecret: 'secret-of-any' }
+    const refreshed = async (behaviour: string): Promise<unknown> => {
+      const { url } = await greeting(run(['--port', '0', '--any-application', '--refresh', behaviour]))
+      const client = new TestClient(() => url, keys)
+      const token = tokenOf(await client.get())
+      const reply = await client.post('refresh', token)
+      const json = (await reply.json()) as Envelope
+      return [reply.status, json.status, json.data?.accessToken === token]
+    }
+    const behaviours = ['keeps-old', 'no-prolong', 'missing-405', 'missing-status']
+    expect(await Promise.all(behaviours.map(refreshed))).toEqual([
+      [200, 0, false],
+      [200, 0, true],
+      [405, undefined, false],
+      [200, 404, false],
+    ])
   })
 
   it('accepts timestamps within --clock-window', async () => {

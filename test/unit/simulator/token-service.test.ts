@@ -134,6 +134,26 @@ describe('refresh', () => {
     expect(reply.json).not.toHaveProperty('status')
   })
 
+  it.each([
+    ['http405', { httpStatus: 405, json: { error: 'Method Not Allowed' } }],
+    ['status404', { httpStatus: 200, json: { status: 404, error: 'Not Found' } }],
+    ['http404', { httpStatus: 404, json: { error: 'Not Found' } }],
+  ] as const)('answers as %s of missingRefresh says, and get still works', (missingRefresh, expected) => {
+    const gateway = service({ missingRefresh })
+    const token = tokenOf(get(gateway))
+    expect(gateway.refresh(signed('key-1', 'secret-1', fresh(), token))).toEqual(expected)
+    expect(gateway.hasRefresh).toBe(false)
+  })
+
+  it('answers the same token with its unchanged expiry without doesRefreshProlong', async () => {
+    const gateway = service({ lifetimeSeconds: 30, doesRefreshProlong: false })
+    const old = tokenOf(get(gateway))
+    await clock.advance(20_000)
+    expect(refresh(gateway, old).data).toEqual({ accessToken: old, expire: 10 })
+    await clock.advance(10_000)
+    expect(refresh(gateway, old).status).toBe(1203)
+  })
+
   it('refuses an expired token with 1203', async () => {
     const gateway = service({ lifetimeSeconds: 30 })
     const old = tokenOf(get(gateway))
