@@ -4,8 +4,8 @@ import type { Row } from '../test/faults/fault-case.ts'
 import { renderReliability } from './reliability.ts'
 
 /**
- * Gathers what came of each fault. Where RELIABILITY names a file, the table is written there (`make reliability`);
- * always it is written to dist/, so that it can be looked at after any run.
+ * Collects the result of each fault. The rows are written to dist/reliability.json after any run, and the page to the
+ * file that RELIABILITY names (`make reliability`).
  */
 export default class ReliabilityReport implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {

@@ -18,24 +18,24 @@ export interface ApiRequest {
   readonly token: string | undefined
 }
 
-/** What happens to a request instead of, or before, being passed on. */
+/** A fault instead of, or before, forwarding a request. */
 export type ApiFault =
-  /** An answer of the API server, or of something before it. */
+  /** An answer as of the API server, or of a proxy before it. */
   | { readonly kind: 'status'; readonly code: number; readonly reason: string; readonly retryAfterSeconds?: number }
   | { readonly kind: 'delay'; readonly ms: number }
   /** The stream is reset without an answer. */
   | { readonly kind: 'reset' }
 
-/** @returns what is to happen to this request; undefined: it is passed on */
+/** @returns the fault that strikes this request; undefined forwards it */
 export type ApiFaults = (request: ApiRequest) => ApiFault | undefined
 
 const certificate = selfSigned()
-/** Those of the connection, and of who asks: the proxy asks with credentials of its own. */
+/** Headers that are not forwarded: the proxy has its own connection and credentials. */
 const ownHeaders = new Set(['host', 'authorization'])
 
-/** Stands between an operator and the API server, ends TLS, and spoils what passes. HTTP/2 on both sides. */
+/** A proxy between an operator and the API server that ends TLS and injects faults. HTTP/2 on both sides. */
 export class ApiProxy {
-  /** Path of a kubeconfig by which it is reached. It asks with the credentials of the kubeconfig that it was given. */
+  /** Path of a kubeconfig that names the proxy. The proxy itself uses the credentials of the kubeconfig it was given. */
   readonly kubeconfig: string
   readonly #directory: string
   readonly #upstream: Upstream
@@ -55,7 +55,7 @@ export class ApiProxy {
     })
     this.#server.on('request', (request, response) => {
       this.#serve(request, response).catch(() => {
-        // One side went away in the middle.
+        // One side closed the connection.
         response.stream.close()
       })
     })
@@ -63,7 +63,7 @@ export class ApiProxy {
 
   /**
    * @param kubeconfig path; with a client certificate
-   * @param user who its own kubeconfig says to be
+   * @param user user entry of the proxy's kubeconfig
    */
   static async start(kubeconfig: string, user: { readonly authProvider?: object } = {}): Promise<ApiProxy> {
     const directory = await mkdtemp(join(tmpdir(), 'api-proxy-'))
@@ -85,7 +85,7 @@ export class ApiProxy {
     return proxy
   }
 
-  /** How many requests a fault has struck. */
+  /** Number of requests that a fault struck. */
   get struck(): number {
     return this.#struck
   }
@@ -94,7 +94,7 @@ export class ApiProxy {
     this.#faults = faults
   }
 
-  /** Ends every watch that is open, in the middle. @returns how many there were */
+  /** Ends every open watch. @returns their number */
   cutWatches(): number {
     const { size } = this.#watches
     for (const cut of [...this.#watches]) cut()
@@ -146,7 +146,7 @@ export class ApiProxy {
     }
     if (isWatch) this.#watches.add(cut)
     try {
-      response.writeHead(answered.statusCode, passedOn(answered.headers))
+      response.writeHead(answered.statusCode, forwardedHeaders(answered.headers))
       for await (const chunk of answered.body as AsyncIterable<Buffer>) response.write(chunk)
       response.end()
     } finally {
@@ -166,7 +166,7 @@ function upstreamOf(kubeconfig: string): Upstream {
   const text = (data: string | undefined): string => Buffer.from(data ?? '', 'base64').toString()
   const [cluster, user] = [config.getCurrentCluster(), config.getCurrentUser()]
   const connect = { ca: text(cluster?.caData), cert: text(user?.certData), key: text(user?.keyData) }
-  // Watches and calls of one operator: few.
+  // Enough for the watches and calls of one operator.
   return { server: cluster?.server ?? '', agent: new Agent({ connect, allowH2: true, connections: 8 }) }
 }
 
@@ -179,8 +179,8 @@ function answer(
   response.end(JSON.stringify({ kind: 'Status', apiVersion: 'v1', status: 'Failure', code, reason }))
 }
 
-/** Without what belongs to the connection. */
-function passedOn(headers: Dispatcher.ResponseData['headers']): Record<string, string | string[]> {
+/** Without headers of the connection. */
+function forwardedHeaders(headers: Dispatcher.ResponseData['headers']): Record<string, string | string[]> {
   const all = Object.entries(headers).filter(([name]) => !['connection', 'transfer-encoding'].includes(name))
   return Object.fromEntries(all.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
 }

@@ -1,5 +1,5 @@
 import { crowdFaults } from './cases/crowd.ts'
 import { playFaults } from './fault-case.ts'
 
-// One at a time: the first measures memory, the second time.
+// One at a time: the first case measures memory, the second measures time.
 playFaults('Many resources', crowdFaults, { isSerial: true })

@@ -2,31 +2,32 @@ import { describe, expect, it } from 'vitest'
 import { type Access, delay, useHarness } from '../integration/harness.ts'
 import { World, type WorldOptions } from './world.ts'
 
-/** Something that goes wrong, and what is expected of the operator. */
+/** A fault, and the behaviour expected of the operator. */
 export interface FaultCase {
-  /** As a row of the table in docs/reliability.md. */
+  /** First cell of a row in docs/reliability.md. */
   readonly name: string
+  /** Second cell of that row. */
   readonly expected: string
   readonly world?: WorldOptions
-  /** Default: it is there when the next renewal begins. */
+  /** When the fault begins. Default: just before the next renewal. */
   readonly when?: 'renewal' | 'now'
-  /** How long it lasts. Default 3000: shorter than the window in which tokens are renewed. */
+  /** Duration in ms. Default 3000: shorter than the renewal window. */
   readonly holdMs?: number
-  /** The outage is longer than the window: tokens expire, and nobody can help it. */
+  /** The fault outlasts the renewal window or kills the token: an expired token is inevitable. */
   readonly mayExpire?: boolean
-  /** Refreshes come closer than usual, since somebody or the gateway itself asks for them. */
+  /** Refreshes may follow each other closely: the case or the gateway asks for them. */
   readonly mayRefreshAgain?: boolean
-  /** Default 8000. */
+  /** From the end of the fault. Default 8000. */
   readonly recoverWithinMs?: number
   readonly begin: (world: World) => unknown
-  /** What is to be seen while it lasts. */
+  /** Expectations while the fault lasts. */
   readonly during?: ((world: World) => unknown) | undefined
   readonly end?: (world: World) => unknown
-  /** What is to be seen when all is well again. */
+  /** Expectations after recovery. */
   readonly after?: (world: World) => unknown
 }
 
-/** What came of a fault: a row of the table. */
+/** The result of a fault: a row of docs/reliability.md. */
 export interface Row {
   readonly group: string
   readonly name: string
@@ -48,13 +49,13 @@ declare module 'vitest' {
 const defaults = { holdMs: 3000, recoverWithinMs: 8000 }
 
 export interface PlayOptions {
-  /** Default: the control plane that all files share. */
+  /** Default: the shared control plane. */
   readonly access?: () => Promise<Access>
-  /** One after the other. Default: side by side. */
+  /** Plays the cases one after the other. Default: concurrently. */
   readonly isSerial?: boolean
 }
 
-/** Plays each fault on a world of its own. */
+/** Registers one test for each fault, each with a world of its own. */
 export function playFaults(
   group: string,
   cases: readonly FaultCase[],
@@ -67,8 +68,8 @@ export function playFaults(
       const row = await play(group, fault, world)
       task.meta.row = row
       expect(row.secretsSeen, 'secrets in the output').toBe(0)
-      expect(row.lostOrTouched, 'Secrets that were lost, or touched though they are foreign').toBe(0)
-      expect(row.duplicateRefreshes, 'refreshes too many').toBe(0)
+      expect(row.lostOrTouched, 'Secrets lost, and foreign Secrets touched').toBe(0)
+      expect(row.duplicateRefreshes, 'duplicate refreshes').toBe(0)
       if (fault.mayExpire !== true) expect(row.expiredSeconds, 'seconds with an expired token').toBe(0)
     })
   })
@@ -94,7 +95,7 @@ async function play(group: string, fault: FaultCase, world: World): Promise<Row>
     await fault.after?.(world)
     await world.operator.metrics()
   } catch (error) {
-    // What is left in place would strike at the end of the world, too.
+    // A fault left in place would also strike while the world ends.
     await end()
     await world.end()
     throw error

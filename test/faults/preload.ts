@@ -1,8 +1,8 @@
 /**
- * Loaded into an operator before its program (`node --import`), for faults of the process that nobody can bring about
- * from outside. SIGUSR2 strikes, once each time, with the fault that FAULT names:
- * - `step:MS`: the wall clock is set forward (or back) by so much
- * - `block:MS`: the event loop stands still for so long
+ * Loaded into an operator before its program (`node --import`), for faults of the process that cannot be caused from
+ * outside. Each SIGUSR2 strikes once with the fault that FAULT names:
+ * - `step:MS`: the wall clock is set forward by MS, back where negative
+ * - `block:MS`: the event loop is blocked for MS
  */
 const [kind = '', ms = '0'] = (process.env['FAULT'] ?? '').split(':')
 let offsetMs = 0

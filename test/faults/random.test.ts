@@ -4,7 +4,7 @@ import { randomFaults } from './cases/random.ts'
 import { seeded } from './random.ts'
 import { World } from './world.ts'
 
-/** SEED plays a run again; FAULTS is how many faults one has (`make soak`: 1000). */
+/** SEED repeats a run; FAULTS is the number of its faults (`make soak`: 1000). */
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
 const count = Number(process.env['FAULTS'] ?? 12)
 
@@ -20,14 +20,14 @@ describe('a random run', () => {
       const played: string[] = []
       try {
         for (let at = 0; at < count; at++) {
-          // Shorter than the window.
+          // At most two, each shorter than the renewal window.
           const faults = randomFaults.pick(random)
           played.push(faults.map(({ name }) => name).join(' + '))
           await delay(random() * 3000)
           await Promise.all(faults.map((fault) => fault.begin(world, random)))
           await delay(500 + random() * 2500)
           for (const fault of faults) await fault.end?.(world, random)
-          // A call that hangs is given up after a third of the life that is left, and tried again after an eighth.
+          // A call that hangs times out after a third of the remaining life and is retried after an eighth.
           await world.recovered(15_000)
         }
       } catch (error) {

@@ -1,5 +1,5 @@
 /**
- * Numbers in [0, 1) that are the same for the same seed, so that a failing run can be played again (mulberry32).
+ * Numbers in [0, 1), the same for the same seed, so that a failing run can be repeated (mulberry32).
  */
 export function seeded(seed: number): () => number {
   let state = seed >>> 0

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 
-/** Passes bytes on between clients and one server, until it is told otherwise. Knows nothing of what they mean. */
+/** Forwards bytes between clients and one server; can freeze or cut the connections. */
 export class TcpProxy {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
@@ -11,7 +11,7 @@ export class TcpProxy {
     this.#server = server
   }
 
-  /** @param target where to pass on to, on loopback */
+  /** @param target the server, on loopback */
   static async start(target: { readonly port: number }): Promise<TcpProxy> {
     const server = createServer()
     const proxy = new TcpProxy(server)
@@ -27,7 +27,7 @@ export class TcpProxy {
     return (this.#server.address() as AddressInfo).port
   }
 
-  /** Half-open: connections stay, new ones are accepted, and not a byte passes. */
+  /** Half-open: connections stay open, new ones are accepted, and no byte passes. */
   freeze(): void {
     this.#isFrozen = true
     for (const socket of this.#sockets) socket.pause()
@@ -38,7 +38,7 @@ export class TcpProxy {
     for (const socket of this.#sockets) socket.resume()
   }
 
-  /** Breaks all connections. @returns how many there were */
+  /** Breaks all connections. @returns their number */
   cut(): number {
     const { size } = this.#sockets
     for (const socket of this.#sockets) socket.destroy()

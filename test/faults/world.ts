@@ -9,30 +9,30 @@ import type { OperatorOptions, OperatorProcess } from '../integration/operator-p
 import { type Findings, Referee } from '../integration/referee.ts'
 
 export interface WorldOptions {
-  /** Life of a token. Default 12: it is renewed 6 s before it ends, or a little earlier. */
+  /** Lifetime of a token. Default 12: renewed 6 s before expiry, or a little earlier. */
   readonly lifetimeSeconds?: number
   readonly gateway?: SimulatorOptions
   readonly operator?: OperatorOptions
-  /** Whether operators work by a Lease, of this world's own. */
+  /** Whether operators use leader election, with a Lease of this world. */
   readonly isElected?: boolean
-  /** Whether there is a second namespace, for many resources, that the operator watches too. */
+  /** Whether a second watched namespace exists, for many resources. */
   readonly hasCrowd?: boolean
-  /** Goes into the spec of all three resources. */
+  /** Merged into the spec of all three resources. */
   readonly spec?: Record<string, unknown>
-  /** Goes into `spec.gateway`, besides the URL. */
+  /** Merged into `spec.gateway`. */
   readonly gatewaySpec?: (world: World) => Promise<Record<string, unknown>>
-  /** What the operator reaches the API server by. Default: the kubeconfig of the service account of the manifests. */
+  /** The operator's kubeconfig. Default: of the service account of the manifests. */
   readonly kubeconfig?: (world: World) => Promise<string>
 }
 
 export const defaultLifetimeSeconds = 12
-/** The Merge target, which somebody else owns. */
+/** The Merge target, a foreign Secret. */
 const theirs = 'theirs'
 const bystander = 'bystander'
 
 /**
- * What a fault strikes: a namespace with three resources, an operator of its own, and a gateway. `first` and `second`
- * share an application; `third` has one of its own, and a key in a Secret of somebody else's.
+ * The scene of a fault: a namespace with three resources, an operator, and a gateway. `first` and `second` share an
+ * application; `third` has one of its own, and a key in a foreign Secret.
  */
 export class World {
   readonly harness: Harness
@@ -48,14 +48,14 @@ export class World {
     ['third-token', 'accessToken'],
     [theirs, 'ENOS_TOKEN'],
   ])
-  /** What ends with the world, the last one first. */
+  /** Run at the end of the world, the last one first. */
   readonly cleanUps: (() => Promise<void>)[] = []
-  /** All operators that worked here, the present one last. */
+  /** All operators of this world, the current one last. */
   readonly operators: OperatorProcess[] = []
   #operatorOptions: OperatorOptions = {}
   #referee: Referee | undefined
   #crowd: string | undefined
-  /** What the specs of all resources have in common. */
+  /** Common to the specs of all resources. */
   #spec: Record<string, unknown> = {}
 
   private constructor(harness: Harness, namespace: string, gateway: Simulator, lifetimeMs: number, keys: [Keys, Keys]) {
@@ -68,7 +68,7 @@ export class World {
     this.own = own
   }
 
-  /** All is Ready, and the referee looks. */
+  /** Resolves when all resources are Ready and the referee watches. */
   static async create(harness: Harness, options: WorldOptions = {}): Promise<World> {
     const { lifetimeSeconds = defaultLifetimeSeconds } = options
     const keys: [Keys, Keys] = [harness.keys(), harness.keys()]
@@ -91,7 +91,7 @@ export class World {
 
   get operator(): OperatorProcess {
     const operator = this.operators.at(-1)
-    if (operator === undefined) throw new Error('there is no operator')
+    if (operator === undefined) throw new Error('this world has no operator')
     return operator
   }
 
@@ -102,23 +102,23 @@ export class World {
   }
 
   get referee(): Referee {
-    if (this.#referee === undefined) throw new Error('the referee does not look yet')
+    if (this.#referee === undefined) throw new Error('the referee has not started')
     return this.#referee
   }
 
-  /** Another operator, with the options of the first one. */
+  /** Starts another operator with the options of the first. */
   async startOperator(): Promise<OperatorProcess> {
     const operator = await this.harness.operator(this.#operatorOptions)
     this.operators.push(operator)
     return operator
   }
 
-  /** When a token of the shared application is renewed at the latest: half of its life before it ends. */
+  /** Latest start of a renewal, in ms before expiry: half of the lifetime. */
   get windowMs(): number {
     return this.lifetimeMs / 2
   }
 
-  /** How long the oldest of the tokens that the gateway knows has to live. */
+  /** Remaining life of the oldest current token at the gateway. */
   minLifeMs(): number {
     const left = [this.shared, this.own].map(({ appKey }) => {
       const token = this.gateway.service.currentToken(appKey)
@@ -127,7 +127,7 @@ export class World {
     return Math.min(...left)
   }
 
-  /** Waits until a renewal is so near that whatever comes now is there when it begins. */
+  /** Waits until a renewal begins in less than 500 ms. */
   async beforeRenewal(): Promise<void> {
     const jitterMs = 0.05 * this.lifetimeMs
     await eventually(() => {
@@ -137,7 +137,7 @@ export class World {
     }, 2 * this.lifetimeMs)
   }
 
-  /** Waits until every target holds a valid token, and every resource says that all is well. @returns after how many ms */
+  /** Waits until every target holds a valid token and every resource is Ready and healthy. @returns the wait in ms */
   async recovered(withinMs: number): Promise<number> {
     const begun = performance.now()
     await eventually(async () => {
@@ -158,7 +158,7 @@ export class World {
     for (const name of this.names) await this.harness.expectCondition(this.namespace, name, type, expected, withinMs)
   }
 
-  /** Asks for a renewal of all by the annotation. */
+  /** Requests a renewal of all resources by the annotation. */
   async requestRenewal(): Promise<void> {
     for (const name of this.names) {
       const metadata = { annotations: { [annotations.renewRequestedAt]: `${performance.now()}` } }
@@ -166,7 +166,7 @@ export class World {
     }
   }
 
-  /** Refreshes that came sooner after another of the same application than any rule asks for. */
+  /** Counts refreshes less than a quarter of a lifetime after another of the same application. */
   duplicateRefreshes(): number {
     let duplicates = 0
     for (const { appKey } of [this.shared, this.own]) {
@@ -178,7 +178,7 @@ export class World {
     return duplicates
   }
 
-  /** All that the operators and the API server let others read: logs, metrics, events, resources. */
+  /** All readable output: logs, metrics, events, resources. */
   async output(): Promise<string> {
     const texts = this.operators.flatMap((operator) => [operator.output, operator.lastMetrics])
     for (const type of [events, credentials]) {
@@ -187,7 +187,7 @@ export class World {
     return texts.join('\n')
   }
 
-  /** What must not be in that output: tokens, keys, and the gateway's own words, which are an outsider's. */
+  /** Must not be in that output: tokens, keys, and texts of the gateway. */
   secrets(): string[] {
     const keys = [this.shared, this.own].flatMap(({ appKey, appSecret }) => [appKey, appSecret])
     return ['APP_PORTAL_S_', ...keys, ...Object.values(statusMessages), 'Internal service exception', '<html>']
@@ -204,14 +204,14 @@ export class World {
     return await this.harness.getCredential(this.namespace, name)
   }
 
-  /** Makes the resource `third` anew. */
+  /** Creates the resource `third`. */
   async createThird(): Promise<void> {
     const merged = { name: theirs, creationPolicy: 'Merge', data: { ENOS_TOKEN: '{{ accessToken }}' } }
     const spec = { ...this.#spec, targets: [{ name: 'third-token' }, merged] }
     await this.harness.createCredential(this.namespace, 'third', this.gateway, this.own, spec)
   }
 
-  /** Makes all resources. */
+  /** Creates all resources. */
   async createCredentials(): Promise<void> {
     const { gateway, harness, namespace, shared } = this
     await harness.createCredential(namespace, 'first', gateway, shared, this.#spec)
@@ -240,11 +240,11 @@ export class World {
     await (await this.startOperator()).working()
   }
 
-  /** The role of the manifests, in this namespace. */
+  /** Applies the leader-election role of the manifests to this namespace. */
   async #allowLease(): Promise<void> {
     const manifests = new URL('../../deploy/base/leader-election.yaml', import.meta.url)
     const own = (await readFile(manifests, 'utf8')).replaceAll('namespace: enos-system', `namespace: ${this.namespace}`)
-    // The service account stays where it is.
+    // The service account lives in enos-system.
     const subjects = own.replace(/(kind: ServiceAccount[^]*?namespace: )\S+/, '$1enos-system')
     await this.harness.kubectl(['-n', this.namespace, 'apply', '-f', '-'], subjects)
   }

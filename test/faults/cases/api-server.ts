@@ -28,7 +28,7 @@ const status = (code: number, reason: string, retryAfterSeconds?: number): ApiFa
 }
 const isWrite = ({ method }: ApiRequest): boolean => method !== 'GET'
 
-/** A fault of requests that pass by a proxy; it must have struck some. */
+/** A fault of requests through a proxy; the test fails unless the fault struck at least one. */
 function requestFault(
   name: string,
   expected: string,
@@ -52,7 +52,7 @@ function requestFault(
   }
 }
 
-/** True for every so many of the requests that are asked about. */
+/** @returns a function that is true at every `count`th call */
 function every(count: number): () => boolean {
   let seen = 0
   return () => ++seen % count === 0
@@ -60,8 +60,8 @@ function every(count: number): () => boolean {
 
 export const apiServerFaults: readonly FaultCase[] = [
   {
-    name: 'goes half-open: connections stay, and nothing comes',
-    expected: 'found by HTTP/2 pings within 30 s; a token that is due meanwhile is written then',
+    name: 'the API server keeps connections open and sends nothing',
+    expected: 'HTTP/2 pings find it within 30 s; a token that is due meanwhile is written then',
     world: { lifetimeSeconds: 80, kubeconfig: throughTcp },
     holdMs: 30_000,
     begin: (world) => {
@@ -73,8 +73,8 @@ export const apiServerFaults: readonly FaultCase[] = [
     recoverWithinMs: 20_000,
   },
   requestFault(
-    'answers every LIST with 503 as the operator starts',
-    'it waits, and takes over when the answers come',
+    'the API server answers every LIST with 503 while the operator starts',
+    'the operator is not ready, and takes over when the answers come',
     () => (request) => (isList(request) ? status(503, 'ServiceUnavailable') : undefined),
     {
       begin: async (world) => {
@@ -86,8 +86,8 @@ export const apiServerFaults: readonly FaultCase[] = [
     },
   ),
   requestFault(
-    'answers every WATCH with 500',
-    'renewals go on; the watch is tried again with backoff',
+    'the API server answers every WATCH with 500',
+    'renewals go on; the watch is retried with backoff',
     () =>
       ({ isWatch }) =>
         isWatch ? status(500, 'InternalError') : undefined,
@@ -99,8 +99,8 @@ export const apiServerFaults: readonly FaultCase[] = [
     },
   ),
   requestFault(
-    'resets every watch, ten times a second',
-    'renewals go on; watches are opened again with backoff, from where they were',
+    'the API server resets every watch ten times a second',
+    'renewals go on; watches resume with backoff from the last resourceVersion',
     () => () => undefined,
     {
       during: async (world) => {
@@ -113,8 +113,8 @@ export const apiServerFaults: readonly FaultCase[] = [
     },
   ),
   requestFault(
-    'answers watches with 410 Gone',
-    'everything is listed anew; nothing is written that was right',
+    'the API server answers watches with 410 Gone',
+    'everything is listed anew; nothing is written without need',
     () =>
       ({ isWatch }) =>
         isWatch ? status(410, 'Expired') : undefined,
@@ -126,31 +126,35 @@ export const apiServerFaults: readonly FaultCase[] = [
     },
   ),
   requestFault(
-    'answers everything with 429 and Retry-After: 1',
-    'what was refused is done when it is over',
+    'the API server answers everything with 429 and Retry-After: 1',
+    'refused calls are retried when the fault ends',
     () => () => status(429, 'TooManyRequests', 1),
   ),
-  requestFault('answers every second write with 409', 'what was refused is read again and decided again', () => {
-    const isSecond = every(2)
-    return (request) => (isWrite(request) && isSecond() ? status(409, 'Conflict') : undefined)
-  }),
-  requestFault('answers every second write with 500', 'tried again with backoff', () => {
+  requestFault(
+    'the API server answers every second write with 409',
+    'the object is read again and the plan made again',
+    () => {
+      const isSecond = every(2)
+      return (request) => (isWrite(request) && isSecond() ? status(409, 'Conflict') : undefined)
+    },
+  ),
+  requestFault('the API server answers every second write with 500', 'retried with backoff', () => {
     const isSecond = every(2)
     return (request) => (isWrite(request) && isSecond() ? status(500, 'InternalError') : undefined)
   }),
-  requestFault('resets every third request', 'tried again with backoff', () => {
+  requestFault('the API server resets every third request', 'retried with backoff', () => {
     const isThird = every(3)
     return ({ isWatch }) => (!isWatch && isThird() ? { kind: 'reset' } : undefined)
   }),
-  requestFault('takes a second for each answer', 'all is as it should be, a second later', () => ({ isWatch }) => {
+  requestFault('the API server delays each answer by a second', 'renewed a second later', () => ({ isWatch }) => {
     return isWatch ? undefined : { kind: 'delay', ms: 1000 }
   }),
-  requestFault('refuses to write statuses', 'tokens are on their targets all the same', () => ({ path }) => {
+  requestFault('the API server refuses status writes', 'targets get their tokens all the same', () => ({ path }) => {
     return path.includes('/status') ? status(503, 'ServiceUnavailable') : undefined
   }),
   requestFault(
-    'answers 403 for another namespace that is watched too',
-    'this one is renewed as ever',
+    'the API server answers 403 for another watched namespace',
+    'this namespace is renewed as usual',
     () =>
       ({ path }) =>
         path.includes('/namespaces/default/') ? status(403, 'Forbidden') : undefined,
@@ -168,8 +172,8 @@ export const apiServerFaults: readonly FaultCase[] = [
     },
   ),
   {
-    name: 'breaks every connection, each second',
-    expected: 'connected again, and gone on',
+    name: 'the API server breaks every connection each second',
+    expected: 'the operator reconnects and goes on',
     world: { kubeconfig: throughTcp },
     begin: () => undefined,
     during: async (world) => {
@@ -180,7 +184,7 @@ export const apiServerFaults: readonly FaultCase[] = [
     },
   },
   {
-    name: 'takes no token but the one that was rotated into the token file',
+    name: 'the API server accepts only the token rotated into the token file',
     expected: 'the file is read again when the old token is refused',
     world: { kubeconfig: withTokenFile },
     begin: async (world) => {

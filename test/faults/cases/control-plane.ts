@@ -6,13 +6,13 @@ import type { FaultCase } from '../fault-case.ts'
 const crdName = 'enosappcredentials.enos.io'
 const crds = fileURLToPath(new URL('../../../crds', import.meta.url))
 
-/** Faults of the control plane's own processes: one at a time, for they strike everybody. */
+/** Faults of the control plane's own processes, one at a time: they strike all tests. */
 export function controlPlaneFaults(cluster: () => Pick<Cluster, 'restartApiServer' | 'pauseEtcd'>): FaultCase[] {
   return [
-    // First: a resource that another world left behind, with a finalizer and no operator, would hold up the deletion.
+    // First: a resource of an earlier world, with a finalizer and no operator, would block the deletion.
     {
-      name: 'the CRD is removed, and applied again',
-      expected: 'the operator waits for it; resources that are made again are synced',
+      name: 'the CRD is deleted and applied again',
+      expected: 'the operator waits for the CRD; recreated resources are synced',
       when: 'now',
       holdMs: 2000,
       recoverWithinMs: 40_000,
@@ -27,16 +27,16 @@ export function controlPlaneFaults(cluster: () => Pick<Cluster, 'restartApiServe
       },
     },
     {
-      name: 'the API server is away for three seconds, and starts again',
-      expected: 'connected again; what was due meanwhile is written',
+      name: 'the API server is down for three seconds',
+      expected: 'the operator reconnects; tokens that were due are written',
       world: { lifetimeSeconds: 56 },
       holdMs: 0,
       recoverWithinMs: 15_000,
       begin: () => cluster().restartApiServer(() => delay(3000)),
     },
     {
-      name: 'etcd stands still for 20 s',
-      expected: 'writes fail and are tried again; the new token is on its target when etcd goes on',
+      name: 'etcd is paused for 20 s',
+      expected: 'writes are retried; the new token is written when etcd resumes',
       world: { lifetimeSeconds: 56 },
       holdMs: 0,
       recoverWithinMs: 8000,

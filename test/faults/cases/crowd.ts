@@ -8,22 +8,22 @@ import type { World } from '../world.ts'
 
 const many = 2000
 const maxMiB = 128
-/** What the flags of the image come to with this limit, and its environment. */
+/** Flags and environment of the image under this limit. */
 const inContainerOf128MiB = {
   nodeArgs: [`--max-old-space-size=${Math.floor(0.4 * maxMiB)}`],
   env: { MALLOC_ARENA_MAX: '2' },
 }
 const bad = 1000
-const distrustful = 200
+const untrusting = 200
 const certificate = selfSigned()
 const trusting = { allowInsecureHTTP: false, caRef: { kind: 'ConfigMap', name: 'gateway-ca' } }
-/** How long a good resource takes at the most while so many bad ones are tried again and again. */
+/** Maximum time to sync a good resource while the bad ones are retried. */
 const goodWithinMs = 5000
 
 export const crowdFaults: readonly FaultCase[] = [
   {
     name: `${many} resources are created and deleted at once`,
-    expected: `all are synced, in ${maxMiB} MiB of memory; the others are renewed in time`,
+    expected: `all are synced in ${maxMiB} MiB of memory; the others are renewed in time`,
     world: { hasCrowd: true, lifetimeSeconds: 120, operator: inContainerOf128MiB },
     when: 'now',
     begin: async (world) => {
@@ -41,8 +41,8 @@ export const crowdFaults: readonly FaultCase[] = [
     during: removeAll,
   },
   {
-    name: `${bad} resources cannot work: no source, a wrong secret, a dead gateway`,
-    expected: `each says why; a good one is synced within ${goodWithinMs / 1000} s all the same`,
+    name: `${bad} resources fail: no source, a wrong appSecret, a dead gateway`,
+    expected: `each status says why; a good resource is synced within ${goodWithinMs / 1000} s`,
     world: { hasCrowd: true, lifetimeSeconds: 40 },
     when: 'now',
     begin: async (world) => {
@@ -64,8 +64,8 @@ export const crowdFaults: readonly FaultCase[] = [
     },
   },
   {
-    name: `${distrustful} resources do not trust the gateway’s certificate, each with an application of its own`,
-    expected: `each says why; the gateway is not held for dead: a good one is synced within ${goodWithinMs / 1000} s`,
+    name: `${untrusting} resources with an application each do not trust the gateway’s certificate`,
+    expected: `each status says why; the circuit stays closed; a good resource is synced within ${goodWithinMs / 1000} s`,
     world: {
       hasCrowd: true,
       gateway: { tls: certificate },
@@ -77,14 +77,14 @@ export const crowdFaults: readonly FaultCase[] = [
     when: 'now',
     begin: async (world) => {
       const { crowd, gateway, harness } = world
-      const appKeys = Array.from({ length: distrustful }, (_, at) => [`key-${at}`, harness.keys().appKey] as const)
+      const appKeys = Array.from({ length: untrusting }, (_, at) => [`key-${at}`, harness.keys().appKey] as const)
       await harness.createSecret(crowd, 'applications', Object.fromEntries(appKeys))
       await harness.createConfigMap(crowd, 'gateway-ca', { 'ca.crt': certificate.cert })
-      await create(world, distrustful, 'distrustful', (at) => ({
+      await create(world, untrusting, 'untrusting', (at) => ({
         gateway: { url: gateway.url },
         appKeyRef: { name: 'applications', key: `key-${at}` },
       }))
-      await eventually(async () => expect(await failed(world)).toBe(distrustful), 120_000, 500)
+      await eventually(async () => expect(await failed(world)).toBe(untrusting), 120_000, 500)
     },
     during: async (world) => {
       await create(world, 1, 'good', () => ({ gateway: { url: world.gateway.url, ...trusting } }))
@@ -94,8 +94,8 @@ export const crowdFaults: readonly FaultCase[] = [
     },
   },
   {
-    name: 'a namespace with resources is deleted, Merge targets and all',
-    expected: 'it is gone within 20 s',
+    name: 'a namespace with resources and Merge targets is deleted',
+    expected: 'the namespace is gone within 20 s',
     world: { hasCrowd: true },
     when: 'now',
     begin: async (world) => {
@@ -109,7 +109,7 @@ export const crowdFaults: readonly FaultCase[] = [
   },
 ]
 
-/** Resources of the application `own`, so that the gateway is asked once for all of them. */
+/** Creates resources of the application `own`, so that one call serves all of them. */
 async function create(
   world: World,
   count: number,
@@ -159,7 +159,7 @@ async function removeAll(world: World): Promise<void> {
   await delay(1000)
 }
 
-/** The memory for which a container is killed: what can be read from files again is given back before. */
+/** Anonymous memory: the kernel reclaims file pages before it kills a container. */
 async function anonymousMiB(world: World): Promise<number> {
   const text = await readFile(`/proc/${world.operator.pid}/status`, 'utf8')
   return Number(/RssAnon:\s+(\d+) kB/.exec(text)?.[1]) / 1024

@@ -11,11 +11,11 @@ import { eventually } from '../../integration/harness.ts'
 import type { FaultCase } from '../fault-case.ts'
 import type { World } from '../world.ts'
 
-/** A fault of every call, for as long as it lasts. */
+/** A fault that strikes every call until it ends. */
 function everyCall(name: string, fault: Fault, reason: string, rest: Partial<FaultCase> = {}): FaultCase {
   return {
     name,
-    expected: `RenewalHealthy False, ${reason}; Ready stays; renewed when it is over`,
+    expected: `RenewalHealthy False, ${reason}; Ready stays; renewed when the fault ends`,
     begin: (world) => world.gateway.setFaults([{ fault }]),
     during: async (world) => {
       await world.expectConditions('RenewalHealthy', `False/${reason}`)
@@ -34,30 +34,30 @@ const reply = (json: unknown): Fault => http(200, JSON.stringify(json), { 'conte
 
 const unreachable: readonly FaultCase[] = [
   {
-    name: 'refuses connections',
-    expected: 'RenewalHealthy False, GatewayUnreachable; Ready stays; renewed when it is over',
+    name: 'the gateway refuses connections',
+    expected: 'RenewalHealthy False, GatewayUnreachable; Ready stays; renewed when the fault ends',
     begin: (world) => world.gateway.setOutage(true),
     during: (world) => world.expectConditions('RenewalHealthy', 'False/GatewayUnreachable'),
     end: (world) => world.gateway.setOutage(false),
   },
   {
-    name: 'refuses connections for longer than the window',
-    expected: 'Ready False, TokenExpired, from the expiry on; a new token within seconds of its return',
+    name: 'the gateway refuses connections for longer than the window',
+    expected: 'Ready False, TokenExpired, from the expiry on; a new token within seconds of the return',
     mayExpire: true,
     begin: (world) => world.gateway.setOutage(true),
     during: (world) => world.expectConditions('Ready', 'False/TokenExpired', 20_000),
     end: (world) => world.gateway.setOutage(false),
   },
-  everyCall('resets connections', { kind: 'reset' }, 'GatewayUnreachable'),
-  everyCall('hangs before the headers', { kind: 'hang' }, 'GatewayUnreachable', { holdMs: 4000 }),
-  everyCall('hangs in the body', { kind: 'hangBody' }, 'GatewayUnreachable', { holdMs: 4000 }),
-  everyCall('drips its answer, a byte a second', { kind: 'drip', everyMs: 1000 }, 'GatewayUnreachable', {
+  everyCall('the gateway resets connections', { kind: 'reset' }, 'GatewayUnreachable'),
+  everyCall('the gateway hangs before the headers', { kind: 'hang' }, 'GatewayUnreachable', { holdMs: 4000 }),
+  everyCall('the gateway hangs in the body', { kind: 'hangBody' }, 'GatewayUnreachable', { holdMs: 4000 }),
+  everyCall('the gateway sends its answer a byte a second', { kind: 'drip', everyMs: 1000 }, 'GatewayUnreachable', {
     holdMs: 4000,
   }),
-  everyCall('breaks off in the middle of its JSON', { kind: 'truncate' }, 'GatewayUnreachable'),
+  everyCall('the gateway breaks off in the middle of the JSON', { kind: 'truncate' }, 'GatewayUnreachable'),
   {
-    name: 'answers after a second',
-    expected: 'nothing is to be seen: renewals begin early enough',
+    name: 'the gateway answers after a second',
+    expected: 'no condition changes: renewals begin early enough',
     holdMs: 9000,
     begin: (world) => world.gateway.setFaults([{ fault: { kind: 'slow', delayMs: 1000 } }]),
     end: (world) => world.gateway.setFaults([]),
@@ -65,33 +65,33 @@ const unreachable: readonly FaultCase[] = [
 ]
 
 const odd: readonly FaultCase[] = [
-  everyCall('answers 500', http(500), 'GatewayError'),
-  everyCall('answers 500 with Retry-After: 1', http(500, '', { 'retry-after': '1' }), 'GatewayError'),
-  everyCall('answers 502 with a page', http(502, '<html>Bad Gateway</html>'), 'GatewayError'),
-  everyCall('answers 503', http(503), 'GatewayError'),
-  everyCall('answers 503 with Retry-After: 1', http(503, '', { 'retry-after': '1' }), 'GatewayError'),
-  everyCall('answers 429', http(429), 'GatewayError'),
-  everyCall('answers 429 with Retry-After: 3600', http(429, '', { 'retry-after': '3600' }), 'GatewayError'),
-  everyCall('redirects', http(302, '', { location: 'http://127.0.0.1:1/' }), 'UnexpectedReply'),
-  everyCall('answers HTML for JSON', http(200, '<html>Welcome</html>'), 'UnexpectedReply'),
-  everyCall('answers JSON that is cut', http(200, '{"status":0,"data":{"accessTok'), 'UnexpectedReply'),
-  everyCall('answers 100 MB', { kind: 'large', bytes: 100 * 1024 * 1024 }, 'UnexpectedReply'),
-  everyCall('answers an empty body', http(200), 'UnexpectedReply'),
+  everyCall('the gateway answers 500', http(500), 'GatewayError'),
+  everyCall('the gateway answers 500 with Retry-After: 1', http(500, '', { 'retry-after': '1' }), 'GatewayError'),
+  everyCall('the gateway answers 502 with an HTML page', http(502, '<html>Bad Gateway</html>'), 'GatewayError'),
+  everyCall('the gateway answers 503', http(503), 'GatewayError'),
+  everyCall('the gateway answers 503 with Retry-After: 1', http(503, '', { 'retry-after': '1' }), 'GatewayError'),
+  everyCall('the gateway answers 429', http(429), 'GatewayError'),
+  everyCall('the gateway answers 429 with Retry-After: 3600', http(429, '', { 'retry-after': '3600' }), 'GatewayError'),
+  everyCall('the gateway redirects', http(302, '', { location: 'http://127.0.0.1:1/' }), 'UnexpectedReply'),
+  everyCall('the gateway answers HTML instead of JSON', http(200, '<html>Welcome</html>'), 'UnexpectedReply'),
+  everyCall('the gateway answers truncated JSON', http(200, '{"status":0,"data":{"accessTok'), 'UnexpectedReply'),
+  everyCall('the gateway answers 100 MB', { kind: 'large', bytes: 100 * 1024 * 1024 }, 'UnexpectedReply'),
+  everyCall('the gateway answers an empty body', http(200), 'UnexpectedReply'),
   everyCall(
-    'answers with data of the wrong types',
+    'the gateway answers data of the wrong types',
     reply({ status: 0, data: { accessToken: 7, expire: [] } }),
     'UnexpectedReply',
   ),
   everyCall(
-    'answers with a token that is no header value',
+    'the gateway answers a token with a line break',
     reply({ status: 0, data: { accessToken: 'a\r\nb', expire: 9 } }),
     'UnexpectedReply',
   ),
-  everyCall('answers a negative expire', { kind: 'expire', value: -1 }, 'UnexpectedReply'),
-  everyCall('answers without expire', { kind: 'expire', value: undefined }, 'UnexpectedReply'),
-  everyCall('answers an absurd expire', { kind: 'expire', value: 1e15 }, 'UnexpectedReply'),
-  everyCall('answers expire 0', { kind: 'expire', value: 0 }, 'GatewayError', {
-    expected: 'a legal countdown: refreshed every second until it is over; nothing is published that is over',
+  everyCall('the gateway answers a negative expire', { kind: 'expire', value: -1 }, 'UnexpectedReply'),
+  everyCall('the gateway answers without expire', { kind: 'expire', value: undefined }, 'UnexpectedReply'),
+  everyCall('the gateway answers an absurd expire', { kind: 'expire', value: 1e15 }, 'UnexpectedReply'),
+  everyCall('the gateway answers expire 0', { kind: 'expire', value: 0 }, 'GatewayError', {
+    expected: '0 is a legal countdown: refreshed every second; no expired token is written',
     mayRefreshAgain: true,
     during: undefined,
   }),
@@ -105,32 +105,32 @@ const statuses: readonly FaultCase[] = [
   [1202, 'GatewayRejected'],
   [4711, 'UnexpectedReply'],
 ].map(([status, reason]) =>
-  everyCall(`answers status ${status ?? ''}`, { kind: 'status', status: Number(status) }, String(reason)),
+  everyCall(`the gateway answers status ${status ?? ''}`, { kind: 'status', status: Number(status) }, String(reason)),
 )
 
 const refusedRefreshes: readonly FaultCase[] = [
   {
-    name: 'takes a request for a repeated one (1001), twice',
-    expected: 'asked again at once with another timestamp; nothing is to be seen',
+    name: 'the gateway answers 1001 (repeated request) twice',
+    expected: 'retried at once with another timestamp; no condition changes',
     begin: (world) => world.gateway.setFaults([{ fault: { kind: 'status', status: 1001 }, count: 2 }]),
-    during: renewedMeanwhile,
+    during: expectRenewed,
   },
   ...[1203, 1204].map((status): FaultCase => ({
-    name: `refuses refreshes with ${status}`,
-    expected: 'get is asked again, and the refresh tried again, until it is over',
+    name: `the gateway refuses refreshes with ${status}`,
+    expected: 'get and refresh are retried until the fault ends',
     begin: (world) => world.gateway.setFaults([{ operation: 'refresh', fault: { kind: 'status', status } }]),
     end: (world) => world.gateway.setFaults([]),
   })),
   {
-    name: 'loses the answer of a refresh',
-    expected: 'get finds the refreshed token; it is not refreshed twice',
+    name: 'the gateway loses the answer of a refresh',
+    expected: 'get finds the refreshed token; no second refresh',
     begin: (world) => world.gateway.setFaults([{ operation: 'refresh', fault: { kind: 'truncate' }, count: 2 }]),
-    during: renewedMeanwhile,
+    during: expectRenewed,
     end: (world) => world.gateway.setFaults([]),
   },
   {
-    name: 'has no refresh (404)',
-    expected: 'get at expiry; an expired token for a second at most, which is inherent',
+    name: 'the gateway has no refresh (404)',
+    expected: 'get at expiry; the token is expired for at most a second, which is inherent',
     world: { gateway: { hasRefresh: false } },
     holdMs: 14_000,
     mayExpire: true,
@@ -138,24 +138,24 @@ const refusedRefreshes: readonly FaultCase[] = [
     after: async (world) => {
       const message = await world.harness.message(world.namespace, 'first', 'RenewalHealthy')
       expect(message).toContain('refresh')
-      // It takes a second 404 to be believed, and both applications may be at it.
+      // A second 404 is needed as proof, and both applications may try at the same time.
       expect(world.gateway.calls.filter(({ operation }) => operation === 'refresh').length).toBeLessThanOrEqual(3)
     },
   },
   {
-    name: 'answers a single refresh with 404',
-    expected: 'it is not believed: tried again a second later, and refreshed in time',
+    name: 'the gateway answers a single refresh with 404',
+    expected: 'one 404 is not believed: refreshed a second later, in time',
     begin: (world) =>
       world.gateway.setFaults([{ operation: 'refresh', fault: http(404, 'no such backend'), count: 1 }]),
-    during: renewedMeanwhile,
+    during: expectRenewed,
     after: async (world) => {
       const message = await world.harness.message(world.namespace, 'first', 'RenewalHealthy')
       expect(message).not.toContain('404')
     },
   },
   {
-    name: 'kills the old token by a refresh',
-    expected: 'all targets have the new one before another renewal; the old one is on them for some milliseconds',
+    name: 'the gateway revokes the old token at a refresh',
+    expected: 'all targets hold the new token within milliseconds',
     world: { gateway: { doesRefreshKillOld: true } },
     holdMs: 10_000,
     mayExpire: true,
@@ -166,26 +166,26 @@ const refusedRefreshes: readonly FaultCase[] = [
     },
   },
   {
-    name: 'prolongs the old token by a refresh',
-    expected: 'the same token with another expiry, told by annotations and status',
+    name: 'the gateway prolongs the old token at a refresh',
+    expected: 'the token stays; annotations and status have the new expiry',
     world: { gateway: { doesRefreshChangeToken: false } },
     begin: () => undefined,
-    during: renewedMeanwhile,
+    during: expectRenewed,
   },
 ]
 
 const others: readonly FaultCase[] = [
   {
-    name: 'has the token refreshed by somebody else, just before the renewal',
-    expected: 'one get, no refresh: the fresh token is taken',
+    name: 'another client refreshes the token just before the renewal',
+    expected: 'one get, no refresh: the fresh token is used',
     begin: async (world) => {
-      for (const keys of [world.shared, world.own]) await refreshAsSomebodyElse(world, keys)
+      for (const keys of [world.shared, world.own]) await refreshAsAnotherClient(world, keys)
     },
-    during: renewedMeanwhile,
+    during: expectRenewed,
   },
   {
-    name: 'has the token revoked by somebody else',
-    expected: 'found by verifyEvery within its interval, and replaced on all targets',
+    name: 'another client revokes the token',
+    expected: 'verifyEvery finds it within the interval; all targets get a new token',
     world: { lifetimeSeconds: 120, spec: { verifyEvery: '10s' } },
     when: 'now',
     mayExpire: true,
@@ -198,11 +198,11 @@ const others: readonly FaultCase[] = [
 ]
 
 const clocks: readonly FaultCase[] = [10, -10].map((minutes) => ({
-  name: `has a clock that is ten minutes ${minutes > 0 ? 'ahead' : 'behind'}, and does not mind`,
+  name: `the gateway has a clock ten minutes ${minutes > 0 ? 'ahead' : 'behind'} and accepts any timestamp`,
   expected: 'expiry is counted from the request, on a monotonic clock; the skew is a metric',
   world: { gateway: { clockOffsetMs: minutes * 60_000, maxSkewMs: 0 } },
   begin: () => undefined,
-  during: renewedMeanwhile,
+  during: expectRenewed,
   after: async (world: World) => {
     const skew = await world.operator.metric('enos_gateway_clock_skew_seconds')
     expect(Math.abs(skew - minutes * 60)).toBeLessThan(3)
@@ -210,11 +210,11 @@ const clocks: readonly FaultCase[] = [10, -10].map((minutes) => ({
 }))
 
 const tls: readonly FaultCase[] = [
-  tlsCase('presents an expired certificate', () => selfSigned({ lastYear: 2021 })),
-  tlsCase('presents the certificate of another host', () => selfSigned({ address: [127, 0, 0, 2] })),
-  tlsCase('presents a certificate of an unknown CA', () => selfSigned()),
+  tlsCase('the gateway presents an expired certificate', () => selfSigned({ lastYear: 2021 })),
+  tlsCase('the gateway presents the certificate of another host', () => selfSigned({ address: [127, 0, 0, 2] })),
+  tlsCase('the gateway presents a certificate of an unknown CA', () => selfSigned()),
   {
-    ...tlsCase('has its CA rotated', () => selfSigned()),
+    ...tlsCase('the gateway has its CA rotated', () => selfSigned()),
     expected: 'RenewalHealthy False, GatewayUnreachable, until caRef has the new CA; then renewed within a second',
     end: async (world) => {
       const cert = presented.get(world)?.cert ?? ''
@@ -246,7 +246,7 @@ function tlsCase(name: string, bad: () => ReturnType<typeof selfSigned>): FaultC
       const certificate = bad()
       presented.set(world, certificate)
       world.gateway.setTls(certificate)
-      // Connections that are open know the old certificate.
+      // Open connections keep the old certificate.
       await world.gateway.setOutage(true)
       await world.gateway.setOutage(false)
     },
@@ -255,12 +255,12 @@ function tlsCase(name: string, bad: () => ReturnType<typeof selfSigned>): FaultC
   }
 }
 
-/** What is there is too little to be noticed: all is renewed as if nothing were. */
-async function renewedMeanwhile(world: World): Promise<void> {
+/** The fault is too small to delay the renewal. */
+async function expectRenewed(world: World): Promise<void> {
   await eventually(() => expect(world.minLifeMs()).toBeGreaterThan(world.windowMs + 1000), 6000)
 }
 
-async function refreshAsSomebodyElse({ gateway }: World, { appKey, appSecret }: World['own']): Promise<void> {
+async function refreshAsAnotherClient({ gateway }: World, { appKey, appSecret }: World['own']): Promise<void> {
   const dispatchers = new GatewayDispatchers({ proxy: { httpProxy: '', httpsProxy: '', noProxy: '' } })
   const clock = new SystemClock()
   const observer = { onCall: () => undefined, onClockSkew: () => undefined }
@@ -269,7 +269,7 @@ async function refreshAsSomebodyElse({ gateway }: World, { appKey, appSecret }: 
     clock,
     timestamps: new Timestamps(clock),
     observer,
-    userAgent: 'somebody',
+    userAgent: 'another-client',
   })
   const token = new Sensitive(gateway.service.currentToken(appKey) ?? '')
   const request = {

@@ -4,11 +4,11 @@ import { delay, eventually } from '../../integration/harness.ts'
 import type { FaultCase } from '../fault-case.ts'
 import type { World } from '../world.ts'
 
-/** Spoils a target; it must be put right at once, and without a call to the gateway. */
-function spoiltTarget(name: string, target: string, spoil: (world: World) => Promise<unknown>): FaultCase {
+/** Spoils a target; the operator must repair it at once, without a call to the gateway. */
+function spoiledTarget(name: string, target: string, spoil: (world: World) => Promise<unknown>): FaultCase {
   return {
     name,
-    expected: 'put right within a second, without a call to the gateway',
+    expected: 'repaired within a second, without a call to the gateway',
     when: 'now',
     holdMs: 0,
     begin: async (world) => {
@@ -19,7 +19,7 @@ function spoiltTarget(name: string, target: string, spoil: (world: World) => Pro
         const token = (await world.harness.data(world.namespace, target))?.[world.targets.get(target) ?? ''] ?? ''
         expect(world.gateway.service.isValid(token)).toBe(true)
       }, 1500)
-      // A renewal that was due in this very moment would be told apart by its refresh.
+      // A renewal that is due at this moment accounts for two.
       expect(
         world.gateway.calls.slice(calls).filter(({ operation }) => operation === 'get').length,
       ).toBeLessThanOrEqual(2)
@@ -32,20 +32,20 @@ const patch = (world: World, name: string, body: object): Promise<void> => {
 }
 
 export const objectFaults: readonly FaultCase[] = [
-  spoiltTarget('a target is deleted', 'first-token', (world) =>
+  spoiledTarget('a target is deleted', 'first-token', (world) =>
     world.harness.deleteSecret(world.namespace, 'first-token'),
   ),
-  spoiltTarget('a target is altered', 'first-token', (world) => {
+  spoiledTarget('a target is altered', 'first-token', (world) => {
     return patch(world, 'first-token', { data: { accessToken: 'c3BvaWx0', alien: 'eA==' } })
   }),
-  spoiltTarget('a key of a Merge target is altered', 'theirs', (world) => {
+  spoiledTarget('a key of a Merge target is altered', 'theirs', (world) => {
     return patch(world, 'theirs', { data: { ENOS_TOKEN: 'c3BvaWx0' } })
   }),
-  spoiltTarget('a target is altered and made immutable', 'first-token', (world) => {
+  spoiledTarget('a target is altered and made immutable', 'first-token', (world) => {
     return patch(world, 'first-token', { data: { accessToken: 'c3BvaWx0' }, immutable: true })
   }),
   {
-    name: 'a source Secret is deleted, and comes back',
+    name: 'a source Secret is deleted and created again later',
     expected: 'SourceSecretNotFound; the token stays until it expires; renewed when the source is back',
     begin: (world) => world.harness.deleteSecret(world.namespace, 'third-app'),
     during: (world) =>
@@ -53,8 +53,8 @@ export const objectFaults: readonly FaultCase[] = [
     end: (world) => world.harness.createSecret(world.namespace, 'third-app', { ...world.own }),
   },
   {
-    name: 'a source Secret is deleted and made again at once',
-    expected: 'nothing is to be seen',
+    name: 'a source Secret is deleted and created again at once',
+    expected: 'no condition changes',
     begin: async (world) => {
       await world.harness.deleteSecret(world.namespace, 'third-app')
       await world.harness.createSecret(world.namespace, 'third-app', { ...world.own })
@@ -62,7 +62,7 @@ export const objectFaults: readonly FaultCase[] = [
   },
   {
     name: 'two applications swap their source Secrets',
-    expected: 'each resource gets the token of its new application, and no other',
+    expected: 'each resource gets the token of its new application and no other',
     begin: async (world) => {
       await patch(world, 'first-app', encoded(world.own))
       await patch(world, 'third-app', encoded(world.shared))
@@ -77,8 +77,8 @@ export const objectFaults: readonly FaultCase[] = [
     },
   },
   {
-    name: 'a resource is deleted in the middle of its renewal, and made again',
-    expected: 'nothing is left behind, nothing is written for it; the new one is synced',
+    name: 'a resource is deleted in the middle of its renewal and created again',
+    expected: 'nothing of the old resource stays or is written; the new one is synced',
     begin: async (world) => {
       world.gateway.setLatency(400)
       await eventually(() => expect(world.minLifeMs()).toBeGreaterThan(world.windowMs + 1000), 8000)
@@ -86,7 +86,7 @@ export const objectFaults: readonly FaultCase[] = [
     during: async (world) => {
       await world.beforeRenewal()
       await delay(700)
-      // The garbage collector takes its time.
+      // The garbage collector needs some seconds.
       for (const target of ['third-token', 'theirs']) world.referee.excuse(target, 10_000)
       await world.harness.deleteCredential(world.namespace, 'third')
       await eventually(async () =>
@@ -102,8 +102,8 @@ export const objectFaults: readonly FaultCase[] = [
     },
   },
   {
-    name: 'the spec is edited ten times a second, at every step of a renewal',
-    expected: 'renewed in time; the last spec is what the targets have',
+    name: 'the spec is edited ten times a second during a renewal',
+    expected: 'renewed in time; the targets have the last spec',
     holdMs: 5000,
     begin: (world) => {
       world.gateway.setLatency(300)
@@ -124,8 +124,8 @@ export const objectFaults: readonly FaultCase[] = [
     },
   },
   {
-    name: 'somebody else’s Secret stands where a new target is to be',
-    expected: 'TargetConflict; the Secret is not touched, the other targets are renewed',
+    name: 'a new target has the name of a foreign Secret',
+    expected: 'TargetConflict; the Secret is untouched, the other targets are renewed',
     begin: async (world) => {
       const targets = [{ name: 'first-token' }, { name: 'bystander' }]
       await world.harness.patchCredential(world.namespace, 'first', { spec: { targets } })
@@ -135,7 +135,7 @@ export const objectFaults: readonly FaultCase[] = [
       world.harness.patchCredential(world.namespace, 'first', { spec: { targets: [{ name: 'first-token' }] } }),
   },
   {
-    name: 'a thousand Secrets and ConfigMaps of others come and go',
+    name: 'a thousand foreign Secrets and ConfigMaps come and go',
     expected: 'renewed in time',
     begin: async ({ harness, namespace }) => {
       for (let batch = 0; batch < 20; batch++) {

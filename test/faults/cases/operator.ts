@@ -9,7 +9,7 @@ const struckBy = (fault: string): { nodeArgs: string[]; env: Record<string, stri
   return { nodeArgs: ['--import', preload], env: { FAULT: fault } }
 }
 
-/** A fault that the process brings about in itself. */
+/** A fault that the process causes in itself. */
 function selfStruck(name: string, fault: string, expected: string, rest: Partial<FaultCase> = {}): FaultCase {
   return {
     name,
@@ -22,7 +22,7 @@ function selfStruck(name: string, fault: string, expected: string, rest: Partial
   }
 }
 
-/** Of two replicas the leader is struck. The lease lasts 15 s, and the window in which a token is renewed 25. */
+/** Strikes the leader of two replicas. The lease lasts 15 s, the renewal window 25 s. */
 function leaderStruck(signal: 'SIGKILL' | 'SIGSTOP', rest: Pick<FaultCase, 'name' | 'expected' | 'end'>): FaultCase {
   return {
     world: { lifetimeSeconds: 50, isElected: true },
@@ -38,21 +38,21 @@ function leaderStruck(signal: 'SIGKILL' | 'SIGSTOP', rest: Pick<FaultCase, 'name
 
 export const operatorFaults: readonly FaultCase[] = [
   leaderStruck('SIGKILL', {
-    name: 'of two replicas the leader is killed',
-    expected: 'the other takes over when the lease has run out, within 20 s, and renews in time',
+    name: 'the leader of two replicas is killed',
+    expected: 'the other replica takes over within 20 s and renews in time',
   }),
   leaderStruck('SIGSTOP', {
-    name: 'of two replicas the leader is paused past its lease, and goes on',
-    expected: 'the other renews in time; what was paused sends nothing more, and ends',
+    name: 'the leader of two replicas is paused past its lease and resumed',
+    expected: 'the other replica renews in time; the paused one sends nothing more and exits',
     end: async (world) => {
       world.operators[0]?.signal('SIGCONT')
       expect(await world.operators[0]?.exited()).toBe(1)
     },
   }),
   {
-    name: 'it is killed at 100 random moments',
+    name: 'the operator is killed at 100 random moments',
     world: { lifetimeSeconds: 40 },
-    expected: 'the last one renews; no token is refreshed twice, no Secret is lost',
+    expected: 'the last process renews; no token is refreshed twice, no Secret is lost',
     when: 'now',
     begin: async (world) => {
       const random = seeded(100)
@@ -65,8 +65,8 @@ export const operatorFaults: readonly FaultCase[] = [
     },
   },
   {
-    name: 'it is told to stop in the middle of a renewal',
-    expected: 'what is under way is ended and written; exit code 0 within 10 s',
+    name: 'the operator gets SIGTERM in the middle of a renewal',
+    expected: 'the renewal is finished and written; exit code 0 within 10 s',
     begin: async (world) => {
       world.gateway.setLatency(700)
       const { length } = world.gateway.calls
@@ -80,17 +80,17 @@ export const operatorFaults: readonly FaultCase[] = [
       await world.startOperator()
     },
   },
-  selfStruck('its event loop stands still for 3 s', 'block:3000', 'what was due is done at once when it goes on'),
+  selfStruck('the event loop is blocked for 3 s', 'block:3000', 'renewals that are due run at once afterwards'),
   selfStruck(
-    'its wall clock is set ten minutes forward',
+    'the wall clock is set ten minutes forward',
     'step:600000',
-    'deadlines are on a monotonic clock: renewed as ever; a gateway that minds the clock refuses it until it is right',
+    'deadlines are on a monotonic clock: renewed as usual; a gateway that checks timestamps refuses calls until the clock is right',
     { world: { operator: struckBy('step:600000'), gateway: { maxSkewMs: 0 } } },
   ),
   selfStruck(
-    'its wall clock is set ten minutes back',
+    'the wall clock is set ten minutes back',
     'step:-600000',
-    'deadlines are on a monotonic clock: renewed as ever; no timestamp is used twice',
+    'deadlines are on a monotonic clock: renewed as usual; no timestamp is used twice',
     { world: { operator: struckBy('step:-600000'), gateway: { maxSkewMs: 0 } } },
   ),
 ]

@@ -3,7 +3,7 @@ import { ApiProxy, type ApiFault } from '../api-proxy.ts'
 import type { World } from '../world.ts'
 import { type WorldOptions } from '../world.ts'
 
-/** A fault of a random run. `end` undoes what does not end by itself. */
+/** A fault of a random run. `end` undoes a fault that lasts. */
 export interface RandomFault {
   readonly name: string
   readonly begin: (world: World, random: () => number) => unknown
@@ -41,7 +41,7 @@ const catalogue: readonly RandomFault[] = [
     end: ({ gateway }) => gateway.setFaults([]),
   })),
   {
-    name: 'gateway: away',
+    name: 'gateway: down',
     begin: ({ gateway }) => gateway.setOutage(true),
     end: ({ gateway }) => gateway.setOutage(false),
   },
@@ -103,7 +103,7 @@ const catalogue: readonly RandomFault[] = [
   },
 ]
 
-/** Of these a random run is made. */
+/** The faults of a random run. */
 export const randomFaults = {
   world: {
     lifetimeSeconds: 40,
@@ -114,7 +114,7 @@ export const randomFaults = {
       return proxy.kubeconfig
     },
   } satisfies WorldOptions,
-  /** One fault, or two that come together: never two of one kind, such as two kills. */
+  /** One fault, or two of different kinds at once; two kills would be the same fault. */
   pick: (random: () => number): RandomFault[] => {
     const [first, second] = [anyOf(catalogue, random), anyOf(catalogue, random)]
     return random() < 0.5 || kindOf(first) === kindOf(second) ? [first] : [first, second]
@@ -123,11 +123,11 @@ export const randomFaults = {
 
 function anyOf<T>(all: readonly T[], random: () => number): T {
   const one = all[Math.floor(random() * all.length)]
-  if (one === undefined) throw new RangeError('there is none')
+  if (one === undefined) throw new RangeError('the list is empty')
   return one
 }
 
-/** What stands before the colon: gateway, API server, operator, edit. */
+/** The part before the colon: gateway, API server, operator, edit. */
 function kindOf({ name }: RandomFault): string {
   return name.split(':', 1).join()
 }
