@@ -1,7 +1,7 @@
-import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { text as readText } from 'node:stream/consumers'
 import { normaliseGatewayUrl, parseSpec } from '../api/v1alpha1/credential.ts'
+import { certificatesProblem } from '../lib/pem.ts'
 import { Sensitive } from '../lib/sensitive.ts'
 import type { InputNames } from './check-advice.ts'
 import type { CheckRequest } from './check-gateway.ts'
@@ -65,13 +65,9 @@ function refuseGateway(url: string, allowInsecureHTTP: boolean): void {
 
 async function readCa(file: string): Promise<string> {
   const ca = await contentOf('--ca-file', file)
-  try {
-    new X509Certificate(ca)
-    return ca
-  } catch {
-    // The parser gives no reason.
-    throw new UsageError(`--ca-file: ${file} contains no PEM certificate`)
-  }
+  const problem = certificatesProblem(ca)
+  if (problem !== undefined) throw new UsageError(`--ca-file: ${file} ${problem}`)
+  return ca
 }
 
 async function secretOf(

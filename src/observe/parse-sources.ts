@@ -1,6 +1,6 @@
-import { X509Certificate } from 'node:crypto'
 import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
 import type { KubernetesObject } from '../kubernetes/types.ts'
+import { certificatesProblem } from '../lib/pem.ts'
 import { Sensitive } from '../lib/sensitive.ts'
 import type { Problem } from '../api/v1alpha1/problem.ts'
 import { objectVersionOf, type SourceRef, type Sources, type SourceVersion } from './observed.ts'
@@ -52,23 +52,12 @@ export function parseSources(
   if (!(appKey instanceof Sensitive)) return failed(appKey)
   if (!(appSecret instanceof Sensitive)) return failed(appSecret)
   if (ca !== undefined && !(ca instanceof Sensitive)) return failed(ca)
-  if (ca !== undefined && !isPem(ca.reveal())) {
-    const message = `spec.gateway.caRef: key ${caRef?.key ?? ''} of ${caRef?.kind ?? ''} ${caRef?.name ?? ''} holds no certificates in PEM`
+  const caProblem = ca === undefined ? undefined : certificatesProblem(ca.reveal())
+  if (caProblem !== undefined) {
+    const message = `spec.gateway.caRef: key ${caRef?.key ?? ''} of ${caRef?.kind ?? ''} ${caRef?.name ?? ''} ${caProblem}`
     return failed(problem('InvalidCA', message))
   }
   return { versions, values: { appKey, appSecret, ca: ca?.reveal() }, problem: undefined, trimmed }
-}
-
-/** One certificate or more, all of which can be read. */
-function isPem(text: string): boolean {
-  const certificates = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
-  try {
-    for (const certificate of certificates) new X509Certificate(certificate)
-    return certificates.length > 0
-  } catch {
-    // The parser says no more than that.
-    return false
-  }
 }
 
 function textOf(kind: SourceRef['kind'], object: SourceObject, key: string): Sensitive | undefined {

@@ -1,4 +1,5 @@
 import { execFile, spawn } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
@@ -356,6 +357,20 @@ describe('GatewayDispatchers: chains of certificates', () => {
     const origin = `https://127.0.0.1:${await listen(createTlsServer(chain, sayHello))}`
     const answer = await ask(dispatchers().for(trusting(cert)), origin)
     expect(answer).toMatch(outcome === 'trusted' ? /^hello/ : /^[A-Z_]*CERT|^UNABLE_/)
+  })
+
+  it('a certificate with the label TRUSTED CERTIFICATE is trusted for what it says', async () => {
+    const origin = `https://127.0.0.1:${await listen(createTlsServer({ key: leaf.key, cert: leaf.cert }, sayHello))}`
+    /** As `openssl x509 -trustout` writes it: the certificate, then what it is trusted for. */
+    const trustedFor = (trust: string): string => {
+      const der = Buffer.concat([new X509Certificate(leaf.cert).raw, Buffer.from(trust, 'hex')])
+      const base64 = der.toString('base64').replace(/.{1,64}/g, '$&\n')
+      return `-----BEGIN TRUSTED CERTIFICATE-----\n${base64}-----END TRUSTED CERTIFICATE-----\n`
+    }
+    const serverAuth = '300c300a06082b06010505070301'
+    const clientAuth = '300c300a06082b06010505070302'
+    expect(await ask(dispatchers().for(trusting(trustedFor(serverAuth))), origin)).toContain('hello')
+    expect(await ask(dispatchers().for(trusting(trustedFor(clientAuth))), origin)).not.toContain('hello')
   })
 
   it('the certificate of the server in caRef must have the host of the URL', async () => {

@@ -128,14 +128,22 @@ describe('reading the CA', () => {
   })
 
   it.each([
-    ['no certificate', 'hello'],
-    ['a broken one', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----'],
-    ['a good one before a broken one', `${pem}\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----`],
-  ])('refuses %s as InvalidCA', (_, text) => {
+    ['no certificate', 'hello', 'no certificates in PEM'],
+    [
+      'a broken one',
+      '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----',
+      'an invalid certificate (number 1 of 1): it cannot be parsed',
+    ],
+    [
+      'a good one before a broken one',
+      `${pem}\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----`,
+      'an invalid certificate (number 2 of 2): it cannot be parsed',
+    ],
+  ])('refuses %s as InvalidCA', (_, text, expected) => {
     expect(problemOf([source(application), configMap({ 'ca.crt': text })], of)).toEqual({
       class: 'userMustAct',
       reason: 'InvalidCA',
-      message: 'spec.gateway.caRef: key ca.crt of ConfigMap corp-ca holds no certificates in PEM',
+      message: `spec.gateway.caRef: key ca.crt of ConfigMap corp-ca holds ${expected}`,
     })
   })
 
