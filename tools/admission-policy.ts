@@ -5,7 +5,7 @@ import { group, kind, plural, version } from '../src/api/v1alpha1/names.ts'
  * must have the same rights on those names.
  *
  * Generated, because the cost limits of CEL allow two authorizer checks in an expression and about 28 in a policy: each
- * list entry has its own expression, and consumers have their own policy.
+ * list entry has its own expression, and headers and consumers have their own policies.
  */
 export function admissionPolicies(): object[] {
   return [
@@ -43,6 +43,10 @@ export function admissionPolicies(): object[] {
         ),
       ),
     ]),
+    ...policy(
+      'enosappcredential-headers',
+      indexes(headerLimit).map((at) => headerCheck(at)),
+    ),
     ...policy('enosappcredential-consumers', [
       check('spec.propagation', 'patch', 'pods', undefined, "object.spec.propagation != 'Immediate'"),
       ...indexes(workloadLimit).map((at) => workloadCheck(at)),
@@ -50,6 +54,7 @@ export function admissionPolicies(): object[] {
   ]
 }
 
+const headerLimit = 8
 const targetLimit = 16
 const workloadLimit = 16
 
@@ -106,6 +111,17 @@ function check(field: string, verb: string, resource: string, name?: string, unl
     messageExpression: `'${field}: you may not ${verb} ' + ${what} + ' in this namespace, so ${kind} may not do it for you'`,
     reason: 'Forbidden',
   }
+}
+
+function headerCheck(at: number): object {
+  const headers = 'object.spec.gateway.headersFrom'
+  return check(
+    `spec.gateway.headersFrom[${at}].secretKeyRef.name`,
+    'get',
+    'secrets',
+    `${headers}[${at}].secretKeyRef.name`,
+    `!has(${headers}) || ${headers}.size() <= ${at}`,
+  )
 }
 
 function workloadCheck(at: number): object {

@@ -58,6 +58,8 @@ export interface SourceValues {
   readonly appSecret: Sensitive
   /** PEM, of caRef. */
   readonly ca: string | undefined
+  /** Values of headersFrom, by the names in the spec. */
+  readonly headers: ReadonlyMap<string, Sensitive>
 }
 
 /** One version of a source. */
@@ -180,8 +182,17 @@ export interface SourceRef {
   readonly keys: readonly string[]
 }
 
+/** The field of a header's source. */
+export function headerField(at: number): string {
+  return `spec.gateway.headersFrom[${at}].secretKeyRef`
+}
+
 /** The objects that a spec reads from, each once. */
-export function sourceRefs({ appKeyRef, appSecretRef, gateway: { caRef } }: CredentialSpec): SourceRef[] {
+export function sourceRefs({
+  appKeyRef,
+  appSecretRef,
+  gateway: { caRef, headersFrom = [] },
+}: CredentialSpec): SourceRef[] {
   const refs: SourceRef[] = []
   const add = (kind: SourceRef['kind'], { key, name }: { name: string; key: string }, field: string): void => {
     const at = refs.findIndex((ref) => ref.kind === kind && ref.name === name)
@@ -192,6 +203,7 @@ export function sourceRefs({ appKeyRef, appSecretRef, gateway: { caRef } }: Cred
   add('Secret', appKeyRef, 'spec.appKeyRef')
   add('Secret', appSecretRef, 'spec.appSecretRef')
   if (caRef !== undefined) add(caRef.kind, caRef, 'spec.gateway.caRef')
+  for (const [at, { secretKeyRef }] of headersFrom.entries()) add('Secret', secretKeyRef, headerField(at))
   return refs
 }
 

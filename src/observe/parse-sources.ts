@@ -3,7 +3,7 @@ import type { KubernetesObject } from '../kubernetes/types.ts'
 import { certificatesProblem } from '../lib/pem.ts'
 import { Sensitive } from '../lib/sensitive.ts'
 import type { Problem } from '../api/v1alpha1/problem.ts'
-import { objectVersionOf, type SourceRef, type Sources, type SourceVersion } from './observed.ts'
+import { headerField, objectVersionOf, type SourceRef, type Sources, type SourceVersion } from './observed.ts'
 import { decodeKey } from '../targets/secret.ts'
 
 /** A source as the API server sends it: a Secret, or a ConfigMap. */
@@ -13,9 +13,12 @@ export interface SourceObject extends KubernetesObject {
   readonly binaryData?: Readonly<Record<string, string>>
 }
 
+const maxHeaderBytes = 8 * 1024
+const maxHeadersBytes = 16 * 1024
+
 const serviceAccountToken = 'kubernetes.io/service-account-token'
 
-/** Reads appKey, appSecret and CA out of the objects that the spec names. Pure; problems quote no value. */
+/** Reads appKey, appSecret, CA and headers out of the objects that the spec names. Pure; problems quote no value. */
 export function parseSources(
   spec: CredentialSpec,
   read: readonly { readonly ref: SourceRef; readonly object: SourceObject }[],
@@ -57,7 +60,38 @@ export function parseSources(
     const message = `spec.gateway.caRef: key ${caRef?.key ?? ''} of ${caRef?.kind ?? ''} ${caRef?.name ?? ''} ${caProblem}`
     return failed(problem('InvalidCA', message))
   }
-  return { versions, values: { appKey, appSecret, ca: ca?.reveal() }, problem: undefined, trimmed }
+  const headers = new Map<string, Sensitive>()
+  for (const [at, { name, secretKeyRef }] of (spec.gateway.headersFrom ?? []).entries()) {
+    const value = valueOf(headerField(at), 'Secret', secretKeyRef)
+    if (!(value instanceof Sensitive)) return failed(value)
+    headers.set(name, value)
+  }
+  const headerProblem = firstHeaderProblem(spec, headers)
+  if (headerProblem !== undefined) return failed(headerProblem)
+  return { versions, values: { appKey, appSecret, ca: ca?.reveal(), headers }, problem: undefined, trimmed }
+}
+
+/** A header that HTTP could not carry as it is would be refused, or end the header section early. */
+function firstHeaderProblem(
+  { gateway: { headersFrom = [] } }: CredentialSpec,
+  values: ReadonlyMap<string, Sensitive>,
+): Problem | undefined {
+  let total = 0
+  for (const [at, { name, secretKeyRef }] of headersFrom.entries()) {
+    const value = values.get(name)?.reveal() ?? ''
+    const where = `${headerField(at)}: key ${secretKeyRef.key} of Secret ${secretKeyRef.name}`
+    if (value.trim() === '') return problem('SourceKeyMissing', `${where} is empty`)
+    if (!/^[\x20-\x7e]*$/.test(value)) {
+      return problem('SourceKeyMissing', `${where} is no value of a header: expected printable ASCII`)
+    }
+    if (value.length > maxHeaderBytes) {
+      return problem('SourceKeyMissing', `${where} is no value of a header: expected at most ${maxHeaderBytes} bytes`)
+    }
+    total += value.length
+  }
+  if (total <= maxHeadersBytes) return undefined
+  const message = `spec.gateway.headersFrom: expected at most ${maxHeadersBytes} bytes in all values together`
+  return problem('SourceKeyMissing', message)
 }
 
 function textOf(kind: SourceRef['kind'], object: SourceObject, key: string): Sensitive | undefined {

@@ -134,6 +134,24 @@ describe('the API server', () => {
       generation: 1,
     })
   })
+
+  it('takes a status of as many sources, and keys of one source, as a spec can name', async () => {
+    await create('sources', minimalSpec)
+    const source = (keys: number): object => {
+      return { name: 'app', uid: 'u', resourceVersion: '1', keys: [...Array(keys).keys()].map((at) => `key-${at}`) }
+    }
+    const patch = async (sources: readonly object[]): Promise<unknown> =>
+      await harness().admin.patch(
+        credentials,
+        { namespace, name: 'sources' },
+        { type: 'merge', body: { status: { sources } } },
+        { subresource: 'status' },
+      )
+    await patch(Array(11).fill(source(11)) as object[])
+    expect((await harness().getCredential(namespace, 'sources')).status?.sources[10]?.keys).toHaveLength(11)
+    await expect(patch(Array(12).fill(source(1)) as object[])).rejects.toMatchObject({ code: 422 })
+    await expect(patch([source(12)])).rejects.toMatchObject({ code: 422 })
+  })
 })
 
 function named(name: string): object {

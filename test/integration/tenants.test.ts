@@ -1,4 +1,5 @@
 import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
+import { customResourceDefinition } from '../../src/api/v1alpha1/crd.ts'
 import { runToEnd } from '../support/run.ts'
 import { eventually, useHarness } from './harness.ts'
 
@@ -31,11 +32,26 @@ beforeAll(async () => {
     async () => expect((await apply(nobody, `probe-${tries++}`)).stderr).toContain('you may not'),
     20_000,
   )
+  // Each policy by itself.
+  const withoutHeaders = await tenant([writeSecrets, { ...readSecrets, resourceNames: ['enos-app'] }])
+  const gateway = headersOf('payroll')
+  await eventually(
+    async () => expect((await apply(withoutHeaders, `probe-${tries++}`, { gateway })).stderr).toContain('you may not'),
+    20_000,
+  )
 })
 
 afterEach(async () => {
   await harness().kubectl(['-n', namespace, 'delete', 'enosappcredentials,rolebindings,roles', '--all'])
 })
+
+function headerFrom(secret: string, at = 0): object {
+  return { name: `x-${secret}-${at}`, secretKeyRef: { name: secret, key: 'value' } }
+}
+
+function headersOf(...secrets: readonly string[]): object {
+  return { url: 'https://apim.example.com', headersFrom: secrets.map(headerFrom) }
+}
 
 /** A user with these rights in the namespace. @returns its name */
 async function tenant(rules: readonly Rule[]): Promise<string> {
@@ -83,7 +99,11 @@ describe('a tenant', () => {
   it('who may do it all may have it done: as many targets and workloads as a resource can have', async () => {
     const name = await tenant([readSecrets, writeSecrets, patchPods, patchWorkloads])
     const { code, stderr } = await apply(name, 'all', {
-      gateway: { url: 'https://apim.example.com', caRef: { kind: 'Secret', name: 'plant-ca' } },
+      gateway: {
+        url: 'https://apim.example.com',
+        caRef: { kind: 'Secret', name: 'plant-ca' },
+        headersFrom: sixteen.slice(0, 8).map((at) => headerFrom(`header-${at}`)),
+      },
       targets: sixteen.map((at) => ({ name: `token-${at}` })),
       propagation: 'Immediate',
       restartOnRenewal: sixteen.map((at) => ({ kind: at % 2 === 0 ? 'Deployment' : 'StatefulSet', name: `app-${at}` })),
@@ -127,6 +147,18 @@ describe('a tenant', () => {
       [writeSecrets, readSecrets],
       { gateway: caRef('ConfigMap') },
       'spec.gateway.caRef.name: you may not get configmaps plant-ca',
+    ],
+    [
+      'read the Secret of a header',
+      [writeSecrets, { ...readSecrets, resourceNames: ['enos-app', 'header-0'] }],
+      { gateway: headersOf('header-0', 'payroll') },
+      'spec.gateway.headersFrom[1].secretKeyRef.name: you may not get secrets payroll',
+    ],
+    [
+      'read the Secret of the last of eight headers',
+      [writeSecrets, { ...readSecrets, resourceNames: ['enos-app', 'mine'] }],
+      { gateway: headersOf(...Array<string>(7).fill('mine'), 'payroll') },
+      'spec.gateway.headersFrom[7].secretKeyRef.name: you may not get secrets payroll',
     ],
     [
       'create Secrets',
@@ -177,5 +209,47 @@ describe('a tenant', () => {
     expect(patched.stderr).toContain('you may not get secrets enos-app')
     const deleted = await kubectlAs(other, ['delete', ...on])
     expect(deleted.stderr).toBe('')
+  })
+})
+
+describe('the admission policy with a CRD of an earlier version', () => {
+  interface Schema {
+    default?: unknown
+    properties: Record<string, Schema | undefined>
+    items?: Schema
+  }
+
+  /** The CRD as it was with defaults in lists, without headersFrom and without a default status. */
+  function earlierCrd(): object {
+    const crd = structuredClone(customResourceDefinition()) as unknown as {
+      spec: { versions: [{ schema: { openAPIV3Schema: Schema } }] }
+    }
+    const { properties } = crd.spec.versions[0].schema.openAPIV3Schema
+    const { gateway, targets } = properties['spec']?.properties ?? {}
+    const target = targets?.items?.properties ?? {}
+    Object.assign(target['creationPolicy'] ?? {}, { default: 'Owner' })
+    Object.assign(target['deletionPolicy'] ?? {}, { default: 'Delete' })
+    delete gateway?.properties['headersFrom']
+    delete properties['status']?.default
+    const withoutRules = JSON.stringify(crd, (key, value: unknown) => (key === 'x-kubernetes-validations' ? [] : value))
+    return JSON.parse(withoutRules) as object
+  }
+
+  afterEach(async () => {
+    await harness().kubectl(['apply', '-f', '-'], JSON.stringify(customResourceDefinition()))
+  })
+
+  it('asks for the right to create Secrets only where a target is not merged', async () => {
+    await harness().kubectl(['apply', '-f', '-'], JSON.stringify(earlierCrd()))
+    const name = await tenant([readSecrets, { ...writeSecrets, verbs: ['patch'] }])
+    let tries = 0
+    await eventually(async () => {
+      await apply(await tenant([readSecrets, writeSecrets]), `earlier-${tries}`)
+      const applied = await harness().getCredential(namespace, `earlier-${tries++}`)
+      expect(applied.spec).toHaveProperty(['targets', 0, 'creationPolicy'], 'Owner')
+    }, 20_000)
+    expect((await apply(name, 'owned')).stderr).toContain('spec.targets: you may not create secrets')
+    const merged = { targets: [{ name: 'shared', creationPolicy: 'Merge', data: { token: '{{ accessToken }}' } }] }
+    expect((await apply(name, 'merged-earlier', merged)).stderr).toBe('')
   })
 })

@@ -163,7 +163,12 @@ export function sourceVersion(resourceVersion = '10') {
 }
 
 export function sources({ problem, ...overrides }: Partial<Sources> = {}): Sources {
-  const values = { appKey: new Sensitive(marker.appKey), appSecret: new Sensitive(marker.appSecret), ca: undefined }
+  const values = {
+    appKey: new Sensitive(marker.appKey),
+    appSecret: new Sensitive(marker.appSecret),
+    ca: undefined,
+    headers: new Map(),
+  }
   const reading = { versions: [sourceVersion()], trimmed: [], ...overrides }
   return problem === undefined
     ? { ...reading, values: overrides.values ?? values, problem }

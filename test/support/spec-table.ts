@@ -19,6 +19,11 @@ const full = {
     allowInsecureHTTP: false,
     caRef: { kind: 'ConfigMap', name: 'plant-ca', key: 'bundle.pem' },
     timeout: '5s',
+    tlsServerName: 'gateway.example.com',
+    headersFrom: [
+      { name: 'Ocp-Apim-Subscription-Key', secretKeyRef: { name: 'enos-headers', key: 'subscriptionKey' } },
+      { name: 'x-plant', secretKeyRef: { name: 'enos-headers', key: 'plant' } },
+    ],
   },
   appKeyRef: { name: 'enos-app', key: 'key' },
   appSecretRef: { name: 'enos-secret', key: 'secret' },
@@ -73,6 +78,9 @@ const entries = (count: number, value: string): Field => {
 
 const badNames = ['', 'Upper', 'under_score', '-a', 'a-', 'a..b', 'a/b', 'a b', 'ü', 'a'.repeat(254), 1, null]
 const goodNames = ['a', 'a-b.c0', '0', `${'a'.repeat(63)}.${'b'.repeat(63)}`]
+
+const header = (field: Field): Field => ({ name: 'x-plant', secretKeyRef: { name: 'headers', key: 'a' }, ...field })
+const headers = (count: number): Field[] => [...Array(count).keys()].map((at) => header({ name: `x-${at}` }))
 
 export const specCases: readonly SpecCase[] = [
   accepted('the least that can be', minimal),
@@ -164,6 +172,47 @@ export const specCases: readonly SpecCase[] = [
     (timeout) => withGateway({ timeout }),
   ),
 
+  ...both(
+    'gateway.tlsServerName',
+    ['apim.example.com', 'localhost', '3com.com', 'a.0x1', `${'a'.repeat(63)}.${'b'.repeat(63)}`],
+    ['', 'APIM.example.com', '127.0.0.1', '1', '::1', '[::1]', 'apim.example.com:443', '*.example.com', 'a..b', 'ü', 1],
+    (tlsServerName) => withGateway({ tlsServerName }),
+  ),
+  ...both(
+    'gateway.headersFrom',
+    [[], headers(8), [header({ name: 'A' }), header({ name: 'B' })]],
+    [
+      headers(9),
+      {},
+      [{}],
+      [{ name: 'x-a' }],
+      [{ secretKeyRef: { name: 'headers', key: 'a' } }],
+      [header({ secretKeyRef: { name: 'headers' } })],
+      [header({ secretKeyRef: { key: 'a' } })],
+      [header({ secretKeyRef: { name: 'Headers', key: 'a' } })],
+      [header({ secretKeyRef: { name: 'headers', key: 'a/b' } })],
+      [header({}), header({})],
+      [header({ name: 'X-Plant' }), header({ name: 'a' }), header({ name: 'x-plant' })],
+    ],
+    (headersFrom) => withGateway({ headersFrom }),
+  ),
+  ...both(
+    'gateway.headersFrom[].name',
+    [
+      ...['Ocp-Apim-Subscription-Key', 'Authorization', 'x', "!#$%&'*+-.^_`|~09", 'h'.repeat(128)],
+      // Beside names that are refused.
+      ...['x-host', 'content', 'proxy', 'tea', 'x-forwarded', 'x-via', 'accept', 'hosts', 'te2'],
+    ],
+    [
+      ...['', 'a b', 'a:', 'a/b', 'a(b)', 'ü', 'a\n', 'a\r\nb', ' a', '"a"', 'h'.repeat(129), 1, null],
+      ...['Host', 'host', 'Connection', 'KEEP-ALIVE', 'Content-Type', 'content-length', 'Content-', 'CONTENT-MD5'],
+      ...['Transfer-Encoding', 'TE', 'te', 'Trailer', 'Upgrade', 'Expect', 'HTTP2-Settings', 'Proxy-Authorization'],
+      ...['proxy-connection', 'Accept-Encoding', 'Via', 'Forwarded', 'X-Forwarded-For', 'x-forwarded-host'],
+      ...['X-HTTP-Method-Override', 'x-http-method-override'],
+    ],
+    (name) => withGateway({ headersFrom: [header({ name })] }),
+  ),
+
   ...both('appKeyRef.name', goodNames, badNames, (name) => withField({ appKeyRef: { name } })),
   ...both('appSecretRef.name', goodNames, badNames, (name) => withField({ appSecretRef: { name } })),
   ...both(
@@ -211,6 +260,14 @@ export const specCases: readonly SpecCase[] = [
     'one such beside a target that is not',
     withField({ targets: [{ name: 'enos-token' }, { name: 'enos-app' }] }),
   ),
+  refused(
+    'a target that is the source of a header',
+    withGateway({ headersFrom: [header({}), header({ name: 'x', secretKeyRef: { name: 'enos-token', key: 'a' } })] }),
+  ),
+  accepted('a target that is merged into the source of a header', {
+    ...(withGateway({ headersFrom: [header({ secretKeyRef: { name: 'enos-token', key: 'a' } })] }) as Field),
+    targets: [{ name: 'enos-token', creationPolicy: 'Merge' }],
+  }),
   accepted(
     'a target that is merged into its own source',
     withField({ targets: [{ name: 'enos-app', creationPolicy: 'Merge' }] }),

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { parseDuration } from '../../lib/duration.ts'
 import { matching, rule } from './cel-rules.ts'
 import { dataKeySchema, durationPattern, durationSchema, objectNameSchema } from './field-schemas.ts'
+import { headersSchema } from './headers-schema.ts'
 
 /**
  * Under 100ms is too short for any gateway, and is usually `ms` typed for `s`. CEL reports an error of its own for
@@ -35,6 +36,14 @@ const caRef = z.object({
     .describe('Key in the object: letters, digits, -, _ and ., at most 253 characters. Default: ca.crt.'),
 })
 
+/** As the last label is not all digits, an IPv4 address is none: TLS knows no server name that is an address. */
+const tlsServerName = rule(
+  objectNameSchema,
+  'expected a DNS name, not an IP address',
+  "!self.matches('(^|[.])[0-9]+$')",
+  (name) => !/(?:^|\.)[0-9]+$/.test(name),
+)
+
 export const gatewaySchema = rule(
   z
     .object({
@@ -50,10 +59,20 @@ export const gatewaySchema = rule(
       caRef: caRef
         .optional()
         .describe("CA certificates (PEM) to trust for this gateway, in addition to the system's CAs."),
+      tlsServerName: tlsServerName
+        .optional()
+        .describe(
+          'Server name to request by SNI and to expect in the certificate of the gateway, at most 253 characters, where url has an IP address or another name. Default: the host of url.',
+        ),
+      headersFrom: headersSchema
+        .optional()
+        .describe(
+          'HTTP headers for every call to the gateway, at most 8, each name once in any case: credentials for an API gateway or proxy in front of it. A call carries only the headers of resources with the same appSecret, CA and tlsServerName. Default: none.',
+        ),
       timeout: callTimeout
         .default('10s')
         .describe(
-          'Maximum time for one call, from connecting (at most 10s of it) to the end of the reply: 100ms to 1m. Default: 10s. Each call of a renewal (a get, usually followed by a refresh) has this time. It is shorter where the token is about to expire: a third of the time left, but at least 1s. Resources that share an application, appSecret and CA use the longest timeout among them.',
+          'Maximum time for one call, from connecting (at most 10s of it) to the end of the reply: 100ms to 1m. Default: 10s. Each call of a renewal (a get, usually followed by a refresh) has this time. It is shorter where the token is about to expire: a third of the time left, but at least 1s. Resources that share an application, appSecret, CA and tlsServerName use the longest timeout among them.',
         ),
     })
     .describe('EnOS API gateway that issues the token.'),

@@ -64,13 +64,13 @@ export const specSchema = rule(
         ),
     })
     .describe('Desired state: the application, its gateway, and the Secrets that hold its token.'),
-  'a target must not be a source Secret (appKeyRef, appSecretRef), unless its creationPolicy is Merge',
-  "self.targets.all(target, (has(target.creationPolicy) && target.creationPolicy == 'Merge') || (target.name != self.appKeyRef.name && target.name != self.appSecretRef.name))",
-  ({ appKeyRef, appSecretRef, targets }) =>
-    targets.every(
-      ({ creationPolicy, name }) =>
-        creationPolicy === 'Merge' || (name !== appKeyRef.name && name !== appSecretRef.name),
-    ),
+  'a target must not be a source Secret (appKeyRef, appSecretRef, headersFrom), unless its creationPolicy is Merge',
+  "self.targets.all(target, (has(target.creationPolicy) && target.creationPolicy == 'Merge') || (target.name != self.appKeyRef.name && target.name != self.appSecretRef.name && (!has(self.gateway.headersFrom) || self.gateway.headersFrom.all(header, header.secretKeyRef.name != target.name))))",
+  ({ appKeyRef, appSecretRef, gateway, targets }) => {
+    const headerRefs = (gateway.headersFrom ?? []).map(({ secretKeyRef }) => secretKeyRef)
+    const sources = new Set([appKeyRef, appSecretRef, ...headerRefs].map(({ name }) => name))
+    return targets.every(({ creationPolicy, name }) => creationPolicy === 'Merge' || !sources.has(name))
+  },
 )
 
 export type CredentialSpec = z.output<typeof specSchema>

@@ -6,6 +6,9 @@ export const maxRenewRequestLength = 1024
 /** observedGeneration of a status that no operator has written: the CRD's default, by convention. */
 export const unobservedGeneration = -1
 
+/** appKeyRef, appSecretRef, caRef and 8 of headersFrom: as many objects, or as many keys of one. */
+const maxSources = 11
+
 /** 16 names of 253 characters, with `, ` in between. */
 const maxTargetNames = 16 * 255
 
@@ -80,15 +83,17 @@ export const statusSchema = z
           ...objectVersion,
           keys: z
             .array(z.string().max(253))
-            .max(3)
+            .max(maxSources)
             .optional()
             .describe('Keys that were used.')
             .meta({ 'x-kubernetes-list-type': 'atomic' }),
         }),
       )
-      .max(3)
+      .max(maxSources)
       .default([])
-      .describe('Versions of the source Secrets, and of the object of caRef, that were used.')
+      .describe(
+        'Versions of the source Secrets (appKeyRef, appSecretRef, headersFrom), and of the object of caRef, that were used.',
+      )
       .meta({ 'x-kubernetes-list-type': 'atomic' }),
     targets: z
       .array(

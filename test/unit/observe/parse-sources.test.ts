@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
+import { parseStatus } from '../../../src/api/v1alpha1/credential.ts'
 import type { CredentialSpec } from '../../../src/api/v1alpha1/schema.ts'
 import { sourceRefs } from '../../../src/observe/observed.ts'
 import { parseSources, type SourceObject } from '../../../src/observe/parse-sources.ts'
@@ -34,6 +35,87 @@ function valuesOf(...args: Parameters<typeof read>) {
   if (problem !== undefined) throw new Error(problem.message)
   return values
 }
+
+describe('headersFrom', () => {
+  const header = (name: string, secretName: string, key: string): object => ({
+    name,
+    secretKeyRef: { name: secretName, key },
+  })
+  const withHeaders = (...headersFrom: readonly object[]): CredentialSpec =>
+    spec({ gateway: { url: 'https://apim.example.com', headersFrom } })
+  const of = withHeaders(header('X-Plant', 'gate', 'plant'), header('X-Key', 'enos-app', 'key'))
+  const gate = (data: Readonly<Record<string, string>>): SourceObject =>
+    source(data, { metadata: { name: 'gate', uid: 'uid-gate', resourceVersion: '11' } })
+
+  it('gives the values by name, as secrets, and the versions that they were read from', () => {
+    const objects = [source({ ...application, key: 'of the key' }), gate({ plant: 'a b~' })]
+    const { headers } = valuesOf(objects, of)
+    expect([...headers].map(([name, value]) => [name, value.reveal()])).toEqual([
+      ['X-Plant', 'a b~'],
+      ['X-Key', 'of the key'],
+    ])
+    expect(inspect(headers)).not.toContain('of the key')
+    expect(read(objects, of).versions).toMatchObject([
+      { name: 'enos-app', keys: ['appKey', 'appSecret', 'key'] },
+      { name: 'gate', keys: ['plant'] },
+    ])
+  })
+
+  it('gives none where the spec has none', () => {
+    expect(valuesOf(source(application)).headers.size).toBe(0)
+  })
+
+  it('trims newlines at the end of a value, and names the field', () => {
+    const objects = [source({ ...application, key: 'k' }), gate({ plant: 'wind\r\n' })]
+    expect(valuesOf(objects, of).headers.get('X-Plant')?.reveal()).toBe('wind')
+    expect(read(objects, of).trimmed).toEqual(['spec.gateway.headersFrom[0].secretKeyRef (key plant of Secret gate)'])
+  })
+
+  it.each([
+    ['a missing key', {}, 'is missing'],
+    ['an empty value', { plant: '' }, 'is empty'],
+    ['a value of newlines', { plant: '\n' }, 'is empty'],
+    ['a value of blanks', { plant: '  ' }, 'is empty'],
+    ['a line break', { plant: 'a\r\nX-Other: b' }, 'is no value of a header: expected printable ASCII'],
+    ['a tab', { plant: 'a\tb' }, 'is no value of a header: expected printable ASCII'],
+    ['a letter beyond ASCII', { plant: 'ü' }, 'is no value of a header: expected printable ASCII'],
+    ['8193 bytes', { plant: 'a'.repeat(8193) }, 'is no value of a header: expected at most 8192 bytes'],
+  ])('refuses %s as SourceKeyMissing', (_, data, what) => {
+    expect(problemOf([source({ ...application, key: 'k' }), gate(data)], of)).toEqual({
+      class: 'userMustAct',
+      reason: 'SourceKeyMissing',
+      message: `spec.gateway.headersFrom[0].secretKeyRef: key plant of Secret gate ${what}`,
+    })
+  })
+
+  it('takes 16 KiB in all values together, and refuses more', () => {
+    const large = withHeaders(...['a', 'b', 'c'].map((key) => header(`X-${key}`, 'gate', key)))
+    const values = { a: 'a'.repeat(8192), b: 'b'.repeat(8191), c: 'c' }
+    expect(valuesOf([source(application), gate(values)], large).headers.size).toBe(3)
+    expect(problemOf([source(application), gate({ ...values, c: 'cc' })], large)).toMatchObject({
+      reason: 'SourceKeyMissing',
+      message: 'spec.gateway.headersFrom: expected at most 16384 bytes in all values together',
+    })
+  })
+
+  it('refuses a service-account token', () => {
+    const token = { ...gate({ plant: 'a' }), type: 'kubernetes.io/service-account-token' }
+    expect(problemOf([source({ ...application, key: 'k' }), token], of).reason).toBe('SourceForbidden')
+  })
+
+  it('reads as many objects and keys as the status has room for', () => {
+    const keys = [...Array(8).keys()].map((at) => `k${at}`)
+    const ofOne = withHeaders(...keys.map((key) => header(`X-${key}`, 'enos-app', key)))
+    const [one] = sourceRefs(ofOne)
+    expect(one?.keys).toHaveLength(10)
+    const ofMany = withHeaders(...keys.map((key) => header(`X-${key}`, `gate-${key}`, key)))
+    const refs = sourceRefs({ ...ofMany, appSecretRef: { name: 'two', key: 'appSecret' } })
+    const sources = refs.map(({ keys: used, name }) => ({ name, uid: 'u', resourceVersion: '1', keys: used }))
+    expect(sources).toHaveLength(10)
+    expect(parseStatus({ sources: [...sources, ...sources.slice(0, 1)] }).sources).toHaveLength(11)
+    expect(parseStatus({ sources: [{ ...sources[0], keys: Array(11).fill('k') }] }).sources).toHaveLength(1)
+  })
+})
 
 describe('reading the sources', () => {
   it('gives appKey and appSecret, and the versions that they were read from', () => {

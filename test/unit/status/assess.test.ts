@@ -140,7 +140,12 @@ describe('Ready: every target holds a token that is valid now', () => {
       const [recorded = targetRecord()] = synced().record.values()
       const known = isRecorded ? appKeyFingerprint : undefined
       const token = recorded.token === undefined ? undefined : { ...recorded.token, appKeyFingerprint: known }
-      const values = { appKey: new Sensitive(appKey), appSecret: new Sensitive('any'), ca: undefined }
+      const values = {
+        appKey: new Sensitive(appKey),
+        appSecret: new Sensitive('any'),
+        ca: undefined,
+        headers: new Map(),
+      }
       return synced({
         record: new Map([['enos-token', { ...recorded, token }]]),
         sources: sources({ values }),
