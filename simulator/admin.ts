@@ -2,11 +2,11 @@ import { z } from 'zod'
 import type { Clock } from '../src/lib/clock.ts'
 import type { CallLog } from './call-log.ts'
 import type { ConsumerCalls } from './consumer-calls.ts'
-import { type FaultRule, faultRuleSchema, type Faults } from './faults.ts'
+import { type FaultRule, faultRulesSchema, type Faults } from './faults.ts'
 import { type Answer, jsonAnswer } from './http-exchange.ts'
 import { fingerprintOf } from './signature.ts'
 import { type RequiredHeaders, requiredHeadersSchema } from './required-headers.ts'
-import type { TokenService } from './token-service.ts'
+import type { ApplicationKeys, TokenService } from './token-service.ts'
 
 export const adminPath = '/simulator/'
 
@@ -48,7 +48,7 @@ export class Admin {
       case 'GET /simulator/state':
         return jsonAnswer(200, this.#state())
       case 'PUT /simulator/faults':
-        return withBody(z.array(faultRuleSchema), json, (rules) => this.#setFaults(rules))
+        return withBody(faultRulesSchema, json, (rules) => this.#setFaults(rules))
       case 'PUT /simulator/outage':
         return withBody(outageSchema, json, ({ seconds }) => {
           this.#parts.startOutage(seconds * 1000)
@@ -60,10 +60,7 @@ export class Admin {
           return jsonAnswer(200, { requiredHeaders: requiredHeaders.names })
         })
       case 'PUT /simulator/applications':
-        return withBody(applicationSchema, json, (keys) => {
-          service.addApplication(keys)
-          return jsonAnswer(200, this.#application(keys.appKey))
-        })
+        return withBody(applicationSchema, json, (keys) => this.#addApplication(keys))
       case 'POST /simulator/revoke':
         return withBody(revokeSchema, json, ({ appKey }) => this.#revoke(appKey))
       case 'POST /simulator/is-valid':
@@ -103,6 +100,16 @@ export class Admin {
   #setFaults(rules: readonly FaultRule[]): Answer {
     this.#parts.faults.set(rules)
     return jsonAnswer(200, { faults: rules.length })
+  }
+
+  #addApplication(keys: ApplicationKeys): Answer {
+    try {
+      this.#parts.service.addApplication(keys)
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      return jsonAnswer(409, { error: error.message })
+    }
+    return jsonAnswer(200, this.#application(keys.appKey))
   }
 
   #revoke(appKey: string): Answer {

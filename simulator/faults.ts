@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Operation } from './token-service.ts'
 
+const maxRules = 1000
 const bodyBytes = z
   .number()
   .int()
@@ -10,7 +11,8 @@ const milliseconds = z.number().int().min(0).max(3_600_000)
 
 /**
  * A fault of one call. With `status`, `http`, `json`, `notHttp`, `reset` and `hang` the call never reaches the token
- * service, so no token changes. With the other kinds the token service acts and only its answer is altered: a refresh has then happened.
+ * service, so no token changes. With the other kinds the token service acts and only its answer is altered: a refresh
+ * has then happened.
  */
 export const faultSchema = z.discriminatedUnion('kind', [
   /** Any status code of the token service, with HTTP 200. */
@@ -77,14 +79,19 @@ export const faultRuleSchema = z.strictObject({
 /** All kinds of fault. */
 export const faultKinds: readonly string[] = faultSchema.options.map(({ shape }) => shape.kind.value)
 
+export const faultRulesSchema = z.array(faultRuleSchema).max(maxRules)
+
 export type Fault = z.infer<typeof faultSchema>
 export type FaultRule = Readonly<z.infer<typeof faultRuleSchema>>
 
 /** The active faults. The first rule that matches a call applies; a rule whose count is used up is removed. */
 export class Faults {
+  /** At most `maxRules`. */
   #rules: { rule: FaultRule; remaining: number }[] = []
 
+  /** @throws RangeError for more than 1,000 rules */
   set(rules: readonly FaultRule[]): void {
+    if (rules.length > maxRules) throw new RangeError(`expected at most ${maxRules} rules, seen ${rules.length}`)
     this.#rules = rules.map((rule) => ({ rule, remaining: rule.count ?? Number.POSITIVE_INFINITY }))
   }
 

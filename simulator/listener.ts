@@ -2,18 +2,27 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 
+export interface ListenerOptions {
+  readonly host: string
+  /** 0 picks a free one, which every later `open` uses again. */
+  readonly port: number
+  /** More are dropped. */
+  readonly maxConnections: number
+}
+
 /** Opens and closes the port of a server; closing cuts all connections. */
 export class Listener {
   readonly #server: Server
   readonly #host: string
+  /** The open connections, at most `maxConnections`. */
   readonly #sockets = new Set<Socket>()
   #port: number
   #isEnded = false
   /** The last change; the next one waits for its end. */
   #change: Promise<void> = Promise.resolve()
 
-  /** @param port 0 picks a free one, which every later `open` uses again */
-  constructor(server: Server, host: string, port: number) {
+  constructor(server: Server, { host, maxConnections, port }: ListenerOptions) {
+    server.maxConnections = maxConnections
     this.#server = server
     this.#host = host
     this.#port = port

@@ -3,11 +3,15 @@ import { z } from 'zod'
 import type { Arguments } from './arguments.ts'
 import { loadJson } from './json-input.ts'
 
-/** Values by name; names are compared without regard to case. */
-export const requiredHeadersSchema = z.record(
-  z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'not a header name'),
-  z.string().regex(/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/, 'not a header value'),
-)
+const maxHeaders = 16
+
+/** Values by name, at most 16; names are compared without regard to case. */
+export const requiredHeadersSchema = z
+  .record(
+    z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'not a header name'),
+    z.string().regex(/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/, 'not a header value'),
+  )
+  .refine((values) => Object.keys(values).length <= maxHeaders, `expected at most ${maxHeaders} headers`)
 
 export type HeaderValues = Readonly<Record<string, string>>
 

@@ -48,6 +48,7 @@ export interface Simulator {
   close(): Promise<void>
 }
 
+const maxConnections = 10_000
 const maxCalls = 100_000
 const maxRequestBytes = 1024 * 1024
 const tokenServicePath = '/apim-token-service/'
@@ -104,7 +105,7 @@ class Gateway implements Simulator {
       })
     }
     this.#server = tls === undefined ? createServer(onRequest) : createTlsServer(tls, onRequest)
-    this.listener = new Listener(this.#server, host, port)
+    this.listener = new Listener(this.#server, { host, port, maxConnections })
     const authority = host.includes(':') ? `[${host}]` : host
     this.#origin = () => `${tls === undefined ? 'http' : 'https'}://${authority}:${this.listener.port}`
     this.#admin = options.hasAdmin === true ? this.#createAdmin() : undefined

@@ -5,6 +5,7 @@ export const statusMessages = {
   1002: 'appKey does not exist',
   1003: 'encryption is not valid',
   1004: 'Invalid parameter',
+  1005: 'Internal service exception',
   1202: 'Parameter is empty',
   1203: 'The access token has expired',
   1204: 'Failed to refresh the access token',

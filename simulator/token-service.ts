@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto'
 import type { Clock } from '../src/lib/clock.ts'
 import { Sensitive } from '../src/lib/sensitive.ts'
 import { BoundedSet } from './bounded-set.ts'
 import { encryptionOf } from './signature.ts'
 import { parseTokenRequest, type Refusal, statusMessages, type TokenRequest } from './token-request.ts'
+import { type Token, TokenStore } from './token-store.ts'
 
 export type Operation = 'get' | 'refresh'
 
@@ -37,6 +37,10 @@ export interface TokenServiceOptions {
   readonly clockOffsetMs?: number
   /** How many accepted requests are kept to refuse their replay. Default 200,000. */
   readonly maxReplayEntries?: number
+  /** Default 1,000,000; a call of one more derived application is answered with 1005. */
+  readonly maxApplications?: number
+  /** Live and expired ones. Default 1,000,000; where all are live, a call that needs a new one is answered with 1005. */
+  readonly maxTokens?: number
 }
 
 /** `http404` and `http405` are HTTP statuses, `status404` is `{"status": 404}` with HTTP 200. */
@@ -54,29 +58,22 @@ export interface ServiceReply {
   readonly json: unknown
 }
 
-interface Token {
-  readonly value: string
-  readonly appKey: string
-  /** In ms on the monotonic clock. */
-  expiresAt: number
-}
-
 interface Application {
   appSecret: Sensitive
   current: Token | undefined
 }
-
-/** Expired tokens are kept up to this number of tokens, so that a referee can ask when they expired. */
-const maxExpiredTokens = 200_000
 
 const defaultMaxSkewMs = 5 * 60_000
 
 /** The rules of the EnOS token service, without HTTP. */
 export class TokenService {
   readonly #options: TokenServiceOptions
+  /** By appKey, at most `maxApplications`. */
   readonly #applications = new Map<string, Application>()
-  /** By value; revoked tokens and those that a refresh killed are removed. */
-  readonly #tokens = new Map<string, Token>()
+  readonly #maxApplications: number
+  /** Without revoked tokens and those that a refresh killed. */
+  readonly #tokens: TokenStore
+  /** Replay set: `encryption` and appKey of accepted requests, at most `maxReplayEntries`. */
   readonly #seen: BoundedSet<string>
   readonly lifetimeSeconds: number
   readonly #missingRefresh: MissingRefresh | undefined
@@ -90,6 +87,8 @@ export class TokenService {
     this.#missingRefresh = options.missingRefresh ?? (options.hasRefresh === false ? 'http404' : undefined)
     this.edition = options.edition ?? 'cloud'
     this.maxSkewMs = options.maxSkewMs ?? defaultMaxSkewMs
+    this.#maxApplications = options.maxApplications ?? 1_000_000
+    this.#tokens = new TokenStore(options.maxTokens ?? 1_000_000)
     this.#seen = new BoundedSet(options.maxReplayEntries ?? 200_000)
     for (const keys of options.applications) this.addApplication(keys)
   }
@@ -101,7 +100,7 @@ export class TokenService {
     const { application, request } = admitted
     // One reading for both: a second reading could answer a new token with a second less than its lifetime.
     const now = this.#options.clock.now()
-    return this.#success(this.#live(application.current, now) ?? this.#issue(application, request.appKey, now), now)
+    return this.#answer(this.#live(application.current, now) ?? this.#issue(application, request.appKey, now), now)
   }
 
   get hasRefresh(): boolean {
@@ -121,13 +120,13 @@ export class TokenService {
     const old = this.#live(this.#tokens.get(request.accessToken), now)
     if (old === undefined) return this.refusal(1203)
     if (old !== application.current) return this.refusal(1204)
-    if (!doesProlong) return this.#success(old, now)
+    if (!doesProlong) return this.#answer(old, now)
     if (this.#options.doesRefreshChangeToken === false) {
-      old.expiresAt = this.#expiryFrom(now)
-      return this.#success(old, now)
+      application.current = this.#tokens.prolong(old, this.#expiryFrom(now))
+      return this.#answer(application.current, now)
     }
-    if (this.#options.doesRefreshKillOld === true) this.#tokens.delete(old.value)
-    return this.#success(this.#issue(application, request.appKey, now), now)
+    if (this.#options.doesRefreshKillOld === true) this.#tokens.remove(old)
+    return this.#answer(this.#issue(application, request.appKey, now), now)
   }
 
   /** A reply with any status code but 0, also one that the service itself never answers. */
@@ -161,13 +160,16 @@ export class TokenService {
     return [...this.#applications.keys()]
   }
 
-  /** Adds an application, or changes the appSecret of an existing one, which keeps its tokens. */
+  /**
+   * Adds an application, or changes the appSecret of an existing one, which keeps its tokens.
+   * @throws RangeError at `maxApplications`
+   */
   addApplication({ appKey, appSecret }: ApplicationKeys): void {
     const known = this.#applications.get(appKey)
-    if (known === undefined) {
-      this.#applications.set(appKey, { appSecret: new Sensitive(appSecret), current: undefined })
-    } else {
+    if (known !== undefined) {
       known.appSecret = new Sensitive(appSecret)
+    } else if (!this.#add(appKey, { appSecret: new Sensitive(appSecret), current: undefined })) {
+      throw new RangeError(`expected at most ${this.#maxApplications} applications`)
     }
   }
 
@@ -182,7 +184,7 @@ export class TokenService {
    */
   revoke(appKey: string): void {
     this.#known(appKey).current = undefined
-    for (const token of this.#tokens.values()) if (token.appKey === appKey) this.#tokens.delete(token.value)
+    this.#tokens.removeAllOf(appKey)
   }
 
   /**
@@ -201,36 +203,37 @@ export class TokenService {
     const skewMs = Math.abs(request.timestampMs - (clock.wall() + clockOffsetMs))
     if (this.maxSkewMs > 0 && skewMs > this.maxSkewMs) return 1004
 
-    const known = this.#applications.get(request.appKey)
-    const derived = known === undefined ? this.#options.appSecretOf?.(request.appKey) : undefined
-    const appSecret = known?.appSecret ?? (derived === undefined ? undefined : new Sensitive(derived))
-    if (appSecret === undefined) return 1002
-    if (request.encryption !== encryptionOf(request.appKey, request.timestampText, appSecret.reveal())) return 1003
+    const { appKey, encryption, timestampText } = request
+    const known = this.#applications.get(appKey)
+    const application = known ?? this.#derive(appKey)
+    if (application === undefined) return 1002
+    if (encryption !== encryptionOf(appKey, timestampText, application.appSecret.reveal())) return 1003
 
     // Get and refresh share the replay set: with the same timestamp their encryption is the same.
-    const replay = `${request.encryption} ${request.appKey}`
+    const replay = `${encryption} ${appKey}`
     if (this.#seen.has(replay)) return 1001
     this.#seen.add(replay)
-    // Stored only after the signature was verified: unsigned calls cannot fill the map.
-    const application = known ?? { appSecret, current: undefined }
-    this.#applications.set(request.appKey, application)
-    return { application, request }
+    // Added only after the signature was verified: unsigned calls cannot fill the map.
+    return known !== undefined || this.#add(appKey, application) ? { application, request } : 1005
   }
 
-  #issue(application: Application, appKey: string, now: number): Token {
-    const value = `APP_PORTAL_S_${randomBytes(24).toString('base64url')}`
-    const token = { value, appKey, expiresAt: this.#expiryFrom(now) }
-    application.current = token
-    this.#tokens.set(value, token)
-    this.#removeExpiredTokens()
+  /** @returns undefined where no appSecret can be derived */
+  #derive(appKey: string): Application | undefined {
+    const appSecret = this.#options.appSecretOf?.(appKey)
+    return appSecret === undefined ? undefined : { appSecret: new Sensitive(appSecret), current: undefined }
+  }
+
+  /** @returns whether there was room for one more */
+  #add(appKey: string, application: Application): boolean {
+    if (this.#applications.size >= this.#maxApplications) return false
+    this.#applications.set(appKey, application)
+    return true
+  }
+
+  #issue(application: Application, appKey: string, now: number): Token | undefined {
+    const token = this.#tokens.issue(appKey, this.#expiryFrom(now), now)
+    application.current = token ?? application.current
     return token
-  }
-
-  #removeExpiredTokens(): void {
-    for (const token of this.#tokens.values()) {
-      if (this.#tokens.size <= maxExpiredTokens || this.#live(token) !== undefined) return
-      this.#tokens.delete(token.value)
-    }
   }
 
   #expiryFrom(now: number): number {
@@ -247,7 +250,10 @@ export class TokenService {
     return application
   }
 
-  #success({ value, expiresAt }: Token, now: number): ServiceReply {
+  /** @param token undefined where there is no room for a new one */
+  #answer(token: Token | undefined, now: number): ServiceReply {
+    if (token === undefined) return this.refusal(1005)
+    const { expiresAt, value } = token
     // Rounded down: never more than the token has left, and 0 in its last second.
     const expire = Math.floor((expiresAt - now) / 1000)
     return this.#reply(0, statusMessages[0], { accessToken: value, expire })

@@ -89,6 +89,18 @@ describe('the administration under /simulator/', () => {
     expect([(await client.get()).status, (await client.get()).status]).toEqual([1005, 0])
   })
 
+  it('rejects more rules, headers or applications than the simulator keeps', async () => {
+    await start({ maxApplications: 1 })
+    const headers = Object.fromEntries(Array.from({ length: 17 }, (_, at) => [`x-${at}`, 'value']))
+    const replies = [
+      await ask('PUT', 'faults', Array(1001).fill({ fault: { kind: 'reset' } })),
+      await ask('PUT', 'required-headers', headers),
+      await ask('PUT', 'applications', { appKey: 'key-2', appSecret: 'secret-2' }),
+    ]
+    expect(replies.map(({ status }) => status)).toEqual([400, 400, 409])
+    expect((await ask('GET', 'state')).json).toMatchObject({ faults: [], requiredHeaders: [], applications: 1 })
+  })
+
   it('adds applications and changes their appSecret', async () => {
     const client = await start({ applications: [] })
     expect((await client.get()).status).toBe(1002)

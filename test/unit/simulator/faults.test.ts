@@ -47,6 +47,16 @@ describe('Faults', () => {
     expect(faults.take('refresh', 'key-1')).toEqual(first)
   })
 
+  it('are at most 1,000 rules', () => {
+    const faults = new Faults()
+    const rules = Array.from({ length: 1001 }, () => ({ fault: first }))
+    faults.set(rules.slice(1))
+    expect(() => {
+      faults.set(rules)
+    }).toThrow(new RangeError('expected at most 1000 rules, seen 1001'))
+    expect(faults.rules()).toHaveLength(1000)
+  })
+
   it('start with full counts when set again', () => {
     const faults = new Faults()
     const rule = { count: 1, fault: first }

@@ -221,6 +221,19 @@ describe('an application', () => {
     expect(gateway.appKeys()).toEqual(['any'])
   })
 
+  it('is not added beyond maxApplications, neither by hand nor by a call', () => {
+    const gateway = service({ maxApplications: 2, appSecretOf: (appKey) => `secret-of-${appKey}` })
+    const any = (appKey: string): Envelope => get(gateway, { appKey, appSecret: `secret-of-${appKey}` })
+    expect([any('a').status, any('b').status, any('a').status]).toEqual([0, 1005, 0])
+    expect(() => {
+      gateway.addApplication({ appKey: 'c', appSecret: 'x' })
+    }).toThrow(RangeError)
+    gateway.addApplication({ appKey: 'a', appSecret: 'rotated' })
+    expect(gateway.appKeys()).toEqual(['key-1', 'a'])
+    gateway.removeApplication('a')
+    expect(any('b').status).toBe(0)
+  })
+
   it('must exist to be changed', () => {
     expect(() => {
       service().revoke('unknown')
@@ -247,6 +260,35 @@ describe('the state that referees read', () => {
     const token = tokenOf(get(gateway))
     clock.stepWall(3_600_000)
     expect(gateway.isValid(token)).toBe(true)
+  })
+
+  it('holds at most maxTokens: expired ones are removed, and live ones are kept', async () => {
+    const gateway = service({ lifetimeSeconds: 30, maxTokens: 3 })
+    const first = tokenOf(get(gateway))
+    await clock.advance(10_000)
+    const second = tokenOf(refresh(gateway, first))
+    const third = tokenOf(refresh(gateway, second))
+    expect(refresh(gateway, third).status).toBe(1005)
+    expect(tokenOf(get(gateway))).toBe(third)
+    expect([first, second, third].map((token) => gateway.isValid(token))).toEqual([true, true, true])
+    await clock.advance(20_000)
+    const fourth = tokenOf(refresh(gateway, third))
+    expect(gateway.expiresAt(first)).toBeUndefined()
+    expect([second, third, fourth].map((token) => gateway.isValid(token))).toEqual([true, true, true])
+  })
+
+  it('removes expired tokens that are younger than a prolonged one', async () => {
+    const other = { appKey: 'key-2', appSecret: 'secret-2' }
+    const options = { applications: [keys, other], doesRefreshChangeToken: false, lifetimeSeconds: 30, maxTokens: 2 }
+    const gateway = service(options)
+    const prolonged = tokenOf(get(gateway))
+    await clock.advance(10_000)
+    const expired = tokenOf(get(gateway, other))
+    await clock.advance(15_000)
+    refresh(gateway, prolonged)
+    await clock.advance(15_000)
+    expect(get(gateway, other).status).toBe(0)
+    expect([gateway.expiresAt(expired), gateway.isValid(prolonged)]).toEqual([undefined, true])
   })
 
   it('has no token that was never issued', () => {
