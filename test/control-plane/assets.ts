@@ -4,13 +4,13 @@ import { join } from 'node:path'
 import { build } from './build.ts'
 import { download } from './download.ts'
 
-/** The programs of a control plane that tests need. */
+/** Programs of the control plane that tests need. */
 export const programs = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kubectl'] as const
 
-/** One way to come by the programs. */
-export interface Way {
+/** A source of the programs. */
+export interface AssetSource {
   readonly name: string
-  /** @returns a folder that has all of them @throws with a message that says why this way does not work */
+  /** @returns a folder that has all of them @throws an error that says why this source does not work */
   readonly find: () => Promise<string>
 }
 
@@ -18,8 +18,8 @@ export interface AssetsOptions {
   readonly environment: Readonly<Record<string, string | undefined>>
   /** Progress, a line at a time. */
   readonly log: (line: string) => void
-  /** Default: those below. */
-  readonly ways?: readonly Way[]
+  /** Tried in this order. Default: environment, cache, download, build. */
+  readonly sources?: readonly AssetSource[]
   /** Ends a download or a build. */
   readonly signal?: AbortSignal
 }
@@ -31,7 +31,7 @@ export interface ProgressOptions {
   readonly signal: AbortSignal | undefined
 }
 
-/** Versions of what is fetched, as go.mod pins what is built. */
+/** Versions to download; go.mod pins them for builds. */
 export interface Versions {
   /** Like `1.36.3`. */
   readonly kubernetes: string
@@ -39,29 +39,29 @@ export interface Versions {
 }
 
 /**
- * Finds the programs, by the first way that works.
+ * Finds the programs in the first source that works.
  *
  * @returns the folder
- * @throws an error that names each way that was tried, and why it failed
+ * @throws an error that names each source and why it failed
  */
 export async function findAssets(options: AssetsOptions): Promise<string> {
-  const { log, ways } = options
+  const { log, sources } = options
   const failures: string[] = []
-  for (const way of ways ?? (await defaultWays(options))) {
+  for (const source of sources ?? (await defaultSources(options))) {
     try {
-      const directory = await way.find()
-      log(`control plane: its programs are taken from ${way.name}: ${directory}`)
+      const directory = await source.find()
+      log(`control plane: using the programs of ${source.name}: ${directory}`)
       return directory
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
-      failures.push(`  ${way.name}: ${reason}`)
-      log(`control plane: its programs are not taken from ${way.name}: ${reason}`)
+      failures.push(`  ${source.name}: ${reason}`)
+      log(`control plane: not using ${source.name}: ${reason}`)
     }
   }
-  throw new Error(`no way to come by ${programs.join(', ')}:\n${failures.join('\n')}`)
+  throw new Error(`no source has ${programs.join(', ')}:\n${failures.join('\n')}`)
 }
 
-async function defaultWays({ environment, log, signal }: AssetsOptions): Promise<Way[]> {
+async function defaultSources({ environment, log, signal }: AssetsOptions): Promise<AssetSource[]> {
   const versions = await readVersions()
   const cache = cacheDirectory(environment, versions)
   return [
@@ -83,7 +83,7 @@ export async function readVersions(): Promise<Versions> {
   return { kubernetes: versionOf('k8s.io/kubernetes'), etcd: versionOf('go.etcd.io/etcd/server/v3') }
 }
 
-/** Outside of the repository, so that every clone on a machine has it. */
+/** Outside of the repository, so that all clones on a machine share it. */
 export function cacheDirectory(environment: AssetsOptions['environment'], { kubernetes }: Versions): string {
   const base = environment['XDG_CACHE_HOME'] ?? join(environment['HOME'] ?? homedir(), '.cache')
   return join(base, 'enos-credential-operator', 'control-plane', `${kubernetes}-${process.platform}-${process.arch}`)
@@ -98,11 +98,11 @@ async function fromVariable(directory: string | undefined): Promise<string> {
 export async function complete(directory: string): Promise<string> {
   const missing: string[] = []
   for (const program of programs) {
-    const isThere = await access(join(directory, program), constants.X_OK).then(
+    const isExecutable = await access(join(directory, program), constants.X_OK).then(
       () => true,
       () => false,
     )
-    if (!isThere) missing.push(program)
+    if (!isExecutable) missing.push(program)
   }
   if (missing.length > 0) throw new Error(`${directory} has no ${missing.join(', ')}`)
   return directory

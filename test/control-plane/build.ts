@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ProgressOptions, Versions } from './assets.ts'
 
-/** Where the programs are in their modules; go.mod pins them as tools. */
+/** Packages of the programs; go.mod pins their modules as tools. */
 const packages = [
   'go.etcd.io/etcd/server/v3',
   'k8s.io/kubernetes/cmd/kube-apiserver',
@@ -12,7 +12,7 @@ const packages = [
   'k8s.io/kubernetes/cmd/kubectl',
 ]
 
-/** Builds the programs with Go: some minutes on a machine that never did. @returns `target` */
+/** Builds the programs with Go: some minutes with an empty build cache. @returns `target` */
 export async function build(
   { kubernetes }: Versions,
   target: string,
@@ -60,7 +60,7 @@ async function run(args: readonly string[], signal: AbortSignal | undefined): Pr
   }
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once('error', (error: NodeJS.ErrnoException) => {
-      reject(new Error(error.code === 'ENOENT' ? 'there is no `go` on the PATH' : `go cannot be run: ${error.message}`))
+      reject(new Error(error.code === 'ENOENT' ? '`go` is not on the PATH' : `go cannot be run: ${error.message}`))
     })
     child.once('close', resolve)
   })

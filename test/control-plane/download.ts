@@ -4,11 +4,11 @@ import { dirname, join } from 'node:path'
 import { run } from '../support/run.ts'
 import type { ProgressOptions, Versions } from './assets.ts'
 
-/** A machine without a way to the download finds out within this time. */
+/** Maximum wait before a machine without internet falls back to a build. */
 const reachLimitMs = 5000
 const downloadLimitMs = 10 * 60_000
 
-/** Fetches the official programs, checked against their published digests. @returns `target` */
+/** Downloads the official programs and checks their published digests. @returns `target` */
 export async function download(
   { etcd, kubernetes }: Versions,
   target: string,

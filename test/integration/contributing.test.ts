@@ -10,7 +10,7 @@ import { parseShellBlocks } from './shell-blocks.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const blocks = parseShellBlocks(await readFile(join(root, 'CONTRIBUTING.md'), 'utf8'))
 
-/** Commands that something else runs: what that is. */
+/** Commands that are run elsewhere, and where. */
 const ranElsewhere: Readonly<Record<string, string>> = {
   'make test-unit': 'make test, of which this test is a part',
   'make test': 'make test, of which this test is a part',
@@ -19,14 +19,14 @@ const ranElsewhere: Readonly<Record<string, string>> = {
   'make commits': 'test/unit/tools/commit-subject.test.ts, for this clone need not have a main',
 }
 
-/** Commands that go on until they are interrupted: what they print when they work. */
+/** Commands that run until they are interrupted, and their output when they work. */
 const lasting: readonly { readonly begins: RegExp; readonly works: RegExp }[] = [
   { begins: /^NODE_OPTIONS=--inspect\S* make run/, works: /Debugger listening on [^]*serves/ },
   { begins: /^make run/, works: /serves/ },
   { begins: /^make watch/, works: /Waiting for file changes/ },
 ]
 
-/** As a shell of a contributor has it: nothing of this run of vitest. */
+/** The environment of a contributor's shell, without variables of this run of vitest. */
 function environment(): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^(?:VITEST|TEST|NODE_ENV$|NODE_OPTIONS$|MAKE|MFLAGS|npm_|FORCE_COLOR$)/.test(name),
@@ -75,7 +75,7 @@ describe('CONTRIBUTING.md', () => {
   const present = commands.filter((command) => ranElsewhere[command] === undefined)
   const lastingCommands = present.filter((command) => lasting.some(({ begins }) => begins.test(command)))
 
-  it('names each command that something else runs', () => {
+  it('has each command that is run elsewhere', () => {
     expect(commands).toEqual(expect.arrayContaining(Object.keys(ranElsewhere)))
   })
 

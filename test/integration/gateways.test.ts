@@ -15,7 +15,7 @@ beforeAll(async () => {
   await (await harness().operator({ args: ['--no-leader-elect', '--namespace', namespace] })).working()
 })
 
-/** A gateway with a certificate that no system knows. */
+/** A gateway with a certificate of an unknown CA. */
 async function tlsGateway(): Promise<{ gateway: Simulator; keys: Keys; cert: string }> {
   const keys = harness().keys()
   const { cert, key } = selfSigned()
@@ -23,7 +23,7 @@ async function tlsGateway(): Promise<{ gateway: Simulator; keys: Keys; cert: str
 }
 
 describe('TLS', () => {
-  it('is verified; caRef names who is to be trusted besides, in a ConfigMap or a Secret, and is watched', async () => {
+  it('TLS is verified, and a watched caRef adds CAs from a ConfigMap or a Secret', async () => {
     const { cert, gateway, keys } = await tlsGateway()
     const spec = (kind: string, name: string): object => ({ gateway: { url: gateway.url, caRef: { kind, name } } })
     await harness().createCredential(namespace, 'untrusted', gateway, keys)
@@ -44,13 +44,13 @@ describe('TLS', () => {
     await harness().createSecret(namespace, 'ca-secret', { 'ca.crt': cert })
     await harness().createCredential(namespace, 'by-secret', gateway, keys, { ...spec('Secret', 'ca-secret') })
     await harness().expectReady(namespace, 'by-secret')
-    // Whom to trust is each resource's own matter.
+    // A caRef counts for its own resource only.
     expect(await harness().condition(namespace, 'untrusted', 'Ready')).toBe('False/GatewayUnreachable')
   })
 })
 
 describe('--allowed-gateways', () => {
-  it('refuses all others with GatewayNotAllowed, and sends nothing', async () => {
+  it('a gateway that is not allowed gives GatewayNotAllowed and gets no call', async () => {
     const keys = harness().keys()
     const allowed = await harness().gateway({ applications: [keys] })
     const refused = await harness().gateway({ applications: [keys] })
@@ -68,7 +68,7 @@ describe('--allowed-gateways', () => {
 })
 
 describe('link-local addresses', () => {
-  it('are refused', async () => {
+  it('a link-local address is refused', async () => {
     const keys = harness().keys()
     await harness().createCredential(namespace, 'metadata', { url: 'http://169.254.169.254' }, keys)
     await harness().expectCondition(namespace, 'metadata', 'Ready', 'False/GatewayUnreachable')
@@ -77,7 +77,7 @@ describe('link-local addresses', () => {
 })
 
 describe('a timeout', () => {
-  it('ends a call that hangs', async () => {
+  it('a call that hangs ends at its timeout', async () => {
     const keys = harness().keys()
     const gateway = await harness().gateway({ applications: [keys] })
     gateway.setFaults([{ count: 1, fault: { kind: 'hang' } }])
@@ -114,7 +114,7 @@ describe('a proxy', () => {
     await new Promise((resolve) => proxy.close(resolve))
   })
 
-  it('of HTTPS_PROXY is used for gateways, but for those in NO_PROXY; never for the API server', async () => {
+  it('HTTPS_PROXY is used for gateways outside of NO_PROXY and never for the API server', async () => {
     const [through, direct] = [await tlsGateway(), await tlsGateway()]
     const other = await harness().namespace()
     const env = {
@@ -133,7 +133,7 @@ describe('a proxy', () => {
 })
 
 describe('--namespace', () => {
-  it('given twice watches two namespaces, and asks for nothing beyond them', async () => {
+  it('--namespace given twice watches two namespaces and reads nothing else', async () => {
     const [one, two, three] = [await harness().namespace(), await harness().namespace(), await harness().namespace()]
     const keys = harness().keys()
     const gateway = await harness().gateway({ applications: [keys] })
@@ -169,7 +169,7 @@ describe('--namespace', () => {
 })
 
 describe('two gateways', () => {
-  it('do not hold each other up: one that hangs, with many applications, leaves the other alone', async () => {
+  it('a gateway that hangs, with many applications, does not delay another gateway', async () => {
     const other = await harness().namespace()
     const args = ['--no-leader-elect', '--namespace', other, '--gateway-max-concurrency', '2']
     await (await harness().operator({ args })).working()

@@ -16,7 +16,7 @@ declare module 'vitest' {
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** One control plane for the whole suite, with the manifests as shipped, and the bundle as shipped. */
+/** Starts one control plane for all integration and fault tests, with the shipped manifests, and builds the bundle. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   await run(process.execPath, [`${root}node_modules/rolldown/bin/cli.mjs`, '--config', `${root}rolldown.config.ts`])
   const cluster = await startCluster({

@@ -34,8 +34,8 @@ export interface Keys {
 }
 
 /**
- * What every secret of these tests begins with, plain and in base64: tokens of the simulator, appKeys and appSecrets.
- * Nothing that the operator puts out may hold one of them.
+ * Prefixes of every secret in these tests, plain and in base64: tokens of the simulator, appKeys and appSecrets. No
+ * output of the operator may contain one.
  */
 const markers = ['APP_PORTAL_S_', 'k3y-', 's3cr3t-'].flatMap((text) => [
   text,
@@ -44,7 +44,7 @@ const markers = ['APP_PORTAL_S_', 'k3y-', 's3cr3t-'].flatMap((text) => [
     .slice(0, Math.floor((text.length * 8) / 6)),
 ])
 
-/** By what a control plane is reached. */
+/** Access to a control plane. */
 export interface Access {
   /** Folder of kubectl. */
   readonly assets: string
@@ -53,7 +53,7 @@ export interface Access {
   readonly operatorKubeconfig: string
 }
 
-/** The outside world of a test file: the real API server, gateways, operators. All ends with the file. */
+/** The environment of a test file: API server, gateways, operators. All of it ends with the file. */
 export class Harness {
   readonly access: Access
   readonly #connection: ApiConnection
@@ -84,7 +84,7 @@ export class Harness {
     return name
   }
 
-  /** Runs kubectl as cluster-admin. @returns what it printed */
+  /** Runs kubectl as cluster-admin. @returns its output */
   async kubectl(args: readonly string[], input?: string): Promise<string> {
     const { assets, kubeconfig } = this.access
     return await run(`${assets}/kubectl`, ['--kubeconfig', kubeconfig, ...args], input)
@@ -102,7 +102,7 @@ export class Harness {
     return operator
   }
 
-  /** A kubeconfig for a service account, by a token of its own. @returns the file */
+  /** Creates a service account with a token. @returns the path of its kubeconfig */
   async serviceAccount(namespace: string, name: string): Promise<string> {
     await this.kubectl(['-n', namespace, 'create', 'serviceaccount', name])
     const token = (await this.kubectl(['-n', namespace, 'create', 'token', name])).trim()
@@ -116,7 +116,7 @@ export class Harness {
     return file
   }
 
-  /** An application that no other test uses. */
+  /** Keys of an application for one test alone. */
   keys(): Keys {
     const id = randomBytes(6).toString('hex')
     return { appKey: `k3y-${id}`, appSecret: `s3cr3t-${id}` }
@@ -135,7 +135,7 @@ export class Harness {
     return await this.#find<Secret>(secrets, namespace, name)
   }
 
-  /** The texts in a Secret's data. */
+  /** The decoded data of a Secret. */
   async data(namespace: string, name: string): Promise<Record<string, string> | undefined> {
     const secret = await this.getSecret(namespace, name)
     if (secret === undefined) return undefined
@@ -156,7 +156,7 @@ export class Harness {
     await this.admin.create(configMaps, namespace, { metadata: { name }, data })
   }
 
-  /** A resource with its source Secret `<name>-app`, and one target `<name>-token` unless `spec` has others. */
+  /** Creates a resource with a source Secret `<name>-app` and, unless `spec` has targets, one target `<name>-token`. */
   async createCredential(
     namespace: string,
     name: string,
@@ -205,7 +205,7 @@ export class Harness {
     return status?.conditions.find((one) => one.type === type)?.message ?? ''
   }
 
-  /** Waits until a condition is as expected. */
+  /** Waits until a condition has the expected `status/reason`. */
   async expectCondition(
     namespace: string,
     name: string,
@@ -220,7 +220,7 @@ export class Harness {
     await this.expectCondition(namespace, name, 'Ready', 'True/Synced', withinMs)
   }
 
-  /** Reasons of the events about a resource. */
+  /** Reasons of a resource's events. */
   async eventReasons(namespace: string, name: string): Promise<string[]> {
     const { items } = await this.admin.list<KubernetesObject & { regarding?: { name?: string }; reason?: string }>(
       events,
@@ -256,7 +256,7 @@ export class Harness {
       const { items } = await this.admin.list<Secret>(secrets, namespace)
       const withoutData = items.map(({ metadata }) => metadata)
       everything.set(`the metadata of Secrets in ${namespace}`, JSON.stringify(withoutData))
-      // The scan must be able to find what it looks for.
+      // Proves that the scan can find the markers.
       const tokens = items.filter((secret) => secret.metadata.labels?.['enos.io/credential'] !== undefined)
       for (const token of tokens)
         expect(markers.some((marker) => JSON.stringify(token.data).includes(marker))).toBe(true)
@@ -274,7 +274,7 @@ export class Harness {
   }
 }
 
-/** The control plane that all files share. */
+/** The shared control plane. */
 function sharedAccess(): Access {
   return {
     assets: inject('assets'),
@@ -283,7 +283,7 @@ function sharedAccess(): Access {
   }
 }
 
-/** A harness for the tests of a file; at its end all output is scanned for secrets. */
+/** A harness for the tests of a file; at the end of the file all output is scanned for secrets. */
 export function useHarness(access: () => Access | Promise<Access> = sharedAccess): () => Harness {
   let harness: Harness | undefined
   beforeAll(async () => {
@@ -293,12 +293,12 @@ export function useHarness(access: () => Access | Promise<Access> = sharedAccess
     await harness?.stop()
   })
   return () => {
-    if (harness === undefined) throw new Error('only inside of tests')
+    if (harness === undefined) throw new Error('the harness exists inside of tests only')
     return harness
   }
 }
 
-/** Tries until it works, or throws what it threw last. */
+/** Retries until the attempt succeeds. @throws the last error after `withinMs` */
 export async function eventually<T>(attempt: () => Promise<T> | T, withinMs = 10_000, everyMs = 25): Promise<T> {
   const until = performance.now() + withinMs
   while (true) {

@@ -21,7 +21,7 @@ beforeAll(async () => {
   namespace = await harness().namespace()
 })
 
-/** The Lease is that of the manifests: its name and namespace are what the shipped Role allows. */
+/** The Lease of the manifests: the shipped Role allows this name and namespace only. */
 async function replica(): Promise<OperatorProcess> {
   return await harness().operator({ args: ['--leader-elect-namespace', 'enos-system', '--namespace', namespace] })
 }
@@ -38,8 +38,8 @@ async function createCredential(name: string): Promise<void> {
 
 const isWorking = (operator: OperatorProcess): boolean => operator.output.includes('caches are complete; working')
 
-describe('of two replicas', () => {
-  it('one works, by a Lease in client-go’s form; the other stands by, ready', async () => {
+describe('leader election', () => {
+  it('one replica works, with a Lease as of client-go, and the other stands by ready', async () => {
     const first = await (await replica()).working()
     const second = await replica()
     await createCredential('one')
@@ -52,7 +52,7 @@ describe('of two replicas', () => {
     const { spec } = await lease()
     expect(spec).toMatchObject({ leaseDurationSeconds: 15, renewTime: expect.stringMatching(/\.\d{6}Z$/) as string })
 
-    // A stop releases the lease: the other begins within its retry period, not after the lease has run out.
+    // A stop releases the lease: the standby takes it within its retry period, before the lease expires.
     const begun = performance.now()
     expect(await first.end()).toBe(0)
     await second.working()
@@ -63,7 +63,7 @@ describe('of two replicas', () => {
     expect(await second.end()).toBe(0)
   })
 
-  it('one that was paused past its lease sends nothing more when it goes on, and ends', async () => {
+  it('a replica paused past its lease sends nothing more and exits when resumed', async () => {
     const first = await (await replica()).working()
     const second = await replica()
     await createCredential('before')
@@ -74,7 +74,7 @@ describe('of two replicas', () => {
     await harness().expectReady(namespace, 'while-paused')
     gateway.clearCalls()
     first.signal('SIGCONT')
-    // It finds that its lease has run out: exit code 1, so that it is started anew.
+    // The lease has expired: exit code 1 makes the kubelet restart it.
     expect(await first.exited()).toBe(1)
     await delay(500)
     expect(gateway.calls).toEqual([])

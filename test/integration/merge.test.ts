@@ -34,7 +34,7 @@ async function gone(name: string): Promise<void> {
 }
 
 describe('a Merge target', () => {
-  it('waits for its Secret with TargetMissing, then adds its keys and touches nothing else', async () => {
+  it('a Merge target waits for its Secret with TargetMissing, then adds its keys only', async () => {
     const keys = application()
     await harness().createCredential(namespace, 'waiting', gateway, keys, merge('theirs'))
     await harness().expectCondition(namespace, 'waiting', 'Ready', 'False/TargetMissing')
@@ -59,7 +59,7 @@ describe('a Merge target', () => {
     expect(own.finalizers).toEqual(['enos.io/merge-cleanup'])
   })
 
-  it('repairs its keys without a call, and leaves those of others as they change', async () => {
+  it('a Merge target repairs its keys without a call and leaves foreign keys alone', async () => {
     const keys = application()
     await harness().createSecret(namespace, 'both', { own: 'one' })
     await harness().createCredential(namespace, 'repair', gateway, keys, merge('both'))
@@ -76,7 +76,7 @@ describe('a Merge target', () => {
     expect(gateway.calls.filter(({ appKey }) => appKey === keys.appKey)).toHaveLength(1)
   })
 
-  it('takes only its own keys away when it leaves the spec, or its resource goes', async () => {
+  it('a Merge target removes only its own keys when it or its resource is deleted', async () => {
     await harness().createSecret(namespace, 'left', { own: 'value' })
     await harness().createCredential(namespace, 'leaving', gateway, application(), {
       targets: [{ name: 'left', creationPolicy: 'Merge' }, { name: 'stays' }],
@@ -95,7 +95,7 @@ describe('a Merge target', () => {
     expect(await harness().data(namespace, 'left')).toEqual({ own: 'value' })
   })
 
-  it('leaves its keys with deletionPolicy Retain, and has no finalizer', async () => {
+  it('a Merge target with deletionPolicy Retain leaves its keys and has no finalizer', async () => {
     await harness().createSecret(namespace, 'kept', { own: 'value' })
     await harness().createCredential(
       namespace,
@@ -109,7 +109,7 @@ describe('a Merge target', () => {
     await harness().deleteCredential(namespace, 'keeping')
     await gone('keeping')
     expect(await harness().data(namespace, 'kept')).toHaveProperty('accessToken')
-    // One of the same name takes up where it left.
+    // A resource of the same name adopts the keys.
     const keys = application()
     await harness().createCredential(namespace, 'keeping', gateway, keys, merge('kept'))
     await harness().patchSecret(namespace, 'keeping-app', { stringData: { ...keys } })
@@ -121,7 +121,7 @@ describe('a Merge target', () => {
     )
   })
 
-  it('that was made immutable does not keep its resource from going, and keeps the keys', async () => {
+  it('an immutable Merge target keeps its keys and does not block the deletion of its resource', async () => {
     await harness().createSecret(namespace, 'frozen', {})
     await harness().createCredential(namespace, 'freezing', gateway, application(), merge('frozen'))
     await harness().expectReady(namespace, 'freezing')
@@ -134,7 +134,7 @@ describe('a Merge target', () => {
     })
   })
 
-  it('that wants a key of somebody else is TargetConflict, and sets none', async () => {
+  it('a Merge target that wants a foreign key gives TargetConflict and sets no key', async () => {
     await harness().createSecret(namespace, 'occupied', { accessToken: 'theirs' })
     await harness().createCredential(namespace, 'wanting', gateway, application(), merge('occupied'))
     await harness().expectCondition(namespace, 'wanting', 'Ready', 'False/TargetConflict')
@@ -144,7 +144,7 @@ describe('a Merge target', () => {
     await harness().expectReady(namespace, 'wanting', 3000)
   })
 
-  it('shares its Secret with other resources; of two that want one key the present holder keeps it', async () => {
+  it('resources share a Secret, and a key that two want stays with the present holder', async () => {
     const [first, second, third] = [application(), application(), application()]
     await harness().createSecret(namespace, 'shared', {})
     await harness().createCredential(
@@ -186,7 +186,7 @@ describe('a Merge target', () => {
 })
 
 describe('switching', () => {
-  it('from Owner to Merge gives the Secret away: without its resource it stays, less the keys', async () => {
+  it('a switch from Owner to Merge disowns the Secret, which then outlives its resource without the keys', async () => {
     const keys = application()
     await harness().createCredential(namespace, 'given', gateway, keys)
     await harness().expectReady(namespace, 'given')
@@ -209,7 +209,7 @@ describe('switching', () => {
     expect(gateway.calls.filter(({ appKey }) => appKey === keys.appKey)).toHaveLength(1)
   })
 
-  it('from Merge to Owner is TargetConflict: the Secret is somebody else’s', async () => {
+  it('a switch from Merge to Owner gives TargetConflict: the Secret is foreign', async () => {
     await harness().createSecret(namespace, 'foreign', { own: 'value' })
     await harness().createCredential(namespace, 'greedy', gateway, application(), merge('foreign'))
     await harness().expectReady(namespace, 'greedy')
@@ -218,7 +218,7 @@ describe('switching', () => {
     expect((await harness().data(namespace, 'foreign'))?.['own']).toBe('value')
   })
 
-  it('from Delete to Retain and back changes the owner reference, and no uid', async () => {
+  it('a switch from Delete to Retain and back changes the owner reference but no uid', async () => {
     await harness().createCredential(namespace, 'switched', gateway, application())
     await harness().expectReady(namespace, 'switched')
     const uid = (await harness().getSecret(namespace, 'switched-token'))?.metadata.uid
@@ -239,7 +239,7 @@ describe('switching', () => {
 })
 
 describe('a retained target', () => {
-  it('outlives its resource, and is taken up again by one of the same name', async () => {
+  it('a retained target outlives its resource and is adopted by a resource of the same name', async () => {
     const keys = application()
     await harness().createCredential(namespace, 'retained', gateway, keys, retain('retained-token'))
     await harness().expectReady(namespace, 'retained')
@@ -263,7 +263,7 @@ describe('a retained target', () => {
 })
 
 describe('a deletion', () => {
-  it('without a running operator: owned Secrets go, retained ones stay, merged keys go when one runs again', async () => {
+  it('without a running operator owned Secrets go, retained ones stay, and merged keys go when one runs again', async () => {
     await harness().createSecret(namespace, 'absent-merged', { own: 'value' })
     await harness().createCredential(namespace, 'absent', gateway, application(), {
       targets: [
@@ -291,7 +291,7 @@ describe('a deletion', () => {
     expect(await harness().getSecret(namespace, 'absent-retained')).toBeDefined()
   })
 
-  it('of a whole namespace is not held up', async () => {
+  it('the deletion of a whole namespace is not blocked', async () => {
     const other = await harness().namespace()
     await harness().createSecret(other, 'theirs', { own: 'value' })
     await harness().createCredential(other, 'in-it', gateway, application(), {

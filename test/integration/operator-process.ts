@@ -7,7 +7,7 @@ export interface OperatorOptions {
   /** Default: --no-leader-elect. */
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
-  /** Of Node.js itself, before the program. */
+  /** Options of Node.js, before the program. */
   readonly nodeArgs?: readonly string[]
 }
 
@@ -18,10 +18,10 @@ interface LogLine {
   readonly [field: string]: unknown
 }
 
-/** As `npm start` and the image have them. */
+/** As in `npm start` and in the image. */
 const shippedNodeArgs = ['--max-semi-space-size=4']
 
-/** The operator as it is shipped, in a process of its own. */
+/** The bundled operator in a process of its own. */
 export class OperatorProcess {
   readonly #child: ChildProcess
   #output = ''
@@ -36,7 +36,7 @@ export class OperatorProcess {
     this.#exit = new Promise((resolve) => child.once('close', resolve))
   }
 
-  /** Resolves when it serves metrics and probes. */
+  /** Resolves when the operator serves metrics and probes. */
   static async start({
     args = ['--no-leader-elect'],
     env = {},
@@ -58,12 +58,12 @@ export class OperatorProcess {
     return operator
   }
 
-  /** All that it printed. */
+  /** All output so far. */
   get output(): string {
     return this.#output
   }
 
-  /** The last scrape. */
+  /** Text of the last scrape. */
   get lastMetrics(): string {
     return this.#metrics
   }
@@ -79,7 +79,7 @@ export class OperatorProcess {
       .map((line) => JSON.parse(line) as LogLine)
   }
 
-  /** Waits until it works: it leads, and its caches are complete. */
+  /** Waits until the operator leads and its caches have synced. */
   async working(withinMs = 30_000): Promise<this> {
     await eventually(() => {
       if (!this.log().some(({ msg }) => msg === 'caches are complete; working'))
@@ -97,7 +97,7 @@ export class OperatorProcess {
   /**
    * The sum of the series of a metric that have these labels.
    *
-   * @throws when there is no metric of that name; one without series is 0
+   * @throws when the metric does not exist; one without series is 0
    */
   async metric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
     const metrics = await this.metrics()
@@ -105,7 +105,7 @@ export class OperatorProcess {
     const isThere =
       new RegExp(`^# TYPE ${name} (?:counter|gauge)$`, 'm').test(metrics) ||
       (histogram !== name && metrics.includes(`# TYPE ${histogram} histogram\n`))
-    if (!isThere) throw new Error(`there is no metric ${name}`)
+    if (!isThere) throw new Error(`the metric ${name} does not exist`)
     let sum = 0
     for (const line of metrics.split('\n')) {
       const match = /^([a-zA-Z_:]+)(?:\{(.*)\})? (\S+)$/.exec(line)
@@ -134,7 +134,7 @@ export class OperatorProcess {
   async end(): Promise<number | null> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
       await this.metrics().catch(() => {
-        // It is on its way out already.
+        // The operator is already stopping.
       })
       this.#child.kill('SIGCONT')
       this.#child.kill('SIGTERM')

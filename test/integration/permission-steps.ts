@@ -5,24 +5,24 @@ import type { Simulator } from '../../simulator/server.ts'
 import { eventually, type Harness, type Keys } from './harness.ts'
 import type { OperatorProcess } from './operator-process.ts'
 
-/** A namespace with an operator of its own. */
+/** A namespace with its own operator. */
 export interface World {
   readonly harness: Harness
   readonly namespace: string
   readonly gateway: Simulator
-  /** A gateway whose certificate nobody knows, and that certificate. */
+  /** A gateway with a certificate of an unknown CA, and that certificate. */
   readonly tls: { readonly gateway: Simulator; readonly cert: string }
 }
 
-/** Something that the operator does for its users. Steps do not build on each other. */
+/** Something that the operator does for its users. Steps are independent of each other. */
 export interface Step {
-  /** The resource that it is about. */
+  /** The resource of the step. */
   readonly credential?: string
-  /** What is there before the operator starts. */
+  /** Creates what must exist before the operator starts. */
   readonly prepare?: (world: World) => Promise<unknown>
-  /** Gives the operator something to do. */
+  /** Triggers the operator. */
   readonly act: (world: World, operator: OperatorProcess) => Promise<unknown>
-  /** A failed assertion, for as long as the operator has not done it. */
+  /** An assertion that fails until the operator has done it. */
   readonly happened: (world: World, operator: OperatorProcess) => Promise<void>
 }
 
@@ -56,7 +56,7 @@ async function isReady({ harness, namespace }: World, name: string): Promise<voi
   expect(await harness.condition(namespace, name, 'Ready')).toBe('True/Synced')
 }
 
-/** The keys of a Secret's data, sorted; none where there is no Secret. */
+/** The keys of a Secret's data, sorted; none where the Secret does not exist. */
 async function keysOf({ harness, namespace }: World, name: string): Promise<string[]> {
   return Object.keys((await harness.data(namespace, name)) ?? {}).sort()
 }
@@ -74,7 +74,7 @@ function createOverTls(world: World, name: string, caMap: string): Promise<void>
   return harness.createCredential(namespace, name, tls.gateway, keys, { gateway })
 }
 
-/** How often an event with this reason was seen. */
+/** Count of the events with this reason. */
 async function countOf({ harness, namespace }: World, name: string, reason: string): Promise<number> {
   const { items } = await harness.admin.list<
     KubernetesObject & { regarding?: { name?: string }; reason?: string; series?: { count: number } }
@@ -111,9 +111,9 @@ function restartsA(kind: keyof typeof workloadTypes): Step {
 }
 
 export const steps = {
-  'begins to work': {
+  'starts its workers': {
     act: async () => {
-      // It begins by itself.
+      // Starting needs no trigger.
     },
     happened: async (_, operator) => {
       expect(operator.log().map(({ msg }) => msg)).toContain('caches are complete; working')
@@ -138,7 +138,7 @@ export const steps = {
       await isReady(world, 'synced')
     },
   },
-  'tells what became of a resource that was written meanwhile': {
+  'reports the status of a resource that was written meanwhile': {
     credential: 'lagging',
     prepare: (world) => create(world, 'lagging'),
     act: async ({ harness, namespace }) => {
@@ -153,7 +153,7 @@ export const steps = {
       expect(status?.targets.map(({ uid }) => uid)).toEqual([target?.metadata.uid])
     },
   },
-  'merges keys into a Secret, to be taken out again': {
+  'merges keys into a Secret and prunes them later': {
     credential: 'merged',
     act: async (world) => {
       await world.harness.createSecret(world.namespace, 'shared', { foreign: 'x' })
@@ -167,7 +167,7 @@ export const steps = {
       await isReady(world, 'merged')
     },
   },
-  'gives a target a new token': {
+  'writes a new token to a target': {
     credential: 'renewed',
     act: async (world) => renew(world, 'renewed', await createReady(world, 'renewed')),
     happened: async ({ gateway, harness, namespace }) => {
@@ -176,7 +176,7 @@ export const steps = {
       expect(target?.['accessToken']).toBe(gateway.service.currentToken(appKey ?? ''))
     },
   },
-  'puts a target right that was changed or deleted': {
+  'repairs a target that was changed or deleted': {
     credential: 'repaired',
     act: async (world) => {
       const { harness, namespace } = world
@@ -198,7 +198,7 @@ export const steps = {
       expect(await harness.getSecret(namespace, 'leaves')).toBeUndefined()
     },
   },
-  'makes a target of another type anew': {
+  'recreates a target whose type changed': {
     credential: 'typed',
     act: async (world) => {
       await createReady(world, 'typed')
@@ -209,7 +209,7 @@ export const steps = {
       expect((await harness.getSecret(namespace, 'typed-token'))?.type).toBe('example.com/x')
     },
   },
-  'gives away a target that becomes a merged one': {
+  'disowns a target that becomes a Merge target': {
     credential: 'given',
     act: async (world) => {
       await createReady(world, 'given')
@@ -230,7 +230,7 @@ export const steps = {
     },
     happened: (world) => isReady(world, 'trusting'),
   },
-  'trusts a CA that is corrected': {
+  'trusts a CA after it was corrected': {
     credential: 'corrected',
     act: async (world) => {
       const { harness, namespace, tls } = world
@@ -242,16 +242,16 @@ export const steps = {
     },
     happened: (world) => isReady(world, 'corrected'),
   },
-  'tells of a first sync in an event': {
+  'reports a first sync in an event': {
     credential: 'told',
     act: (world) => createReady(world, 'told'),
     happened: async (world) => expect(await countOf(world, 'told', 'Synced')).toBe(1),
   },
-  'counts events that are repeated': {
+  'counts repeated events': {
     credential: 'counted',
     act: async (world) => {
       const { harness, namespace } = world
-      // Retain: nobody is there to take a finalizer away when the namespace goes.
+      // Retain: no operator is left to remove a finalizer when the namespace is deleted.
       await create(world, 'counted', { targets: [{ name: 'counted-token', ...merge, deletionPolicy: 'Retain' }] })
       const isMissing = (): Promise<void> =>
         harness.expectCondition(namespace, 'counted', 'Ready', 'False/TargetMissing')
@@ -264,7 +264,7 @@ export const steps = {
     },
     happened: async (world) => expect(await countOf(world, 'counted', 'TargetMissing')).toBe(2),
   },
-  'tells pods of a new token': {
+  'propagates a new token to pods': {
     credential: 'propagated',
     act: async (world) => {
       const { harness, namespace } = world
@@ -273,7 +273,7 @@ export const steps = {
         volumes: [{ name: 'v', secret: { secretName: 'propagated-token' } }],
         containers: [{ name: 'c', image: 'none', volumeMounts: [{ name: 'v', mountPath: '/v' }] }],
       }
-      // The namespace's default service account, without which there are no pods, comes a moment after it.
+      // Pods need the default service account, which is created a moment after the namespace.
       await eventually(() => harness.admin.create(pods, namespace, { metadata: { name: 'mounts' }, spec }))
       await renew(world, 'propagated', keys)
     },

@@ -18,16 +18,16 @@ const harness = useHarness()
 let shipped: Readonly<Record<Scope, Roles>>
 let outside: Pick<World, 'gateway' | 'tls'>
 
-/** Resolves when it shows how a step fails. */
+/** Resolves when the failure of a step shows. */
 type Symptom = (world: World, operator: OperatorProcess, step: Step) => Promise<void>
 
-/** The resource says so. */
+/** The resource's condition shows the failure. */
 function shows(type: string, expected: string): Symptom {
   return ({ harness, namespace }, _, { credential = '' }) =>
     harness.expectCondition(namespace, credential, type, expected)
 }
 
-/** The log alone says so: which call was refused. */
+/** Only the log shows which call was refused. */
 function logs(call: string): Symptom {
   return (world, operator) =>
     eventually(() => {
@@ -36,7 +36,7 @@ function logs(call: string): Symptom {
     })
 }
 
-/** With one worker: nothing must wait there for what may never come. */
+/** With one worker, which no failing step may block. */
 const holdsUpNoOther: Symptom = async (world, operator, step) => {
   await logs('list configmaps')(world, operator, step)
   const other = steps['syncs a new resource']
@@ -50,35 +50,35 @@ const ends: Symptom = async (_, operator) => expect(await operator.exited()).toB
 const cannotRead = shows('Ready', 'False/SourceForbidden')
 const cannotPropagate = shows('Propagated', 'False/PropagationForbidden')
 
-/** For each permission, which step fails without it, and how that shows. */
+/** The step that fails without each permission, and how the failure shows. */
 const needs: Readonly<Record<string, readonly [StepName, Symptom]>> = {
-  'enos.io/enosappcredentials list': ['begins to work', logs('list enosappcredentials')],
+  'enos.io/enosappcredentials list': ['starts its workers', logs('list enosappcredentials')],
   'enos.io/enosappcredentials watch': ['syncs a new resource', logs('watch enosappcredentials')],
   'enos.io/enosappcredentials get': [
-    'tells what became of a resource that was written meanwhile',
+    'reports the status of a resource that was written meanwhile',
     logs('get enosappcredentials'),
   ],
   'enos.io/enosappcredentials patch': [
-    'merges keys into a Secret, to be taken out again',
+    'merges keys into a Secret and prunes them later',
     logs('patch enosappcredentials'),
   ],
   'enos.io/enosappcredentials/status patch': ['syncs a new resource', logs('patch enosappcredentials/status')],
-  'secrets list': ['begins to work', logs('list secrets')],
+  'secrets list': ['starts its workers', logs('list secrets')],
   'secrets watch': ['syncs a new resource', shows('Ready', 'False/SourceSecretNotFound')],
   'secrets get': ['syncs a new resource', cannotRead],
   'secrets create': ['syncs a new resource', shows('Ready', 'False/TargetWriteFailed')],
-  'secrets patch': ['gives a target a new token', shows('RenewalHealthy', 'False/TargetWriteFailed')],
-  'secrets delete': ['makes a target of another type anew', shows('RenewalHealthy', 'False/TargetWriteFailed')],
+  'secrets patch': ['writes a new token to a target', shows('RenewalHealthy', 'False/TargetWriteFailed')],
+  'secrets delete': ['recreates a target whose type changed', shows('RenewalHealthy', 'False/TargetWriteFailed')],
   'configmaps list': ['trusts the CA in a ConfigMap', holdsUpNoOther],
-  'configmaps watch': ['trusts a CA that is corrected', logs('watch configmaps')],
+  'configmaps watch': ['trusts a CA after it was corrected', logs('watch configmaps')],
   'configmaps get': ['trusts the CA in a ConfigMap', cannotRead],
-  'events.k8s.io/events create': ['tells of a first sync in an event', logs('create events')],
-  'events.k8s.io/events patch': ['counts events that are repeated', logs('patch events')],
-  'coordination.k8s.io/leases get of enos-credential-operator': ['begins to work', logs('get leases')],
-  'coordination.k8s.io/leases create': ['begins to work', logs('create leases')],
+  'events.k8s.io/events create': ['reports a first sync in an event', logs('create events')],
+  'events.k8s.io/events patch': ['counts repeated events', logs('patch events')],
+  'coordination.k8s.io/leases get of enos-credential-operator': ['starts its workers', logs('get leases')],
+  'coordination.k8s.io/leases create': ['starts its workers', logs('create leases')],
   'coordination.k8s.io/leases update of enos-credential-operator': ['keeps the lease', ends],
-  'pods list': ['tells pods of a new token', cannotPropagate],
-  'pods patch': ['tells pods of a new token', cannotPropagate],
+  'pods list': ['propagates a new token to pods', cannotPropagate],
+  'pods patch': ['propagates a new token to pods', cannotPropagate],
   'apps/deployments get': ['restarts a Deployment', cannotPropagate],
   'apps/deployments patch': ['restarts a Deployment', cannotPropagate],
   'apps/statefulsets get': ['restarts a StatefulSet', cannotPropagate],
@@ -87,10 +87,10 @@ const needs: Readonly<Record<string, readonly [StepName, Symptom]>> = {
   'apps/daemonsets patch': ['restarts a DaemonSet', cannotPropagate],
 }
 
-/** A watch that lags, as far as it goes: what is written after the start is never heard of. */
+/** An extreme lag of a watch: writes after the start never arrive. */
 const laggingWatch = 'enos.io/enosappcredentials watch'
 
-/** What must be taken away as well for a need to show. */
+/** Permissions to remove as well, without which the need does not show. */
 const hiddenBy: Readonly<Record<string, string>> = { 'enos.io/enosappcredentials get': laggingWatch }
 
 const methods: Readonly<Record<string, string>> = { create: 'POST', update: 'PUT', patch: 'PATCH', delete: 'DELETE' }
@@ -107,7 +107,7 @@ beforeAll(async () => {
 
 afterAll(() => removeClusterRoles(harness()))
 
-/** A new namespace, and a way to start the operator in it, with these roles and no others. */
+/** A new namespace, and a function that starts an operator with these roles only. */
 async function prepare(
   roles: Roles,
   toDo: readonly Step[],
@@ -125,7 +125,7 @@ async function prepare(
   return { world, start: () => harness().operator({ kubeconfig, args, env }) }
 }
 
-/** What other files left behind goes with its namespace; and in a namespace that goes, everybody is refused. */
+/** Waits for the namespaces of other files: calls in a terminating namespace are refused. */
 async function clearOthers(): Promise<void> {
   const left = async (): Promise<readonly KubernetesObject[]> =>
     (await harness().admin.list(credentials, undefined)).items
@@ -142,19 +142,19 @@ async function refusals(operator: OperatorProcess, method?: string): Promise<num
 }
 
 describe('the permissions of the manifests', () => {
-  it('are each given once, in one namespace as in all, and each has its need in the table', () => {
+  it('each permission is granted once in both scopes and has its need in the table', () => {
     const needed = Object.keys(needs).sort()
     expect(permissionsOf(shipped.cluster)).toEqual(needed)
     expect(permissionsOf(shipped.namespaced)).toEqual(needed)
   })
 
-  it.each(['cluster', 'namespaced'] as const)('suffice for everything (%s): nothing is refused', async (scope) => {
+  it.each(['cluster', 'namespaced'] as const)('no call of any step is refused (scope %s)', async (scope) => {
     const all: readonly Step[] = Object.values(steps)
     if (scope === 'cluster') await clearOthers()
     const { start, world } = await prepare(shipped[scope], all, scope)
     const { namespace } = world
     const first = await (await start()).working()
-    // Left behind by a failure, it would do the work of those that may not.
+    // Left behind by a failure, it would do the work of operators without a permission.
     onTestFinished(async () => {
       await first.end()
     })
@@ -183,10 +183,10 @@ describe('the permissions of the manifests', () => {
   })
 })
 
-/** In one namespace, so that many can be tried side by side; the permissions for all namespaces are the same ones. */
+/** In one namespace each, so that many run concurrently; the permissions for all namespaces are the same. */
 describe.concurrent('without the permission', () => {
   it.each(Object.entries(needs).map(([permission, [step, symptom]]) => ({ permission, step, symptom })))(
-    '$permission, the operator no longer $step',
+    'without $permission the operator no longer $step',
     async ({ permission, step: name, symptom }) => {
       const step: Step = steps[name]
       const hider = hiddenBy[permission]
@@ -195,7 +195,7 @@ describe.concurrent('without the permission', () => {
 
       const { start, world } = await prepare(without(roles, permission), [step])
       const operator = await start()
-      if (name !== 'begins to work') await operator.working()
+      if (name !== 'starts its workers') await operator.working()
       await step.act(world, operator)
       const [, verb = ''] = permission.split(' ')
       const method = methods[verb] ?? 'GET'
@@ -217,7 +217,7 @@ async function happens(step: Step, roles: Roles): Promise<void> {
   await operator.end()
 }
 
-/** Whatever would do it by a detour, has had the time for it. */
+/** Time for the operator to reach the same result by a detour. */
 async function staysAway(step: Step, world: World, operator: OperatorProcess): Promise<void> {
   const until = performance.now() + 500
   while (performance.now() < until) {

@@ -11,7 +11,7 @@ import type { OperatorProcess } from './operator-process.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const readme = await readFile(join(root, 'README.md'), 'utf8')
 
-/** Commands that something else runs: what that is. */
+/** Commands that are run elsewhere, and where. */
 const ranElsewhere: Readonly<Record<string, string>> = {
   'make demo': 'demo.test.ts',
   'make test': 'this very run',
@@ -24,7 +24,7 @@ const harness = useHarness()
 let gateway: Simulator
 let keys: Keys
 let operator: OperatorProcess
-/** A working directory with what the README has beside it. */
+/** A working directory with the files that the README refers to. */
 let directory: string
 let namespace: string
 
@@ -64,12 +64,12 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  // The default install starts no pod here, and must not stay for other tests.
+  // The default install would disturb other tests.
   await harness().kubectl(['-n', 'enos-system', 'delete', 'deployment', '--all'])
   await rm(directory, { recursive: true })
 })
 
-/** The text with the gateway and the namespace of this test in place of those of the README. */
+/** The text with the gateway, keys and namespace of this test. */
 function here(text: string): string {
   return text
     .replace('url: https://apim.example.com', `url: ${gateway.url}\n    allowInsecureHTTP: true`)
@@ -86,10 +86,10 @@ async function shell(command: string): Promise<string> {
   return stdout
 }
 
-it('every command of the README works, in their order', async () => {
+it('every command of the README works in its order', async () => {
   const outputs = new Map<string, string>()
   for (const command of commands) {
-    // Other tests use this API server, too.
+    // Other tests share this API server.
     const isRemoval = command.startsWith('kubectl delete')
     if (ranElsewhere[command] === undefined) {
       outputs.set(command, await shell(isRemoval ? `${command} --dry-run=server` : command))
@@ -106,7 +106,7 @@ it('every command of the README works, in their order', async () => {
   expect(operator.output).toContain('token received')
 })
 
-it('each of the two ways to begin installs the resource by itself', async () => {
+it('each of the two installations includes the CRD', async () => {
   const isWay = (command: string): boolean => command === 'kubectl apply -k deploy' || command.startsWith('npm start')
   const ways = scripts.filter((script) => script.some(isWay))
   expect(ways).toHaveLength(2)
@@ -123,7 +123,7 @@ it('every manifest of the README is accepted', async () => {
   for (const file of files) await shell(`kubectl apply --dry-run=server -f ${file}`)
 })
 
-it('every metric of the README is there', async () => {
+it('every metric of the README exists', async () => {
   const names = [...readme.matchAll(/^\| `(enos_\w+)/gm)].map(([, name = '']) => name)
   const metrics = await operator.metrics()
   for (const name of names) expect(metrics).toContain(`# TYPE ${name} `)

@@ -5,34 +5,34 @@ import { delay, type Harness } from './harness.ts'
 export interface RefereeOptions {
   readonly harness: Harness
   readonly namespace: string
-  /** The gateway's own word on a token. */
+  /** The gateway's verdict on a token. */
   readonly isValid: (token: string) => boolean
-  /** Secrets that are to hold a valid token, by name, and under which key. */
+  /** Secrets that must hold a valid token, by name, and the key of each. */
   readonly targets: ReadonlyMap<string, string>
-  /** Secrets of somebody else: nothing in them but these targets' keys may ever change. */
+  /** Foreign Secrets: only the keys of these targets may change in them. */
   readonly bystanders?: readonly string[]
 }
 
 export interface Findings {
   readonly samples: number
-  /** Samples of targets that held a token which the gateway did not take. */
+  /** Samples of targets with a token that the gateway refused. */
   readonly expired: number
-  /** For how long any target held one, in ms. */
+  /** Time during which any target held such a token, in ms. */
   readonly expiredMs: number
   readonly maxExpiredMs: number
-  /** Targets that were not there though nobody had deleted them, by name. */
+  /** Targets that went missing without a deletion by the test, by name. */
   readonly lost: readonly string[]
-  /** Bystanders that were changed or deleted, by name. */
+  /** Changed or deleted bystanders, by name. */
   readonly touched: readonly string[]
-  /** Distinct tokens that were seen. */
+  /** Distinct tokens in all samples. */
   readonly tokens: number
 }
 
 const everyMs = 100
 
 /**
- * Looks at targets ten times a second, from the API server, and asks the gateway itself whether their tokens are good.
- * While the API server does not answer, what was seen last is what consumers have.
+ * Reads the targets from the API server ten times a second, and asks the gateway whether their tokens are valid. While
+ * the API server does not answer, consumers have the last state.
  */
 export class Referee {
   readonly #options: RefereeOptions
@@ -56,7 +56,7 @@ export class Referee {
     this.#done = this.#watch()
   }
 
-  /** Somebody is about to spoil this target, within so long: what it holds then does not count until it is good again. */
+  /** Ignores this target, for at most this long, from its next bad state until it is valid again. */
   excuse(target: string, withinMs = 1000): void {
     this.#excused.set(target, { until: performance.now() + withinMs, wasBad: false })
   }
@@ -89,7 +89,7 @@ export class Referee {
     try {
       return (await harness.admin.list<Secret>(secrets, namespace, { timeoutMs: 1000 })).items
     } catch {
-      // The API server is away, as some tests want it.
+      // Some tests stop the API server.
       return undefined
     }
   }
@@ -134,14 +134,14 @@ export class Referee {
     const excuse = this.#excused.get(name)
     if (excuse === undefined) return false
     excuse.wasBad ||= !isGood
-    // Put right so quickly that no sample saw it, or not spoilt at all.
+    // Repaired before a sample saw it, or never spoiled.
     const isOver = isGood && (excuse.wasBad || now > excuse.until)
     if (isOver) this.#excused.delete(name)
     return !isOver
   }
 }
 
-/** All of a Secret that is none of ours, as a text that can be compared. */
+/** The foreign part of a Secret, as a text for comparison. */
 function foreignPart(secret: Secret | undefined, ourKey: string | undefined): string {
   if (secret === undefined) return 'gone'
   const { data = {}, metadata, type } = secret

@@ -27,7 +27,7 @@ function refereeOf(gateway: Simulator, target: string): Referee {
 const operations = (gateway: Simulator): string[] => gateway.calls.map(({ operation }) => operation)
 
 describe.concurrent('a token', () => {
-  it('is renewed before it expires: get first, then refresh, and no target ever holds an expired one', async () => {
+  it('a token is renewed before it expires, by get and then refresh, and no target ever holds an expired one', async () => {
     const [gateway, keys] = await gatewayWith({ lifetimeSeconds: 6 })
     await harness().createCredential(namespace, 'steady', gateway, keys)
     await harness().expectReady(namespace, 'steady')
@@ -52,7 +52,7 @@ describe.concurrent('a token', () => {
     expect(await harness().eventReasons(namespace, 'steady')).toEqual(['Synced'])
   })
 
-  it('that somebody else renewed is taken over with one get, and no refresh', async () => {
+  it('a token that another client renewed is taken over with one get and no refresh', async () => {
     const [gateway, keys] = await gatewayWith({ lifetimeSeconds: 8 })
     await harness().createCredential(namespace, 'other', gateway, keys)
     await harness().expectReady(namespace, 'other')
@@ -66,7 +66,7 @@ describe.concurrent('a token', () => {
     expect(operations(gateway)).toEqual(['get'])
   })
 
-  it.each([1203, 1204])('whose refresh is refused with %i is asked for again by get', async (status) => {
+  it.each([1203, 1204])('a refresh refused with %i is followed by get', async (status) => {
     const [gateway, keys] = await gatewayWith({ lifetimeSeconds: 6 })
     const name = `refused-${status}`
     await harness().createCredential(namespace, name, gateway, keys)
@@ -77,7 +77,7 @@ describe.concurrent('a token', () => {
     await harness().expectReady(namespace, name)
   })
 
-  it('keeps Ready while a renewal fails, and its own condition tells of the failure', async () => {
+  it('Ready stays True while a renewal fails, and RenewalHealthy reports the failure', async () => {
     const [gateway, keys] = await gatewayWith({ lifetimeSeconds: 12 })
     await harness().createCredential(namespace, 'failing', gateway, keys)
     await harness().expectReady(namespace, 'failing')
@@ -96,7 +96,7 @@ describe.concurrent('a token', () => {
     )
   })
 
-  it('that expires in an outage makes Ready fall with TokenExpired, and is replaced when the gateway is back', async () => {
+  it('a token that expires in an outage gives TokenExpired and is replaced when the gateway is back', async () => {
     const [gateway, keys] = await gatewayWith({ lifetimeSeconds: 4 })
     await harness().createCredential(namespace, 'expired', gateway, keys)
     await harness().expectReady(namespace, 'expired')
@@ -109,7 +109,7 @@ describe.concurrent('a token', () => {
     expect(await operator.metric('enos_credential_expired_seconds_total', { name: 'expired' })).toBeGreaterThan(0)
   })
 
-  it('is renewed now when the annotation asks for it, once for each new value', async () => {
+  it('the annotation renews at once, one time for each new value', async () => {
     const [gateway, keys] = await gatewayWith({ lifetimeSeconds: 7200 })
     await harness().createCredential(namespace, 'asked', gateway, keys)
     await harness().expectReady(namespace, 'asked')
@@ -127,7 +127,7 @@ describe.concurrent('a token', () => {
     expect(operations(gateway)).toEqual(['get', 'refresh'])
   })
 
-  it('is neither asked for nor written while the resource is suspended; Ready falls as it expires', async () => {
+  it('a suspended resource makes no call and no write, and Ready falls at expiry', async () => {
     const [gateway, keys] = await gatewayWith({ lifetimeSeconds: 4 })
     await harness().createCredential(namespace, 'suspended', gateway, keys)
     await harness().expectReady(namespace, 'suspended')
@@ -143,7 +143,7 @@ describe.concurrent('a token', () => {
     await harness().expectReady(namespace, 'suspended', 3000)
   })
 
-  it('is renewed earlier with a larger renewBefore, clamped to half of the lifetime, with an event', async () => {
+  it('a larger renewBefore renews earlier, clamped to half of the lifetime with an event', async () => {
     const [gateway, keys] = await gatewayWith({ lifetimeSeconds: 100 })
     await harness().createCredential(namespace, 'clamped', gateway, keys, { renewBefore: '90s' })
     await harness().expectReady(namespace, 'clamped')
@@ -158,7 +158,7 @@ describe.concurrent('a token', () => {
 })
 
 describe.concurrent('an application', () => {
-  it('has one call and one token for all its resources, and renews them in the same moment', async () => {
+  it('resources of one application share one call and one token and renew together', async () => {
     const [gateway, keys] = await gatewayWith({ lifetimeSeconds: 8, doesRefreshKillOld: true })
     const names = ['shared-a', 'shared-b', 'shared-c', 'shared-d']
     await Promise.all(names.map((name) => harness().createCredential(namespace, name, gateway, keys)))
@@ -175,7 +175,7 @@ describe.concurrent('an application', () => {
     expect(operations(gateway)).toEqual(['get', 'get', 'refresh'])
   })
 
-  it('gives nothing to a resource that knows the appKey only', async () => {
+  it('a resource that knows the appKey only gets no token', async () => {
     const [gateway, keys] = await gatewayWith({ lifetimeSeconds: 7200 })
     await harness().createCredential(namespace, 'owner', gateway, keys)
     await harness().expectReady(namespace, 'owner')
@@ -187,7 +187,7 @@ describe.concurrent('an application', () => {
 })
 
 describe.concurrent('the method', () => {
-  it('Get has the new token on the target within a second of the old one’s expiry, with calls bounded', async () => {
+  it('method Get writes the new token within a second of the old one’s expiry, with bounded calls', async () => {
     const [gateway, keys] = await gatewayWith({ lifetimeSeconds: 4 })
     await harness().createCredential(namespace, 'polled', gateway, keys, { renewalMethod: 'Get' })
     await harness().expectReady(namespace, 'polled')
@@ -201,7 +201,7 @@ describe.concurrent('the method', () => {
     expect(await harness().condition(namespace, 'polled', 'Ready')).toBe('True/Synced')
   })
 
-  it('Auto falls back to get where the gateway has no refresh, says so, and asks once for all', async () => {
+  it('method Auto falls back to get on a gateway without refresh, says so, and finds out once for all', async () => {
     const [gateway, keys] = await gatewayWith({ lifetimeSeconds: 4, hasRefresh: false })
     const other = harness().keys()
     gateway.service.addApplication(other)
@@ -211,11 +211,11 @@ describe.concurrent('the method', () => {
     await delay(6000)
     await harness().expectReady(namespace, 'auto')
     await harness().expectReady(namespace, 'auto-too')
-    // It takes a second 404 to be believed, and both may find out side by side.
+    // A second 404 is needed as proof, and both applications may try at the same time.
     expect(operations(gateway).filter((call) => call === 'refresh').length).toBeLessThanOrEqual(4)
   })
 
-  it('Refresh says so where the gateway has none, and renews by get all the same', async () => {
+  it('method Refresh says so on a gateway without refresh, and renews by get all the same', async () => {
     const [gateway, keys] = await gatewayWith({ lifetimeSeconds: 4, hasRefresh: false })
     await harness().createCredential(namespace, 'demanding', gateway, keys, { renewalMethod: 'Refresh' })
     await harness().expectCondition(namespace, 'demanding', 'RenewalHealthy', 'False/RefreshNotSupported', 8000)
@@ -223,7 +223,7 @@ describe.concurrent('the method', () => {
 })
 
 describe.concurrent('verifyEvery', () => {
-  it('finds a token that somebody else revoked, and replaces it on all targets', async () => {
+  it('a token that another client revoked is found and replaced on all targets', async () => {
     const [gateway, keys] = await gatewayWith({ lifetimeSeconds: 7200 })
     await harness().createCredential(namespace, 'verified', gateway, keys, { verifyEvery: '10s' })
     await harness().createCredential(namespace, 'verified-too', gateway, keys)

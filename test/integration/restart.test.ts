@@ -29,7 +29,7 @@ beforeAll(async () => {
   for (const name of names) await harness().expectReady(namespace, name)
 })
 
-/** resourceVersion of everything that the operator could write. */
+/** resourceVersion of every object that the operator could write. */
 async function versions(): Promise<Record<string, string | undefined>> {
   const found: Record<string, string | undefined> = {}
   for (const name of names) {
@@ -49,7 +49,7 @@ async function restart(meanwhile: () => Promise<void> = async () => {}): Promise
 }
 
 describe('a restart', () => {
-  it('takes over what is there: no call to the gateway, no write, no Secret read', async () => {
+  it('a restart takes over without a call to the gateway, a write or the read of a Secret', async () => {
     const before = await versions()
     await restart()
     await delay(1500)
@@ -60,11 +60,11 @@ describe('a restart', () => {
     }
     // A list and a watch for credentials, and for the metadata of Secrets.
     expect(await operator.metric('rest_client_requests_total', { method: 'GET' })).toBe(4)
-    // It is there all the same.
+    // The metric exists all the same.
     expect(await operator.metric('enos_credential_condition', { type: 'Ready', status: 'True' })).toBe(names.length)
   })
 
-  it('reads the token back, without a call, where a target was altered meanwhile', async () => {
+  it('a restart reads the token back, without a call, where a target was altered meanwhile', async () => {
     const before = await harness().data(namespace, 'a-token')
     await restart(async () => {
       await harness().patchSecret(namespace, 'a-env', { stringData: { T: 'altered' } })
@@ -75,7 +75,7 @@ describe('a restart', () => {
     expect(gateway.calls).toEqual([])
   })
 
-  it('does not believe a token on a target that is not the one recorded', async () => {
+  it('a restart does not trust a token other than the recorded one', async () => {
     await restart(async () => {
       for (const target of ['b-token', 'b-env']) {
         await harness().patchSecret(namespace, target, {
@@ -94,7 +94,7 @@ describe('a restart', () => {
     expect(gateway.calls.map(({ operation }) => operation)).toEqual(['get'])
   })
 
-  it('uses a source Secret that changed meanwhile', async () => {
+  it('a restart uses a source Secret that changed meanwhile', async () => {
     const next = harness().keys()
     gateway.service.addApplication(next)
     await restart(() => harness().patchSecret(namespace, 'c-app', { stringData: { ...next } }))
@@ -107,7 +107,7 @@ describe('a restart', () => {
     expect(gateway.calls.map(({ operation }) => operation)).toEqual(['get'])
   })
 
-  it('removes targets that left the spec meanwhile, and those of resources that are gone', async () => {
+  it('a restart prunes targets that left the spec meanwhile, and those of deleted resources', async () => {
     await restart(async () => {
       await harness().patchCredential(namespace, 'd', { spec: { targets: [{ name: 'd-token' }] } })
     })
@@ -115,7 +115,7 @@ describe('a restart', () => {
     expect(gateway.calls).toEqual([])
   })
 
-  it('by SIGKILL in the middle of first syncs ends with one token on each target, and no second application token', async () => {
+  it('a SIGKILL during first syncs ends with one token on each target and no second token of the application', async () => {
     const own = harness().keys()
     gateway.service.addApplication(own)
     for (const name of ['k1', 'k2', 'k3']) await harness().createCredential(namespace, name, gateway, own)
@@ -135,7 +135,7 @@ describe('a restart', () => {
 })
 
 describe('the process', () => {
-  it('answers its probes, and ends with exit code 0 within 10 seconds of SIGTERM', async () => {
+  it('the process answers its probes and exits with code 0 within 10 s of SIGTERM', async () => {
     expect(await operator.probe('/healthz')).toBe(200)
     expect(await operator.probe('/readyz')).toBe(200)
     const begun = performance.now()

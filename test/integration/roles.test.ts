@@ -6,7 +6,7 @@ import { grant, identityWith, removeClusterRoles, type Roles, shippedRoles } fro
 
 const harness = useHarness()
 let roles: Roles
-/** Of the component merge-cleanup. */
+/** From the component merge-cleanup. */
 let clusterRoles: Roles
 let gateway: Simulator
 
@@ -20,14 +20,14 @@ beforeAll(async () => {
 afterAll(() => removeClusterRoles(harness()))
 
 interface World {
-  /** Where the operator is at home. */
+  /** The operator's own namespace. */
   readonly home: string
-  /** Where it has a Role and a RoleBinding, and nothing else. */
+  /** A namespace in which it has a Role and a RoleBinding only. */
   readonly namespace: string
   readonly operator: OperatorProcess
 }
 
-/** A resource that is ready, and its operator: at home in another namespace, for it is to outlive this one. */
+/** A ready resource and its operator, which lives in another namespace and so outlives this one. */
 async function setUp(targets: readonly object[]): Promise<World> {
   const home = await harness().namespace()
   const namespace = await harness().namespace()
@@ -57,7 +57,7 @@ async function deleteNamespace(namespace: string): Promise<void> {
   await harness().kubectl(['delete', 'namespace', namespace, '--wait=true', '--timeout=30s'])
 }
 
-/** What the namespace still waits for. */
+/** The finalizers that block the namespace. */
 async function waitsFor(namespace: string): Promise<string> {
   const condition = '{.status.conditions[?(@.type=="NamespaceFinalizersRemaining")].message}'
   return await harness().kubectl(['get', 'namespace', namespace, '-o', `jsonpath=${condition}`])
@@ -66,7 +66,7 @@ async function waitsFor(namespace: string): Promise<string> {
 const owned = { name: 'owned' }
 const merged = { name: 'theirs', creationPolicy: 'Merge', data: { token: '{{ accessToken }}' } }
 
-/** Its controller removes what is in it in no order that one could count on, and Roles are in it too. */
+/** The namespace controller deletes contents in no fixed order, Roles included. */
 describe('the deletion of a namespace in which the operator has Roles only', () => {
   it.each([
     ['targets of its own', [owned]],
@@ -78,7 +78,7 @@ describe('the deletion of a namespace in which the operator has Roles only', () 
     expect(await operator.end()).toBe(0)
   })
 
-  it('is not held up by merged keys when the resources are deleted before it', async () => {
+  it('a namespace whose resources were deleted first goes, merged keys or not', async () => {
     const { namespace, operator } = await setUp([owned, merged])
     await harness().kubectl(['-n', namespace, 'delete', 'enosappcredentials', '--all', '--timeout=30s'])
     expect(await harness().data(namespace, 'theirs')).toEqual({ own: 'value' })
@@ -86,7 +86,7 @@ describe('the deletion of a namespace in which the operator has Roles only', () 
     expect(await operator.end()).toBe(0)
   })
 
-  it('is not held up by merged keys either, with the component merge-cleanup', async () => {
+  it('a namespace with merged keys goes with the component merge-cleanup', async () => {
     const { home, namespace, operator } = await setUp([owned, merged])
     await grant(harness(), home, clusterRoles)
     await harness().kubectl(['-n', namespace, 'delete', 'rolebindings', '--all'])
@@ -94,7 +94,7 @@ describe('the deletion of a namespace in which the operator has Roles only', () 
     expect(await operator.end()).toBe(0)
   })
 
-  it('waits for merged keys without that component, and ends when it is added', async () => {
+  it('a namespace with merged keys waits without that component and goes when it is added', async () => {
     const { home, namespace, operator } = await setUp([owned, merged])
     await harness().kubectl(['-n', namespace, 'delete', 'rolebindings', '--all'])
     await harness().kubectl(['delete', 'namespace', namespace, '--wait=false'])
@@ -110,7 +110,7 @@ describe('the deletion of a namespace in which the operator has Roles only', () 
   })
 })
 
-it('a namespace without a Role holds up none of the others, and is looked after as soon as it has one', async () => {
+it('a namespace without a Role blocks no other namespace and is served as soon as it has one', async () => {
   const home = await harness().namespace()
   const namespace = await harness().namespace()
   const kubeconfig = await identityWith(harness(), home, roles)

@@ -20,17 +20,17 @@ interface RbacObject extends KubernetesObject {
   readonly subjects?: readonly { readonly kind: string; readonly name: string; readonly namespace?: string }[]
 }
 
-/** Roles of the operator's service account, and what binds it to them. */
+/** Roles of the operator's service account, and their bindings. */
 export type Roles = readonly RbacObject[]
 
-/** For all namespaces (deploy/), or for its own (deploy/namespaced/). */
+/** All namespaces (deploy/), or the operator's own (deploy/namespaced/). */
 export type Scope = 'cluster' | 'namespaced'
 
 const account = 'enos-credential-operator'
 const deploy = fileURLToPath(new URL('../../deploy', import.meta.url))
 
 /**
- * What the manifests give the operator's service account, every component of deploy/components included.
+ * The permissions of the operator's service account in the manifests, with every component of deploy/components.
  * @param more components, by their folders in deploy/
  */
 export async function shippedRoles(harness: Harness, scope: Scope, more: readonly string[] = []): Promise<Roles> {
@@ -45,7 +45,7 @@ export async function shippedRoles(harness: Harness, scope: Scope, more: readonl
   return [...objects.filter(isBound), ...bindings]
 }
 
-/** Renders the install with all components, as an overlay of a user would. */
+/** Renders the install with all components, as a user's overlay does. */
 async function everythingShipped(harness: Harness, scope: Scope, more: readonly string[]): Promise<string> {
   const variant = scope === 'cluster' ? '.' : 'namespaced'
   const components = readdirSync(join(deploy, 'components'))
@@ -67,14 +67,14 @@ async function everythingShipped(harness: Harness, scope: Scope, more: readonly 
   }
 }
 
-/** Each permission by itself, as `secrets get` or `apps/deployments patch`; twice what is given twice. Sorted. */
+/** Each permission, as `secrets get` or `apps/deployments patch`, sorted; a permission granted twice is listed twice. */
 export function permissionsOf(roles: Roles): string[] {
   return roles.flatMap(({ rules = [] }) => rules.flatMap((rule) => singles(rule).map(nameOf))).sort()
 }
 
-/** The same roles, for a verb on a resource less. @throws when they do not have it */
+/** The same roles without one permission. @throws when they do not have it */
 export function without(roles: Roles, permission: string): Roles {
-  if (!permissionsOf(roles).includes(permission)) throw new Error(`the manifests do not give ${permission}`)
+  if (!permissionsOf(roles).includes(permission)) throw new Error(`the manifests do not grant ${permission}`)
   return roles.map((role) =>
     role.rules === undefined
       ? role
@@ -95,15 +95,15 @@ function nameOf({ apiGroups: [group], resourceNames, resources: [resource], verb
   return `${group === '' || group === undefined ? '' : `${group}/`}${resource} ${verb}${names}`
 }
 
-/** Makes a service account in a namespace that has these roles, and no others. @returns its kubeconfig */
+/** Creates a service account with these roles only. @returns its kubeconfig */
 export async function identityWith(harness: Harness, namespace: string, roles: Roles): Promise<string> {
   await grant(harness, namespace, roles)
   return await harness.serviceAccount(namespace, account)
 }
 
-/** Gives these roles to the service account of a namespace. */
+/** Grants these roles to the service account of a namespace. */
 export async function grant(harness: Harness, namespace: string, roles: Roles): Promise<void> {
-  // Several tests have a ClusterRole of the same name, each its own.
+  // Tests that run at the same time would overwrite each other's ClusterRole.
   const nameIn = (kind: string, name: string): string => (kind.startsWith('Cluster') ? `${name}-${namespace}` : name)
   const items = roles.map(({ kind = '', metadata, roleRef, subjects, ...rest }) => ({
     ...rest,
@@ -119,7 +119,7 @@ export async function grant(harness: Harness, namespace: string, roles: Roles): 
   await harness.kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
 }
 
-/** Removes what was granted outside of namespaces. */
+/** Removes the cluster-scoped grants. */
 export async function removeClusterRoles(harness: Harness): Promise<void> {
   await harness.kubectl(['delete', 'clusterrolebinding,clusterrole', '-l', 'test=permissions', '--ignore-not-found'])
 }

@@ -25,7 +25,7 @@ function callsOf({ appKey }: Keys): number {
 }
 
 describe('the first sync', () => {
-  it('writes token and expiry under the default keys, with owner, labels and annotations', async () => {
+  it('the first sync writes token and expiry under the default keys, with owner, labels and annotations', async () => {
     const keys = application()
     await harness().createCredential(namespace, 'plain', gateway, keys)
     await harness().expectReady(namespace, 'plain')
@@ -56,7 +56,7 @@ describe('the first sync', () => {
     expect(callsOf(keys)).toBe(1)
   })
 
-  it('tells in the status what was done, in whole seconds of UTC', async () => {
+  it('the first sync is recorded in the status, in whole seconds of UTC', async () => {
     const keys = application()
     await harness().createCredential(namespace, 'told', gateway, keys)
     await harness().expectReady(namespace, 'told')
@@ -80,13 +80,13 @@ describe('the first sync', () => {
     expect(untilRenewal).toBeGreaterThanOrEqual(lifetime - window - 0.05 * lifetime - 1)
   })
 
-  it('makes one event, Synced', async () => {
+  it('the first sync emits one event, Synced', async () => {
     await harness().createCredential(namespace, 'event', gateway, application())
     await harness().expectReady(namespace, 'event')
     await eventually(async () => expect(await harness().eventReasons(namespace, 'event')).toEqual(['Synced']))
   })
 
-  it('renders templates into several targets, with type, labels and annotations', async () => {
+  it('templates are rendered into several targets, with type, labels and annotations', async () => {
     const keys = application()
     await harness().createCredential(namespace, 'several', gateway, keys, {
       targets: [
@@ -127,7 +127,7 @@ describe('the first sync', () => {
 })
 
 describe('sources', () => {
-  it('that are missing are named, and used as soon as they are there', async () => {
+  it('a missing source is named in the condition and used as soon as it exists', async () => {
     const keys = application()
     await harness().createSecret(namespace, 'late-other', { appKey: 'x' })
     await harness().createCredential(namespace, 'late', gateway, keys, {
@@ -155,7 +155,7 @@ describe('sources', () => {
     expect(await harness().message(namespace, name, 'Ready')).toContain(`key ${key} of Secret ${name}-app`)
   })
 
-  it('that end in newlines are trimmed, with a warning event', async () => {
+  it('a source that ends in newlines is trimmed, with a warning event', async () => {
     const keys = application()
     await harness().createSecret(namespace, 'trimmed-app', {
       appKey: keys.appKey,
@@ -166,7 +166,7 @@ describe('sources', () => {
     await eventually(async () => expect(await harness().eventReasons(namespace, 'trimmed')).toContain('SourceTrimmed'))
   })
 
-  it('of service accounts are refused', async () => {
+  it('a service-account token is refused as a source', async () => {
     await harness().kubectl(['-n', namespace, 'create', 'serviceaccount', 'robot'])
     await harness().createSecret(
       namespace,
@@ -181,7 +181,7 @@ describe('sources', () => {
     await harness().expectCondition(namespace, 'robot', 'Ready', 'False/SourceForbidden')
   })
 
-  it('that are rotated are used within a second', async () => {
+  it('a rotated source is used within a second', async () => {
     const keys = application()
     await harness().createCredential(namespace, 'rotated', gateway, keys)
     await harness().expectReady(namespace, 'rotated')
@@ -194,7 +194,7 @@ describe('sources', () => {
     await harness().expectReady(namespace, 'rotated')
   })
 
-  it('with an appSecret that is wrong stall, and are well a second after it is corrected', async () => {
+  it('a wrong appSecret stalls the resource until a second after it is corrected', async () => {
     const keys = application()
     await harness().createSecret(namespace, 'wrong-app', { appKey: keys.appKey, appSecret: 's3cr3t-wrong' })
     await harness().createCredential(namespace, 'wrong', gateway, keys)
@@ -204,12 +204,12 @@ describe('sources', () => {
     await harness().expectReady(namespace, 'wrong', 1000)
   })
 
-  it('with an appKey that the gateway does not know are AppKeyNotFound', async () => {
+  it('an unknown appKey gives AppKeyNotFound', async () => {
     await harness().createCredential(namespace, 'unknown', gateway, harness().keys())
     await harness().expectCondition(namespace, 'unknown', 'Ready', 'False/AppKeyNotFound')
   })
 
-  it('whose appSecret alone changes leave Ready as it is', async () => {
+  it('a change of the appSecret alone leaves Ready as it is', async () => {
     const keys = application()
     await harness().createCredential(namespace, 'same-key', gateway, keys)
     await harness().expectReady(namespace, 'same-key')
@@ -222,7 +222,7 @@ describe('sources', () => {
 })
 
 describe('targets', () => {
-  it('that are deleted or altered by hand are back at once, without a call to the gateway', async () => {
+  it('a deleted or altered target is repaired at once, without a call to the gateway', async () => {
     const keys = application()
     await harness().createCredential(namespace, 'repaired', gateway, keys)
     await harness().expectReady(namespace, 'repaired')
@@ -248,7 +248,7 @@ describe('targets', () => {
     expect(callsOf(keys)).toBe(1)
   })
 
-  it('that were made immutable, or whose type changes, are made anew', async () => {
+  it('a target that is immutable or whose type changes is recreated', async () => {
     const keys = application()
     await harness().createCredential(namespace, 'anew', gateway, keys)
     await harness().expectReady(namespace, 'anew')
@@ -270,7 +270,7 @@ describe('targets', () => {
     expect(callsOf(keys)).toBe(1)
   })
 
-  it('and keys that leave the spec leave the cluster; labels and annotations too', async () => {
+  it('targets, keys, labels and annotations that leave the spec are pruned', async () => {
     const keys = application()
     await harness().createCredential(namespace, 'fewer', gateway, keys, {
       targets: [
@@ -290,7 +290,7 @@ describe('targets', () => {
     expect(callsOf(keys)).toBe(1)
   })
 
-  it('that are somebody else’s Secrets are TargetConflict, and not touched', async () => {
+  it('a foreign Secret gives TargetConflict and is not touched', async () => {
     const keys = application()
     await harness().createSecret(namespace, 'taken-token', { precious: 'value' })
     const before = await harness().getSecret(namespace, 'taken-token')
@@ -303,7 +303,7 @@ describe('targets', () => {
     await harness().expectReady(namespace, 'taken', 3000)
   })
 
-  it('that two resources claim stay with the present holder', async () => {
+  it('a target that two resources claim stays with the present holder', async () => {
     const [first, second] = [application(), application()]
     await harness().createCredential(namespace, 'holder', gateway, first, { targets: [{ name: 'claimed' }] })
     await harness().expectReady(namespace, 'holder')
@@ -317,7 +317,7 @@ describe('targets', () => {
     await harness().expectReady(namespace, 'newcomer', 10_000)
   })
 
-  it('go with their resource, by the garbage collector', async () => {
+  it('targets are garbage-collected with their resource', async () => {
     await harness().createCredential(namespace, 'gone', gateway, application())
     await harness().expectReady(namespace, 'gone')
     await harness().deleteCredential(namespace, 'gone')
@@ -326,7 +326,7 @@ describe('targets', () => {
     await eventually(async () => expect(await operator.metrics()).not.toContain(`name="gone"`))
   })
 
-  it('with a template that cannot be used are TemplateError, before anything is asked of the gateway', async () => {
+  it('a broken template gives TemplateError before any call to the gateway', async () => {
     const keys = application()
     await harness().createCredential(namespace, 'template', gateway, keys, {
       targets: [{ name: 'template-token', data: { token: '{{ acessToken }}' } }],
@@ -342,7 +342,7 @@ describe('targets', () => {
 })
 
 describe('gateways', () => {
-  it('that cannot be reached are GatewayUnreachable, and tried again', async () => {
+  it('an unreachable gateway gives GatewayUnreachable and is retried', async () => {
     const other = await harness().gateway()
     const keys = harness().keys()
     other.service.addApplication(keys)
@@ -359,7 +359,7 @@ describe('gateways', () => {
     )
   })
 
-  it('of another URL are asked, and the old data stays until the new token is there', async () => {
+  it('a new gateway URL is called, and the old data stays until the new token is there', async () => {
     const keys = application()
     await harness().createCredential(namespace, 'moved', gateway, keys)
     await harness().expectReady(namespace, 'moved')

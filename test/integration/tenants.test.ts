@@ -7,7 +7,7 @@ const harness = useHarness()
 let namespace: string
 let sequence = 0
 
-/** Rights of a tenant beside those on the resource itself. */
+/** Rights of a tenant beside those on the resource. */
 interface Rule {
   readonly apiGroups: readonly string[]
   readonly resources: readonly string[]
@@ -25,7 +25,7 @@ const sixteen = [...Array(16).keys()]
 
 beforeAll(async () => {
   namespace = await harness().namespace()
-  // A policy takes effect a moment after it was installed.
+  // A policy takes effect a moment after its installation.
   const nobody = await tenant([])
   let tries = 0
   await eventually(
@@ -96,7 +96,7 @@ async function kubectlAs(as: string, args: readonly string[], input = '') {
 }
 
 describe('a tenant', () => {
-  it('who may do it all may have it done: as many targets and workloads as a resource can have', async () => {
+  it('a tenant with all rights may use as many targets and workloads as a resource can have', async () => {
     const name = await tenant([readSecrets, writeSecrets, patchPods, patchWorkloads])
     const { code, stderr } = await apply(name, 'all', {
       gateway: {
@@ -112,7 +112,7 @@ describe('a tenant', () => {
     expect(code).toBe(0)
   })
 
-  it('who has these rights by name needs no others', async () => {
+  it('a tenant with these rights by name needs no others', async () => {
     const { code, stderr } = await apply(
       await tenant([
         { ...readSecrets, resourceNames: ['enos-app'] },
@@ -192,13 +192,13 @@ describe('a tenant', () => {
     expect(stderr).toContain(`${message} in this namespace, so EnosAppCredential may not do it for you`)
   })
 
-  it('who writes keys into Secrets that are there need not be able to create any', async () => {
+  it('a tenant that merges keys into existing Secrets needs no right to create any', async () => {
     const name = await tenant([readSecrets, { ...writeSecrets, verbs: ['patch'] }])
     const { stderr } = await apply(name, 'merged', { targets: [{ name: 'shared', ...merge }] })
     expect(stderr).toBe('')
   })
 
-  it('who has no right to the Secrets may ask for a renewal and delete, but not change the spec', async () => {
+  it('a tenant without rights to the Secrets may request a renewal and delete, but not change the spec', async () => {
     await apply(await tenant([readSecrets, writeSecrets]), 'shared')
     const other = await tenant([])
     const on = ['-n', namespace, 'enosappcredential', 'shared']

@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { cacheDirectory, findAssets, programs, readVersions, type Way } from '../../control-plane/assets.ts'
+import { cacheDirectory, findAssets, programs, readVersions, type AssetSource } from '../../control-plane/assets.ts'
 
 let lines: string[]
 let tried: string[]
@@ -14,7 +14,7 @@ beforeEach(() => {
 
 const log = (line: string): void => void lines.push(line)
 
-function way(name: string, result: string | Error): Way {
+function source(name: string, result: string | Error): AssetSource {
   return {
     name,
     find: () => {
@@ -34,33 +34,33 @@ async function folderOf(names: readonly string[]): Promise<string> {
   return folder
 }
 
-describe('the programs of the control plane', () => {
-  it('are had by the first way that works, and no other is tried', async () => {
-    const ways = [way('a', new Error('the variable is not set')), way('b', '/b'), way('c', '/c')]
-    expect(await findAssets({ environment: {}, log, ways })).toBe('/b')
+describe('findAssets', () => {
+  it('uses the first source that works and tries no other', async () => {
+    const sources = [source('a', new Error('the variable is not set')), source('b', '/b'), source('c', '/c')]
+    expect(await findAssets({ environment: {}, log, sources })).toBe('/b')
     expect(tried).toEqual(['a', 'b'])
     expect(lines).toEqual([
-      'control plane: its programs are not taken from a: the variable is not set',
-      'control plane: its programs are taken from b: /b',
+      'control plane: not using a: the variable is not set',
+      'control plane: using the programs of b: /b',
     ])
   })
 
-  it('that cannot be had are told with each way that was tried, and why it failed', async () => {
-    const ways = [way('download', new Error('no route')), way('go build', new Error('there is no `go`'))]
-    await expect(findAssets({ environment: {}, log, ways })).rejects.toThrow(
-      'no way to come by etcd, kube-apiserver, kube-controller-manager, kubectl:\n' +
+  it('names each source and why it failed when none works', async () => {
+    const sources = [source('download', new Error('no route')), source('go build', new Error('there is no `go`'))]
+    await expect(findAssets({ environment: {}, log, sources })).rejects.toThrow(
+      'no source has etcd, kube-apiserver, kube-controller-manager, kubectl:\n' +
         '  download: no route\n' +
         '  go build: there is no `go`',
     )
   })
 
-  it('are those of KUBEBUILDER_ASSETS where it names a folder that has all of them', async () => {
+  it('uses KUBEBUILDER_ASSETS where it names a complete folder', async () => {
     const folder = await folderOf(programs)
     expect(await findAssets({ environment: { KUBEBUILDER_ASSETS: folder }, log })).toBe(folder)
-    expect(lines).toEqual([`control plane: its programs are taken from KUBEBUILDER_ASSETS: ${folder}`])
+    expect(lines).toEqual([`control plane: using the programs of KUBEBUILDER_ASSETS: ${folder}`])
   })
 
-  it('are those of an earlier run where KUBEBUILDER_ASSETS lacks one', async () => {
+  it('uses the cache of an earlier run where KUBEBUILDER_ASSETS lacks a program', async () => {
     const incomplete = await folderOf(['etcd', 'kubectl'])
     const cache = await folderOf([])
     const environment = { KUBEBUILDER_ASSETS: incomplete, XDG_CACHE_HOME: cache }
@@ -71,7 +71,7 @@ describe('the programs of the control plane', () => {
     expect(lines[0]).toContain(`${incomplete} has no kube-apiserver, kube-controller-manager`)
   })
 
-  it('have the versions that go.mod pins', async () => {
+  it('reads the versions that go.mod pins', async () => {
     const { etcd, kubernetes } = await readVersions()
     expect(kubernetes).toMatch(/^1\.\d+\.\d+$/)
     expect(etcd).toMatch(/^3\.\d+\.\d+$/)
