@@ -6,7 +6,8 @@ NPM := npm --loglevel=error --no-fund --no-audit
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-INSTALLED := node_modules/.installed
+# npm writes this file at the end of `npm ci`, so an installation by hand counts too.
+INSTALLED := node_modules/.package-lock.json
 
 .PHONY: help
 help: ## Show this help
