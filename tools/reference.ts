@@ -101,6 +101,7 @@ export function resourcePage(): string {
           `${code(annotations.retainedCredential)}, ${code(annotations.retainedCredentialUid)}`,
           'name and uid of the resource that wrote the Secret',
         ],
+        ['annotation of other Secrets', code(annotations.adopt), 'name of the resource that may adopt the Secret'],
         ['annotation of the resource', code(annotations.renewRequestedAt), 'any new value requests a renewal'],
         [
           'annotation of pod templates',

@@ -216,13 +216,14 @@ describe('kubectl', () => {
     }
   })
 
-  it('explain describes fields and lists their values', async () => {
+  it('explain describes fields, and lists their values and defaults', async () => {
     const { stdout } = await kubectl(['explain', 'enosappcredential.spec', '--recursive'])
     expect(stdout).toContain('renewBefore')
     const { stdout: field } = await kubectl(['explain', 'enosappcredential.spec.renewBefore'])
     expect(field).toContain('How long before expiry the token is renewed')
     const { stdout: list } = await kubectl(['explain', 'enosappcredential.spec.targets.creationPolicy'])
     expect(list).toMatch(/ENUM:\s+Owner\s+Merge/)
+    expect(list).toContain('Default: Owner.')
   })
 })
 

@@ -58,7 +58,7 @@ export const gatewaySchema = rule(
         ),
       caRef: caRef
         .optional()
-        .describe("CA certificates (PEM) to trust for this gateway, in addition to the system's CAs."),
+        .describe("CA certificates (PEM) to trust for this gateway, in addition to the system's CAs. Default: none."),
       tlsServerName: tlsServerName
         .optional()
         .describe(

@@ -16,6 +16,8 @@ export const labels = {
 export const annotations = {
   /** Any new value requests a renewal. */
   renewRequestedAt: 'enos.io/renew-requested-at',
+  /** On a Secret of another origin: name of the credential that may adopt it. */
+  adopt: 'enos.io/adopt',
   expiresAt: 'enos.io/expires-at',
   issuedAt: 'enos.io/issued-at',
   /** On pods that mount a target: the change makes the kubelet sync the pod at once (propagation Immediate). */

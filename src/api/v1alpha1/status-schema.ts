@@ -106,6 +106,13 @@ export const statusSchema = z
             .max(64)
             .describe('Keys that were written.')
             .meta({ 'x-kubernetes-list-type': 'atomic' }),
+          lastWrite: z
+            .object({
+              reason: z.string().max(64).describe('Reason for the write, in CamelCase.'),
+              at: time.describe('Time of the write (RFC 3339, UTC).'),
+            })
+            .optional()
+            .describe('Why and when the operator last wrote the target.'),
         }),
       )
       .max(32)

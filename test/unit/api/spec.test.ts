@@ -71,6 +71,24 @@ describe('customResourceDefinition', () => {
     readonly default?: unknown
     readonly properties?: Readonly<Record<string, Schema>>
     readonly items?: Schema
+    readonly description?: string
+    readonly required?: readonly string[]
+  }
+
+  function crdSchema(): Schema {
+    const crd = customResourceDefinition() as unknown as {
+      spec: { versions: [{ schema: { openAPIV3Schema: Schema } }] }
+    }
+    return crd.spec.versions[0].schema.openAPIV3Schema
+  }
+
+  /** Paths of optional fields whose description has no default. */
+  function withoutDefaultText(path: string, { items, properties = {}, required = [] }: Schema): string[] {
+    const below = Object.entries(properties).flatMap(([name, property]) => {
+      const isTold = required.includes(name) || /Default: /.test(property.description ?? '')
+      return [...(isTold ? [] : [`${path}.${name}`]), ...withoutDefaultText(`${path}.${name}`, property)]
+    })
+    return [...below, ...(items === undefined ? [] : withoutDefaultText(`${path}[]`, items))]
   }
 
   /** Paths of the fields with a default. */
@@ -83,12 +101,13 @@ describe('customResourceDefinition', () => {
   }
 
   it('has defaults, but none in a list', () => {
-    const crd = customResourceDefinition() as unknown as {
-      spec: { versions: [{ schema: { openAPIV3Schema: Schema } }] }
-    }
-    const paths = defaultsIn('', crd.spec.versions[0].schema.openAPIV3Schema)
+    const paths = defaultsIn('', crdSchema())
     expect(paths).toContain('.spec.appKeyRef.key')
     expect(paths).toContain('.status')
     expect(paths.filter((path) => path.includes('[]'))).toEqual([])
+  })
+
+  it('names the default of every optional field of the spec in its description, for kubectl explain', () => {
+    expect(withoutDefaultText('spec', crdSchema().properties?.['spec'] ?? {})).toEqual([])
   })
 })
