@@ -27,6 +27,7 @@ const pureParts: readonly string[] = [
 /** Files in these folders that are not. */
 export const impureFiles: readonly string[] = [
   'src/enos/gateway-dispatchers.ts',
+  'src/enos/http-exchange.ts',
   'src/enos/timestamps.ts',
   'src/enos/token-client.ts',
   'src/lib/clock.ts',

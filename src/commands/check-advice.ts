@@ -1,5 +1,5 @@
 import { reasons } from '../api/v1alpha1/reasons.ts'
-import type { Failure } from '../enos/token-client.ts'
+import type { Failure } from '../enos/failure.ts'
 
 /** What the user corrects where a value is wrong: fields and keys of a resource, or flags and variables. */
 export interface InputNames {

@@ -1,4 +1,5 @@
-import type { CallResult, Failure } from '../enos/token-client.ts'
+import type { Failure } from '../enos/failure.ts'
+import type { CallResult } from '../enos/token-client.ts'
 import type { Operation } from '../enos/operation.ts'
 import { formatDuration } from '../lib/duration.ts'
 import { describeNetworkError, isTlsError } from '../lib/network-errors.ts'

@@ -13,7 +13,7 @@ import type { HeldToken } from './held-token.ts'
 import { isClamped, jitterShareOf, type RenewalMethod } from './renewal-rule.ts'
 import { priorityOf } from './schedule.ts'
 import type { Operation } from '../enos/operation.ts'
-import type { Failure } from '../enos/token-client.ts'
+import type { Failure } from '../enos/failure.ts'
 
 /** What a member sees of its application. */
 export interface ApplicationView {
@@ -22,7 +22,7 @@ export interface ApplicationView {
   /** When the token is due for renewal, wall clock. */
   readonly renewalAtWall: number | undefined
   readonly method: RenewalMethod
-  /** The gateway answered 404 to refresh. */
+  /** The gateway answered 404 or 405 to refresh. */
   readonly isRefreshMissing: boolean
   /** The member's renewBefore is more than half of the lifetime. */
   readonly isClamped: boolean
@@ -295,6 +295,6 @@ function wallOf(token: HeldToken, at: number): number {
 /** A member that wants a refresh and nothing else is told so; its token is renewed by get all the same. */
 function refreshRequired(gatewayUrl: string, { renewalMethod }: Membership): Failure | undefined {
   if (renewalMethod !== 'Refresh') return undefined
-  const message = `${gatewayUrl} has no refresh (HTTP 404), and spec.renewalMethod is Refresh: set it to Auto or Get`
+  const message = `${gatewayUrl} has no refresh (HTTP 404 or 405), and spec.renewalMethod is Refresh: set it to Auto or Get`
   return { class: 'userMustAct', reason: 'RefreshNotSupported', message }
 }

@@ -2,7 +2,7 @@ import { type Clock, sleep, type Timer } from '../lib/clock.ts'
 import type { Application } from './application.ts'
 import { CircuitState } from './circuit-state.ts'
 import { maxRetryAfterMs, probeDelayMs, recoveryPaceMs } from './schedule.ts'
-import type { Failure } from '../enos/token-client.ts'
+import type { Failure } from '../enos/failure.ts'
 
 /** What an attempt found out about its gateway: that it answers, why it does not, or neither. */
 export type GatewayHealth = 'answers' | 'unknown' | Failure

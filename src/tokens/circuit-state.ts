@@ -1,4 +1,4 @@
-import type { Failure } from '../enos/token-client.ts'
+import type { Failure } from '../enos/failure.ts'
 
 /** So many consecutive failures open the circuit. */
 const failureLimit = 10

@@ -2,7 +2,7 @@ import type { ObjectKey } from '../kubernetes/types.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
 import { Tally } from '../lib/tally.ts'
 import type { RenewalMethod } from './renewal-rule.ts'
-import type { Failure } from '../enos/token-client.ts'
+import type { Failure } from '../enos/failure.ts'
 
 /** What a resource recorded of its token, in this process or an earlier one. Wall clock, ms. */
 export interface RecordedToken {

@@ -11,7 +11,8 @@ import { type AttemptProgress, nextCall } from './renewal-rule.ts'
 import { callTimeoutMs, retryDelayMs } from './schedule.ts'
 import { fingerprintOf } from '../enos/signature.ts'
 import type { Operation } from '../enos/operation.ts'
-import type { CallResult, Failure, TokenClient } from '../enos/token-client.ts'
+import { type Failure, refreshFailureAfterGet } from '../enos/failure.ts'
+import type { CallResult, TokenClient } from '../enos/token-client.ts'
 
 export interface AttemptReport {
   /** That of the attempt's last call. */
@@ -195,7 +196,8 @@ export class Renewer {
   }
 
   #onFailed(run: Run, failure: Failure): Next {
-    run.failure = failure
+    // A refresh always follows a get that worked.
+    run.failure = run.operation === 'refresh' ? refreshFailureAfterGet(failure) : failure
     return 'stop'
   }
 
@@ -339,8 +341,8 @@ function notProlonged({ gatewayUrl }: Application, expireMs: number): Failure {
   return { class: 'retry', reason: 'UnexpectedReply', message }
 }
 
-/** The failure of a refresh while its 404 may still be a passing fault. */
+/** The failure of a refresh while the 404 may still be a passing fault. */
 function refreshMissing({ gatewayUrl }: Application): Failure {
-  const message = `refresh at ${gatewayUrl}: HTTP 404; if it stays so, tokens are renewed by get as they expire`
+  const message = `refresh at ${gatewayUrl}: not found (HTTP 404 or 405); if it stays so, tokens are renewed by get as they expire`
   return { class: 'retry', reason: 'GatewayError', message }
 }

@@ -21,9 +21,12 @@ describe('parseReply', () => {
     ['a misspelt status, as samples of the documentation have it', { status: undefined, stauts: 0 }],
     ['the business of EnOS Edge', { business: 'edge-iam' }],
     ['no msg and no business', { msg: undefined, business: undefined }],
-    ['fields that nobody knows', { requestId: 'x', extra: [1] }],
+    ['unknown fields', { requestId: 'x', extra: [1] }],
+    ['a status as text', { status: '0' }],
+    ['a misspelt status as text', { status: undefined, stauts: '0' }],
+    ['an expire as text', { data: { accessToken: token, expire: '7200' } }],
   ])('takes %s', (_, overrides) => {
-    expect(parseReply(body(overrides)).kind).toBe('token')
+    expect(parseReply(body(overrides))).toMatchObject({ kind: 'token', expireMs: 7_200_000 })
   })
 
   it('takes an expire of 0, which is a legal countdown', () => {
@@ -36,6 +39,24 @@ describe('parseReply', () => {
       expect(parseReply(body({ status: code }, null))).toEqual({ kind: 'status', status: code })
     },
   )
+
+  it('skips a byte-order mark', () => {
+    expect(parseReply(`\uFEFF${body()}`).kind).toBe('token')
+  })
+
+  it('reads a refusal as text', () => {
+    expect(parseReply('{"status":"1003"}')).toEqual({ kind: 'status', status: 1003 })
+  })
+
+  it.each([
+    ['{"code":99401}', { field: 'code', value: 99_401 }],
+    ['{"apim_status":"4011"}', { field: 'apim_status', value: 4011 }],
+    ['{"message":"no Route matched"}', undefined],
+    ['{"code":"marker"}', undefined],
+    ['{"code":1000000}', undefined],
+  ])('tells the error number of another server in %s', (text, code) => {
+    expect(parseReply(text)).toMatchObject({ kind: 'unexpected', code })
+  })
 
   it('reads a misspelt status that is no success', () => {
     expect(parseReply('{"stauts":1003}')).toEqual({ kind: 'status', status: 1003 })
@@ -54,7 +75,10 @@ describe('parseReply', () => {
     ['a list', '[]'],
     ['no status', body({ status: undefined })],
     ['a status in words', body({ status: 'SUCCESS' })],
-    ['a status as text', body({ status: '0' })],
+    ['a status as text that is no whole number', body({ status: '0x0' })],
+    ['a status as empty text', body({ status: '' })],
+    ['a status as text with a space', body({ status: ' 0' })],
+    ['a status of true', body({ status: true })],
     ['a status with a fraction', body({ status: 0.5 })],
     ['a status of null', body({ status: null })],
     ['a status that is too large to be exact', '{"status":1e300}'],
@@ -69,7 +93,10 @@ describe('parseReply', () => {
     ['a token outside of ASCII', body({}, { accessToken: `${token}ß`, expire: 7200 })],
     ['a token without end', body({}, { accessToken: 'x'.repeat(16 * 1024 + 1), expire: 7200 })],
     ['no expire', body({}, { accessToken: token })],
-    ['an expire as text', body({}, { accessToken: token, expire: '7200' })],
+    ['an expire as text that is no whole number', body({}, { accessToken: token, expire: '7200.5' })],
+    ['an expire in words', body({}, { accessToken: token, expire: 'two hours' })],
+    ['a negative expire as text', body({}, { accessToken: token, expire: '-1' })],
+    ['an expire as text of more than a year', body({}, { accessToken: token, expire: '31622401' })],
     ['a negative expire', body({}, { accessToken: token, expire: -1 })],
     ['an expire with a fraction', body({}, { accessToken: token, expire: 0.5 })],
     ['an expire of more than a year', body({}, { accessToken: token, expire: 366 * 24 * 3600 + 1 })],

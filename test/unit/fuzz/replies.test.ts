@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { parseReply } from '../../../src/enos/reply.ts'
 import { marker } from '../../support/builders.ts'
 
-/** What a gateway, or somebody on the way, may answer: right, nearly right, and anything else. */
+/** The reply of a gateway, or of a server before it: right, nearly right, and anything else. */
 const good = {
   status: 0,
   msg: 'SUCCESS',
@@ -12,9 +12,19 @@ const good = {
 }
 const anyJson = fc.oneof(
   fc.jsonValue({ maxDepth: 4 }),
-  fc.constantFrom(null, [], {}, '', 0, -1, 1e308, 1e-308, true, marker.token),
+  fc.constantFrom(null, [], {}, '', 0, '0', '7200', -1, 1e308, 1e-308, true, marker.token),
 )
-const field = fc.constantFrom('status', 'stauts', 'msg', 'data', 'accessToken', 'expire', '__proto__', 'constructor')
+const field = fc.constantFrom(
+  'status',
+  'stauts',
+  'code',
+  'msg',
+  'data',
+  'accessToken',
+  'expire',
+  '__proto__',
+  'constructor',
+)
 
 /** The right answer with some of its fields replaced, moved or taken away. */
 const mutated = fc.array(fc.tuple(fc.boolean(), field, anyJson), { minLength: 1, maxLength: 4 }).map((changes) => {
@@ -44,10 +54,11 @@ const bodies = fc.oneof(
   deep,
   fc.string({ unit: 'binary' }),
   anyJson.map((value) => JSON.stringify(value)),
+  mutated.map((body) => `\uFEFF${body}`),
 )
 
-describe('whatever a gateway answers', () => {
-  it('is a token, a status or a problem, and never an exception; a problem quotes nothing of it', () => {
+describe('parseReply of any body', () => {
+  it('returns a token, a status or a problem that quotes nothing, and never throws', () => {
     fc.assert(
       fc.property(bodies, (body) => {
         const reply = parseReply(body)
@@ -61,7 +72,7 @@ describe('whatever a gateway answers', () => {
           expect(reply.status).not.toBe(0)
           return
         }
-        const { accessToken, expire } = (JSON.parse(body) as typeof good).data
+        const { accessToken, expire } = (JSON.parse(body.replace(/^\uFEFF/, '')) as typeof good).data
         expect(reply.token.reveal()).toBe(accessToken)
         expect(reply.token.reveal()).toMatch(/^[\x21-\x7e]{1,16384}$/)
         expect(reply.expireMs).toBe(expire * 1000)
@@ -72,7 +83,7 @@ describe('whatever a gateway answers', () => {
     )
   })
 
-  it('with a right token in it is taken, whatever stands beside', () => {
+  it('takes a valid token with any other fields beside it', () => {
     const token = fc.stringMatching(/^[\x21-\x7e]{1,60}$/)
     const life = fc.integer({ min: 0, max: 7200 })
     const beside = fc.dictionary(

@@ -5,7 +5,9 @@ import { Application } from '../../../src/tokens/application.ts'
 import type { Identity } from '../../../src/tokens/membership.ts'
 import { RefreshSupport } from '../../../src/tokens/refresh-support.ts'
 import { type AttemptReport, Renewer } from '../../../src/tokens/renewer.ts'
-import type { CallResult, Failure } from '../../../src/enos/token-client.ts'
+import type { Failure } from '../../../src/enos/failure.ts'
+import type { CallResult } from '../../../src/enos/token-client.ts'
+import { statusFailure } from '../../../src/enos/failure.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
 import { gatewayUrl, heldToken, hourMs, marker, membership, minuteMs, now } from '../../support/builders.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
@@ -164,6 +166,27 @@ describe('an attempt', () => {
     expect(report.failure).toBeUndefined()
   })
 
+  it.each([1002, 1003, 1004, 1202])(
+    'retries a refresh that is refused with %i after a get that worked',
+    async (status) => {
+      const { client } = serviceClient()
+      await attempt(client)
+      await clock.advance(96 * minuteMs)
+      const honest = client.answer
+      client.answer = (operation, request) => {
+        const refused = statusFailure({ operation, gatewayUrl, timeoutMs: 1 }, status)
+        return operation === 'get' ? honest(operation, request) : { kind: 'failed', failure: refused }
+      }
+      const { failure: seen, gatewayHealth } = await attempt(client)
+      expect(seen).toMatchObject({ class: 'retry', reason: 'GatewayError', status })
+      expect(seen?.message).toContain(`${gatewayUrl} answered ${status}: `)
+      expect(seen?.message).toContain('get has just worked with the same keys')
+      expect(gatewayHealth).toBe('answers')
+      client.answer = () => failed({ class: 'userMustAct', reason: 'InvalidAppSecret', status })
+      expect((await attempt(client)).failure).toMatchObject({ class: 'userMustAct', reason: 'InvalidAppSecret' })
+    },
+  )
+
   it.each([1203, 1204])('asks get again when a refresh is answered with %i', async (status) => {
     const second = tokenResult(clock, 'second', 7_200_000)
     const answers: CallResult[] = [
@@ -200,7 +223,7 @@ describe('an attempt', () => {
     expect(seen).toEqual({
       class: 'retry',
       reason: 'GatewayError',
-      message: `refresh at ${gatewayUrl}: HTTP 404; if it stays so, tokens are renewed by get as they expire`,
+      message: `refresh at ${gatewayUrl}: not found (HTTP 404 or 405); if it stays so, tokens are renewed by get as they expire`,
     })
     expect(gatewayHealth).toBe('answers')
     expect(identity.failures).toBe(1)

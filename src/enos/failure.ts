@@ -1,0 +1,102 @@
+import type { Problem } from '../api/v1alpha1/problem.ts'
+import type { Reason } from '../api/v1alpha1/reasons.ts'
+import type { ForeignCode } from './reply.ts'
+import { meaningOf } from './status-codes.ts'
+
+/** Why a call returned no token. */
+export interface Failure extends Problem {
+  readonly class: 'userMustAct' | 'retry'
+  /** How long the gateway asks to wait, in ms. */
+  readonly retryAfterMs?: number
+  /** Without an answer: the code of the network or TLS error, such as ENOTFOUND. */
+  readonly cause?: string
+  /** The status code that the token service answered. */
+  readonly status?: number
+  /** The failure says nothing about the gateway: the caller does not trust its certificate, or gave it little time. */
+  readonly isCallerSide?: boolean
+}
+
+/** The parts of a request that messages name. */
+export interface FailedRequest {
+  readonly operation: 'get' | 'refresh'
+  readonly gatewayUrl: string
+  readonly timeoutMs: number
+}
+
+/** The error when the call's deadline passed. */
+export const timedOut = 'timed out'
+/** A timeout below this says nothing about a gateway. */
+const shortTimeoutMs = 5000
+/** Codes of OpenSSL for a chain that ends in no CA of the caller's, or in one that only has the same name. */
+const distrust: ReadonlySet<string> = new Set([
+  'CERT_SIGNATURE_FAILURE',
+  'CERT_UNTRUSTED',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'INVALID_CA',
+  'INVALID_PURPOSE',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+])
+/** Refusals of keys or parameters that a get with the same keys would have had as well. */
+const keyRefusals: ReadonlySet<number> = new Set([1002, 1003, 1004, 1202])
+
+export function unreachable({ gatewayUrl, timeoutMs }: FailedRequest, cause: string): Failure {
+  const isCallerSide = distrust.has(cause) || (cause === timedOut && timeoutMs < shortTimeoutMs)
+  const message = `cannot reach ${gatewayUrl}: ${cause}`
+  return { class: 'retry', reason: 'GatewayUnreachable', message, cause, isCallerSide }
+}
+
+/** The failure of a status code of the token service. */
+export function statusFailure({ gatewayUrl }: FailedRequest, status: number, retryAfterMs?: number): Failure {
+  const { description, reaction, reason } = meaningOf(status)
+  return {
+    class: reaction === 'userMustAct' ? 'userMustAct' : 'retry',
+    reason,
+    message: `${gatewayUrl} answered ${status}: ${description}`,
+    status,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  }
+}
+
+/**
+ * The failure of a refresh that follows a get which worked. A gateway that refuses the keys then does not mean the keys:
+ * get has just accepted them.
+ */
+export function refreshFailureAfterGet(failure: Failure): Failure {
+  if (failure.status === undefined || !keyRefusals.has(failure.status)) return failure
+  const message = `${failure.message}; but get has just worked with the same keys, so that the fault is the gateway's`
+  return { ...failure, class: 'retry', reason: 'GatewayError', message }
+}
+
+export function unexpectedReply({ gatewayUrl, operation }: FailedRequest, problem: string): Failure {
+  return { class: 'retry', reason: 'UnexpectedReply', message: `${operation} at ${gatewayUrl}: ${problem}` }
+}
+
+interface HttpError {
+  readonly status: number
+  readonly retryAfterMs: number | undefined
+  readonly code: ForeignCode | undefined
+}
+
+/** The failure of an HTTP error whose body is none of the token service's: another server answered. */
+export function httpFailure(request: FailedRequest, { code, retryAfterMs, status }: HttpError): Failure {
+  const inBody = code === undefined ? '' : `, "${code.field}" ${code.value}`
+  const seen = `${request.operation} at ${request.gatewayUrl}: HTTP ${status}${inBody}`
+  const failed = (failureClass: Failure['class'], reason: Reason, advice: string): Failure => {
+    return { class: failureClass, reason, message: `${seen}${advice}` }
+  }
+  if (status >= 300 && status < 400) {
+    const advice = ', and redirects are not followed: give the final address in spec.gateway.url'
+    return failed('userMustAct', 'UnexpectedReply', advice)
+  }
+  if (status === 429 || status >= 500) {
+    return { ...failed('retry', 'GatewayError', ''), ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }
+  }
+  if (status === 404) {
+    const advice = ': no token service there; check host, port and base path of spec.gateway.url'
+    return failed('userMustAct', 'UnexpectedReply', advice)
+  }
+  return failed('userMustAct', 'GatewayRejected', ': the request was refused before it reached the token service')
+}
