@@ -28,6 +28,7 @@ const exitCode = await runProgram(process.argv.slice(2), {
   openApiServer: (kubeconfig) => openApiServer({ clock, environment }, kubeconfig),
   print: (text) => process.stdout.write(text),
   printError: (text) => process.stderr.write(text),
+  columns: process.stdout.columns,
   signal: stop.signal,
 })
 // Exits without waiting for open handles: nothing is left to be done in them.

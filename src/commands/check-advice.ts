@@ -55,11 +55,13 @@ export function adviceForTls(cause: string, names: InputNames): string {
 export function adviceForFailure({ message, reason }: Failure, names: InputNames): string {
   switch (reason) {
     case 'AppKeyNotFound':
-      return `Correct ${names.appKey}, and check in ${names.url} that the application is registered at this gateway.`
+      return `Correct ${names.appKey}, or ${names.url}: the application must be registered at that gateway.`
     case 'InvalidAppSecret':
       return `Correct ${names.appSecret}.`
     case 'UnexpectedReply':
-      return `Check host, port and base path of ${names.url}.`
+      return isRedirect(message)
+        ? `Use the final address in ${names.url}.`
+        : `Check host, port and base path of ${names.url}.`
     case 'GatewayError':
       return 'Try again; if it stays, ask the operators of the gateway.'
     case 'GatewayRejected':
@@ -69,6 +71,10 @@ export function adviceForFailure({ message, reason }: Failure, names: InputNames
     default:
       return reasons[reason].whatToDo
   }
+}
+
+function isRedirect(message: string): boolean {
+  return /: HTTP 3\d\d\b/.test(message)
 }
 
 /** An HTTP error without a status of the token service: a proxy, firewall or API gateway before it answered. */

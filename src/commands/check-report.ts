@@ -93,7 +93,7 @@ function keySteps({ appKey, appSecret, get }: Seen, names: InputNames): Step[] {
 }
 
 function refused(step: 'appKey' | 'appSecret', failure: Failure, oddForm: string | undefined, names: InputNames): Step {
-  const odd = oddForm === undefined ? '' : `; its value, ${names[step]}, ${oddForm}`
+  const odd = oddForm === undefined ? '' : `; the value of ${names[step]} ${oddForm}`
   return failed(step, `${failure.message}${odd}`, adviceForFailure(failure, names))
 }
 
@@ -133,7 +133,12 @@ function callStep(operation: Operation, result: CallResult, names: InputNames): 
   }
   const { failure } = result
   if (failure.cause === 'stopped') return unchecked(operation, 'the check was stopped')
-  return failed(operation, failure.message.replaceAll('spec.gateway.url', names.url), adviceForFailure(failure, names))
+  return failed(operation, withoutAdvice(failure.message), adviceForFailure(failure, names))
+}
+
+/** The message ends with advice that names the field of a resource; the step has its own. */
+function withoutAdvice(message: string): string {
+  return message.replace(/[:;,] (?:check|give) [^:;,]*(?:, [^:;,]*)*spec\.gateway\.url.*$/, '')
 }
 
 function failureOf(result: CallResult): Failure | undefined {

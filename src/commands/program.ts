@@ -11,6 +11,8 @@ import { statusCommand } from './status.ts'
 export interface ProgramContext extends Omit<CommandContext, 'exit'> {
   /** Writes to standard error. */
   readonly printError: (text: string) => void
+  /** Of the terminal; default 80. */
+  readonly columns?: number | undefined
 }
 
 const exitCodes = { failed: 1, usageError: 2 }
@@ -22,7 +24,12 @@ export async function runProgram(argv: readonly string[], context: ProgramContex
     exitCode = code
   }
   // `runProgram` prints the errors, in one line each.
-  const output = { writeOut: context.print, outputError: () => undefined, writeErr: () => undefined }
+  const output = {
+    writeOut: context.print,
+    outputError: () => undefined,
+    writeErr: () => undefined,
+    getOutHelpWidth: () => context.columns ?? 80,
+  }
   const program = new Command('enos-credential-operator')
     .description('Keeps EnOS access tokens fresh in Kubernetes Secrets.')
     .version(version)
@@ -46,18 +53,19 @@ export async function runProgram(argv: readonly string[], context: ProgramContex
       error instanceof CommanderError || error instanceof InvalidValueError || error instanceof UsageError
     const isFailure = error instanceof CommandError || error instanceof KubeconfigError || isSystemError(error)
     if (!isUsageError && !isFailure) throw error
-    const text = describeError(error).replaceAll(/\s*\n\s*/g, ' ')
+    const text = describeError(error, argv).replaceAll(/\s*\n\s*/g, ' ')
     context.printError(`enos-credential-operator: ${text}\n`)
     return isUsageError ? exitCodes.usageError : exitCodes.failed
   }
 }
 
 /** Commander's messages repeat unknown arguments, one of which may be a secret typed in the wrong place. */
-function describeError(error: Error): string {
+function describeError(error: Error, [first, second]: readonly string[]): string {
   const message = error.message.replace(/^error: /, '')
   switch (error instanceof CommanderError ? error.code : '') {
     case 'commander.help':
-      return message === '(outputHelp)' ? 'no command given; see --help' : message
+      // commander shows the help of the program for `help` and an unknown command.
+      return first === 'help' && second !== undefined ? `unknown command '${second}'` : 'no command given; see --help'
     case 'commander.unknownOption':
       return message.replace(/(unknown option '[^'=]*)=.*'/s, "$1'")
     case 'commander.excessArguments':

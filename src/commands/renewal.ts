@@ -1,7 +1,7 @@
 import { annotations } from '../api/v1alpha1/names.ts'
 import { parseStatus } from '../api/v1alpha1/credential.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
-import { isForbidden, isNotFound } from '../kubernetes/errors.ts'
+import { ApiError, isForbidden, isNotFound } from '../kubernetes/errors.ts'
 import { credentials, type KubernetesClient, type KubernetesObject, type ObjectRef } from '../kubernetes/types.ts'
 import { sleep } from '../lib/clock.ts'
 import { formatDuration } from '../lib/duration.ts'
@@ -54,7 +54,8 @@ export async function requestRenewal(
     }
   } catch (error) {
     if (isNotFound(error) && !isCrdMissing(error)) throw new CommandError(`${named} not found`)
-    if (!isForbidden(error)) throw error
+    const isDenied = error instanceof ApiError && error.admissionDenial !== undefined
+    if (!isForbidden(error) || isDenied) throw error
     const advice = `ask for the ClusterRole enosappcredentials-edit in namespace ${ref.namespace}`
     throw new CommandError(`forbidden: cannot patch ${named}: ${advice}`)
   }

@@ -143,12 +143,14 @@ describe('the command line', () => {
     expect((await command(['--version'])).stdout).toBe(`${version}\n`)
     const { code, stdout } = await command(['--help'])
     expect(code).toBe(0)
+    expect((await command(['help'])).stdout).toBe(stdout)
     for (const name of ['run', 'check', 'renew', 'status']) expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'))
   })
 
   const http = ['--gateway', 'http://edge.example.com']
   it.each([
     [[], 'no command given'],
+    [['help', 'walk'], "unknown command 'walk'"],
     [['walk'], 'walk'],
     [['--verbose'], '--verbose'],
     [['run', '--verbose'], '--verbose'],
@@ -200,6 +202,16 @@ describe('the command line', () => {
     expect(stdout).toBe('')
     expect(stderr).toContain(message)
     expect(stderr.trimEnd().split('\n')).toHaveLength(1)
+  })
+
+  it('run names the flag of a port that is in use', async () => {
+    const { port } = new URL(gateway.url)
+    const address = ['--metrics-bind-address', `127.0.0.1:${port}`, '--health-probe-bind-address', '0']
+    const { code, stderr } = await command(['run', '--no-leader-elect', ...address])
+    expect(code).toBe(1)
+    expect(stderr).toContain(
+      `--metrics-bind-address: cannot listen on 127.0.0.1:${port}: the port is in use (EADDRINUSE)`,
+    )
   })
 
   it.each([

@@ -155,7 +155,7 @@ describe('gatewaySteps', () => {
   it('describes the odd form of a refused value and names where it is, but not the value', () => {
     const appSecret = new Sensitive(`"${marker.appSecret}" `)
     const text = JSON.stringify(gatewaySteps(seen({ get: refused('InvalidAppSecret'), appSecret })))
-    expect(text).toContain('its value, key appSecret of Secret enos-app, ends with white space and is in quotes')
+    expect(text).toContain('the value of key appSecret of Secret enos-app ends with white space and is in quotes')
     expect(text).not.toContain(marker.appSecret)
     const appKey = new Sensitive(`'${marker.appKey}'`)
     expect(find(gatewaySteps(seen({ get: refused('AppKeyNotFound'), appKey })), 'appKey')?.detail).toMatch(

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { CommandContext } from '../../../src/commands/context.ts'
-import { runCommand, typedOf } from '../../../src/commands/run.ts'
+import { describeListenError, runCommand, typedOf } from '../../../src/commands/run.ts'
 import { type Environment, parseRunConfig } from '../../../src/config/run-config.ts'
 
 /** The configuration from a command line. */
@@ -44,5 +44,50 @@ describe('runCommand', () => {
       logLevel: 'debug',
       maxConcurrentReconciles: 3,
     })
+  })
+})
+
+describe('describeListenError', () => {
+  const listenError = (code: string, fields: object) =>
+    Object.assign(new Error(`listen ${code}`), { code, syscall: 'listen', ...fields })
+  const config = {
+    metricsBindAddress: { host: undefined, port: 8080 },
+    healthProbeBindAddress: { host: '10.0.0.1', port: 8081 },
+  }
+  const same = { ...config, healthProbeBindAddress: config.metricsBindAddress }
+
+  it.each([
+    [
+      listenError('EADDRINUSE', { port: 8080 }),
+      config,
+      '--metrics-bind-address: cannot listen on :8080: the port is in use (EADDRINUSE)',
+    ],
+    [
+      listenError('EACCES', { port: 8081 }),
+      config,
+      '--health-probe-bind-address: cannot listen on 10.0.0.1:8081: the port needs privileges (EACCES)',
+    ],
+    [
+      listenError('EADDRNOTAVAIL', { port: 8081 }),
+      config,
+      '--health-probe-bind-address: cannot listen on 10.0.0.1:8081: this machine does not have the address (EADDRNOTAVAIL)',
+    ],
+    [
+      listenError('EADDRINUSE', { port: 8080 }),
+      same,
+      '--metrics-bind-address and --health-probe-bind-address: cannot listen on :8080: two addresses cannot share a port (EADDRINUSE)',
+    ],
+    [
+      Object.assign(new Error('x'), { code: 'ENOTFOUND', syscall: 'getaddrinfo', hostname: '10.0.0.1' }),
+      config,
+      '--health-probe-bind-address: cannot listen on 10.0.0.1:8081: unknown host (ENOTFOUND)',
+    ],
+  ])('names the flag for %s', (error, bindAddresses, message) => {
+    expect(describeListenError(error, bindAddresses)?.message).toBe(message)
+  })
+
+  it('returns undefined for other errors', () => {
+    expect(describeListenError(new Error('x'), config)).toBeUndefined()
+    expect(describeListenError(Object.assign(new Error('x'), { syscall: 'open' }), config)).toBeUndefined()
   })
 })

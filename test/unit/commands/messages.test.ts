@@ -1,0 +1,254 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { ApiError } from '../../../src/kubernetes/errors.ts'
+import { configMaps, credentials, secrets } from '../../../src/kubernetes/types.ts'
+import { formatTime } from '../../../src/lib/time.ts'
+import { condition, hourMs, marker, minuteMs, now } from '../../support/builders.ts'
+import { selfSigned } from '../../support/certificate.ts'
+import { CommandWorld, type Run } from './command-world.ts'
+
+/**
+ * Every message of every command, in one file to be read as a user reads it: messages.snapshot. After a change of words,
+ * run with -u and review the difference.
+ */
+
+const keys = { appKey: marker.appKey, appSecret: marker.appSecret }
+const environment = { ENOS_APP_KEY: keys.appKey, ENOS_APP_SECRET: keys.appSecret }
+const at = (offsetMs: number): string => formatTime(now + offsetMs)
+const synced = {
+  observedGeneration: 1,
+  conditions: [
+    condition('Ready', 'True', 'Synced', '1 target holds a valid token'),
+    condition('RenewalHealthy', 'True', 'Synced', 'the last attempt to get or refresh the token worked'),
+  ],
+  expiresAt: at(84 * minuteMs),
+  issuedAt: at(-36 * minuteMs),
+  nextRenewalAt: at(hourMs),
+  lastRenewalAt: at(-36 * minuteMs),
+  lastRenewalMethod: 'refresh',
+  tokenFingerprint: 'aaaaaaaaaaaa',
+}
+
+let world: CommandWorld
+let transcript: string[]
+
+beforeEach(() => {
+  world = new CommandWorld()
+  transcript = []
+})
+
+afterEach(async () => {
+  await world.close()
+})
+
+async function run(title: string, argv: readonly string[], given?: Run): Promise<void> {
+  transcript.push(`## ${title}\n${await world.run(argv, given)}\n`)
+}
+
+function create(name: string, url: string, { spec = {}, status }: { spec?: object; status?: object } = {}): void {
+  world.api.user('me').create(credentials, 'plant-a', {
+    metadata: { name },
+    spec: {
+      gateway: { url, ...(url.startsWith('http:') ? { allowInsecureHTTP: true } : {}) },
+      appKeyRef: { name: 'enos-app' },
+      appSecretRef: { name: 'enos-app' },
+      targets: [{ name: `${name}-token` }],
+      ...spec,
+    },
+    ...(status === undefined ? {} : { status }),
+  })
+}
+
+function createSource(name: string, stringData: Readonly<Record<string, string>>): void {
+  world.api.user('me').create(secrets, 'plant-a', { metadata: { name }, stringData })
+}
+
+async function usageErrors(): Promise<void> {
+  const nowhere = { kubeconfig: '/nowhere' }
+  const http = ['check', '--gateway', 'http://edge.example.com']
+  const https = ['check', '--gateway', 'https://apim.example.com']
+  const lines: readonly (readonly string[])[] = [
+    [],
+    ['walk'],
+    ['--verbose'],
+    ['help', 'walk'],
+    ['run', 'now'],
+    ['run', '--verbose'],
+    ['run', '--log-level', 'loud'],
+    ['run', '--namespace', 'A'],
+    ['run', '--metrics-bind-address', '8080'],
+    ['check'],
+    ['check', 'Wind_Farm'],
+    ['check', 'a', 'b'],
+    ['check', 'a', '--resource', 'b'],
+    ['check', 'a', '--gateway', 'https://apim.example.com'],
+    ['check', 'a', '--ca-file', 'ca.pem'],
+    ['check', 'a/b', '--namespace', 'c'],
+    ['check', 'a', '--timeout', 'soon'],
+    ['check', 'a', '--timeout', '61s'],
+    ['check', 'a', '--output', 'yaml'],
+    ['check', '--app-secret=marker-typed'],
+    http,
+    [...http, '--namespace', 'a'],
+    ['check', '--gateway', 'apim.example.com'],
+    ['check', '--gateway', 'https://user:marker-typed@apim.example.com'],
+    https,
+    [...https, '--app-key-file', '-', '--app-secret-file', '-'],
+    [...https, '--app-key-file', '-'],
+    [...https, '--app-key-file', '/nowhere/marker-typed'],
+    [...https, '--ca-file', '/dev/null'],
+    ['renew'],
+    ['renew', 'a', 'b'],
+    ['renew', 'a/b/c'],
+    ['renew', 'a', '--timeout', '10s'],
+    ['renew', 'a', '--wait', '--timeout', '25h'],
+    ['renew', 'a', '--wait=yes'],
+    ['status', 'a', 'b'],
+    ['status', '--namespace', '../x'],
+    ['status', '--output', 'wide'],
+  ]
+  for (const line of lines) await run('usage error', line, nowhere)
+}
+
+async function apiServerFailures(): Promise<void> {
+  const json = (code: number, reason: string) => JSON.stringify({ kind: 'Status', code, reason, message: 'secret' })
+  const answering = async (code: number, body: string) =>
+    await world.kubeconfig(await world.stub('https', (response) => response.writeHead(code).end(body)))
+  const missingCa = { 'certificate-authority-data': '', 'certificate-authority': '/nowhere/ca.crt' }
+  const failures: readonly (readonly [title: string, kubeconfig: string])[] = [
+    ['the kubeconfig does not exist', '/nowhere/kubeconfig'],
+    ['the kubeconfig is not valid', await world.file('kubeconfig', 'a: [')],
+    ['the API server refuses connections', await world.kubeconfig('https://127.0.0.1:1')],
+    ['the certificate-authority file is missing', await world.kubeconfig('https://127.0.0.1:1', missingCa)],
+    [
+      'the API server has another certificate',
+      await world.kubeconfig((await world.gateway({ tls: selfSigned() })).url),
+    ],
+    ['the CRD is missing', await answering(404, '404 page not found\n')],
+    ['the credentials have expired', await answering(401, json(401, 'Unauthorized'))],
+    ['a permission is missing', await answering(403, json(403, 'Forbidden'))],
+    ['the API server is overloaded', await answering(503, json(503, 'ServiceUnavailable'))],
+    ['the server is no API server', await answering(200, '<html>hello</html>')],
+  ]
+  for (const [title, kubeconfig] of failures) {
+    for (const line of [['status'], ['status', 'wind-farm'], ['renew', 'wind-farm'], ['check', 'wind-farm']]) {
+      await run(title, line, { kubeconfig })
+    }
+  }
+}
+
+async function statusMessages(): Promise<void> {
+  await run('no resources', ['status'])
+  const url = 'https://apim.example.com'
+  create('wind-farm', url, { status: synced })
+  create('unseen', url)
+  create('over', url, { status: { ...synced, expiresAt: at(-136_000), nextRenewalAt: at(-26 * minuteMs) } })
+  const failing = [
+    condition('Ready', 'False', 'TokenExpired', 'the token has expired: the gateway does not know the appKey'),
+    condition('RenewalHealthy', 'False', 'AppKeyNotFound', 'the gateway does not know the appKey'),
+  ]
+  create('failing', url, { status: { ...synced, expiresAt: at(-hourMs), conditions: failing } })
+  await run('several resources', ['status'])
+  await run('one resource', ['status', 'eac/wind-farm'])
+  await run('one resource as JSON', ['status', 'plant-a/unseen', '--output', 'json'])
+  await run('not found', ['status', 'nobody'])
+}
+
+async function renewMessages(): Promise<void> {
+  const url = 'https://apim.example.com'
+  create('wind-farm', url, { status: synced })
+  create('paused', url, { spec: { suspend: true } })
+  await run('requested', ['renew', 'wind-farm'])
+  await run('suspended', ['renew', 'paused', '--wait'])
+  await run('no operator runs', ['renew', 'wind-farm', '--wait', '--timeout', '2s'], { isWaiting: true })
+  await run('not found', ['renew', 'nobody'])
+  world.api.refuse = ({ verb }) =>
+    verb === 'patch' ? new ApiError('patch x', { code: 403, reason: 'Forbidden' }) : undefined
+  await run('a permission is missing', ['renew', 'wind-farm'])
+}
+
+async function checkResourceMessages(): Promise<void> {
+  const { url } = await world.gateway({ applications: [keys] })
+  createSource('enos-app', keys)
+  createSource('quoted', { appKey: keys.appKey, appSecret: `"${keys.appSecret}" ` })
+  createSource('newline', { appKey: `${keys.appKey}\n`, appSecret: keys.appSecret })
+  createSource('half', { appKey: keys.appKey })
+  world.api.user('me').create(configMaps, 'plant-a', { metadata: { name: 'no-ca' }, data: { 'ca.crt': 'x' } })
+  create('works', url)
+  create('newline', url, { spec: { appKeyRef: { name: 'newline' } } })
+  create('quoted', url, { spec: { appSecretRef: { name: 'quoted' } } })
+  create('half', url, { spec: { appSecretRef: { name: 'half' } } })
+  create('nothing', url, { spec: { appKeyRef: { name: 'nothing' }, appSecretRef: { name: 'nothing' } } })
+  create('bad-ca', url, {
+    spec: { gateway: { url, allowInsecureHTTP: true, caRef: { kind: 'ConfigMap', name: 'no-ca' } } },
+  })
+  create('invalid', url, { spec: { targets: [] } })
+  create('paused', url, { spec: { suspend: true } })
+  for (const name of ['works', 'newline', 'quoted', 'half', 'nothing', 'bad-ca', 'invalid', 'nobody']) {
+    await run(`check of a resource: ${name}`, ['check', name])
+  }
+  await run('a refresh while no operator runs', ['check', 'works', '--refresh'], { isWaiting: true })
+  await run('a refresh while suspended', ['check', 'paused', '--refresh'])
+  world.api.refuse = ({ plural, verb }) =>
+    plural === 'secrets' || verb === 'patch' ? new ApiError('get x', { code: 403, reason: 'Forbidden' }) : undefined
+  await run('a source is forbidden', ['check', 'works'])
+  world.api.refuse = ({ verb }) =>
+    verb === 'patch' ? new ApiError('patch x', { code: 403, reason: 'Forbidden' }) : undefined
+  await run('a refresh without permission to renew', ['check', 'works', '--refresh'])
+}
+
+async function checkGatewayMessages(): Promise<void> {
+  const insecure = (url: string, ...more: string[]) => ['check', '--gateway', url, '--allow-insecure-http', ...more]
+  const stubbed = async (code: number, body = '', headers = {}) =>
+    await world.stub('http', (response) => response.writeHead(code, headers).end(body))
+  const good = await world.gateway({ applications: [keys] })
+  const tls = selfSigned()
+  const secure = await world.gateway({ applications: [keys], tls })
+  const hanging = await world.gateway({ applications: [keys] })
+  hanging.setFaults([{ fault: { kind: 'hang' } }])
+  const edge = await world.gateway({ applications: [keys], hasRefresh: false })
+  const ca = await world.file('ca.pem', tls.cert)
+  await run('works', insecure(good.url), { environment })
+  await run('works as JSON', insecure(good.url, '--output', 'json'), { environment })
+  await run('a refresh', insecure(good.url, '--refresh'), { environment })
+  await run('no refresh', insecure(edge.url, '--refresh'), { environment })
+  await run('an unknown appKey', insecure(good.url), { environment: { ...environment, ENOS_APP_KEY: '<app-key>' } })
+  const wrong = Buffer.from(marker.appSecret).toString('base64')
+  await run('an appSecret in base64', insecure(good.url), { environment: { ...environment, ENOS_APP_SECRET: wrong } })
+  await run('a trusted certificate', ['check', '--gateway', secure.url, '--ca-file', ca], { environment })
+  await run('an untrusted certificate', ['check', '--gateway', secure.url], { environment })
+  const elsewhere = secure.url.replace('127.0.0.1', 'localhost')
+  await run('a certificate of other hosts', ['check', '--gateway', elsewhere, '--ca-file', ca], { environment })
+  await run('https to a port of http', ['check', '--gateway', good.url.replace('http:', 'https:')], { environment })
+  await run('http to a port of https', insecure(secure.url.replace('https:', 'http:')), { environment })
+  await run('connection refused', insecure('http://127.0.0.1:1'), { environment })
+  await run('no answer', insecure(hanging.url), { environment, isWaiting: true })
+  await run('HTTP 403 before the token service', insecure(await stubbed(403, '<html>')), { environment })
+  await run('HTTP 404', insecure(await stubbed(404)), { environment })
+  await run('HTTP 503', insecure(await stubbed(503)), { environment })
+  await run('a redirect', insecure(await stubbed(302, '', { location: 'https://other.example.com' })), { environment })
+  await run('HTML', insecure(await stubbed(200, '<html>')), { environment })
+}
+
+async function helpTexts(): Promise<void> {
+  await run('help', ['--help'])
+  for (const name of ['run', 'check', 'renew', 'status']) await run('help of a command', ['help', name])
+}
+
+describe('every message of every command', () => {
+  it('is as reviewed, and holds no secret', { timeout: 60_000 }, async () => {
+    const parts = [usageErrors, apiServerFailures, statusMessages, renewMessages]
+    for (const part of [...parts, checkResourceMessages, checkGatewayMessages, helpTexts]) {
+      await part()
+      await world.close()
+      world = new CommandWorld()
+    }
+    const text = transcript
+      .join('\n')
+      .replaceAll(/expires in \d+ days/g, 'expires in N days')
+      .replaceAll(/clock is \d+s (?:ahead|behind)/g, 'clock is Ns ahead')
+      .replaceAll(/valid for 1h59m\d*s?/g, 'valid for 2h')
+    expect(text).not.toMatch(/marker-(?!typed)/)
+    expect(text.replaceAll(/^\$ .*$/gm, '')).not.toMatch(/marker-typed/)
+    await expect(text).toMatchFileSnapshot('messages.snapshot')
+  })
+})
