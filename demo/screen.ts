@@ -19,8 +19,10 @@ export interface ScreenState {
   readonly kubeconfig: string
   /** The last output of kubectl. */
   readonly table: string
-  /** Oldest first. */
+  /** The last ones, oldest first. */
   readonly entries: readonly LogEntry[]
+  /** Number of all entries so far. */
+  readonly totalEntries: number
 }
 
 export interface TargetRow {

@@ -1,6 +1,7 @@
 import { type Clock, sleep } from '../src/lib/clock.ts'
 import type { Simulator } from '../simulator/server.ts'
 import type { ControlPlane } from '../test/control-plane/control-plane.ts'
+import { History, IncidentHistory } from './history.ts'
 import { applications, lifetimeMs, namespace, renewalWindowMs, targetNamed, targets, victims } from './plant.ts'
 import type { Plant } from './plant-on-cluster.ts'
 import { Referee } from './referee.ts'
@@ -24,6 +25,9 @@ const roundMs = 60_000
 const overtimeMs = 25_000
 /** Time for a repair or renewal that is under way at the end. */
 const maxEndReadyMs = 5000
+/** More than fit on a screen, or come between two frames. */
+const maxEntries = 1000
+const maxIncidents = 40
 const frameEveryMs = 500
 const tableEveryMs = 2000
 
@@ -36,9 +40,9 @@ export class Show {
   readonly #end = new AbortController()
   /** Aborts on Ctrl-C, on `abort`, and at the end. */
   readonly #signal: AbortSignal
-  readonly #incidents: Incident[] = []
+  readonly #incidents = new IncidentHistory(maxIncidents)
   readonly #abortReasons: string[] = []
-  readonly #entries: LogEntry[] = []
+  readonly #entries = new History<LogEntry>(maxEntries)
   #startAt = 0
   #isGatewayOut = false
 
@@ -97,7 +101,8 @@ export class Show {
       applications: applications.length,
       gets: calls.reduce((sum, { get }) => sum + get, 0),
       refreshes: calls.reduce((sum, { refresh }) => sum + refresh, 0),
-      incidents: this.#incidents,
+      incidents: this.#incidents.incidents,
+      omittedIncidents: this.#incidents.omitted,
       isComplete: isComplete || durationMs === Infinity || this.#abortReasons.length > 0,
       notReady,
       abortReasons: this.#abortReasons,
@@ -114,7 +119,7 @@ export class Show {
         durationMs: rounds === Infinity ? roundMs : durationMs / rounds,
         renewalWindowMs,
         victims,
-        onIncident: (incident: Incident) => this.#incidents.push(incident),
+        onIncident: (incident: Incident) => this.#incidents.add(incident),
       }
       await playScenario(scenario, this.#signal)
     }
@@ -144,7 +149,8 @@ export class Show {
         expired,
         kubeconfig: cluster.kubeconfig,
         table: table.text,
-        entries: this.#entries,
+        entries: this.#entries.items,
+        totalEntries: this.#entries.total,
       })
       await this.#pause(frameEveryMs)
     }
@@ -197,7 +203,7 @@ export class Show {
   }
 
   #log(kind: LogKind, text: string): void {
-    this.#entries.push({ atMs: this.#options.clock.now() - this.#startAt, kind, text })
+    this.#entries.add({ atMs: this.#options.clock.now() - this.#startAt, kind, text })
   }
 
   /**

@@ -10,6 +10,8 @@ export interface Outcome {
   readonly gets: number
   readonly refreshes: number
   readonly incidents: readonly Incident[]
+  /** Number of further incidents, which are left out of the summary. */
+  readonly omittedIncidents: number
   /** Whether all planned faults were played to their end. */
   readonly isComplete: boolean
   /** Resources that are not Ready at the end, each with its reason. */
@@ -47,7 +49,7 @@ export function failuresOf({ abortReasons, findings, incidents, isComplete, notR
 }
 
 export function renderSummary(outcome: Outcome): string {
-  const { applications, durationMs, findings, gets, incidents, refreshes, targets } = outcome
+  const { applications, durationMs, findings, gets, incidents, omittedIncidents, refreshes, targets } = outcome
   const { expired, minHeadroomMs, maxGapMs, samples, tampered } = findings
   const renewals = targets.reduce((sum, target) => sum + target.renewals, 0)
   const headroom = Number.isFinite(minHeadroomMs) ? `, each with ${seconds(minHeadroomMs)} s or more left` : ''
@@ -59,6 +61,7 @@ export function renderSummary(outcome: Outcome): string {
     `  expired       ${expired}${excused}`,
     `  renewals      ${renewals} on ${targets.length} Secrets${headroom}`,
     `  gateway       ${gets} get and ${refreshes} refresh for ${applications} applications`,
+    ...(omittedIncidents === 0 ? [] : [`  earlier       ${omittedIncidents} more faults`]),
     ...incidents.map((incident) => `  ${incident.kind.padEnd(12)}  ${describeIncident(incident)}`),
     '',
     ...(failures.length === 0

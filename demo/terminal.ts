@@ -66,10 +66,11 @@ export class Terminal {
   }
 
   #addLines(state: ScreenState): void {
-    for (const entry of state.entries.slice(this.#printedEntries)) {
+    const newEntries = state.totalEntries - this.#printedEntries
+    for (const entry of newEntries === 0 ? [] : state.entries.slice(-newEntries)) {
       this.print(renderLogEntry(entry, this.#theme))
     }
-    this.#printedEntries = state.entries.length
+    this.#printedEntries = state.totalEntries
     const conditions = state.targets.map(({ condition }) => condition.text).join()
     const { atMs = -Infinity, conditions: shown } = this.#lastFrame ?? {}
     if (state.elapsedMs - atMs < (conditions === shown ? plainFrameEveryMs : plainChangeEveryMs)) return

@@ -34,6 +34,7 @@ const state: ScreenState = {
     { atMs: 9000, kind: 'fault', text: 'wind-farm-token: overwritten by hand' },
     { atMs: 9025, kind: 'recovery', text: 'wind-farm-token: repaired' },
   ],
+  totalEntries: 3,
 }
 const size = { columns: 80, rows: 40 }
 
@@ -96,6 +97,15 @@ describe('the output without a terminal', () => {
     expect(text.match(/overwritten by hand/g)).toHaveLength(1)
     expect([...text.matchAll(/operator {3}(\d+) s/g)].map(([, at]) => at)).toEqual(['0', '10', '14'])
     expect(text).not.toContain('\x1b')
+  })
+
+  it('prints new log entries after old ones were removed', () => {
+    const written: string[] = []
+    const terminal = new Terminal({ write: (text) => written.push(text) }, false)
+    const entry = (text: string) => ({ atMs: 0, kind: 'info', text }) as const
+    terminal.draw({ ...state, entries: [entry('first'), entry('second')], totalEntries: 2 })
+    terminal.draw({ ...state, entries: [entry('second'), entry('third')], totalEntries: 3 })
+    expect(written.join('').match(/first|second|third/g)).toEqual(['first', 'second', 'third'])
   })
 })
 

@@ -29,6 +29,7 @@ const good: Outcome = {
   gets: 9,
   refreshes: 7,
   incidents: [tampering, outage],
+  omittedIncidents: 0,
   isComplete: true,
   notReady: [],
   abortReasons: [],
@@ -48,6 +49,10 @@ describe('the summary of the demo', () => {
       'PASSED: no Secret held an expired token at any sample, and all was repaired.',
     ])
     expect(failuresOf(good)).toEqual([])
+  })
+
+  it('counts incidents that are left out', () => {
+    expect(renderSummary({ ...good, omittedIncidents: 44 })).toContain('\n  earlier       44 more faults\n')
   })
 
   const incident = (changed: Incident): Partial<Outcome> => ({ incidents: [changed] })
