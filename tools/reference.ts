@@ -104,7 +104,7 @@ export function resourcePage(): string {
         ['annotation of other Secrets', code(annotations.adopt), 'name of the resource that may adopt the Secret'],
         ['annotation of the resource', code(annotations.renewRequestedAt), 'any new value requests a renewal'],
         [
-          'annotation of pod templates',
+          'annotation of workloads and their pod templates',
           '`enos.io/restarted-for-<uid>`',
           'fingerprint of the token that the workload was restarted for (`restartOnRenewal`)',
         ],

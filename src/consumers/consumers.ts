@@ -1,4 +1,5 @@
-import { ApiError, isForbidden } from '../kubernetes/errors.ts'
+import { isDeepStrictEqual } from 'node:util'
+import { ApiError } from '../kubernetes/errors.ts'
 import type { KubernetesClient, ObjectKey } from '../kubernetes/types.ts'
 import { WorkQueue, type WorkQueueObserver, type WorkQueueSnapshot } from '../kubernetes/work-queue.ts'
 import { type Backoff, backoffMs } from '../lib/backoff.ts'
@@ -6,12 +7,14 @@ import { type Clock, sleep } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Random } from '../lib/random.ts'
 import type { Caches } from '../observe/caches.ts'
-import type { Credential, Propagation } from '../observe/observed.ts'
+import type { Propagation, PropagationRequest } from '../observe/observed.ts'
 import type { Propagator } from '../reconcile/executor.ts'
+import { JobStore } from './job-store.ts'
 import { annotatePod, runningPods } from './pod-client.ts'
 import { PodPlan, type PodToAnnotate } from './pod-plan.ts'
 import {
-  isDone,
+  createJob,
+  isOver,
   isWanted,
   noWork,
   outcomeOf,
@@ -20,9 +23,10 @@ import {
   type PropagationJob,
   type Task,
 } from './propagation-job.ts'
-import { detailOf, failureResult, namespaceResult, podsResult, workloadsResult } from './results.ts'
-import { type RestartOutcome, restartWorkload } from './workload-client.ts'
-import { dueRestarts, workloadsToRestart } from './workload-plan.ts'
+import { detailOf, failureResult, isRefusal, namespaceResult, podsResult } from './results.ts'
+import { workloadsResult } from './rollout-results.ts'
+import { restartWorkload } from './workload-client.ts'
+import { dueTasks, namedWorkloads, type WorkloadState } from './workload-plan.ts'
 
 export interface ConsumersOptions {
   readonly client: Pick<KubernetesClient, 'get' | 'list' | 'patch'>
@@ -38,13 +42,13 @@ export interface ConsumersOptions {
 /** So many pods are annotated at a time, then there is a pause: at most 100 a second in a namespace. */
 const podBatchSize = 10
 const podPauseMs = 100
-/** Tokens that come within this time share one restart of a workload. */
-const restartDebounceMs = 2000
 /** Namespaces that are handled at a time. */
 const concurrency = 4
 /** A namespace has as many batches as it has pods, each with calls of its own. */
 const handlingLimitMs = 30 * 60_000
 const backoff: Backoff = { baseMs: 200, capMs: 5 * 60_000 }
+/** What a person must change first: a permission, a policy, a workload that does not exist. */
+const patientBackoff: Backoff = { baseMs: 10_000, capMs: 5 * 60_000 }
 /** After more failures than these the condition tells of them; the retries go on. */
 const quietFailures = 3
 
@@ -55,8 +59,7 @@ const quietFailures = 3
  */
 export class Consumers implements Propagator {
   readonly #options: ConsumersOptions
-  /** The last job of each credential; bounded by the number of credentials, since `forget` removes it with the credential. */
-  readonly #jobs = new Map<ObjectKey, PropagationJob>()
+  readonly #jobs = new JobStore()
   readonly #queues: Readonly<Record<Part, WorkQueue<string>>>
 
   constructor(options: ConsumersOptions) {
@@ -66,32 +69,28 @@ export class Consumers implements Propagator {
     this.#queues.workloads.run(concurrency, (namespace, signal) => this.#restartWorkloads(namespace, signal))
   }
 
-  propagate({ key, namespace, spec, uid }: Credential, fingerprint: string, writtenAtWall: number): void {
-    const job: PropagationJob = {
-      key,
-      uid,
-      namespace,
-      fingerprint,
-      writtenAtWall,
-      restartAt: this.#options.clock.now() + restartDebounceMs,
-      failures: { pods: 0, workloads: 0 },
-      results: {
-        pods: isWanted(spec, 'pods') ? undefined : noWork,
-        workloads: isWanted(spec, 'workloads') ? undefined : noWork,
-      },
+  propagate(request: PropagationRequest): void {
+    const now = this.#options.clock.now()
+    const known = this.#jobs.get(request.credential.key)
+    const job = known !== undefined && isContinued(known, request) ? known : createJob(request, now)
+    job.generation = request.credential.generation
+    this.#jobs.set(job)
+    for (const part of ['pods', 'workloads'] as const) {
+      // The changed spec may be the one that a refusal waits for.
+      if (job.results[part]?.status === 'False') job.dueAt[part] = now
+      this.#enqueue(job.namespace, part, job.dueAt[part])
     }
-    this.#jobs.set(key, job)
-    if (!isDone(job, 'pods')) this.#queues.pods.add(namespace)
-    if (!isDone(job, 'workloads')) this.#queues.workloads.addAfter(namespace, restartDebounceMs)
   }
 
   propagation(key: ObjectKey): Propagation | undefined {
     const job = this.#jobs.get(key)
-    return job === undefined ? undefined : { fingerprint: job.fingerprint, outcome: outcomeOf(job) }
+    if (job === undefined) return undefined
+    const { fingerprint, generation } = job
+    return { fingerprint, generation, outcome: outcomeOf(job) }
   }
 
   forget(key: ObjectKey): void {
-    this.#jobs.delete(key)
+    this.#jobs.remove(key)
   }
 
   queues(): WorkQueueSnapshot[] {
@@ -103,15 +102,18 @@ export class Consumers implements Propagator {
   }
 
   async #propagateToPods(namespace: string, signal: AbortSignal): Promise<void> {
-    const pending = this.#pendingTasks(namespace, 'pods')
-    if (pending.length === 0) {
-      this.#queues.pods.forget(namespace)
-      return
+    const { client, clock } = this.#options
+    const due = this.#pendingTasks(namespace, 'pods').filter(({ job }) => job.dueAt.pods <= clock.now())
+    const plan = new PodPlan(due)
+    if (due.length > 0) {
+      for await (const pod of runningPods(client, namespace, signal)) plan.add(pod)
+      await this.#annotate(namespace, plan.toAnnotate, signal)
     }
-    const plan = new PodPlan(pending)
-    for await (const pod of runningPods(this.#options.client, namespace, signal)) plan.add(pod)
-    await this.#annotate(namespace, plan.toAnnotate, signal)
-    this.#conclude('pods', namespace, plan.tasks, podsResult)
+    for (const task of plan.tasks) {
+      if (task.failures.size > 0) this.#fail('pods', task, podsResult(task).notes)
+      else this.#succeed(task.job, 'pods', podsResult(task), Infinity)
+    }
+    this.#endRound('pods', namespace, plan.tasks)
   }
 
   async #annotate(namespace: string, pods: readonly PodToAnnotate[], signal: AbortSignal): Promise<void> {
@@ -130,68 +132,100 @@ export class Consumers implements Propagator {
 
   async #restartWorkloads(namespace: string, signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#options
-    const { nextAt, tasks } = dueRestarts(this.#pendingTasks(namespace, 'workloads'), clock.now())
-    if (nextAt !== undefined) this.#queues.workloads.addAfter(namespace, nextAt - clock.now())
-    const outcomes = new Map<string, RestartOutcome>()
-    for (const [name, workload] of workloadsToRestart(tasks)) {
+    const tasks = dueTasks(this.#pendingTasks(namespace, 'workloads'), clock.now())
+    const states = new Map<string, WorkloadState>()
+    for (const [name, workload] of namedWorkloads(tasks)) {
       if (signal.aborted) return
-      const restart = (): Promise<RestartOutcome> => restartWorkload(this.#options, workload, signal)
-      const outcome = await noteFailure(name, workload.tasks, restart)
-      if (outcome === undefined) continue
-      if (outcome === 'restarted') log.info({ namespace, workload: name }, 'workload restarted')
-      outcomes.set(name, outcome)
+      const restart = (): Promise<WorkloadState> => restartWorkload(this.#options, workload, signal)
+      const state = await noteFailure(name, workload.tasks, restart)
+      if (state === undefined) continue
+      states.set(name, state)
+      if (state !== 'restarted') continue
+      log.info({ namespace, workload: name }, 'workload restarted')
+      for (const { job } of workload.tasks) {
+        job.restarted.add(name)
+        job.checks = 0
+      }
     }
-    this.#conclude('workloads', namespace, tasks, (task) => workloadsResult(task, outcomes))
+    for (const task of tasks) {
+      const { nextLook, notes, result } = workloadsResult(task, states)
+      if (task.failures.size > 0) {
+        this.#fail('workloads', task, notes)
+        continue
+      }
+      task.job.checks++
+      if (nextLook === 'absent') this.#finish(task.job, 'workloads', result, this.#retryAt(task.job, 'workloads', true))
+      else this.#succeed(task.job, 'workloads', result, clock.now() + (nextLook?.delayMs ?? Infinity))
+    }
+    this.#endRound('workloads', namespace, tasks)
   }
 
-  /** The tasks that are still pending, each with the spec as it is now. */
+  /** The tasks of a part that is not over, each with the spec as it is now. */
   #pendingTasks(namespace: string, part: Part): Task[] {
     const tasks: Task[] = []
-    for (const job of this.#jobs.values()) {
-      if (job.namespace !== namespace || isDone(job, part)) continue
+    for (const job of this.#jobs.inNamespace(namespace)) {
+      if (isOver(job, part)) continue
       const credential = this.#options.credentials.get(job.key)
       // Without a job the token is propagated anew, should the spec still ask for it.
       if (credential?.spec === undefined || credential.isDeleting || credential.uid !== job.uid) this.forget(job.key)
       else if (isWanted(credential.spec, part)) tasks.push({ job, spec: credential.spec, failures: new Map() })
-      else this.#finish(job, part, noWork)
+      else this.#finish(job, part, noWork, Infinity)
     }
     return tasks
   }
 
-  /** Sets the results of a round. What was refused waits for the next token; all other failures are retried. */
-  #conclude<T extends Task>(part: Part, namespace: string, tasks: readonly T[], done: (task: T) => PartResult): void {
-    const errors = new Map(tasks.flatMap((task) => [...task.failures]))
-    if (errors.size > 0) this.#warn(namespace, [...errors.values()])
-    let minFailures = Number.POSITIVE_INFINITY
-    for (const task of tasks) {
-      const { failures, job } = task
-      const result = failures.size === 0 ? done(task) : failureResult(part, task, done(task))
-      if (result.reason !== 'PropagationFailed') {
-        this.#finish(job, part, result)
-        continue
-      }
-      const times = ++job.failures[part]
-      minFailures = Math.min(minFailures, times)
-      if (times > quietFailures) this.#finish(job, part, result)
-    }
-    this.#queues[part].forget(namespace)
-    // The delay is that of the task with the fewest failures, so that a permanent failure delays no other task.
-    if (minFailures < Number.POSITIVE_INFINITY) {
-      this.#queues[part].addAfter(namespace, backoffMs(backoff, minFailures, this.#options.random))
-    }
+  /** Sets the result of a task with failed calls: what was refused waits for a person, all else is retried with backoff. */
+  #fail(part: Part, task: Task, notes: readonly string[]): void {
+    const { job } = task
+    const result = failureResult(part, task, notes)
+    const isRefused = result.reason === 'PropagationForbidden'
+    const retryAt = this.#retryAt(job, part, isRefused)
+    const isQuiet = !isRefused && job.failures[part] <= quietFailures
+    this.#finish(job, part, isQuiet ? job.results[part] : result, retryAt)
   }
 
-  #finish(job: PropagationJob, part: Part, result: PartResult): void {
+  #retryAt(job: PropagationJob, part: Part, isPatient: boolean): number {
+    const { clock, random } = this.#options
+    return clock.now() + backoffMs(isPatient ? patientBackoff : backoff, ++job.failures[part], random)
+  }
+
+  #succeed(job: PropagationJob, part: Part, result: PartResult | undefined, dueAt: number): void {
+    job.failures[part] = 0
+    this.#finish(job, part, result, dueAt)
+  }
+
+  #finish(job: PropagationJob, part: Part, result: PartResult | undefined, dueAt: number): void {
+    job.dueAt[part] = dueAt
+    const isChanged = !isDeepStrictEqual(result, job.results[part])
     job.results[part] = result
-    this.#options.onChange(job.key)
+    if (isChanged) this.#options.onChange(job.key)
+  }
+
+  #endRound(part: Part, namespace: string, tasks: readonly Task[]): void {
+    const errors = new Map(tasks.flatMap(({ failures }) => [...failures]))
+    if (errors.size > 0) this.#warn(namespace, [...errors.values()])
+    this.#queues[part].forget(namespace)
+    // Each job has a time of its own, so that none delays another.
+    this.#enqueue(namespace, part, Math.min(...this.#jobs.inNamespace(namespace).map((job) => job.dueAt[part])))
+  }
+
+  #enqueue(namespace: string, part: Part, dueAt: number): void {
+    const delayMs = dueAt - this.#options.clock.now()
+    if (delayMs <= 0) this.#queues[part].add(namespace)
+    else if (delayMs < Infinity) this.#queues[part].addAfter(namespace, delayMs)
   }
 
   /** A handler threw: nothing could be done in the whole namespace. The queue retries it. */
   #failNamespace(namespace: string, part: Part, error: unknown): void {
+    const now = this.#options.clock.now()
     this.#warn(namespace, [error])
-    if (!isForbidden(error) && this.#queues[part].retries(namespace) < quietFailures) return
+    const isRefused = isRefusal(error)
+    if (!isRefused && this.#queues[part].retries(namespace) < quietFailures) return
     const result = namespaceResult(namespace, error)
-    for (const { job } of this.#pendingTasks(namespace, part)) this.#finish(job, part, result)
+    for (const { job } of this.#pendingTasks(namespace, part)) {
+      if (job.dueAt[part] > now) continue
+      this.#finish(job, part, result, isRefused ? this.#retryAt(job, part, true) : now)
+    }
   }
 
   #warn(namespace: string, errors: readonly unknown[]): void {
@@ -213,6 +247,12 @@ export class Consumers implements Propagator {
       },
     })
   }
+}
+
+/** Whether a changed spec meets a propagation of the same token that is under way: it goes by the present spec anyhow. */
+function isContinued(job: PropagationJob, { credential, fingerprint, occasion }: PropagationRequest): boolean {
+  if (occasion !== 'specChange' || job.uid !== credential.uid || job.fingerprint !== fingerprint) return false
+  return (['pods', 'workloads'] as const).some((part) => isWanted(credential.spec, part) && !isOver(job, part))
 }
 
 /** Runs a call for one pod or workload. A failed call is noted with its tasks and affects no others. */

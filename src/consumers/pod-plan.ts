@@ -1,9 +1,9 @@
-import { type Pod, podOwner, type PodVersion, podVersionOf, secretUse } from './pods.ts'
+import { mayPrecede, type Pod, podOwner, type PodVersion, podVersionOf, type SecretUse, secretUses } from './pods.ts'
 import type { Spec, Task } from './propagation-job.ts'
 
 /** A task and the pods found for it. */
 export interface PodTask extends Task {
-  /** Number of pods that mount a target as a volume. */
+  /** Number of pods that mount a target as a volume and have to sync it. */
   mounting: number
   /** Names of consumers that the kubelet never updates, and that no restart reaches. */
   readonly unreachable: Set<string>
@@ -28,20 +28,44 @@ export class PodPlan {
   }
 
   add(pod: Pod): void {
+    if (pod.metadata.deletionTimestamp !== undefined) return
     const version = podVersionOf(pod)
-    const { fixed, live } = secretUse(pod)
-    const tasks: Task[] = []
-    for (const task of this.#tasksOf(live)) {
-      task.mounting++
-      if (version.fingerprint !== task.job.fingerprint) tasks.push(task)
+    const uses = secretUses(pod.spec ?? {})
+    const liveSecrets = new Set(uses.filter(({ kind }) => kind === 'live').map(({ secret }) => secret))
+    const mountedBy = new Set<PodTask>()
+    for (const use of uses) {
+      for (const task of this.#tasksOf([use.secret])) {
+        if (use.kind === 'live') {
+          if (needsSync(task, pod, use)) mountedBy.add(task)
+        } else if (use.kind !== 'init' || !liveSecrets.has(use.secret)) {
+          if (holdsOlder(task, pod, use) && !isRestarted(task.spec, pod)) task.unreachable.add(consumerName(pod))
+        }
+      }
     }
-    for (const task of this.#tasksOf(fixed)) {
-      if (!isRestarted(task.spec, pod)) task.unreachable.add(consumerName(pod))
-    }
+    for (const task of mountedBy) task.mounting++
+    const tasks = [...mountedBy].filter(({ job }) => job.fingerprint !== version.fingerprint)
     // A pod has one annotation: any of the tokens makes the kubelet sync all of its volumes.
     const last = tasks.at(-1)
     if (last !== undefined) this.toAnnotate.push({ pod: version, fingerprint: last.job.fingerprint, tasks })
   }
+}
+
+/**
+ * Whether the kubelet has to sync a mounted target. The first token is news only to a pod that was created before it, with
+ * an optional volume: all others waited for the Secret.
+ */
+function needsSync({ job }: Task, { metadata }: Pod, { isOptional }: SecretUse): boolean {
+  if (job.occasion !== 'firstToken') return job.occasion === 'renewal'
+  return isOptional && Date.parse(metadata.creationTimestamp ?? '') < job.writtenAtWall
+}
+
+/** Whether a container holds an older token, or none, in its environment, by subPath, or copied from an init container. */
+function holdsOlder({ job }: Task, pod: Pod, { container, isOptional }: SecretUse): boolean {
+  const createdAt = Date.parse(pod.metadata.creationTimestamp ?? '')
+  const isFirst = job.occasion === 'firstToken'
+  // Creation is in whole seconds. In the second of the write an older token may have been read; a first token hardly missed.
+  if (isFirst ? !isOptional || !(createdAt < job.writtenAtWall) : createdAt > job.writtenAtWall) return false
+  return mayPrecede(pod, container, job.writtenAtWall)
 }
 
 /** Finds the tasks whose targets are among some Secrets, by an index. */

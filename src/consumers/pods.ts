@@ -3,63 +3,103 @@ import type { KubernetesObject } from '../kubernetes/types.ts'
 
 interface SecretSource {
   readonly name?: string
+  readonly optional?: boolean
 }
 
 interface Container {
+  readonly name?: string
   readonly restartPolicy?: string
   readonly env?: readonly { readonly valueFrom?: { readonly secretKeyRef?: SecretSource } }[]
   readonly envFrom?: readonly { readonly secretRef?: SecretSource }[]
   readonly volumeMounts?: readonly { readonly name: string; readonly subPath?: string; readonly subPathExpr?: string }[]
 }
 
-/** The fields of a Pod that say how it uses Secrets. */
-export interface Pod extends KubernetesObject {
-  readonly spec?: {
-    readonly volumes?: readonly {
-      readonly name: string
-      readonly secret?: { readonly secretName?: string }
-      readonly projected?: { readonly sources?: readonly { readonly secret?: SecretSource }[] }
-    }[]
-    readonly containers?: readonly Container[]
-    readonly initContainers?: readonly Container[]
+/** The fields of a pod's spec, or of a pod template's, that say how it uses Secrets. */
+export interface PodSpec {
+  readonly volumes?: readonly {
+    readonly name: string
+    readonly secret?: { readonly secretName?: string; readonly optional?: boolean }
+    readonly projected?: { readonly sources?: readonly { readonly secret?: SecretSource }[] }
+  }[]
+  readonly containers?: readonly Container[]
+  readonly initContainers?: readonly Container[]
+}
+
+interface ContainerStatus {
+  readonly name: string
+  readonly state?: {
+    readonly running?: { readonly startedAt?: string }
+    readonly terminated?: { readonly startedAt?: string }
   }
 }
 
-/** Names of the Secrets that a pod uses: the kubelet updates `live` files in place, never `fixed` (environment, subPath). */
+export interface Pod extends KubernetesObject {
+  readonly spec?: PodSpec
+  readonly status?: {
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[]
+    readonly containerStatuses?: readonly ContainerStatus[]
+    readonly initContainerStatuses?: readonly ContainerStatus[]
+  }
+}
+
+/** One use of a Secret by a container. */
 export interface SecretUse {
-  readonly live: ReadonlySet<string>
-  readonly fixed: ReadonlySet<string>
+  readonly secret: string
+  /**
+   * `live`: files that the kubelet updates, also when an optional Secret is created later. `fixed`: environment or subPath,
+   * read as the container starts. `init`: any use by an init container, which has ended and may have copied the value.
+   */
+  readonly kind: 'live' | 'fixed' | 'init'
+  /** The container starts without the Secret as well. */
+  readonly isOptional: boolean
+  readonly container: string
 }
 
 /**
- * Which Secrets a running pod uses, and how.
+ * How the containers of a pod use Secrets.
  * @see https://kubernetes.io/docs/concepts/configuration/secret/#using-secrets-as-files-from-a-pod (mounted Secrets are
  * updated; environment variables and subPath mounts are not)
+ * @see https://kubernetes.io/docs/tasks/configure-pod-container/configure-pod-configmap/#mounted-configmaps-are-updated-automatically
+ * (so is a mount whose optional object is created after the pod has started; Secrets work the same way)
  */
-export function secretUse({ metadata, spec }: Pod): SecretUse {
-  const live = new Set<string>()
-  const fixed = new Set<string>()
-  if (metadata.deletionTimestamp !== undefined) return { live, fixed }
-  const volumes = new Map(
-    (spec?.volumes ?? []).map(({ name, projected, secret }) => {
-      const projections = (projected?.sources ?? []).map((source) => source.secret?.name)
-      return [name, [secret?.secretName, ...projections]]
-    }),
-  )
-  const add = (names: Set<string>, name: string | undefined): void => {
-    if (name !== undefined) names.add(name)
+export function secretUses({ containers = [], initContainers = [], volumes = [] }: PodSpec): SecretUse[] {
+  const sources = new Map<string, SecretSource[]>()
+  for (const { name, projected, secret } of volumes) {
+    const own = secret?.secretName === undefined ? [] : [{ ...secret, name: secret.secretName }]
+    sources.set(name, [...own, ...(projected?.sources ?? []).flatMap((source) => source.secret ?? [])])
   }
-  // Init containers have ended, except sidecars.
-  const sidecars = (spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always')
-  for (const { env = [], envFrom = [], volumeMounts = [] } of [...(spec?.containers ?? []), ...sidecars]) {
-    for (const { valueFrom } of env) add(fixed, valueFrom?.secretKeyRef?.name)
-    for (const { secretRef } of envFrom) add(fixed, secretRef?.name)
-    for (const { name, subPath = '', subPathExpr = '' } of volumeMounts) {
-      const isSubPath = subPath !== '' || subPathExpr !== ''
-      for (const secret of volumes.get(name) ?? []) add(isSubPath ? fixed : live, secret)
+  const uses: SecretUse[] = []
+  const add = (kind: SecretUse['kind'], container: Container, source: SecretSource | undefined): void => {
+    if (source?.name === undefined) return
+    // An init container with restartPolicy Always is a sidecar: it goes on running.
+    const hasEnded = initContainers.includes(container) && container.restartPolicy !== 'Always'
+    const { name: secret, optional: isOptional = false } = source
+    uses.push({ secret, kind: hasEnded ? 'init' : kind, isOptional, container: container.name ?? '' })
+  }
+  for (const container of [...initContainers, ...containers]) {
+    for (const { valueFrom } of container.env ?? []) add('fixed', container, valueFrom?.secretKeyRef)
+    for (const { secretRef } of container.envFrom ?? []) add('fixed', container, secretRef)
+    for (const { name, subPath = '', subPathExpr = '' } of container.volumeMounts ?? []) {
+      const kind = subPath !== '' || subPathExpr !== '' ? 'fixed' : 'live'
+      for (const source of sources.get(name) ?? []) add(kind, container, source)
     }
   }
-  return { live, fixed }
+  return uses
+}
+
+/**
+ * Whether a container may have started before a token was written, so that its environment holds an older token or none.
+ * A container that waits reads the present token when it starts.
+ *
+ * @param writtenAtWall by the API server's clock, ms
+ */
+export function mayPrecede({ status = {} }: Pod, container: string, writtenAtWall: number): boolean {
+  const { conditions = [], containerStatuses = [], initContainerStatuses = [] } = status
+  const statuses = [...containerStatuses, ...initContainerStatuses]
+  if (statuses.length === 0) return !conditions.some((one) => one.type === 'PodScheduled' && one.status === 'False')
+  const { running, terminated } = statuses.find(({ name }) => name === container)?.state ?? {}
+  // In whole seconds: the same second may be before the write.
+  return Date.parse((running ?? terminated)?.startedAt ?? '') <= writtenAtWall
 }
 
 /** The workload that controls a pod. A Deployment is known by the name of its ReplicaSet, which ends in the template's hash. */

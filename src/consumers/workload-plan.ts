@@ -1,52 +1,73 @@
 import { restartedForAnnotation } from '../api/v1alpha1/names.ts'
+import { secretUses } from './pods.ts'
 import type { Spec, Task } from './propagation-job.ts'
-import type { Restart } from './workloads.ts'
+import { isRestartedFor, needsRestart, type Restart, type Rollout, rolloutOf, type Workload } from './workloads.ts'
 
 type WorkloadRef = NonNullable<Spec['restartOnRenewal']>[number]
 
-/** A workload, the tokens that it is restarted for, and the tasks that ask for it. */
-export interface WorkloadToRestart extends WorkloadRef {
+/** A workload and the tasks that name it. */
+export interface NamedWorkload extends WorkloadRef {
   readonly namespace: string
-  readonly restart: Restart
   readonly tasks: readonly Task[]
 }
 
-export interface DueRestarts {
-  readonly tasks: readonly Task[]
-  /** When the next of the others is due, monotonic clock; undefined: there are no others. */
-  readonly nextAt: number | undefined
-}
+/** What a workload is found to be: `isAbsent` does not exist, `restarted` just now; `untouched`: no restart is asked for. */
+export type WorkloadState = Rollout | 'restarted' | 'untouched' | 'isAbsent'
 
 /**
- * The tasks whose workloads are restarted now: those that are due, and those that share a workload with one of them. One
- * restart serves all that ask for it by now; the others go on waiting for more tokens to come.
+ * The tasks whose workloads are looked at now: those that are due, and those that wait for the debounce and share a
+ * workload with one whose debounce is over. One restart serves all that ask for it by now.
  */
-export function dueRestarts(pending: readonly Task[], now: number): DueRestarts {
-  const due = new Set(pending.filter(({ job }) => job.restartAt <= now).flatMap(({ spec }) => workloadNames(spec)))
-  const isDue = ({ spec }: Task): boolean => workloadNames(spec).some((name) => due.has(name))
-  const waiting = pending.filter((task) => !isDue(task)).map(({ job }) => job.restartAt)
-  return { tasks: pending.filter(isDue), nextAt: waiting.length === 0 ? undefined : Math.min(...waiting) }
+export function dueTasks(pending: readonly Task[], now: number): Task[] {
+  const isDue = ({ job }: Task): boolean => job.dueAt.workloads <= now
+  const isWaiting = ({ job }: Task): boolean => job.checks === 0
+  const names = ({ spec }: Task): string[] => workloadNames(spec)
+  const restarting = new Set(pending.filter((task) => isDue(task) && isWaiting(task)).flatMap(names))
+  return pending.filter((task) => isDue(task) || (isWaiting(task) && names(task).some((name) => restarting.has(name))))
 }
 
 /** The workloads of some tasks of a namespace, each once, by name. */
-export function workloadsToRestart(tasks: readonly Task[]): ReadonlyMap<string, WorkloadToRestart> {
-  const workloads = new Map<string, WorkloadToRestart>()
+export function namedWorkloads(tasks: readonly Task[]): ReadonlyMap<string, NamedWorkload> {
+  const workloads = new Map<string, NamedWorkload>()
   for (const task of tasks) {
-    const { fingerprint, namespace, uid, writtenAtWall } = task.job
     for (const ref of task.spec.restartOnRenewal ?? []) {
-      const known = workloads.get(workloadName(ref))
-      workloads.set(workloadName(ref), {
-        ...ref,
-        namespace,
-        tasks: [...(known?.tasks ?? []), task],
-        restart: {
-          writtenAtWall: Math.max(known?.restart.writtenAtWall ?? 0, writtenAtWall),
-          marks: { ...known?.restart.marks, [restartedForAnnotation(uid)]: fingerprint },
-        },
-      })
+      const others = workloads.get(workloadName(ref))?.tasks ?? []
+      workloads.set(workloadName(ref), { ...ref, namespace: task.job.namespace, tasks: [...others, task] })
     }
   }
   return workloads
+}
+
+/** Decides about a workload as it was read. @returns the restart to make, or its state where there is none to make */
+export function planWorkload(workload: Workload, tasks: readonly Task[]): Restart | Exclude<WorkloadState, 'isAbsent'> {
+  const asking = tasks.filter((task) => asksForRestart(task, workload))
+  if (asking.length === 0) {
+    const earlier = restartFor(tasks)
+    return isRestartedFor(workload, earlier) ? rolloutOf(workload, earlier) : 'untouched'
+  }
+  const restart = restartFor(asking)
+  if (!needsRestart(workload, restart)) return rolloutOf(workload, restart)
+  return workload.spec?.paused === true ? 'isPaused' : restart
+}
+
+/**
+ * Whether a task restarts a workload that holds no newer token. A first token does so only where the workload was created
+ * before it and starts without its Secret (`optional`): all other pods waited for the Secret.
+ */
+function asksForRestart({ job, spec }: Task, { metadata, spec: { template } = {} }: Workload): boolean {
+  if (job.occasion !== 'firstToken') return job.occasion === 'renewal'
+  if (!(Date.parse(metadata.creationTimestamp ?? '') < job.writtenAtWall)) return false
+  const targets = new Set(spec.targets.map(({ name }) => name))
+  return secretUses(template?.spec ?? {}).some(
+    ({ isOptional, kind, secret }) => isOptional && kind !== 'live' && targets.has(secret),
+  )
+}
+
+function restartFor(tasks: readonly Task[]): Restart {
+  return {
+    writtenAtWall: Math.max(...tasks.map(({ job }) => job.writtenAtWall)),
+    marks: Object.fromEntries(tasks.map(({ job }) => [restartedForAnnotation(job.uid), job.fingerprint])),
+  }
 }
 
 /** The workloads in a spec's restartOnRenewal, as `Deployment reports`. */

@@ -1,11 +1,27 @@
 import type { KubernetesObject, ObjectMeta, ResourceType } from '../kubernetes/types.ts'
 import { formatTime } from '../lib/time.ts'
+import type { PodSpec } from './pods.ts'
+
+type Annotations = Readonly<Record<string, string>>
 
 /** A Deployment, StatefulSet or DaemonSet, with the fields that a restart needs. */
 export interface Workload extends KubernetesObject {
   readonly spec?: {
     readonly paused?: boolean
-    readonly template?: { readonly metadata?: { readonly annotations?: Readonly<Record<string, string>> } }
+    readonly replicas?: number
+    /** Of a StatefulSet or DaemonSet. */
+    readonly updateStrategy?: { readonly type?: string; readonly rollingUpdate?: { readonly partition?: number } }
+    readonly template?: { readonly metadata?: { readonly annotations?: Annotations }; readonly spec?: PodSpec }
+  }
+  readonly status?: {
+    readonly observedGeneration?: number
+    readonly replicas?: number
+    readonly updatedReplicas?: number
+    readonly conditions?: readonly { readonly type: string; readonly status: string; readonly reason?: string }[]
+    /** These are of a DaemonSet. */
+    readonly currentNumberScheduled?: number
+    readonly desiredNumberScheduled?: number
+    readonly updatedNumberScheduled?: number
   }
 }
 
@@ -22,24 +38,85 @@ const restartedAtAnnotation = 'kubectl.kubernetes.io/restartedAt'
 export interface Restart {
   /** When the last of the tokens was written, by the API server's clock, ms. */
   readonly writtenAtWall: number
-  /** Annotations that name the tokens: after a crash they tell that the restart was done, whatever was written since. */
-  readonly marks: Readonly<Record<string, string>>
+  /**
+   * Annotations that name the tokens. On the pod template they make the rollout, and go if another controller resets the
+   * template; on the workload itself they stay, so that no process restarts it a second time for these tokens.
+   */
+  readonly marks: Annotations
 }
 
-/** Whether pods of a workload may hold older tokens. */
-export function needsRestart({ metadata, spec }: Workload, { marks, writtenAtWall }: Restart): boolean {
-  const annotations = spec?.template?.metadata?.annotations ?? {}
-  if (Object.entries(marks).every(([name, value]) => annotations[name] === value)) return false
-  const restartedAt = Date.parse(annotations[restartedAtAnnotation] ?? '')
+/** Whether pods of a workload may hold older tokens and a restart was not asked for yet. */
+export function needsRestart(workload: Workload, restart: Restart): boolean {
+  const { metadata, spec } = workload
+  const template = spec?.template?.metadata?.annotations
+  const isMarked = ([name, value]: [string, string]): boolean =>
+    template?.[name] === value || metadata.annotations?.[name] === value
+  if (Object.entries(restart.marks).every(isMarked)) return false
   const createdAt = Date.parse(metadata.creationTimestamp ?? '')
-  // Both are in whole seconds: a restart in the same second may have come before the write.
-  return !(restartedAt > writtenAtWall) && !(createdAt > writtenAtWall)
+  // In whole seconds: in the same second it may have come before the write.
+  return !isRestartedSince(workload, restart) && !(createdAt > restart.writtenAtWall)
 }
 
 /** The merge patch of `kubectl rollout restart`, for this version of a workload. */
 export function restartPatch({ resourceVersion, uid }: ObjectMeta, restart: Restart, nowWall: number): object {
   // Later than the write by either clock, so that the restart is known to have come after it.
   const restartedAt = formatTime(Math.max(nowWall, restart.writtenAtWall + 1000))
-  const annotations = { [restartedAtAnnotation]: restartedAt, ...restart.marks }
-  return { metadata: { uid, resourceVersion }, spec: { template: { metadata: { annotations } } } }
+  const { marks } = restart
+  return {
+    metadata: { uid, resourceVersion, annotations: marks },
+    spec: { template: { metadata: { annotations: { [restartedAtAnnotation]: restartedAt, ...marks } } } },
+  }
+}
+
+/**
+ * How far a restart got, by the workload's own fields:
+ * `complete`: every pod is of the present template; `underWay`: not yet; `unobserved`: the workload's controller has not
+ * seen the template; `stalled`: it gave up (progressDeadlineSeconds); `reset`: another controller took the restart off the
+ * template; `isPaused`, `onDelete`, `partitioned`: by its own spec the workload does not replace (all) its pods.
+ */
+export type Rollout =
+  'complete' | 'underWay' | 'unobserved' | 'stalled' | 'reset' | 'isPaused' | 'onDelete' | 'partitioned'
+
+export function rolloutOf(workload: Workload, restart: Restart): Rollout {
+  const { metadata, spec = {}, status = {} } = workload
+  if (isReset(workload, restart)) return 'reset'
+  const isObserved = (status.observedGeneration ?? 0) >= (metadata.generation ?? 0)
+  if (isObserved && hasReplacedAll(workload)) return 'complete'
+  if (spec.paused === true) return 'isPaused'
+  if (spec.updateStrategy?.type === 'OnDelete') return 'onDelete'
+  if ((spec.updateStrategy?.rollingUpdate?.partition ?? 0) > 0) return 'partitioned'
+  if (!isObserved) return 'unobserved'
+  const hasStalled = status.conditions?.some(({ reason }) => reason === 'ProgressDeadlineExceeded') ?? false
+  return hasStalled ? 'stalled' : 'underWay'
+}
+
+/** Whether a restart for any of these tokens was asked for, by the marks on the workload or its template. */
+export function isRestartedFor({ metadata, spec }: Workload, { marks }: Restart): boolean {
+  const template = spec?.template?.metadata?.annotations
+  return Object.entries(marks).some(
+    ([name, value]) => template?.[name] === value || metadata.annotations?.[name] === value,
+  )
+}
+
+/** The marks are on the workload, and its template has lost them. */
+function isReset(workload: Workload, restart: Restart): boolean {
+  const { metadata, spec } = workload
+  const template = spec?.template?.metadata?.annotations
+  const isLost = ([name, value]: [string, string]): boolean =>
+    metadata.annotations?.[name] === value && template?.[name] !== value
+  return Object.entries(restart.marks).some(isLost) && !isRestartedSince(workload, restart)
+}
+
+function isRestartedSince({ spec }: Workload, { writtenAtWall }: Restart): boolean {
+  return Date.parse(spec?.template?.metadata?.annotations?.[restartedAtAnnotation] ?? '') > writtenAtWall
+}
+
+function hasReplacedAll({ spec = {}, status = {} }: Workload): boolean {
+  const isDaemonSet = status.desiredNumberScheduled !== undefined
+  const desired = status.desiredNumberScheduled ?? spec.replicas ?? 1
+  const present = (isDaemonSet ? status.currentNumberScheduled : status.replicas) ?? 0
+  const updated = (isDaemonSet ? status.updatedNumberScheduled : status.updatedReplicas) ?? 0
+  // Without pods, OnDelete still means that no restart ever replaces any.
+  if (updated === 0 && spec.updateStrategy?.type === 'OnDelete') return false
+  return updated >= desired && present <= updated
 }

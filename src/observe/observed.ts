@@ -103,10 +103,24 @@ export interface TargetToken extends RecordedToken {
   readonly appKeyFingerprint: string | undefined
 }
 
-/** How far running consumers of the targets were told of a token (propagation Immediate, restartOnRenewal). */
-export interface Propagation {
-  /** Of the token that they were, or are being, told of. */
+/** Why consumers are looked at: a new token; the first one of a resource; or the same one, under a changed spec. */
+export type PropagationOccasion = 'renewal' | 'firstToken' | 'specChange'
+
+/** A token that is to be propagated to the running consumers of a credential's targets. */
+export interface PropagationRequest {
+  readonly credential: Credential
   readonly fingerprint: string
+  readonly occasion: PropagationOccasion
+  /** When the token was written to the targets, by the API server's clock, ms. */
+  readonly writtenAtWall: number
+}
+
+/** The propagation of a token to running consumers of the targets (propagation Immediate, restartOnRenewal). */
+export interface Propagation {
+  /** Of the token that was, or is being, propagated. */
+  readonly fingerprint: string
+  /** The generation of the credential that it was done for. */
+  readonly generation: number
   /** Undefined while it is under way. */
   readonly outcome: { readonly status: ConditionStatus; readonly reason: Reason; readonly message: string } | undefined
 }

@@ -2,7 +2,7 @@ import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import type { FoundToken, Membership } from '../tokens/membership.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
 import type { Problem } from '../api/v1alpha1/problem.ts'
-import type { ObjectVersion, TargetRecord } from '../observe/observed.ts'
+import type { ObjectVersion, PropagationRequest, TargetRecord } from '../observe/observed.ts'
 import type { EventInput } from '../status/events.ts'
 import type { Correction } from '../targets/compare-secret.ts'
 import type { DesiredSecret } from '../targets/desired-secret.ts'
@@ -64,7 +64,7 @@ export type Action =
   | { readonly do: 'join'; readonly membership: Membership; readonly found: FoundToken | undefined }
   | { readonly do: 'leave' }
   /** Have running consumers see the token that the targets hold now. */
-  | { readonly do: 'propagate'; readonly fingerprint: string; readonly writtenAtWall: number }
+  | ({ readonly do: 'propagate' } & Omit<PropagationRequest, 'credential'>)
   /** Tell people of what no condition will say. */
   | { readonly do: 'emitEvent'; readonly event: EventInput }
   | { readonly do: 'setFinalizers'; readonly finalizers: readonly string[] }

@@ -1,23 +1,22 @@
-import { wantsPropagation, propagatedFingerprint } from '../observe/propagation.ts'
+import { propagationOccasion } from '../observe/propagation.ts'
 import type { Observed } from '../observe/observed.ts'
 import { targetProblem } from '../observe/target-problems.ts'
 import type { Verdict } from './verdict.ts'
 
-/** All targets that can be written hold a token that running consumers were not told of. */
+/** Propagates the token that all targets hold which can be written. */
 export function propagateToken(observed: Observed): Verdict | undefined {
-  if (!wantsPropagation(observed)) return undefined
-  const { credential, propagation, record, targetMetas } = observed
+  const { credential, record, targetMetas } = observed
   const problems = credential.spec.targets.map((target) => targetProblem(observed, target))
-  // What passes by itself is waited for, so that consumers are told once.
+  // A target whose problem passes by itself is waited for, so that the token is propagated once.
   if (problems.some((problem) => problem?.class === 'retry')) return undefined
   const reached = credential.spec.targets.filter((_, at) => problems[at] === undefined)
   const [token, ...others] = reached.map(({ name }) => record.get(name)?.token)
   if (token === undefined || others.some((other) => other?.fingerprint !== token.fingerprint)) return undefined
-  if (token.fingerprint === propagatedFingerprint(observed)) return undefined
-  if (token.fingerprint === propagation?.fingerprint) return undefined
-  const writtenAtWall = Math.max(
-    token.issuedAtWall,
-    ...reached.map(({ name }) => targetMetas.get(name)?.writtenAtWall ?? 0),
-  )
-  return { kind: 'do', actions: [{ do: 'propagate', fingerprint: token.fingerprint, writtenAtWall }] }
+  const { fingerprint, issuedAtWall } = token
+  const occasion = propagationOccasion(observed, fingerprint)
+  if (occasion === undefined) return undefined
+  const writes = reached.map(({ name }) => targetMetas.get(name)?.writtenAtWall ?? 0)
+  // A changed spec rewrites the targets with the same token.
+  const writtenAtWall = occasion === 'specChange' ? issuedAtWall : Math.max(issuedAtWall, ...writes)
+  return { kind: 'do', actions: [{ do: 'propagate', fingerprint, occasion, writtenAtWall }] }
 }

@@ -3,7 +3,7 @@ import { isConflict, isForbidden, isNotFound } from '../kubernetes/errors.ts'
 import { configMaps, credentials, type KubernetesClient, secrets } from '../kubernetes/types.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Problem } from '../api/v1alpha1/problem.ts'
-import { type Credential, type SourceRef, sourceRefs } from '../observe/observed.ts'
+import { type Credential, type PropagationRequest, type SourceRef, sourceRefs } from '../observe/observed.ts'
 import { type EventInput, eventsBetween } from '../status/events.ts'
 import { isSameStatus, statusPatch } from '../status/next-status.ts'
 import type { Action } from '../plan/actions.ts'
@@ -13,9 +13,9 @@ import { parseSources, type SourceObject } from '../observe/parse-sources.ts'
 import { parseCredential, parseMetadata, type StoredCredential } from '../observe/parse-object.ts'
 import type { TargetExecutor } from './target-executor.ts'
 
-/** Has running consumers of a credential's targets see its present token. */
+/** Propagates the token on a credential's targets to their running consumers. */
 export interface Propagator {
-  propagate(credential: Credential, fingerprint: string, writtenAtWall: number): void
+  propagate(request: PropagationRequest): void
 }
 
 export interface ExecutorOptions {
@@ -60,7 +60,7 @@ export class Executor {
         applications.leave(credential.key)
         return
       case 'propagate':
-        propagator.propagate(credential, action.fingerprint, action.writtenAtWall)
+        propagator.propagate({ credential, ...action })
         return
       case 'emitEvent':
         this.#options.emitEvent(credential, action.event)

@@ -28,10 +28,10 @@ export function nextStatus(observed: Observed, problem: Problem | undefined, now
         : setCondition(conditions, { type, ...value, observedGeneration: credential.generation }, nowWall)
   }
 
-  const outcome = observed.propagation?.outcome
+  const { propagation } = observed
   if (!wantsPropagation(observed)) conditions = conditions.filter(({ type }) => type !== 'Propagated')
-  else if (outcome !== undefined) {
-    const condition = { type: 'Propagated', ...outcome, observedGeneration: credential.generation }
+  else if (propagation?.outcome !== undefined) {
+    const condition = { type: 'Propagated', ...propagation.outcome, observedGeneration: propagation.generation }
     conditions = setCondition(conditions, condition, nowWall)
   }
 

@@ -68,14 +68,18 @@ async function annotationOf(pod: string): Promise<string | undefined> {
   return metadata.annotations?.[fingerprintAnnotation]
 }
 
-const template = {
-  metadata: { labels: { app: 'x' } },
-  spec: { containers: [container] },
-}
+const template = { spec: { containers: [container] } }
 
-async function createWorkload(kind: keyof typeof workloadTypes, name: string): Promise<void> {
+async function createWorkload(kind: keyof typeof workloadTypes, name: string, fields: object = {}): Promise<void> {
   const rest = kind === 'StatefulSet' ? { serviceName: 'x' } : {}
-  const spec = { selector: { matchLabels: { app: 'x' } }, template, ...rest }
+  // Each has pods of its own.
+  const labels = { app: name }
+  const spec = {
+    selector: { matchLabels: labels },
+    template: { ...template, metadata: { labels } },
+    ...rest,
+    ...fields,
+  }
   await harness().admin.create(workloadTypes[kind], namespace, {
     apiVersion: 'apps/v1',
     kind,
@@ -217,5 +221,236 @@ describe('restartOnRenewal', () => {
     operator = await (await harness().operator({ args: ['--no-leader-elect', '--namespace', namespace] })).working()
     await eventually(async () => expect(await restartOf('Deployment', 'crashed')).toBeDefined())
     await harness().expectCondition(namespace, 'crashed', 'Propagated', 'True/Propagated')
+  })
+})
+
+describe('restartOnRenewal, of a workload that does not replace its pods', () => {
+  beforeAll(allowConsumers)
+
+  /** A synced credential that restarts a workload of its own name. */
+  async function createRestarting(kind: keyof typeof workloadTypes, name: string): Promise<void> {
+    await harness().createCredential(namespace, name, gateway, application(), { restartOnRenewal: [{ kind, name }] })
+    await harness().expectReady(namespace, name)
+    await harness().expectCondition(namespace, name, 'Propagated', 'True/Propagated')
+  }
+
+  it.concurrent.each(['StatefulSet', 'DaemonSet'] as const)(
+    'needs a restart for a %s with updateStrategy OnDelete',
+    async (kind) => {
+      const name = `on-delete-${kind.toLowerCase()}`
+      await createWorkload(kind, name, { updateStrategy: { type: 'OnDelete' } })
+      await createRestarting(kind, name)
+      await renew(name)
+      await harness().expectCondition(namespace, name, 'Propagated', 'True/ConsumersNeedRestart')
+      expect(await harness().message(namespace, name, 'Propagated')).toContain(
+        `${kind} ${name} has updateStrategy OnDelete`,
+      )
+      expect(await harness().eventReasons(namespace, name)).toContain('ConsumersNeedRestart')
+    },
+  )
+
+  // The test is the workload's controller: none runs here.
+  async function patchRollout(kind: keyof typeof workloadTypes, name: string, status: object): Promise<void> {
+    const ref = { namespace, name }
+    const { metadata } = await harness().admin.get<Workload>(workloadTypes[kind], ref)
+    const body = { status: { observedGeneration: metadata.generation, ...status } }
+    await harness().admin.patch(workloadTypes[kind], ref, { type: 'merge', body }, { subresource: 'status' })
+  }
+
+  it.concurrent('is propagated once the pods of a StatefulSet with OnDelete were deleted by hand', async () => {
+    const name = 'deleted-by-hand'
+    await createWorkload('StatefulSet', name, { updateStrategy: { type: 'OnDelete' } })
+    await createRestarting('StatefulSet', name)
+    await renew(name)
+    await harness().expectCondition(namespace, name, 'Propagated', 'True/ConsumersNeedRestart')
+    await patchRollout('StatefulSet', name, { replicas: 1, updatedReplicas: 1 })
+    await harness().expectCondition(namespace, name, 'Propagated', 'True/Propagated', 30_000)
+  })
+
+  it.concurrent(
+    'needs a restart for a Deployment whose rollout exceeded its deadline',
+    async () => {
+      const name = 'stalled'
+      await createWorkload('Deployment', name)
+      await createRestarting('Deployment', name)
+      await renew(name)
+      await eventually(async () => expect(await restartOf('Deployment', name)).toBeDefined())
+      const conditions = [{ type: 'Progressing', status: 'False', reason: 'ProgressDeadlineExceeded' }]
+      await patchRollout('Deployment', name, { replicas: 2, updatedReplicas: 1, conditions })
+      await harness().expectCondition(namespace, name, 'Propagated', 'True/ConsumersNeedRestart', 30_000)
+      await patchRollout('Deployment', name, { replicas: 1, updatedReplicas: 1 })
+      await harness().expectCondition(namespace, name, 'Propagated', 'True/Propagated', 45_000)
+    },
+    90_000,
+  )
+
+  it.concurrent('needs a restart for a paused Deployment, and restarts it when it is resumed', async () => {
+    const name = 'paused'
+    await createWorkload('Deployment', name, { paused: true })
+    await createRestarting('Deployment', name)
+    await renew(name)
+    await harness().expectCondition(namespace, name, 'Propagated', 'True/ConsumersNeedRestart')
+    expect(await restartOf('Deployment', name)).toBeUndefined()
+    await harness().kubectl(['-n', namespace, 'rollout', 'resume', `deployment/${name}`])
+    await harness().expectCondition(namespace, name, 'Propagated', 'True/Propagated', 30_000)
+    expect(await restartOf('Deployment', name)).toBeDefined()
+  })
+
+  it.concurrent('needs a restart where another controller resets the template, and restarts it once', async () => {
+    const name = 'owned'
+    await createWorkload('Deployment', name)
+    await createRestarting('Deployment', name)
+    const ref = { namespace, name }
+    const resets: string[] = []
+    const patched: Promise<void> = eventually(async () => {
+      const at = await restartOf('Deployment', name)
+      if (at === undefined) throw new Error('not restarted yet')
+      resets.push(at)
+      const body = { spec: { template: { metadata: { annotations: null } } } }
+      await harness().admin.patch(workloadTypes.Deployment, ref, { type: 'merge', body })
+    }, 20_000)
+    await renew(name)
+    await patched
+    await harness().expectCondition(namespace, name, 'Propagated', 'True/ConsumersNeedRestart')
+    expect(await harness().message(namespace, name, 'Propagated')).toContain('another controller')
+    await delay(5000)
+    expect(await restartOf('Deployment', name)).toBeUndefined()
+    expect(resets).toHaveLength(1)
+  })
+
+  it.concurrent('is told before the first renewal where a workload does not exist', async () => {
+    const name = 'absent'
+    const keys = application()
+    await harness().createCredential(namespace, name, gateway, keys, {
+      restartOnRenewal: [{ kind: 'Deployment', name }],
+    })
+    await harness().expectReady(namespace, name)
+    await harness().expectCondition(namespace, name, 'Propagated', 'False/WorkloadNotFound')
+    await eventually(async () => expect(await harness().eventReasons(namespace, name)).toContain('WorkloadNotFound'))
+    expect(await harness().condition(namespace, name, 'Ready')).toBe('True/Synced')
+    // A changed spec is looked at, too: without a restart.
+    await createWorkload('Deployment', 'present')
+    await harness().patchCredential(namespace, name, {
+      spec: { restartOnRenewal: [{ kind: 'Deployment', name: 'present' }] },
+    })
+    await harness().expectCondition(namespace, name, 'Propagated', 'True/Propagated')
+    expect(await restartOf('Deployment', 'present')).toBeUndefined()
+  })
+})
+
+describe('the first token, with pods that started before it', () => {
+  beforeAll(allowConsumers)
+  const env = (name: string) => ({
+    env: [{ name: 'T', valueFrom: { secretKeyRef: { name, key: 'accessToken', optional: true } } }],
+  })
+
+  async function start(pod: string): Promise<void> {
+    const startedAt = new Date().toISOString()
+    const status = {
+      phase: 'Running',
+      containerStatuses: [
+        { name: 'c', state: { running: { startedAt } }, image: 'none', imageID: '', ready: true, restartCount: 0 },
+      ],
+    }
+    await harness().admin.patch(
+      pods,
+      { namespace, name: pod },
+      { type: 'merge', body: { status } },
+      { subresource: 'status' },
+    )
+  }
+
+  it('annotates the pod with an optional volume, and names the one with an optional variable', async () => {
+    await createPod('early-volume', mounting('early-token'))
+    await createPod('early-env', { containers: [{ ...container, ...env('early-token') }] })
+    await createPod('early-copy', {
+      ...mounting('early-token'),
+      containers: [container],
+      initContainers: [{ name: 'init', image: 'none', volumeMounts: [{ name: 'v', mountPath: '/v' }] }],
+    })
+    for (const pod of ['early-volume', 'early-env']) await start(pod)
+    await delay(1100)
+    await harness().createCredential(namespace, 'early', gateway, application(), { propagation: 'Immediate' })
+    await harness().expectCondition(namespace, 'early', 'Propagated', 'True/ConsumersNeedRestart')
+    const message = await harness().message(namespace, 'early', 'Propagated')
+    expect(message).toContain('Pod early-copy, Pod early-env read the token from environment')
+    expect(message).toContain('the first token was propagated to 1 pod created before it')
+    const { status } = await harness().getCredential(namespace, 'early')
+    expect(await annotationOf('early-volume')).toBe(status?.tokenFingerprint)
+  })
+
+  it('restarts the workload that restartOnRenewal names', async () => {
+    await createWorkload('Deployment', 'optional', {
+      template: {
+        metadata: { labels: { app: 'optional' } },
+        spec: { containers: [{ ...container, ...env('optional-token') }] },
+      },
+    })
+    await delay(1100)
+    await harness().createCredential(namespace, 'optional', gateway, application(), {
+      restartOnRenewal: [{ kind: 'Deployment', name: 'optional' }],
+    })
+    await harness().expectCondition(namespace, 'optional', 'Propagated', 'True/Propagated')
+    expect(await restartOf('Deployment', 'optional')).toBeDefined()
+  })
+})
+
+describe('propagation that an admission policy denies', () => {
+  beforeAll(allowConsumers)
+  afterAll(async () => {
+    for (const kind of ['validatingadmissionpolicybinding', 'validatingadmissionpolicy'])
+      await harness().kubectl(['delete', kind, 'no-pods.example.com', '--ignore-not-found'])
+  })
+
+  it('names the policy, and not the permission', async () => {
+    const apiVersion = 'admissionregistration.k8s.io/v1'
+    const metadata = { name: 'no-pods.example.com' }
+    const items = [
+      {
+        apiVersion,
+        kind: 'ValidatingAdmissionPolicy',
+        metadata,
+        spec: {
+          matchConstraints: {
+            namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
+            resourceRules: [
+              {
+                apiGroups: [''],
+                apiVersions: ['v1'],
+                operations: ['UPDATE'],
+                resources: ['pods'],
+                resourceNames: ['denied'],
+              },
+            ],
+          },
+          validations: [{ expression: 'false', message: 'text of an outsider' }],
+        },
+      },
+      {
+        apiVersion,
+        kind: 'ValidatingAdmissionPolicyBinding',
+        metadata,
+        spec: { policyName: metadata.name, validationActions: ['Deny'] },
+      },
+    ]
+    await harness().kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
+    await createPod('denied', mounting('denied-token'))
+    await eventually(async () => {
+      const patch = {
+        type: 'merge',
+        body: { metadata: { labels: { at: `${Math.floor(performance.now())}` } } },
+      } as const
+      const error = await harness()
+        .admin.patch(pods, { namespace, name: 'denied' }, patch)
+        .catch((thrown: unknown) => thrown)
+      expect(error).toMatchObject({ code: 422 })
+    })
+    await harness().createCredential(namespace, 'denied', gateway, application(), { propagation: 'Immediate' })
+    await harness().expectReady(namespace, 'denied')
+    await renew('denied')
+    await harness().expectCondition(namespace, 'denied', 'Propagated', 'False/PropagationForbidden')
+    expect(await harness().message(namespace, 'denied', 'Propagated')).toContain(
+      `ValidatingAdmissionPolicy "no-pods.example.com" denied the request to patch Pod denied in namespace ${namespace} (HTTP 422)`,
+    )
   })
 })

@@ -27,7 +27,7 @@ export const annotations = {
   retainedCredentialUid: 'enos.io/credential-uid',
 } as const
 
-/** On pod templates of restarted workloads: fingerprint of the credential's token (restartOnRenewal). */
+/** On restarted workloads and their pod templates: fingerprint of the credential's token (restartOnRenewal). */
 export const restartedForAnnotation = (credentialUid: string): string => `enos.io/restarted-for-${credentialUid}`
 
 /** Holds a deleted credential until its keys are removed from Secrets that it does not own (creationPolicy Merge). */

@@ -104,20 +104,27 @@ export const reasons = {
     whatToDo: 'Put the certificates of the CAs there, each between BEGIN CERTIFICATE and END CERTIFICATE.',
   },
   Propagated: {
-    meaning: 'Running consumers were told of the present token (`propagation: Immediate`, `restartOnRenewal`).',
+    meaning: 'The present token was propagated to running consumers (`propagation: Immediate`, `restartOnRenewal`).',
     whatToDo: 'Nothing.',
   },
   ConsumersNeedRestart: {
-    meaning: 'Pods read the token from their environment or by subPath: they never see a change.',
-    whatToDo: 'Mount the Secret as a volume without subPath, or name the workload in `restartOnRenewal`.',
+    meaning:
+      'Running pods hold an older token or none: they read it from their environment, by subPath or in an init container, or their workload does not replace its pods (paused, `OnDelete`, a partition, a template that another controller resets, a rollout that does not finish).',
+    whatToDo:
+      'Mount the Secret as a volume without subPath, or name the workload in `restartOnRenewal`; where the message names a workload that was to be restarted, resume it or delete its pods.',
+  },
+  WorkloadNotFound: {
+    meaning: 'A workload that `restartOnRenewal` names does not exist.',
+    whatToDo: 'Correct kind or name, or create the workload; it is looked for again within 5 minutes.',
   },
   PropagationForbidden: {
-    meaning: 'The operator may not touch pods or restart workloads here: that permission is off by default.',
+    meaning:
+      'The API server refuses to let the operator annotate pods or restart workloads: the permission is missing (it is off by default), or an admission webhook or policy, which the message names, denies the request.',
     whatToDo:
-      'Install `deploy/components/consumers` (`deploy/components/consumers/namespaced` for one namespace), or use neither `propagation: Immediate` nor `restartOnRenewal`.',
+      'Missing permission: install `deploy/components/consumers` (`deploy/components/consumers/namespaced` for one namespace), or use neither `propagation: Immediate` nor `restartOnRenewal`. Webhook or policy: have it allow the request. It is tried again within 5 minutes, and after a restart of the operator with the next token.',
   },
   PropagationFailed: {
-    meaning: 'The API server did not let the operator tell running consumers of the token.',
+    meaning: 'The token could not be propagated to running consumers: calls to the API server failed.',
     whatToDo: 'Nothing, if it passes; it is retried.',
   },
 } as const satisfies Record<string, ReasonText>

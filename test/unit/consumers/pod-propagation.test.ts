@@ -14,7 +14,11 @@ describe('propagation to pods', () => {
     world.pod('other', mounting('something-else'))
     world.pod('elsewhere', mounting(), {}, 'plant-b')
     world.propagate('wind', 'aaa', immediate)
-    expect(world.consumers.propagation('plant-a/wind')).toEqual({ fingerprint: 'aaa', outcome: undefined })
+    expect(world.consumers.propagation('plant-a/wind')).toEqual({
+      fingerprint: 'aaa',
+      generation: 1,
+      outcome: undefined,
+    })
     await settle()
     expect([world.fingerprintOf('mounts'), world.fingerprintOf('other')]).toEqual(['aaa', undefined])
     expect(world.patches.map(({ name }) => name)).toEqual(['mounts'])
@@ -238,17 +242,22 @@ describe('propagation to pods, while the API server refuses', () => {
     expect(world.patches).toHaveLength(tries + 1)
   })
 
-  it('waits for the next token after HTTP 403', async () => {
+  it('is tried again with backoff after HTTP 403, and recovers with the permission', async () => {
     const world = new World()
+    world.pod('mounts')
     world.broken.set('list', 403)
     world.propagate('wind', 'aaa', immediate)
     await world.clock.advance(60 * 60_000)
-    expect(world.lists).toHaveLength(1)
+    expect(world.lists).toHaveLength(18)
     expect(world.outcome('wind')).toMatchObject({ status: 'False', reason: 'PropagationForbidden' })
     expect(world.outcome('wind')?.message).toContain('install the component deploy/components/consumers')
     world.propagate('wind', 'bbb', immediate)
     await settle()
-    expect(world.lists).toHaveLength(2)
+    expect(world.lists).toHaveLength(19)
+    world.broken.clear()
+    await world.clock.advance(5 * 60_000)
+    expect(world.fingerprintOf('mounts')).toBe('bbb')
+    expect(world.outcome('wind')).toMatchObject({ status: 'True', reason: 'Propagated' })
   })
 })
 
@@ -276,8 +285,8 @@ describe('propagation to pods, of which one cannot be patched', () => {
       })
       expect(world.patches.filter(({ name }) => name === 'good')).toHaveLength(1)
       const tries = world.patches.filter(({ name }) => name === 'bad').length
-      if (code === 403) expect(tries).toBe(1)
-      else expect(tries).toBeGreaterThan(5)
+      if (code === 403) expect(tries).toBe(18)
+      else expect(tries).toBeGreaterThan(18)
     },
   )
 
@@ -289,7 +298,7 @@ describe('propagation to pods, of which one cannot be patched', () => {
     world.propagate('wind', 'aaa', immediate)
     await settle()
     expect(world.outcome('wind')?.message).toBe(
-      'the present token was propagated to 1 pod that mounts a target; the API server refuses to let the operator patch Pod bad in namespace plant-a (HTTP 403): install the component deploy/components/consumers (for one namespace: deploy/components/consumers/namespaced), or look at admission webhooks',
+      'the present token was propagated to 1 pod that mounts a target; the operator lacks the permission to patch Pod bad in namespace plant-a (HTTP 403): install the component deploy/components/consumers (for one namespace: deploy/components/consumers/namespaced); it is tried again within 5 minutes',
     )
   })
 
@@ -327,7 +336,11 @@ describe('propagation to pods, of a resource that is changed meanwhile', () => {
     world.broken.clear()
     await world.clock.advance(60_000)
     expect(world.patches).toEqual([])
-    expect(world.outcome('wind')).toEqual({ status: 'True', reason: 'Propagated', message: '' })
+    expect(world.outcome('wind')).toEqual({
+      status: 'True',
+      reason: 'Propagated',
+      message: 'no running consumer holds an older token',
+    })
   })
 })
 

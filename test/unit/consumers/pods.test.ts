@@ -1,71 +1,111 @@
 import { describe, expect, it } from 'vitest'
-import { type Pod, podOwner, secretUse } from '../../../src/consumers/pods.ts'
+import { mayPrecede, type Pod, podOwner, type PodSpec, secretUses } from '../../../src/consumers/pods.ts'
 
-type Spec = NonNullable<Pod['spec']>
+type Kinds = Partial<Record<'live' | 'fixed' | 'init', boolean>>
 
 const volumes = [{ name: 'v', secret: { secretName: 'enos-token' } }]
 const live = { volumeMounts: [{ name: 'v' }] }
 const subPath = { volumeMounts: [{ name: 'v', subPath: 'accessToken' }] }
 const environment = { env: [{ valueFrom: { secretKeyRef: { name: 'enos-token' } } }] }
 
-function use(spec: Spec, metadata: Pod['metadata'] = {}): { isLive: boolean; isFixed: boolean } {
-  const { fixed, live } = secretUse({ metadata, spec })
-  return { isLive: live.has('enos-token'), isFixed: fixed.has('enos-token') }
+/** The kinds of use of the target, each with whether it is optional. */
+function kindsOf(spec: PodSpec): Kinds {
+  const uses = secretUses(spec).filter(({ secret }) => secret === 'enos-token')
+  return Object.fromEntries(uses.map(({ isOptional, kind }) => [kind, isOptional]))
 }
 
-describe('secretUse', () => {
-  it.each<[string, Spec, ReturnType<typeof use>]>([
-    ['a volume', { volumes, containers: [live] }, { isLive: true, isFixed: false }],
+describe('secretUses', () => {
+  it.each<[string, PodSpec, Kinds]>([
+    ['a volume', { volumes, containers: [live] }, { live: false }],
     [
       'a projected volume',
       {
         volumes: [{ name: 'v', projected: { sources: [{}, { secret: { name: 'enos-token' } }] } }],
         containers: [live],
       },
-      { isLive: true, isFixed: false },
+      { live: false },
     ],
-    ['a volume that is not mounted', { volumes, containers: [{}] }, { isLive: false, isFixed: false }],
+    ['a volume that is not mounted', { volumes, containers: [{}] }, {}],
     [
       'a volume of another Secret',
       { volumes: [{ name: 'v', secret: { secretName: 'other' } }], containers: [live] },
-      { isLive: false, isFixed: false },
+      {},
     ],
-    ['a subPath', { volumes, containers: [subPath] }, { isLive: false, isFixed: true }],
+    ['a subPath', { volumes, containers: [subPath] }, { fixed: false }],
     [
       'a subPathExpr',
       { volumes, containers: [{ volumeMounts: [{ name: 'v', subPathExpr: '$(KEY)' }] }] },
-      { isLive: false, isFixed: true },
+      { fixed: false },
     ],
-    ['a variable', { containers: [environment] }, { isLive: false, isFixed: true }],
+    ['a variable', { containers: [environment] }, { fixed: false }],
     [
       'all keys as variables',
       { containers: [{ envFrom: [{}, { secretRef: { name: 'enos-token' } }] }] },
-      { isLive: false, isFixed: true },
+      { fixed: false },
     ],
-    ['a variable beside a volume', { volumes, containers: [environment, live] }, { isLive: true, isFixed: true }],
+    ['a variable beside a volume', { volumes, containers: [environment, live] }, { fixed: false, live: false }],
+    ['a volume of an init container', { volumes, initContainers: [live], containers: [{}] }, { init: false }],
+    ['the environment of an init container', { initContainers: [environment], containers: [{}] }, { init: false }],
     [
-      'an init container, which has ended',
-      { volumes, initContainers: [subPath, environment, live], containers: [{}] },
-      { isLive: false, isFixed: false },
+      'an optional volume',
+      { volumes: [{ name: 'v', secret: { secretName: 'enos-token', optional: true } }], containers: [live] },
+      { live: true },
+    ],
+    [
+      'an optional source of a projected volume',
+      {
+        volumes: [{ name: 'v', projected: { sources: [{ secret: { name: 'enos-token', optional: true } }] } }],
+        containers: [subPath],
+      },
+      { fixed: true },
+    ],
+    [
+      'an optional variable',
+      { containers: [{ env: [{ valueFrom: { secretKeyRef: { name: 'enos-token', optional: true } } }] }] },
+      { fixed: true },
+    ],
+    [
+      'all keys as variables, optional',
+      { containers: [{ envFrom: [{ secretRef: { name: 'enos-token', optional: true } }] }] },
+      { fixed: true },
     ],
     [
       'a volume of a sidecar',
       { volumes, initContainers: [{ restartPolicy: 'Always', ...live }], containers: [{}] },
-      { isLive: true, isFixed: false },
+      { live: false },
     ],
     [
       'the environment of a sidecar',
       { initContainers: [{ restartPolicy: 'Always', ...environment }], containers: [{}] },
-      { isLive: false, isFixed: true },
+      { fixed: false },
     ],
-    ['a pod without Secrets', {}, { isLive: false, isFixed: false }],
+    ['a pod without Secrets', {}, {}],
   ])('classifies %s', (_, spec, expected) => {
-    expect(use(spec)).toEqual(expected)
+    expect(kindsOf(spec)).toEqual(expected)
   })
+})
 
-  it('finds no use in a pod that is being deleted', () => {
-    const metadata = { deletionTimestamp: '2026-01-01T00:00:00Z' }
-    expect(use({ volumes, containers: [live, environment] }, metadata)).toEqual({ isLive: false, isFixed: false })
+describe('mayPrecede', () => {
+  const writtenAt = Date.parse('2026-01-01T12:00:10Z')
+  const running = (startedAt: string) => ({ containerStatuses: [{ name: 'c', state: { running: { startedAt } } }] })
+  it.each<[string, NonNullable<Pod['status']>, boolean]>([
+    ['started before the write', running('2026-01-01T12:00:09Z'), true],
+    ['started in the second of the write', running('2026-01-01T12:00:10Z'), true],
+    ['started after the write', running('2026-01-01T12:00:11Z'), false],
+    ['waits', { containerStatuses: [{ name: 'c', state: {} }] }, false],
+    ['has no status yet', { containerStatuses: [{ name: 'other', state: {} }] }, false],
+    [
+      'is an init container that ran before the write',
+      {
+        containerStatuses: [{ name: 'other', state: {} }],
+        initContainerStatuses: [{ name: 'c', state: { terminated: { startedAt: '2026-01-01T12:00:00Z' } } }],
+      },
+      true,
+    ],
+    ['is of a pod that cannot be scheduled', { conditions: [{ type: 'PodScheduled', status: 'False' }] }, false],
+    ['is of a pod without any status', {}, true],
+  ])('is decided for a container that %s', (_, status, expected) => {
+    expect(mayPrecede({ metadata: {}, status }, 'c', writtenAt)).toBe(expected)
   })
 })
 

@@ -3,28 +3,38 @@ import { workloadTypes } from '../../../src/consumers/workloads.ts'
 import { formatTime } from '../../../src/lib/time.ts'
 import { ApiError } from '../../../src/kubernetes/errors.ts'
 import { hourMs, minuteMs } from '../../support/builders.ts'
+import { settle } from '../../support/fake-clock.ts'
 import { namespace, World } from './support.ts'
 
 const restarting = (...names: string[]) => ({
   restartOnRenewal: names.map((name) => ({ kind: 'Deployment', name })),
 })
 const ref = { namespace, name: 'reports' }
+const nothingToDo = 'no running consumer holds an older token'
 
 describe('restartOnRenewal', () => {
   it('restarts a workload as kubectl rollout restart does', async () => {
     const world = new World()
     world.deployment('reports')
+    await settle()
     const { metadata } = world.api.all(workloadTypes.Deployment)[0] ?? {}
     world.propagate('wind', 'aaa', restarting('reports'))
     await world.clock.advance(2000)
     expect(world.restartOf('reports')).toBe(formatTime(world.clock.wall()))
+    // What came of it is known after a look at the rollout.
+    expect(world.outcome('wind')).toBeUndefined()
+    await world.clock.advance(1000)
     expect(world.outcome('wind')).toEqual({
       status: 'True',
       reason: 'Propagated',
       message: 'Deployment reports was restarted',
     })
     // For the version that was read.
-    expect(world.patches[0]?.metadata).toEqual({ uid: metadata?.uid, resourceVersion: metadata?.resourceVersion })
+    expect(world.patches[0]?.metadata).toEqual({
+      uid: metadata?.uid,
+      resourceVersion: metadata?.resourceVersion,
+      annotations: { 'enos.io/restarted-for-uid-wind': 'aaa' },
+    })
   })
 
   it('restarts a workload once for a token, though its Secret was written since', async () => {
@@ -81,6 +91,7 @@ describe('restartOnRenewal', () => {
     world.refuse(['bad'], 500)
     await world.clock.advance(500)
     expect(world.restartOf('reports')).toBeDefined()
+    await world.clock.advance(1000)
     expect(world.outcome('wind')?.reason).toBe('Propagated')
     expect(world.outcome('solar')?.reason).toBe('PropagationFailed')
   })
@@ -180,6 +191,9 @@ describe('a workload that another client changes between get and patch', () => {
     }
     await world.clock.advance(2000)
     expect(world.patches).toHaveLength(3)
+    await world.clock.advance(1000)
+    world.patchStatus('reports', { replicas: 2, updatedReplicas: 2 })
+    await world.clock.advance(10_000)
     expect(world.outcome('wind')?.message).toBe('Deployment reports was restarted')
   })
 
@@ -224,19 +238,23 @@ describe('restartOnRenewal, while the API server refuses', () => {
     world.beforePatch = () => undefined
     await world.clock.advance(60_000)
     expect(world.patches.map(({ name }) => name)).toEqual(['reports', 'charts'])
-    expect(world.outcome('wind')?.message).toBe(
-      'Deployment reports was restarted since the token was written; Deployment charts was restarted',
-    )
+    expect(world.outcome('wind')?.message).toBe('Deployment reports was restarted; Deployment charts was restarted')
   })
 
-  it('waits for the next token after HTTP 403', async () => {
+  it('is tried again with backoff after HTTP 403, and recovers with the permission', async () => {
     const world = new World()
     world.deployment('reports')
     world.broken.set('patch', 403)
     world.propagate('wind', 'aaa', restarting('reports'))
     await world.clock.advance(60 * 60_000)
-    expect(world.patches).toHaveLength(1)
+    expect(world.patches).toHaveLength(18)
     expect(world.outcome('wind')).toMatchObject({ status: 'False', reason: 'PropagationForbidden' })
+    // One outcome, however often it is confirmed.
+    expect(world.changed).toHaveLength(1)
+    world.broken.clear()
+    await world.clock.advance(6 * 60_000)
+    expect(world.outcome('wind')).toMatchObject({ status: 'True', reason: 'Propagated' })
+    expect(world.patches).toHaveLength(19)
   })
 })
 
@@ -261,8 +279,8 @@ describe('restartOnRenewal, with one workload that cannot be patched', () => {
       // The others are restarted once, however often the bad one is retried.
       const times = (name: string): number => world.patches.filter((patch) => patch.name === name).length
       expect([times('good'), times('shared')]).toEqual([1, 1])
-      if (code === 403) expect(times('bad')).toBe(1)
-      else expect(times('bad')).toBeGreaterThan(5)
+      if (code === 403) expect(times('bad')).toBe(18)
+      else expect(times('bad')).toBeGreaterThan(18)
     },
   )
 
@@ -274,7 +292,7 @@ describe('restartOnRenewal, with one workload that cannot be patched', () => {
     world.propagate('wind', 'aaa', restarting('bad', 'good'))
     await world.clock.advance(3000)
     expect(world.outcome('wind')?.message).toBe(
-      'Deployment good was restarted; the API server refuses to let the operator get and patch Deployment bad in namespace plant-a (HTTP 403): install the component deploy/components/consumers (for one namespace: deploy/components/consumers/namespaced), or look at admission webhooks',
+      'Deployment good was restarted; the operator lacks the permission to get and patch Deployment bad in namespace plant-a (HTTP 403): install the component deploy/components/consumers (for one namespace: deploy/components/consumers/namespaced); it is tried again within 5 minutes',
     )
   })
 
@@ -300,7 +318,7 @@ describe('restartOnRenewal, with one workload that cannot be patched', () => {
     await world.clock.advance(60 * 60_000)
     world.changed.length = 0
     world.propagate('solar', 'bbb', restarting('good'))
-    await world.clock.advance(2000)
+    await world.clock.advance(3000)
     expect(world.outcome('solar')).toMatchObject({ status: 'True', reason: 'Propagated' })
     expect(world.changed.filter((key) => key === 'plant-a/solar')).toHaveLength(1)
   })
@@ -344,7 +362,7 @@ describe('restartOnRenewal of a resource that is changed meanwhile', () => {
     refusal.isOver = true
     await world.clock.advance(5 * 60_000)
     expect(world.restartOf('bad')).toBeUndefined()
-    expect(world.outcome('wind')).toEqual({ status: 'True', reason: 'Propagated', message: '' })
+    expect(world.outcome('wind')).toEqual({ status: 'True', reason: 'Propagated', message: nothingToDo })
   })
 
   it.each<[string, (world: World) => void]>([

@@ -12,11 +12,11 @@ import {
   type ResourceType,
 } from '../../../src/kubernetes/types.ts'
 import { formatTime } from '../../../src/lib/time.ts'
-import type { Propagation } from '../../../src/observe/observed.ts'
+import type { Propagation, PropagationOccasion } from '../../../src/observe/observed.ts'
 import type { StoredCredential } from '../../../src/observe/parse-object.ts'
 import { credential, hourMs, now, type SpecInput } from '../../support/builders.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
-import { MemoryApi } from '../../support/memory-api.ts'
+import { MemoryApi, type StoredObject } from '../../support/memory-api.ts'
 import { readableLog } from '../enos/support.ts'
 
 export const namespace = 'plant-a'
@@ -26,6 +26,13 @@ export interface PatchCall {
   readonly at: number
   readonly name: string
   readonly metadata: KubernetesObject['metadata']
+}
+
+interface PropagateOptions {
+  readonly agoMs?: number
+  readonly inNamespace?: string
+  readonly occasion?: PropagationOccasion
+  readonly generation?: number
 }
 
 /** Consumers on an API server in memory, with pods and workloads, and another client (`user`) that changes them. */
@@ -45,8 +52,13 @@ export class World {
   /** The HTTP status that calls of a verb are answered with. */
   readonly broken = new Map<'get' | 'list' | 'patch', number>()
   readonly consumers: Consumers
+  /** What the controller of the workloads writes to a Deployment's status; undefined: it is down. */
+  deploymentStatus: object | undefined = { replicas: 1, updatedReplicas: 1 }
 
   constructor() {
+    this.api.listen((type, object, isGone) => {
+      if (type.plural === 'deployments' && !isGone) this.#observeDeployment(object)
+    })
     const client: Pick<KubernetesClient, 'get' | 'list' | 'patch'> = {
       get: async (type, ref) => {
         this.#failIfBroken('get')
@@ -72,10 +84,17 @@ export class World {
   }
 
   /** Propagates a token of a credential that was written `agoMs` ago. */
-  propagate(name: string, fingerprint: string, spec: SpecInput, { agoMs = 0, inNamespace = namespace } = {}): void {
-    const of = credential({ key: `${inNamespace}/${name}`, namespace: inNamespace, name, uid: `uid-${name}`, spec })
+  propagate(
+    name: string,
+    fingerprint: string,
+    spec: SpecInput,
+    { agoMs = 0, inNamespace = namespace, occasion = 'renewal', generation = 1 }: PropagateOptions = {},
+  ): void {
+    const ref = { key: `${inNamespace}/${name}`, namespace: inNamespace, name, uid: `uid-${name}` } as const
+    const of = credential({ ...ref, spec, generation })
     this.credentials.set(of.key, of)
-    this.consumers.propagate(of, fingerprint, Math.floor((this.clock.wall() - agoMs) / 1000) * 1000)
+    const writtenAtWall = Math.floor((this.clock.wall() - agoMs) / 1000) * 1000
+    this.consumers.propagate({ credential: of, fingerprint, occasion, writtenAtWall })
   }
 
   /** Another client changes a resource whose token is being propagated. */
@@ -97,8 +116,8 @@ export class World {
     return this.consumers.propagation(`${namespace}/${name}`)?.outcome
   }
 
-  pod(name: string, spec: object = mounting(), metadata: object = {}, inNamespace = namespace): void {
-    this.user.create(pods, inNamespace, { metadata: { name, ...metadata }, spec })
+  pod(name: string, spec: object = mounting(), metadata: object = {}, inNamespace = namespace, status = {}): void {
+    this.user.create(pods, inNamespace, { metadata: { name, ...metadata }, spec, status })
   }
 
   /** Fingerprint of the token that was last propagated to a pod. */
@@ -111,6 +130,12 @@ export class World {
     this.user.create(workloadTypes.Deployment, namespace, { metadata: { name, creationTimestamp }, spec })
   }
 
+  /** The status of a Deployment, as its controller or a person writes it. */
+  patchStatus(name: string, status: object): void {
+    const patch = { type: 'merge', body: { status } } as const
+    void this.api.patch(workloadTypes.Deployment, { namespace, name }, patch, { subresource: 'status' })
+  }
+
   /** As `kubectl rollout restart` does it. */
   restartByHand(name: string): void {
     const template = { metadata: { annotations: { [restartedAt]: formatTime(this.clock.wall()) } } }
@@ -121,6 +146,13 @@ export class World {
     const spec = this.api.find(workloadTypes.Deployment, { namespace, name })?.spec as
       { template?: { metadata: { annotations: Record<string, string> } } } | undefined
     return spec?.template?.metadata.annotations[restartedAt]
+  }
+
+  #observeDeployment({ metadata, status }: StoredObject): void {
+    const { generation, name = '' } = metadata
+    if (this.deploymentStatus === undefined) return
+    if ((status as { observedGeneration?: number } | undefined)?.observedGeneration === generation) return
+    this.patchStatus(name, { ...this.deploymentStatus, observedGeneration: generation })
   }
 
   async #list<T extends KubernetesObject>(
@@ -148,7 +180,8 @@ export class World {
 }
 
 function failure(verb: string, code: number): ApiError {
-  return new ApiError(verb, { code, reason: code === 403 ? 'Forbidden' : 'InternalError' })
+  const isPermissionMissing = code === 403
+  return new ApiError(verb, { code, reason: isPermissionMissing ? 'Forbidden' : 'InternalError', isPermissionMissing })
 }
 
 /** The spec of a pod that mounts the target. */

@@ -155,9 +155,9 @@ export class PlanWorld {
         },
       },
       propagator: {
-        propagate: (_, fingerprint) => {
+        propagate: ({ credential: { generation }, fingerprint }) => {
           const outcome = { status: 'True', reason: 'Propagated', message: 'all were told' } as const
-          this.#propagation = { fingerprint, outcome: this.isPropagating ? outcome : undefined }
+          this.#propagation = { fingerprint, generation, outcome: this.isPropagating ? outcome : undefined }
         },
       },
       clock,

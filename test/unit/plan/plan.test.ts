@@ -13,6 +13,7 @@ import {
   type ObservedInput,
   reported,
   synced,
+  condition,
 } from '../../support/builders.ts'
 
 const failure = { class: 'retry', reason: 'GatewayUnreachable', message: 'connection refused' } as const
@@ -192,8 +193,9 @@ describe('consumers of the targets', () => {
   const immediate = { spec: { propagation: 'Immediate' } }
   const token = heldToken({ value: 'next' })
   const { fingerprint } = heldToken()
-  const told = { ...immediate, status: { propagatedFingerprint: 'of an older one' } }
-  const publishing = { fingerprint, outcome: undefined }
+  const status = { tokenFingerprint: fingerprint, conditions: [condition('Propagated')] }
+  const told = { ...immediate, status: { ...status, propagatedFingerprint: 'of an older one' } }
+  const publishing = { fingerprint, generation: 1, outcome: undefined }
 
   it('are told of a token that is on all targets', () => {
     const written = now - 1000
@@ -203,7 +205,7 @@ describe('consumers of the targets', () => {
       writtenAtWall: written,
     }
     expect(plan({ ...one, targetMetas: new Map([['enos-token', meta]]) }, now).actions).toEqual([
-      { do: 'propagate', fingerprint, writtenAtWall: written },
+      { do: 'propagate', fingerprint, occasion: 'renewal', writtenAtWall: written },
     ])
   })
 
@@ -239,17 +241,31 @@ describe('consumers of the targets', () => {
     expect(kindsOf(synced({ credential: told, propagation: publishing }))).toEqual(['patchStatus'])
   })
 
-  it('are not told of the first token: nobody holds an older one', () => {
-    expect(plan(synced({ credential: immediate }), now).actions).toMatchObject([
+  it('are looked at for the first token, which is recorded at once', () => {
+    const first = synced({ credential: immediate })
+    expect(plan(first, now).actions).toMatchObject([{ do: 'propagate', fingerprint, occasion: 'firstToken' }])
+    expect(plan({ ...first, propagation: publishing }, now).actions).toMatchObject([
       { do: 'patchStatus', status: { propagatedFingerprint: fingerprint } },
     ])
+  })
+
+  it('are looked at once for each spec, with the time of the token and not of the write', () => {
+    const changed = { ...immediate, generation: 2, status: { ...status, propagatedFingerprint: fingerprint } }
+    const one = synced({ credential: changed })
+    const { issuedAtWall } = token
+    expect(plan(one, now).actions).toEqual([
+      { do: 'propagate', fingerprint, occasion: 'specChange', writtenAtWall: issuedAtWall },
+    ])
+    expect(kindsOf({ ...one, propagation: { ...publishing, generation: 2 } })).not.toContain('propagate')
+    const before = synced({ credential: { ...changed, generation: 1 } })
+    expect(kindsOf(before)).not.toContain('propagate')
   })
 
   it('are told after a crash in between: only what they were told is recorded', () => {
     const outcome = { status: 'True', reason: 'Propagated', message: 'all were told' } as const
     const before = plan(synced({ credential: told, propagation: publishing }), now).actions
     expect(before).toMatchObject([{ status: { propagatedFingerprint: 'of an older one' } }])
-    const after = plan(synced({ credential: told, propagation: { fingerprint, outcome } }), now).actions
+    const after = plan(synced({ credential: told, propagation: { fingerprint, generation: 1, outcome } }), now).actions
     expect(after).toMatchObject([{ status: { propagatedFingerprint: fingerprint } }])
   })
 

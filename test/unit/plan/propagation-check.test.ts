@@ -9,7 +9,7 @@ const older = 'of an older one'
 
 function published(outcome: Propagation['outcome']) {
   const credential = { spec: { propagation: 'Immediate' }, status: { propagatedFingerprint: older } }
-  return synced({ credential, propagation: { fingerprint, outcome } })
+  return synced({ credential, propagation: { fingerprint, generation: 1, outcome } })
 }
 
 describe('the token that consumers were told of', () => {

@@ -128,7 +128,10 @@ describe('events', () => {
     const { fingerprint } = heldToken()
     const of = (reason: 'Propagated' | 'PropagationForbidden') => {
       const value = reason === 'Propagated' ? ('True' as const) : ('False' as const)
-      return synced({ credential, propagation: { fingerprint, outcome: { status: value, reason, message: '' } } })
+      return synced({
+        credential,
+        propagation: { fingerprint, generation: 1, outcome: { status: value, reason, message: '' } },
+      })
     }
     expect(
       eventsOf(of('Propagated'), of('PropagationForbidden'), of('PropagationForbidden'), of('Propagated')),

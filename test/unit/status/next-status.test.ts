@@ -126,7 +126,7 @@ describe('conditions', () => {
 
   it('tell of consumers where somebody is to be told, and nowhere else', () => {
     const outcome = { status: 'True', reason: 'Propagated', message: 'all were told' } as const
-    const propagation = { fingerprint: heldToken().fingerprint, outcome }
+    const propagation = { fingerprint: heldToken().fingerprint, generation: 1, outcome }
     const told = reported(synced({ credential: { spec: { propagation: 'Immediate' } }, propagation }))
     expect(conditionOf(told.credential.status, 'Propagated')).toMatchObject(outcome)
     expect(

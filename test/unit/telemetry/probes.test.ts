@@ -149,7 +149,12 @@ describe('stuckParts: reconciliation', () => {
   it('of consumers is stuck when a list of pods takes more than 30 minutes', async () => {
     const clock = new FakeClock(now)
     const consumers = consumersOf(clock, { get: never, list: never, patch: never })
-    consumers.propagate(credential({ spec: { propagation: 'Immediate' } }), '0123456789ab', now)
+    consumers.propagate({
+      credential: credential({ spec: { propagation: 'Immediate' } }),
+      fingerprint: '0123456789ab',
+      occasion: 'renewal',
+      writtenAtWall: now,
+    })
     const stuck = (): string[] => stuckParts(sources(clock, { queues: () => consumers.queues() }))
     await clock.advance(30 * minuteMs)
     expect(stuck()).toEqual([])
