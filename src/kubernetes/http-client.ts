@@ -139,7 +139,14 @@ export class HttpKubernetesClient implements KubernetesClient {
     const signal = AbortSignal.any([options.signal, silence.signal])
     try {
       const headers = metadataOnly === true ? { accept: metadataOnlyAccept.watch } : {}
-      const response = await transport.request({ call: nameOf(call), method: 'GET', path, headers, signal })
+      const response = await transport.request({
+        call: nameOf(call),
+        method: 'GET',
+        path,
+        headers,
+        isWatch: true,
+        signal,
+      })
       if (response.statusCode !== 200) throw await errorOf(call, response, clock)
       for await (const line of readLines(response.body)) {
         timer.cancel()

@@ -1,7 +1,8 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { ClientHttp2Stream } from 'node:http2'
-import { Agent, type Dispatcher, Pool, ProxyAgent } from 'undici'
+import type { Dispatcher } from 'undici'
 import type { Clock } from '../lib/clock.ts'
+import { ApiConnections } from './api-connections.ts'
 import type { Connection, ApiServerAuth } from './auth.ts'
 import { ApiError } from './errors.ts'
 
@@ -13,6 +14,8 @@ export interface TransportRequest {
   readonly path: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
+  /** A watch: the response lasts for minutes. */
+  readonly isWatch?: boolean
   readonly signal: AbortSignal
 }
 
@@ -24,20 +27,16 @@ export interface TransportOptions {
   readonly onAnswer?: (answer: { readonly method: string; readonly code: string; readonly host: string }) => void
 }
 
-/** Time for the calls in flight on a connection whose credentials were rotated; after it they fail and watches reconnect. */
-const retireAfterMs = 30_000
-/** Interval of HTTP/2 PINGs, which detect a dead connection. */
-const pingIntervalMs = 15_000
 /** @see https://nodejs.org/api/diagnostics_channel.html#event-http2clientstreamcreated */
 const streamsCreated = 'http2.client.stream.created'
 
 /**
- * Requests to the API server over one kept-alive pool of connections for each set of credentials: HTTP/2 where the
- * server offers it. client-node's own makes a TLS connection for every request.
+ * Requests to the API server over kept-alive connections, one set for each set of credentials. client-node's own client
+ * makes a TLS connection for every request.
  */
 export class Transport {
   readonly #options: TransportOptions
-  #connected: Connected | undefined
+  #connections: ApiConnections | undefined
 
   constructor(options: TransportOptions) {
     this.#options = options
@@ -58,18 +57,20 @@ export class Transport {
   }
 
   async close(): Promise<void> {
-    await this.#connected?.dispatcher.destroy()
+    await this.#connections?.destroy()
     unsubscribe(streamsCreated, listenForErrors)
   }
 
-  async #send({ call, method, path, headers, body, signal }: TransportRequest): Promise<Dispatcher.ResponseData> {
+  async #send(request: TransportRequest): Promise<Dispatcher.ResponseData> {
     const { auth, onAnswer, userAgent } = this.#options
+    const { body, call, headers, isWatch = false, method, path, signal } = request
     let host = ''
     try {
       const connection = await orAborted(auth.current(), signal)
       const server = new URL(connection.server)
       host = server.host
-      const response = await this.#dispatcherFor(connection).request({
+      const { calls, watches } = this.#connectionsFor(connection)
+      const response = await (isWatch ? watches : calls).request({
         origin: server.origin,
         path: `${server.pathname === '/' ? '' : server.pathname}${path}`,
         method,
@@ -88,50 +89,12 @@ export class Transport {
     }
   }
 
-  #dispatcherFor(connection: Connection): Dispatcher {
-    if (this.#connected?.identity === connection.identity) return this.#connected.dispatcher
-    if (this.#connected !== undefined) this.#retire(this.#connected)
-    this.#connected = connect(connection)
-    return this.#connected.dispatcher
+  #connectionsFor(connection: Connection): ApiConnections {
+    if (this.#connections?.identity === connection.identity) return this.#connections
+    this.#connections?.retire(this.#options.clock)
+    this.#connections = new ApiConnections(connection)
+    return this.#connections
   }
-
-  #retire({ dispatcher, pools }: Connected): void {
-    const ignore = (): void => {
-      // Each call reports its own error.
-    }
-    dispatcher.close().catch(ignore)
-    this.#options.clock.setTimer(retireAfterMs, () => {
-      // A closed Agent no longer holds its pools: to destroy it would do nothing.
-      for (const pool of pools) pool.destroy().catch(ignore)
-    })
-  }
-}
-
-interface Connected {
-  readonly identity: string
-  readonly dispatcher: Dispatcher
-  readonly pools: readonly Pool[]
-}
-
-function connect({ identity, proxyUrl, tls }: Connection): Connected {
-  const pools: Pool[] = []
-  const common = {
-    allowH2: true,
-    // One HTTP/2 connection carries all calls; HTTP/1.1 needs one for each call in flight and each watch.
-    connections: 64,
-    keepAliveTimeout: 60_000,
-    h2Options: { pingInterval: pingIntervalMs, maxConcurrentStreams: 100 },
-    factory: (origin: string | URL, options: object): Pool => {
-      const pool = new Pool(origin, options)
-      pools.push(pool)
-      return pool
-    },
-  }
-  const dispatcher =
-    proxyUrl === undefined
-      ? new Agent({ ...common, connect: { ...tls, timeout: 10_000, keepAlive: true, keepAliveInitialDelay: 30_000 } })
-      : new ProxyAgent({ ...common, uri: proxyUrl, requestTls: tls })
-  return { identity, dispatcher, pools }
 }
 
 /**

@@ -1,5 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
+import {
+  createSecureServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+} from 'node:http2'
 import { createServer as createHttp1Server } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { KubeConfig } from '@kubernetes/client-node'
@@ -43,6 +48,11 @@ export async function startServer(protocol: Protocol, answer: Answer) {
   const server =
     protocol === 'HTTP/2' ? createSecureServer(certificate, handle) : createHttp1Server(certificate, handle)
   const sockets = new Set<Socket>()
+  const sessions = new Set<ServerHttp2Session>()
+  server.on('session', (session: ServerHttp2Session) => {
+    sessions.add(session)
+    session.on('close', () => sessions.delete(session))
+  })
   let connections = 0
   server.on('secureConnection', (socket: Socket) => {
     connections++
@@ -59,6 +69,13 @@ export async function startServer(protocol: Protocol, answer: Answer) {
     url: `https://127.0.0.1:${port}`,
     received,
     connections: () => connections,
+    /** The server's certificate, which is its own CA. */
+    ca: certificate.cert,
+    /** Sends GOAWAY on every connection of HTTP/2: open streams go on, and the client must connect anew for others. */
+    goAway: () => {
+      for (const session of sessions) session.close()
+    },
+    openConnections: () => sockets.size,
     /** Breaks every connection. */
     cut: () => {
       for (const socket of sockets) socket.destroy()

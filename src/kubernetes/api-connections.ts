@@ -1,0 +1,78 @@
+import { Agent, type Dispatcher, Pool, ProxyAgent } from 'undici'
+import type { Clock } from '../lib/clock.ts'
+import type { Connection } from './auth.ts'
+
+/** Time for the calls in flight on connections whose credentials were rotated; after it they fail and watches reconnect. */
+const retireAfterMs = 30_000
+/** Interval of HTTP/2 PINGs, which detect a dead connection. */
+const pingIntervalMs = 15_000
+/** Bounds the calls over HTTP/1.1. One HTTP/2 connection carries all calls. */
+const maxCallConnections = 64
+
+/**
+ * The kept-alive connections to the API server for one set of credentials, over HTTP/2 where the server offers it.
+ * Watches have connections of their own: over HTTP/1.1 each watch takes one for minutes, and watches of many namespaces
+ * would leave none for calls such as the renewal of the lease.
+ */
+export class ApiConnections {
+  readonly identity: string
+  readonly calls: Dispatcher
+  readonly watches: Dispatcher
+  /**
+   * The pools of both dispatchers. undici replaces a pool each time that its last connection got GOAWAY or was closed. A
+   * replaced pool leaves the set when its calls have ended and the next pool is made, so the set holds at most one pool
+   * for calls, one for watches, one that was replaced, and one for each watch that outlasts a GOAWAY, up to 10 minutes.
+   */
+  readonly #pools = new Set<Pool>()
+
+  constructor({ identity, proxyUrl, tls }: Connection) {
+    this.identity = identity
+    const create = (connections: number | null): Dispatcher => {
+      const common = {
+        allowH2: true,
+        connections,
+        keepAliveTimeout: 60_000,
+        h2Options: { pingInterval: pingIntervalMs, maxConcurrentStreams: 100 },
+        factory: (origin: string | URL, options: object): Pool => this.#createPool(origin, options),
+      }
+      return proxyUrl === undefined
+        ? new Agent({ ...common, connect: { ...tls, timeout: 10_000, keepAlive: true, keepAliveInitialDelay: 30_000 } })
+        : new ProxyAgent({ ...common, uri: proxyUrl, requestTls: tls })
+    }
+    this.calls = create(maxCallConnections)
+    // As many as there are watches: a few for each namespace that is watched.
+    this.watches = create(null)
+  }
+
+  get poolCount(): number {
+    return this.#pools.size
+  }
+
+  /**
+   * Refuses new calls, and breaks those that are still in flight after 30 s; but a watch on a connection that got GOAWAY
+   * goes on to its own end, since undici no longer holds that connection.
+   */
+  retire(clock: Clock): void {
+    const ignore = (): void => {
+      // Each call reports its own error.
+    }
+    for (const dispatcher of [this.calls, this.watches]) dispatcher.close().catch(ignore)
+    clock.setTimer(retireAfterMs, () => {
+      // A closed Agent no longer holds its pools: to destroy it would do nothing.
+      for (const pool of this.#pools) pool.destroy().catch(ignore)
+      this.#pools.clear()
+    })
+  }
+
+  /** Breaks all calls. */
+  async destroy(): Promise<void> {
+    await Promise.all([this.calls.destroy(), this.watches.destroy()])
+  }
+
+  #createPool(origin: string | URL, options: object): Pool {
+    for (const pool of this.#pools) if (pool.destroyed) this.#pools.delete(pool)
+    const pool = new Pool(origin, options)
+    this.#pools.add(pool)
+    return pool
+  }
+}
