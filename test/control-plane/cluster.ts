@@ -11,11 +11,16 @@ export interface Cluster extends ControlPlane {
   readonly operatorKubeconfig: string
 }
 
+export interface ClusterOptions extends AssetsOptions {
+  /** Flags of kube-apiserver, without dashes. */
+  readonly apiServerFlags?: Readonly<Record<string, string>>
+}
+
 /** Starts a cluster, in seconds where the programs are there. */
-export async function startCluster(options: AssetsOptions): Promise<Cluster> {
+export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const assets = await findAssets(options)
   const begun = performance.now()
-  const controlPlane = await startControlPlane(assets, install)
+  const controlPlane = await startControlPlane(assets, install, options.apiServerFlags)
   const operatorKubeconfig = await controlPlane.kubeconfigFor(serviceAccount('enos-system', 'enos-credential-operator'))
   options.log(`control plane: ready in ${((performance.now() - begun) / 1000).toFixed(1)} s`)
   return { ...controlPlane, assets, operatorKubeconfig }

@@ -48,10 +48,12 @@ export function serviceAccount(namespace: string, name: string): Identity {
  * @param assets folder of the programs (findAssets)
  * @param install applies kinds before the controller manager starts: the garbage collector learns of later ones only
  *   after up to 30 s
+ * @param apiServerFlags flags of kube-apiserver, without dashes
  */
 export async function startControlPlane(
   assets: string,
   install: (kubectl: Kubectl) => Promise<void>,
+  apiServerFlags: Readonly<Record<string, string>> = {},
 ): Promise<ControlPlane> {
   // This variable wins over the option, and may name an incomplete folder.
   process.env['KUBEBUILDER_ASSETS'] = assets
@@ -63,6 +65,7 @@ export async function startControlPlane(
     securePort: await freePort(),
     // The data is discarded with the tests.
     etcdFlags: { 'unsafe-no-fsync': 'true' },
+    apiServerFlags,
   })
   const { kubeconfigPath } = await environment.start()
   const kubectl: Kubectl = (args, input) =>
