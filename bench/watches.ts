@@ -19,10 +19,12 @@ export class ReadyWatch {
 
   static async start(api: Api, set: FixtureSet): Promise<ReadyWatch> {
     const { items, resourceVersion } = await api.list(credentialsIn(set.namespace))
-    if (items.length !== set.fixtures.length)
+    if (items.length !== set.fixtures.length) {
       throw new Error(`expected ${set.fixtures.length} resources, seen ${items.length}`)
-    if (items.some(isReady))
+    }
+    if (items.some(isReady)) {
       throw new Error('resources are Ready before the operator starts: another operator may be running')
+    }
     return new ReadyWatch(api, set, resourceVersion)
   }
 

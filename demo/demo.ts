@@ -1,6 +1,6 @@
+import { startSimulator } from '../simulator/server.ts'
 import { connect } from '../src/kubernetes/connect.ts'
 import type { Clock } from '../src/lib/clock.ts'
-import { startSimulator } from '../simulator/server.ts'
 import type { Cluster } from '../test/control-plane/cluster.ts'
 import { Operator } from './operator.ts'
 import { applications, lifetimeMs } from './plant.ts'

@@ -39,8 +39,9 @@ async function main(): Promise<number> {
 function parseFor(text: string): number | undefined {
   if (text === '') return undefined
   const ms = parseDuration(text)
-  if (ms < minDurationMs)
+  if (ms < minDurationMs) {
     throw new RangeError(`expected ${minDurationMs / 1000}s or more, seen ${text}: the faults take that long`)
+  }
   return ms
 }
 

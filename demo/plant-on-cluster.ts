@@ -3,8 +3,8 @@ import type { CredentialStatus } from '../src/api/v1alpha1/status-schema.ts'
 import { credentials, type KubernetesClient, type KubernetesObject, secrets } from '../src/kubernetes/types.ts'
 import type { Secret } from '../src/targets/secret.ts'
 import type { Kubectl } from '../test/control-plane/control-plane.ts'
-import type { ConditionSummary } from './screen.ts'
 import { manifests, namespace, type Target, targets, tokenIn } from './plant.ts'
+import type { ConditionSummary } from './screen.ts'
 
 export async function createPlant(kubectl: Kubectl, gatewayUrl: string): Promise<void> {
   await kubectl(['apply', '-f', '-'], JSON.stringify(manifests(gatewayUrl)))
@@ -58,8 +58,9 @@ export class Plant {
 function summarise({ conditions }: CredentialStatus): ConditionSummary {
   const ready = conditions.find(({ type }) => type === 'Ready')
   const renewal = conditions.find(({ type }) => type === 'RenewalHealthy')
-  if (ready?.status !== 'True')
+  if (ready?.status !== 'True') {
     return { level: 'notReady', text: ready === undefined ? 'Unknown' : `not Ready: ${ready.reason}` }
+  }
   return renewal?.status === 'False'
     ? { level: 'renewalFails', text: `Ready, ${renewal.reason}` }
     : { level: 'ready', text: 'Ready' }

@@ -164,7 +164,9 @@ export class Referee {
     if (record.isExpired) {
       record.expired++
       if (!wasExpired) this.#options.onExpired?.(target)
-    } else if (!record.isValid) this.#tampered++
+    } else if (!record.isValid) {
+      this.#tampered++
+    }
     if (!record.isValid) return undefined
     const old = record.held
     record.held = token

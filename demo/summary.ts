@@ -1,5 +1,5 @@
 import type { Findings } from './referee.ts'
-import { type Incident, describeCalls } from './scenario.ts'
+import { describeCalls, type Incident } from './scenario.ts'
 
 /** The result of the demo. */
 export interface Outcome {
@@ -34,8 +34,9 @@ export function failuresOf({ abortReasons, findings, incidents, isComplete, notR
   for (const { expired, name } of targets) {
     if (expired > 0) failures.push(`${name} held no valid token at ${expired} samples`)
   }
-  if (findings.failedRounds > 0)
+  if (findings.failedRounds > 0) {
     failures.push(`the API server did not answer the referee ${findings.failedRounds} times`)
+  }
   for (const incident of incidents) {
     if (incident.kind === 'tampering' && incident.repairedAfterMs === undefined) {
       failures.push(`${incident.target} was not repaired (${incident.action})`)

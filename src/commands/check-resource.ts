@@ -13,9 +13,9 @@ import {
 import { parseDuration } from '../lib/duration.ts'
 import { type SourceRef, sourceRefs } from '../observe/observed.ts'
 import { parseSources, type SourceObject } from '../observe/parse-sources.ts'
-import type { CheckRequest } from './check-gateway.ts'
-import type { InputNames } from './check-advice.ts'
 import { isCrdMissing } from './api-server.ts'
+import type { InputNames } from './check-advice.ts'
+import type { CheckRequest } from './check-gateway.ts'
 import { failed, ok, type Step, unchecked } from './check-steps.ts'
 
 /** `request` is absent when something is missing; the steps name it. */
@@ -91,10 +91,13 @@ async function readAllSources(
     const object = await find(() => client.get<SourceObject>(type, { namespace, name: ref.name }))
     const where = `${ref.kind} ${ref.name} in namespace ${namespace}`
     const fields = ref.fields.join(' and ')
-    if (object === 'forbidden') forbidden.push(`${fields}: forbidden: cannot get ${where}`)
-    else if (object === 'missing')
+    if (object === 'forbidden') {
+      forbidden.push(`${fields}: forbidden: cannot get ${where}`)
+    } else if (object === 'missing') {
       missing.push(`${fields}: ${ref.kind} ${ref.name} not found in namespace ${namespace}`)
-    else read.push({ ref, object })
+    } else {
+      read.push({ ref, object })
+    }
   }
   const detail = [...missing, ...forbidden].join('; ')
   if (missing.length > 0) return { step: failedBecause('sources', detail, 'SourceSecretNotFound') }

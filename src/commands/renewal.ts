@@ -1,5 +1,5 @@
-import { annotations } from '../api/v1alpha1/names.ts'
 import { parseStatus } from '../api/v1alpha1/credential.ts'
+import { annotations } from '../api/v1alpha1/names.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import { ApiError, isForbidden, isNotFound } from '../kubernetes/errors.ts'
 import { credentials, type KubernetesClient, type KubernetesObject, type ObjectRef } from '../kubernetes/types.ts'

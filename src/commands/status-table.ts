@@ -5,8 +5,8 @@ import {
   type CredentialObject,
   isExpired,
   overdueAfterMs,
-  statusProblems,
   type StatusProblem,
+  statusProblems,
 } from './status-problems.ts'
 import { printable, renderTable } from './table.ts'
 

@@ -81,8 +81,9 @@ async function getOne(client: KubernetesClient, ref: ObjectRef): Promise<Credent
   try {
     return await client.get<CredentialObject>(credentials, ref)
   } catch (error) {
-    if (isNotFound(error) && !isCrdMissing(error))
+    if (isNotFound(error) && !isCrdMissing(error)) {
       throw new CommandError(`EnosAppCredential ${ref.namespace}/${ref.name} not found`)
+    }
     if (!isForbidden(error)) throw error
     throw new CommandError(`forbidden: cannot get EnosAppCredential ${ref.namespace}/${ref.name}: ${viewRole}`)
   }

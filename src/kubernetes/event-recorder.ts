@@ -1,7 +1,7 @@
 import { type Clock, sleep, type Timer } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
 import type { Random } from '../lib/random.ts'
 import { formatMicroTime } from '../lib/time.ts'
-import type { Log } from '../lib/log.ts'
 import { ApiError, isAlreadyExists, isNotFound } from './errors.ts'
 import { events, type KubernetesClient, type ObjectRef } from './types.ts'
 

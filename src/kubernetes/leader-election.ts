@@ -1,7 +1,7 @@
 import { type Clock, sleep } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
 import type { Random } from '../lib/random.ts'
 import { formatMicroTime } from '../lib/time.ts'
-import type { Log } from '../lib/log.ts'
 import { ApiError, isAlreadyExists, isConflict, isNotFound } from './errors.ts'
 import { type CallOptions, type KubernetesClient, type KubernetesObject, leases, type ObjectRef } from './types.ts'
 
@@ -255,8 +255,9 @@ export class LeaderElector {
   /** The time left for a call. @throws ApiError when there is none, so that no call is sent */
   #timeUntil(deadlineAt: number): number {
     const leftMs = deadlineAt - this.#options.clock.now()
-    if (leftMs <= 0)
+    if (leftMs <= 0) {
       throw new ApiError(`leases ${this.#ref.namespace}/${this.#ref.name}`, { code: 0, reason: 'Timeout' })
+    }
     return leftMs
   }
 

@@ -1,7 +1,7 @@
 import { backoffMs } from '../lib/backoff.ts'
 import { type Clock, sleep } from '../lib/clock.ts'
-import type { Random } from '../lib/random.ts'
 import type { Log } from '../lib/log.ts'
+import type { Random } from '../lib/random.ts'
 import { ApiError, isExpired, isForbidden, isVersionTooLarge } from './errors.ts'
 import { isNewer, isOlder, type Store, type Stored } from './store.ts'
 import type { KubernetesClient, KubernetesObject, ResourceType } from './types.ts'
@@ -160,7 +160,9 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
     if (versions.size === 1 && isOlder(resourceVersion, this.#newestVersion)) {
       log.warn({ resource: type.plural, from: this.#newestVersion, to: resourceVersion }, wentBack)
       store.reset(objects, namespace)
-    } else store.replace(objects, resourceVersion, namespace)
+    } else {
+      store.replace(objects, resourceVersion, namespace)
+    }
     this.#newestVersion = this.#resourceVersion = resourceVersion
     if (this.#hasSynced) return
     this.#hasSynced = true

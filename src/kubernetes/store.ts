@@ -78,8 +78,9 @@ export class Store<S extends Stored> {
     const present = this.#objects.get(key)
     if (present === undefined) return
     const isOther = object.uid !== undefined && object.uid !== present.uid
-    if (isOther && object.resourceVersion !== undefined && !isNewer(object.resourceVersion, present.resourceVersion))
+    if (isOther && object.resourceVersion !== undefined && !isNewer(object.resourceVersion, present.resourceVersion)) {
       return
+    }
     this.#objects.delete(key)
     this.#unindex(key, present)
     this.#emitEvent(key)

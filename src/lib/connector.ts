@@ -56,8 +56,9 @@ export function createConnector(options: ConnectorOptions): buildConnector.conne
       }
     }
     const family = isIP(hostname)
-    if (family > 0) attempt([{ address: hostname, family }])
-    else {
+    if (family > 0) {
+      attempt([{ address: hostname, family }])
+    } else {
       lookup(hostname, { all: true }, (error, addresses) => {
         if (error === null) attempt(addresses)
         else callback(error, null)

@@ -1,6 +1,6 @@
 import { fingerprintOf } from '../enos/signature.ts'
 import { decodeKey } from '../targets/secret.ts'
-import { type Observed, tokenOnTargets, type TargetSpec } from './observed.ts'
+import { type Observed, type TargetSpec, tokenOnTargets } from './observed.ts'
 import { isStillTarget } from './ownership.ts'
 
 /** A target that does not hold the token as the spec wants it. */

@@ -1,10 +1,10 @@
+import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
 import type { KubernetesObject } from '../kubernetes/types.ts'
 import { certificatesProblem } from '../lib/pem.ts'
 import { Sensitive } from '../lib/sensitive.ts'
-import type { Problem } from '../api/v1alpha1/problem.ts'
-import { headerField, objectVersionOf, type SourceRef, type Sources, type SourceVersion } from './observed.ts'
 import { decodeKey } from '../targets/secret.ts'
+import { headerField, objectVersionOf, type SourceRef, type Sources, type SourceVersion } from './observed.ts'
 
 /** A source as the API server sends it: a Secret, or a ConfigMap. */
 export interface SourceObject extends KubernetesObject {

@@ -1,7 +1,7 @@
-import { Sensitive } from '../lib/sensitive.ts'
-import type { Secret } from '../targets/secret.ts'
-import { compareMerged } from '../targets/merged-keys.ts'
 import type { Problem } from '../api/v1alpha1/problem.ts'
+import { Sensitive } from '../lib/sensitive.ts'
+import { compareMerged } from '../targets/merged-keys.ts'
+import type { Secret } from '../targets/secret.ts'
 import { type Observed, type TargetSpec } from './observed.ts'
 import { isOfAnotherCredential, isOurs, mergeIdentityOf } from './ownership.ts'
 

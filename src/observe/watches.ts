@@ -1,4 +1,5 @@
 import { Reflector } from '../kubernetes/reflector.ts'
+import type { Store, Stored } from '../kubernetes/store.ts'
 import {
   configMaps,
   credentials,
@@ -7,12 +8,11 @@ import {
   type ResourceType,
   secrets,
 } from '../kubernetes/types.ts'
-import type { Store, Stored } from '../kubernetes/store.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
 import type { Random } from '../lib/random.ts'
 import type { Caches } from './caches.ts'
 import { parseCredential, parseMetadata } from './parse-object.ts'
-import type { Log } from '../lib/log.ts'
 
 export interface WatchesOptions {
   readonly client: Pick<KubernetesClient, 'list' | 'watch'>

@@ -1,4 +1,4 @@
-import { type Observed, monotonicNextRenewalAt } from '../observe/observed.ts'
+import { monotonicNextRenewalAt, type Observed } from '../observe/observed.ts'
 import { validUntil } from '../observe/validity.ts'
 import { firstVerificationAt } from './up-to-date.ts'
 

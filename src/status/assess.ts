@@ -1,7 +1,7 @@
 import type { ConditionStatus } from '../api/v1alpha1/conditions.ts'
+import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { Reason } from '../api/v1alpha1/reasons.ts'
 import { firstOutOfSyncTarget } from '../observe/drifted-targets.ts'
-import type { Problem } from '../api/v1alpha1/problem.ts'
 import { type Observed, tokenOnTargets } from '../observe/observed.ts'
 import { targetProblem } from '../observe/target-problems.ts'
 import { holdsForeignToken } from '../observe/token-origin.ts'
@@ -100,8 +100,9 @@ function assessSuspended(observed: Observed, isValid: boolean): ConditionValue {
 function assessRenewal({ application, credential }: Observed, failure: Problem | undefined): ConditionValue {
   if (failure !== undefined) return conditionValue('False', failure.reason, failure.message)
   if (credential.spec.suspend) return conditionValue('Unknown', 'Suspended', 'spec.suspend is true: nothing is renewed')
-  if (application?.token === undefined)
+  if (application?.token === undefined) {
     return conditionValue('Unknown', 'WaitingForToken', 'the gateway is being asked for a token')
+  }
   if (application.isRefreshMissing && credential.spec.renewalMethod === 'Auto') {
     return conditionValue(
       'True',

@@ -117,8 +117,9 @@ function renderAll(templates: ReadonlyMap<string, Template[]>, scope: object): R
     } catch (error) {
       return { ok: false, key, error }
     }
-    if (size > maxOutputLength)
+    if (size > maxOutputLength) {
       throw new TemplateRenderError(key, `the output is larger than ${maxOutputLength} characters`)
+    }
   }
   return { ok: true, rendered }
 }

@@ -1,9 +1,9 @@
 import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
 import type { Clock } from '../lib/clock.ts'
-import { tokenOnTargets } from '../observe/observed.ts'
-import type { CredentialSample } from './credential-metrics.ts'
 import type { Caches } from '../observe/caches.ts'
 import type { CredentialState } from '../observe/credential-state.ts'
+import { tokenOnTargets } from '../observe/observed.ts'
+import type { CredentialSample } from './credential-metrics.ts'
 
 /** The present sample of each credential, from its status. */
 export function* samplesOf(

@@ -17,7 +17,8 @@ export function createLogger({ level, format, destination }: LoggerOptions): Log
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   }
-  if (format === 'pretty')
+  if (format === 'pretty') {
     return pino(options, pretty({ colorize: true, sync: true, ...(destination === undefined ? {} : { destination }) }))
+  }
   return destination === undefined ? pino(options) : pino(options, destination)
 }

@@ -1,8 +1,8 @@
 import type { ObjectKey } from '../kubernetes/types.ts'
 import type { WorkQueueSnapshot } from '../kubernetes/work-queue.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Routes } from './http-server.ts'
 import type { Log } from '../lib/log.ts'
+import type { Routes } from './http-server.ts'
 
 /** The sources that the probes read. */
 export interface ProbeSources {
@@ -48,8 +48,9 @@ export function stuckParts(sources: ProbeSources): string[] {
   for (const { maxRunningMs, name, neglectedMs, overdueMs, overrunMs } of queues()) {
     const report = (problem: string): void => void stuck.push(`queue ${name}: ${problem}`)
     if (overrunMs > 0) report(`a key has been handled for ${Math.round(maxRunningMs / 1000)} s`)
-    if (neglectedMs > scheduleLimitMs)
+    if (neglectedMs > scheduleLimitMs) {
       report(`a ready key has not been picked up for more than ${scheduleLimitMs / 1000} s`)
+    }
     if (overdueMs > scheduleLimitMs) report(`a delayed key is overdue by more than ${scheduleLimitMs / 1000} s`)
   }
   const [first, ...others] = overdue(clock.wall() - renewalLimitMs)

@@ -14,8 +14,9 @@ export async function download(
   target: string,
   { log, signal }: ProgressOptions,
 ): Promise<string> {
-  if (process.platform !== 'linux')
+  if (process.platform !== 'linux') {
     throw new Error(`kube-apiserver is published for linux only, not ${process.platform}`)
+  }
   const arch = process.arch === 'x64' ? 'amd64' : process.arch
   const kubernetesBase = `https://dl.k8s.io/v${kubernetes}/bin/linux/${arch}`
   const etcdBase = `https://github.com/etcd-io/etcd/releases/download/v${etcd}`

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { beforeAll, describe, expect, inject, it } from 'vitest'
-import { version } from '../../src/version.ts'
 import type { Simulator } from '../../simulator/server.ts'
+import { version } from '../../src/version.ts'
 import { main, useCommands } from './command-line.ts'
 import { type Keys, useHarness } from './harness.ts'
 

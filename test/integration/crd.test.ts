@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { parseSpec } from '../../src/api/v1alpha1/credential.ts'
 import { customResourceDefinition } from '../../src/api/v1alpha1/crd.ts'
+import { parseSpec } from '../../src/api/v1alpha1/credential.ts'
 import { ApiError } from '../../src/kubernetes/errors.ts'
 import { credentials } from '../../src/kubernetes/types.ts'
 import { runToEnd } from '../support/run.ts'

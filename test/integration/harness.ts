@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { KubeConfig } from '@kubernetes/client-node'
 import { afterAll, beforeAll, expect, inject } from 'vitest'
+import { type Simulator, type SimulatorOptions, startSimulator } from '../../simulator/server.ts'
 import type { CredentialStatus } from '../../src/api/v1alpha1/status-schema.ts'
-import { connect, type ApiConnection } from '../../src/kubernetes/connect.ts'
+import { type ApiConnection, connect } from '../../src/kubernetes/connect.ts'
 import { isNotFound } from '../../src/kubernetes/errors.ts'
 import {
   configMaps,
@@ -18,10 +19,9 @@ import {
   secrets,
 } from '../../src/kubernetes/types.ts'
 import { SystemClock } from '../../src/lib/clock.ts'
-import { type Simulator, type SimulatorOptions, startSimulator } from '../../simulator/server.ts'
 import type { Secret } from '../../src/targets/secret.ts'
-import { type OperatorOptions, OperatorProcess } from './operator-process.ts'
 import { run } from '../support/run.ts'
+import { type OperatorOptions, OperatorProcess } from './operator-process.ts'
 
 export interface CredentialObject extends KubernetesObject {
   readonly spec: Record<string, unknown>
@@ -233,8 +233,9 @@ export class Harness {
     await Promise.all(this.#operators.map((operator) => operator.end()))
     const everything = await this.#everythingPutOut()
     await Promise.all(this.#gateways.map((gateway) => gateway.close()))
-    for (const namespace of this.#namespaces)
+    for (const namespace of this.#namespaces) {
       await this.kubectl(['delete', 'namespace', namespace, '--wait=false', '--ignore-not-found'])
+    }
     for (const directory of this.#directories) await rm(directory, { recursive: true })
     await this.#connection.close()
     for (const [where, text] of everything) {
@@ -258,8 +259,9 @@ export class Harness {
       everything.set(`the metadata of Secrets in ${namespace}`, JSON.stringify(withoutData))
       // Proves that the scan can find the markers.
       const tokens = items.filter((secret) => secret.metadata.labels?.['enos.io/credential'] !== undefined)
-      for (const token of tokens)
+      for (const token of tokens) {
         expect(markers.some((marker) => JSON.stringify(token.data).includes(marker))).toBe(true)
+      }
     }
     return everything
   }

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type KubernetesObject, leases } from '../../src/kubernetes/types.ts'
 import type { Simulator } from '../../simulator/server.ts'
+import { type KubernetesObject, leases } from '../../src/kubernetes/types.ts'
 import { delay, eventually, useHarness } from './harness.ts'
 import type { OperatorProcess } from './operator-process.ts'
 

@@ -82,8 +82,9 @@ export class OperatorProcess {
   /** Waits until the operator leads and its caches have synced. */
   async working(withinMs = 30_000): Promise<this> {
     await eventually(() => {
-      if (!this.log().some(({ msg }) => msg === 'caches are complete; working'))
+      if (!this.log().some(({ msg }) => msg === 'caches are complete; working')) {
         throw new Error(`not working: ${this.#output}`)
+      }
     }, withinMs)
     return this
   }

@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
-import { workloadTypes, type Workload } from '../../src/consumers/workloads.ts'
-import { events, type KubernetesObject, leases, pods } from '../../src/kubernetes/types.ts'
 import type { Simulator } from '../../simulator/server.ts'
+import { type Workload, workloadTypes } from '../../src/consumers/workloads.ts'
+import { events, type KubernetesObject, leases, pods } from '../../src/kubernetes/types.ts'
 import { eventually, type Harness, type Keys } from './harness.ts'
 import type { OperatorProcess } from './operator-process.ts'
 

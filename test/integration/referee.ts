@@ -1,5 +1,5 @@
-import type { Secret } from '../../src/targets/secret.ts'
 import { secrets } from '../../src/kubernetes/types.ts'
+import type { Secret } from '../../src/targets/secret.ts'
 import { delay, type Harness } from './harness.ts'
 
 export interface RefereeOptions {

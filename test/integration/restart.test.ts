@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { secrets } from '../../src/kubernetes/types.ts'
 import type { Simulator } from '../../simulator/server.ts'
+import { secrets } from '../../src/kubernetes/types.ts'
 import { delay, eventually, type Keys, useHarness } from './harness.ts'
 import type { OperatorProcess } from './operator-process.ts'
 

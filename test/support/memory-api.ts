@@ -138,8 +138,9 @@ export class MemoryApi implements Pick<KubernetesClient, 'get' | 'list' | 'creat
   #create(type: ResourceType, namespace: string, body: object, manager: string): StoredObject {
     const given = body as StoredObject
     const ref = { namespace, name: given.metadata.name ?? '' }
-    if (this.find(type, ref) !== undefined)
+    if (this.find(type, ref) !== undefined) {
       throw new ApiError(`create ${keyOf(ref)}`, { code: 409, reason: 'AlreadyExists' })
+    }
     const { stringData, ...rest } = given as StoredObject & { stringData?: Record<string, string> }
     const data = { ...rest.data, ...encode(stringData ?? {}) }
     const uid = `uid-${++this.#version}`

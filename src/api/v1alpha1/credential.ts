@@ -1,6 +1,6 @@
 import type { z } from 'zod'
-import { maxNameLength, specSchema, type CredentialSpec } from './schema.ts'
-import { statusSchema, unobservedGeneration, type CredentialStatus } from './status-schema.ts'
+import { type CredentialSpec, maxNameLength, specSchema } from './schema.ts'
+import { type CredentialStatus, statusSchema, unobservedGeneration } from './status-schema.ts'
 
 /** A valid spec with defaults applied, or its problems. */
 export type ParsedSpec =

@@ -1,13 +1,13 @@
 import { expect } from 'vitest'
+import type { Fault } from '../../../simulator/faults.ts'
 import { GatewayDispatchers } from '../../../src/enos/gateway-dispatchers.ts'
 import { Timestamps } from '../../../src/enos/timestamps.ts'
 import { TokenClient } from '../../../src/enos/token-client.ts'
 import { configMaps } from '../../../src/kubernetes/types.ts'
 import { SystemClock } from '../../../src/lib/clock.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
-import { selfSigned } from '../../support/certificate.ts'
-import type { Fault } from '../../../simulator/faults.ts'
 import { eventually } from '../../integration/harness.ts'
+import { selfSigned } from '../../support/certificate.ts'
 import type { FaultCase } from '../fault-case.ts'
 import type { World } from '../world.ts'
 
@@ -19,8 +19,9 @@ function everyCall(name: string, fault: Fault, reason: string, rest: Partial<Fau
     begin: (world) => world.gateway.setFaults([{ fault }]),
     during: async (world) => {
       await world.expectConditions('RenewalHealthy', `False/${reason}`)
-      for (const name of world.names)
+      for (const name of world.names) {
         expect(await world.harness.condition(world.namespace, name, 'Ready')).toBe('True/Synced')
+      }
     },
     end: (world) => world.gateway.setFaults([]),
     ...rest,

@@ -1,5 +1,5 @@
 import type { Fault } from '../../../simulator/faults.ts'
-import { ApiProxy, type ApiFault } from '../api-proxy.ts'
+import { type ApiFault, ApiProxy } from '../api-proxy.ts'
 import type { World } from '../world.ts'
 import { type WorldOptions } from '../world.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { parseSpec, parseStatus } from '../../../src/api/v1alpha1/credential.ts'
 import { customResourceDefinition } from '../../../src/api/v1alpha1/crd.ts'
+import { parseSpec, parseStatus } from '../../../src/api/v1alpha1/credential.ts'
 import { fullSpec, minimalSpec, specCases } from '../../support/spec-table.ts'
 
 describe('parseSpec', () => {

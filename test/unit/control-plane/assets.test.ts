@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { cacheDirectory, findAssets, programs, readVersions, type AssetSource } from '../../control-plane/assets.ts'
+import { type AssetSource, cacheDirectory, findAssets, programs, readVersions } from '../../control-plane/assets.ts'
 
 let lines: string[]
 let tried: string[]

@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
+import { renderReliability, type Row } from '../../../tools/reliability.ts'
 import { apiServerFaults } from '../../faults/cases/api-server.ts'
 import { controlPlaneFaults } from '../../faults/cases/control-plane.ts'
 import { crowdFaults } from '../../faults/cases/crowd.ts'
 import { gatewayFaults } from '../../faults/cases/gateway.ts'
 import { objectFaults } from '../../faults/cases/objects.ts'
 import { operatorFaults } from '../../faults/cases/operator.ts'
-import { type Row, renderReliability } from '../../../tools/reliability.ts'
 
 const page = await readFile(new URL('../../../docs/reliability.md', import.meta.url), 'utf8')
 const catalogue = [

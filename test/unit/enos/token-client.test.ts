@@ -152,7 +152,9 @@ describe('a repeated request (1001)', () => {
         void clock.advance(9000).then(() => {
           json({ status: 1001 })(response, count)
         })
-      } else void clock.advance(1000)
+      } else {
+        void clock.advance(1000)
+      }
     })
     expect(failureOf(await call())).toMatchObject({ reason: 'GatewayUnreachable', cause: 'timed out' })
     expect(asked).toHaveLength(2)

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { isGatewayAllowed, isGatewayPattern } from '../../../src/config/allowed-gateways.ts'
 import { InvalidValueError, runFlags, variableOf } from '../../../src/config/flags.ts'
 import { parseRunConfig } from '../../../src/config/run-config.ts'
-import { isGatewayAllowed, isGatewayPattern } from '../../../src/config/allowed-gateways.ts'
 
 const value = fc.oneof(
   fc.string({ unit: 'binary' }),

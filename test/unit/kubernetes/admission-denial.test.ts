@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import {
+  type AdmissionDenial,
   describeDenial,
   isPermissionRefusal,
   parseAdmissionDenial,
-  type AdmissionDenial,
 } from '../../../src/kubernetes/admission-denial.ts'
 
 /** As kube-apiserver 1.36 answers; test/integration/admission-denial.test.ts has it say each of them. */

@@ -74,12 +74,15 @@ it('WorkQueue never handles a key twice at a time, never exceeds its workers, an
       })
 
       for (const next of steps) {
-        if (next.do === 'advance') await clock.advance(next.ms)
-        else if (next.do === 'forget') queue.forget(next.key)
-        else {
+        if (next.do === 'advance') {
+          await clock.advance(next.ms)
+        } else if (next.do === 'forget') {
+          queue.forget(next.key)
+        } else {
           owed.set(next.key, ++tick)
-          if (next.do === 'add') queue.add(next.key, next)
-          else if (next.do === 'addAfter') {
+          if (next.do === 'add') {
+            queue.add(next.key, next)
+          } else if (next.do === 'addAfter') {
             const now = clock.now()
             const pendingAt = dueAt.get(next.key) ?? 0
             const isLimited = (limitedUntil.get(next.key) ?? 0) >= now

@@ -4,8 +4,8 @@ import { parseStatus } from '../../../src/api/v1alpha1/credential.ts'
 import type { CredentialSpec } from '../../../src/api/v1alpha1/schema.ts'
 import { sourceRefs } from '../../../src/observe/observed.ts'
 import { parseSources, type SourceObject } from '../../../src/observe/parse-sources.ts'
-import { selfSigned } from '../../support/certificate.ts'
 import { marker, secret, spec } from '../../support/builders.ts'
+import { selfSigned } from '../../support/certificate.ts'
 
 const application = { appKey: marker.appKey, appSecret: marker.appSecret }
 const ofSpec = spec()

@@ -8,8 +8,8 @@ import {
   secrets,
 } from '../../../src/kubernetes/types.ts'
 import { createCaches } from '../../../src/observe/caches.ts'
-import { createLogger } from '../../../src/telemetry/logger.ts'
 import { Watches } from '../../../src/observe/watches.ts'
+import { createLogger } from '../../../src/telemetry/logger.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 
 const log = createLogger({ level: 'silent', format: 'json' })

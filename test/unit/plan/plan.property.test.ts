@@ -2,9 +2,9 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { CredentialStatus } from '../../../src/api/v1alpha1/status-schema.ts'
 import { secrets } from '../../../src/kubernetes/types.ts'
+import { validUntil } from '../../../src/observe/validity.ts'
 import type { Action } from '../../../src/plan/actions.ts'
 import { plan } from '../../../src/plan/plan.ts'
-import { validUntil } from '../../../src/observe/validity.ts'
 import { minuteMs } from '../../support/builders.ts'
 import { play, story } from './plan-stories.ts'
 import { expectNoSecretIn, type PlanWorld, textOf } from './plan-world.ts'
@@ -79,8 +79,9 @@ describe('whatever is observed', () => {
           },
           ({ observed, planned: { requeueAt } }, { clock }) => {
             if (requeueAt === undefined) return
-            if (isTrue(observed.credential.status, 'Ready'))
+            if (isTrue(observed.credential.status, 'Ready')) {
               expect(requeueAt).toBeLessThanOrEqual(validUntil(observed) ?? 0)
+            }
             const between = clock.now() + Math.floor((requeueAt - 1 - clock.now()) * share)
             for (const at of [between, requeueAt - 1]) expect(plan(observed, at).actions).toEqual([])
           },

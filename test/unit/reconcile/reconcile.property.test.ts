@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { managedBy } from '../../../src/api/v1alpha1/names.ts'
-import { parseSpec, parseStatus } from '../../../src/api/v1alpha1/credential.ts'
-import { credentials, secrets } from '../../../src/kubernetes/types.ts'
 import { TokenService } from '../../../simulator/token-service.ts'
+import { parseSpec, parseStatus } from '../../../src/api/v1alpha1/credential.ts'
+import { managedBy } from '../../../src/api/v1alpha1/names.ts'
 import { fingerprintOf } from '../../../src/enos/signature.ts'
+import { credentials, secrets } from '../../../src/kubernetes/types.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
 import { FakeClock, settle } from '../../support/fake-clock.ts'
 import { callLimit, MemoryApi, type StoredObject } from '../../support/memory-api.ts'
@@ -111,8 +111,9 @@ class World {
         if (!parsed.ok) throw new Error(parsed.problems.join())
         const ref = { namespace, name }
         const present = api.find(credentials, ref)
-        if (present === undefined) user.create(credentials, namespace, { metadata: { name }, spec: parsed.spec })
-        else if (present.metadata.deletionTimestamp === undefined) {
+        if (present === undefined) {
+          user.create(credentials, namespace, { metadata: { name }, spec: parsed.spec })
+        } else if (present.metadata.deletionTimestamp === undefined) {
           user.patch(credentials, ref, { spec: parsed.spec })
         }
         break

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { Sensitive } from '../../../src/lib/sensitive.ts'
 import type { Problem } from '../../../src/api/v1alpha1/problem.ts'
+import { Sensitive } from '../../../src/lib/sensitive.ts'
 import type { Observed } from '../../../src/observe/observed.ts'
 import { assess } from '../../../src/status/assess.ts'
 import {

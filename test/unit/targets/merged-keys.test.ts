@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
-import type { Secret } from '../../../src/targets/secret.ts'
 import {
   applyBody,
   compareMerged,
@@ -9,6 +8,7 @@ import {
   type MergeIdentity,
   releaseBody,
 } from '../../../src/targets/merged-keys.ts'
+import type { Secret } from '../../../src/targets/secret.ts'
 import { operator, secret } from '../../support/builders.ts'
 
 const ours = 'enos-credential:uid-wind-farm'
@@ -193,8 +193,9 @@ it('comes to rest from any state, is refused by nobody, and leaves what is other
       let keys = before
       let comparison = compare(keys, wanted, recorded)
       for (let step = 0; step < 2 && comparison.kind !== 'same' && comparison.kind !== 'conflict'; step++) {
-        if (comparison.kind === 'differs') keys = apply(keys, wanted, comparison.isForced)
-        else {
+        if (comparison.kind === 'differs') {
+          keys = apply(keys, wanted, comparison.isForced)
+        } else {
           const { keys: surplus } = comparison
           for (const key of surplus) expect(own).toContain(key)
           keys = Object.fromEntries(Object.entries(keys).filter(([key]) => !surplus.includes(key)))

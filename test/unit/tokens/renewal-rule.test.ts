@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Operation } from '../../../src/enos/operation.ts'
+import { Sensitive } from '../../../src/lib/sensitive.ts'
 import {
   type AttemptProgress,
   defaultWindowMs,
@@ -14,7 +15,6 @@ import {
   type RenewalTerms,
   windowMs,
 } from '../../../src/tokens/renewal-rule.ts'
-import { Sensitive } from '../../../src/lib/sensitive.ts'
 import { heldToken, minuteMs, now } from '../../support/builders.ts'
 
 const token = heldToken()

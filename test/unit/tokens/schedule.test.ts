@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { callTimeoutMs, priorityOf, probeDelayMs, recoveryPaceMs, retryDelayMs } from '../../../src/tokens/schedule.ts'
 import { WorkQueue } from '../../../src/kubernetes/work-queue.ts'
+import { callTimeoutMs, priorityOf, probeDelayMs, recoveryPaceMs, retryDelayMs } from '../../../src/tokens/schedule.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 
 const minuteMs = 60_000

@@ -73,12 +73,19 @@ describe('the hooks of git', () => {
       ['user.name', 'Test'],
       ['user.email', 'test@example.com'],
       ['core.hooksPath', '.githooks'],
-    ] as const)
+    ] as const) {
       await git('config', name, value)
+    }
     await mkdir(join(directory, '.githooks'))
     await mkdir(join(directory, 'tools'))
-    for (const file of ['.githooks/pre-commit', '.githooks/commit-msg', 'tools/commit-subject.ts', '.prettierrc.json'])
+    for (const file of [
+      '.githooks/pre-commit',
+      '.githooks/commit-msg',
+      'tools/commit-subject.ts',
+      '.prettierrc.json',
+    ]) {
       await copyFile(join(root, file), join(directory, file))
+    }
     await writeFile(join(directory, 'package.json'), '{ "type": "module" }\n')
     return { directory, git }
   }
