@@ -34,6 +34,7 @@ export const impureFiles: readonly string[] = [
   'src/enos/http-exchange.ts',
   'src/enos/timestamps.ts',
   'src/enos/token-client.ts',
+  'src/lib/clock-jump.ts',
   'src/lib/clock.ts',
   'src/lib/connector.ts',
   'src/lib/heap.ts',

@@ -1,5 +1,5 @@
 import { normaliseGatewayUrl } from '../api/v1alpha1/credential.ts'
-import type { ApplicationView } from '../tokens/applications.ts'
+import type { ApplicationView } from '../tokens/application-view.ts'
 import { type Observed, type ObjectMetadata, type Propagation, sourceRefs } from './observed.ts'
 import { byUid, type Caches } from './caches.ts'
 import type { Pass } from './pass.ts'

@@ -20,16 +20,13 @@ export interface Due {
   readonly at: number
 }
 
-/**
- * The state of one application (gateway and appKey): its token, and who shares it. It says when something is due and
- * does nothing itself.
- */
+/** The state of one application (gateway and appKey): its token and its members. Makes no call. */
 export class Application {
-  /** Names the application in queues and logs; says nothing of the appKey. */
+  /** Name of the application in queues and logs; tells nothing about the appKey. */
   readonly id: string
   readonly gatewayUrl: string
   readonly appKey: Sensitive
-  /** Whatever jitters for this application jitters by this share, in [0, 1). */
+  /** The application's share of all jitter, in [0, 1). */
   readonly jitterShare: number
   readonly members = new Map<ObjectKey, Member>()
   token: HeldToken | undefined
@@ -37,9 +34,11 @@ export class Application {
   maxExpireMs = 0
   lastRenewal: { readonly atWall: number; readonly operation: Operation } | undefined
   lastAttemptAt = Number.NEGATIVE_INFINITY
-  /** When the gateway last answered with the present token, monotonic clock; of a token taken over it has not yet. */
+  /** When the gateway last answered with the present token, monotonic clock; -Infinity for a token taken over. */
   lastAnsweredAt = Number.NEGATIVE_INFINITY
   lastForcedAt = Number.NEGATIVE_INFINITY
+  /** Jumps of the clock since the gateway's last answer: when the first was, monotonic clock, and their sum. */
+  unconfirmed: { readonly since: number; readonly jumpMs: number } | undefined
   readonly #identities: Identity[] = []
 
   constructor(id: string, gatewayUrl: string, appKey: Sensitive, jitterShare: number) {
@@ -155,6 +154,25 @@ export class Application {
   retryNow(): void {
     for (const identity of this.#identities) {
       if (identity.failure?.class === 'retry') identity.retryAt = Number.NEGATIVE_INFINITY
+    }
+  }
+
+  /**
+   * The wall clock jumped ahead of the monotonic clock: that much time may have passed, so every deadline comes nearer
+   * by it. A get then tells whether the token lives longer, because only a clock was corrected.
+   */
+  onClockJump(jumpMs: number, now: number): void {
+    if (this.token !== undefined) {
+      this.token = { ...this.token, expiresAt: this.token.expiresAt - jumpMs }
+      const { jumpMs: before = 0, since = now } = this.unconfirmed ?? {}
+      this.unconfirmed = { since, jumpMs: before + jumpMs }
+    }
+    this.lastAttemptAt -= jumpMs
+    this.lastAnsweredAt -= jumpMs
+    this.lastForcedAt -= jumpMs
+    for (const identity of this.#identities) {
+      identity.retryAt -= jumpMs
+      identity.lastAttemptAt -= jumpMs
     }
   }
 

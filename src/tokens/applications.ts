@@ -5,36 +5,14 @@ import type { Random } from '../lib/random.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
 import type { Log } from '../lib/log.ts'
 import { Application } from './application.ts'
+import { type ApplicationView, viewOf } from './application-view.ts'
 import type { FoundToken, Membership } from './membership.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
 import { maxCalls, Renewer, type RenewerOptions } from './renewer.ts'
 import { RefreshSupport } from './refresh-support.ts'
-import type { HeldToken } from './held-token.ts'
-import { isClamped, jitterShareOf, type RenewalMethod } from './renewal-rule.ts'
+import { jitterShareOf, type RenewalMethod } from './renewal-rule.ts'
 import { priorityOf } from './schedule.ts'
 import type { Operation } from '../enos/operation.ts'
-import type { Failure } from '../enos/failure.ts'
-
-/** What a member sees of its application. */
-export interface ApplicationView {
-  /** The present token, for those who proved their appSecret; it may have expired. */
-  readonly token: HeldToken | undefined
-  /** When the token is due for renewal, wall clock. */
-  readonly renewalAtWall: number | undefined
-  readonly method: RenewalMethod
-  /** The gateway answered 404 or 405 to refresh. */
-  readonly isRefreshMissing: boolean
-  /** The member's renewBefore is more than half of the lifetime. */
-  readonly isClamped: boolean
-  /** Why the last attempt failed; undefined when it did not, or there was none. */
-  readonly failure: Failure | undefined
-  /** Consecutive failed attempts. */
-  readonly failures: number
-  readonly lastRenewal: { readonly atWall: number; readonly operation: Operation } | undefined
-  /** The last renewal request of the member that was tried. */
-  readonly handledRequest: string | undefined
-  readonly memberCount: number
-}
 
 export interface ApplicationsOptions extends Pick<RenewerOptions, 'client' | 'summonHolders'> {
   readonly clock: Clock
@@ -127,7 +105,9 @@ export class Applications {
   view(key: ObjectKey): ApplicationView | undefined {
     const application = this.#byMember.get(key)
     const gateway = application === undefined ? undefined : this.#gateways.get(application.gatewayUrl)
-    return application === undefined || gateway === undefined ? undefined : this.#viewOf(gateway, application, key)
+    if (application === undefined || gateway === undefined) return undefined
+    const method = this.#methodOf(gateway, application)
+    return viewOf(application, key, method, gateway.refreshSupport.isMissing)
   }
 
   isMember(key: ObjectKey): boolean {
@@ -154,6 +134,31 @@ export class Applications {
 
   queues(): WorkQueue<string>[] {
     return [...this.#gateways.values()].map((gateway) => gateway.queue)
+  }
+
+  /**
+   * The wall clock jumped ahead of the monotonic clock (`ClockJumpWatch`): that much time may have passed, and every
+   * deadline comes nearer by it. Tokens that are due thereby are renewed as always, with get first, the nearest expiry
+   * first, at the pace of the circuit breaker.
+   */
+  onClockJump(jumpMs: number): void {
+    const { clock, log, onChange } = this.#options
+    const now = clock.now()
+    const counts = { applications: this.#byId.size, due: 0 }
+    for (const gateway of this.#gateways.values()) {
+      gateway.breaker.onClockJump(jumpMs)
+      const due: Application[] = []
+      for (const application of gateway.applications.values()) {
+        application.onClockJump(jumpMs, now)
+        const next = application.nextDue(this.#methodOf(gateway, application))
+        if (next !== undefined && next.at <= now) due.push(application)
+        else this.#schedule(gateway, application)
+      }
+      gateway.breaker.releaseAll(due)
+      counts.due += due.length
+      for (const { members } of due) onChange(members.keys(), false)
+    }
+    log.warn({ jumpMs, ...counts }, 'wall clock jumped ahead, deadlines moved')
   }
 
   /** Stops all attempts; those under way are given `drainMs`. */
@@ -264,37 +269,4 @@ export class Applications {
   #methodOf(gateway: Gateway, application: Application): RenewalMethod {
     return application.method(gateway.refreshSupport.isFor(application))
   }
-
-  #viewOf(gateway: Gateway, application: Application, key: ObjectKey): ApplicationView {
-    const member = application.members.get(key)
-    if (member === undefined) throw new Error(`${key} is no member of ${application.id}`)
-    const { identity, membership } = member
-    const method = this.#methodOf(gateway, application)
-    const token = application.isProven(identity) ? application.token : undefined
-    const isRefreshMissing = gateway.refreshSupport.isMissing
-    return {
-      token,
-      renewalAtWall: token === undefined ? undefined : wallOf(token, application.renewalAt(token, method)),
-      method,
-      isRefreshMissing,
-      isClamped: token !== undefined && isClamped(token.lifetimeMs, membership.renewBeforeMs),
-      failure: identity.failure ?? (isRefreshMissing ? refreshRequired(gateway.url, membership) : undefined),
-      failures: identity.failures,
-      lastRenewal: token === undefined ? undefined : application.lastRenewal,
-      handledRequest: member.handledRequest,
-      memberCount: application.members.size,
-    }
-  }
-}
-
-/** A steady moment by the wall clock, in whole seconds, counted from the token's published expiry: so it never drifts. */
-function wallOf(token: HeldToken, at: number): number {
-  return Math.floor((token.expiresAtWall - (token.expiresAt - at)) / 1000) * 1000
-}
-
-/** A member that wants a refresh and nothing else is told so; its token is renewed by get all the same. */
-function refreshRequired(gatewayUrl: string, { renewalMethod }: Membership): Failure | undefined {
-  if (renewalMethod !== 'Refresh') return undefined
-  const message = `${gatewayUrl} has no refresh (HTTP 404 or 405), and spec.renewalMethod is Refresh: set it to Auto or Get`
-  return { class: 'userMustAct', reason: 'RefreshNotSupported', message }
 }

@@ -149,6 +149,14 @@ export class CircuitBreaker {
     }
   }
 
+  /** The wall clock jumped ahead: every deadline comes nearer by that. */
+  onClockJump(jumpMs: number): void {
+    this.#nearestExpiryAt -= jumpMs
+    this.#retryAfterUntil -= jumpMs
+    this.#lastProbeAt -= jumpMs
+    this.#arm()
+  }
+
   shutDown(): void {
     this.#held.clear()
     this.#arm()

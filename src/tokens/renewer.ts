@@ -1,15 +1,15 @@
-import type { ObjectKey } from '../kubernetes/types.ts'
+import { clockJumpMs, wallOffsetOf } from '../lib/clock-jump.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import type { Log } from '../lib/log.ts'
 import type { Application } from './application.ts'
-import type { Identity, RecordedToken } from './membership.ts'
+import { adoptToken, affected, recordOf, type TokenResult } from './adopt-token.ts'
+import type { Identity } from './membership.ts'
 import type { GatewayHealth } from './circuit-breaker.ts'
 import type { RefreshSupport } from './refresh-support.ts'
 import type { HeldToken } from './held-token.ts'
 import { type AttemptProgress, nextCall } from './renewal-rule.ts'
 import { callTimeoutMs, retryDelayMs } from './schedule.ts'
-import { fingerprintOf } from '../enos/signature.ts'
 import type { Operation } from '../enos/operation.ts'
 import { type Failure, refreshFailureAfterGet } from '../enos/failure.ts'
 import type { CallResult, TokenClient } from '../enos/token-client.ts'
@@ -37,8 +37,6 @@ interface Run {
   gatewayHealth: GatewayHealth
 }
 
-type TokenResult = Extract<CallResult, { kind: 'token' }>
-
 /** Whether an attempt goes on after a call; `aborted` ends it without an outcome. */
 type Next = 'continue' | 'stop' | 'aborted'
 
@@ -58,9 +56,6 @@ export interface RenewerOptions {
 
 /** Calls of one attempt: get, refresh, get again, refresh, get. */
 export const maxCalls = 5
-/** `expire` is in whole seconds, so that two answers about one token may differ by this. */
-const expiryToleranceMs = 2000
-
 /** Makes attempts to renew tokens: the calls that `nextCall` decides on, and what follows from their results. */
 export class Renewer {
   readonly #options: RenewerOptions
@@ -155,7 +150,7 @@ export class Renewer {
     const { maxExpireMs } = application
     const hasProlonged = isRefresh && isProlonged(result.expireMs, run.getExpireMs, maxExpireMs)
     application.maxExpireMs = hasProlonged ? result.expireMs : Math.max(maxExpireMs, result.expireMs)
-    const answered = this.#adopt(run, result)
+    const answered = adoptToken(this.#options, run, result)
     if (isRefresh) run.refreshSupport.reportRefreshed()
     else await this.#onAnsweredGet(run, answered)
     const answeredRenewalAt = application.renewalAt(answered, progress.method)
@@ -210,7 +205,8 @@ export class Renewer {
     const { clock, client } = this.#options
     const { gatewayUrl, appKey, token } = application
     const lifeLeftMs = token === undefined ? 0 : token.expiresAt - clock.now()
-    return await client.call(
+    const wallOffset = wallOffsetOf(clock)
+    const result = await client.call(
       {
         gatewayUrl,
         appKey,
@@ -221,49 +217,9 @@ export class Renewer {
       },
       signal,
     )
-  }
-
-  /** Makes the answered token the application's, proven for this identity. */
-  #adopt({ application, identity, operation }: Run, { token, expireMs, sentAt }: TokenResult): HeldToken {
-    const { clock, log, onToken } = this.#options
-    const fingerprint = fingerprintOf(token)
-    const expiresAt = sentAt + expireMs
-    identity.provenFor = fingerprint
-    application.lastAnsweredAt = clock.now()
-
-    const held = application.token
-    const isSame = held?.fingerprint === fingerprint
-    if (isSame && Math.abs(held.expiresAt - expiresAt) <= expiryToleranceMs) return held
-
-    const wallOffset = clock.wall() - clock.now()
-    const recorded = isSame ? held : recordOf(application, identity, fingerprint)
-    if (!isSame && recorded !== undefined) application.noteLifetime(recorded)
-    const expiresAtWall = wholeSeconds(expiresAt + wallOffset)
-    const isAsRecorded = recorded !== undefined && Math.abs(recorded.expiresAtWall - expiresAtWall) <= expiryToleranceMs
-    const adopted: HeldToken = {
-      token,
-      fingerprint,
-      expiresAt,
-      expiresAtWall: isAsRecorded ? recorded.expiresAtWall : expiresAtWall,
-      issuedAtWall: recorded?.issuedAtWall ?? wholeSeconds(clock.wall()),
-      lifetimeMs: application.maxExpireMs,
-    }
-    application.token = adopted
-    // A token that is already on the targets is no renewal.
-    if (!isAsRecorded) {
-      application.lastRenewal = { atWall: wholeSeconds(clock.wall()), operation }
-      log.info(
-        {
-          application: application.id,
-          ...affected(application.members),
-          operation,
-          lifeMs: Math.round(expireMs),
-        },
-        'token received',
-      )
-    }
-    onToken(application)
-    return adopted
+    // The machine may have slept between the request and its answer.
+    const jumpMs = clockJumpMs(wallOffset, wallOffsetOf(clock))
+    return result.kind === 'token' ? { ...result, sentAt: result.sentAt - jumpMs } : result
   }
 
   #recordOutcome(application: Application, identity: Identity, failure: Failure | undefined): void {
@@ -298,28 +254,6 @@ export class Renewer {
       'renewal failed',
     )
   }
-}
-
-/** Fields of a log line that lead to an object. */
-function affected(members: ReadonlySet<ObjectKey> | ReadonlyMap<ObjectKey, unknown>): {
-  readonly credential: ObjectKey | undefined
-  readonly members: number
-} {
-  const [credential] = members.keys()
-  return { credential, members: members.size }
-}
-
-function wholeSeconds(ms: number): number {
-  return Math.floor(ms / 1000) * 1000
-}
-
-/** The record of a member about this token, or about any. */
-function recordOf({ members }: Application, identity: Identity, fingerprint?: string): RecordedToken | undefined {
-  for (const key of identity.members) {
-    const recorded = members.get(key)?.membership.recorded
-    if (recorded !== undefined && (fingerprint ?? recorded.fingerprint) === recorded.fingerprint) return recorded
-  }
-  return undefined
 }
 
 function healthOf(result: CallResult): GatewayHealth {

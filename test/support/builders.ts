@@ -1,7 +1,7 @@
 import { normaliseGatewayUrl, parseSpec, parseStatus } from '../../src/api/v1alpha1/credential.ts'
 import type { CredentialStatus } from '../../src/api/v1alpha1/status-schema.ts'
 import type { Membership } from '../../src/tokens/membership.ts'
-import type { ApplicationView } from '../../src/tokens/applications.ts'
+import type { ApplicationView } from '../../src/tokens/application-view.ts'
 import type { HeldToken } from '../../src/tokens/held-token.ts'
 import { fingerprintOf } from '../../src/enos/signature.ts'
 import { Sensitive } from '../../src/lib/sensitive.ts'
@@ -137,6 +137,7 @@ export function applicationView(overrides: Partial<ApplicationView> = {}): Appli
     lastRenewal: { atWall: now - hourMs, operation: 'get' },
     handledRequest: undefined,
     memberCount: 1,
+    unconfirmedSince: undefined,
     ...overrides,
   }
 }

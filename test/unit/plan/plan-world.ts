@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import { expect } from 'vitest'
 import { managedBy } from '../../../src/api/v1alpha1/names.ts'
 import type { Membership } from '../../../src/tokens/membership.ts'
-import type { ApplicationView } from '../../../src/tokens/applications.ts'
+import type { ApplicationView } from '../../../src/tokens/application-view.ts'
 import type { HeldToken } from '../../../src/tokens/held-token.ts'
 import { credentials, secrets } from '../../../src/kubernetes/types.ts'
 import type { Plan } from '../../../src/plan/actions.ts'
@@ -133,6 +133,7 @@ export class PlanWorld {
       isClamped: false,
       lastRenewal: undefined,
       memberCount: 1,
+      unconfirmedSince: undefined,
       ...this.answer,
       handledRequest: this.#lastRequest,
     }

@@ -340,3 +340,30 @@ describe('verification', () => {
     expect(application.nextDue('Refresh')?.at).toBe(now + 95_050)
   })
 })
+
+describe('onClockJump', () => {
+  it('brings the renewal nearer, and the expiry of the token, but not its published expiry', () => {
+    const before = hold(application.join('ns/a', membership()))
+    application.onClockJump(10 * minuteMs, now)
+    expect(application.nextDue('Refresh')?.at).toBe(now + 26 * minuteMs)
+    expect(application.token).toEqual({ ...before, expiresAt: before.expiresAt - 10 * minuteMs })
+  })
+
+  it.each([
+    ['the verification', { verifyEveryMs: 20 * minuteMs }, () => undefined, 10 * minuteMs],
+    ['the end of backoff', {}, ({ identity }: Member) => (identity.retryAt = now + 50 * minuteMs), 40 * minuteMs],
+  ])('brings %s nearer', (_, wanted, change, expectedMs) => {
+    const member = application.join('ns/a', membership(wanted))
+    hold(member)
+    change(member)
+    application.onClockJump(10 * minuteMs, now)
+    expect(application.nextDue('Refresh')?.at).toBe(now + expectedMs)
+  })
+
+  it('remembers the first moment and the sum of jumps until an answer', () => {
+    hold(application.join('ns/a', membership()))
+    application.onClockJump(10_000, now)
+    application.onClockJump(20_000, now + 5000)
+    expect(application.unconfirmed).toEqual({ since: now, jumpMs: 30_000 })
+  })
+})

@@ -4,6 +4,7 @@ import { Applications } from '../../../src/tokens/applications.ts'
 import type { Operation } from '../../../src/enos/operation.ts'
 import type { Failure } from '../../../src/enos/failure.ts'
 import type { CallResult, TokenRequest } from '../../../src/enos/token-client.ts'
+import type { Clock } from '../../../src/lib/clock.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
 import { createLogger } from '../../../src/telemetry/logger.ts'
 import { membership, now } from '../../support/builders.ts'
@@ -20,6 +21,8 @@ export interface StormOptions {
   readonly concurrency?: number
   /** How long a call takes that is answered. */
   readonly latencyMs?: number
+  /** The gateway's time is the wall clock: a step of it is a sleep of this machine, not a correction. */
+  readonly isStepSleep?: boolean
 }
 
 /** Thousands of applications at one gateway, with the real queue and breaker, on a clock that jumps. */
@@ -41,10 +44,12 @@ export class Storm {
   /** False: it answers refreshes with 404. */
   hasRefresh = true
 
-  constructor({ concurrency = 32, latencyMs = 0, lifetimeSeconds = 7200 }: StormOptions = {}) {
+  constructor({ concurrency = 32, isStepSleep = false, latencyMs = 0, lifetimeSeconds = 7200 }: StormOptions = {}) {
     const { clock } = this
+    const wall = (): number => clock.wall()
+    const serviceClock: Clock = { now: wall, wall, setTimer: (delayMs, callback) => clock.setTimer(delayMs, callback) }
     this.service = new TokenService({
-      clock,
+      clock: isStepSleep ? serviceClock : clock,
       lifetimeSeconds,
       applications: [],
       appSecretOf: (appKey) => `secret-of-${appKey}`,
@@ -121,6 +126,12 @@ export class Storm {
     this.mostInFlight = 0
     await this.clock.advance(ms)
     return this.calls
+  }
+
+  /** Steps the wall clock ahead, and lets the applications know. */
+  jump(ms: number): void {
+    this.clock.stepWall(ms)
+    this.applications.onClockJump(ms)
   }
 
   /** How many applications have no token that is valid at the gateway. */

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import type { ApplicationView } from '../../../src/tokens/applications.ts'
+import type { ApplicationView } from '../../../src/tokens/application-view.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
 import { hourMs, membership, minuteMs } from '../../support/builders.ts'
 import { type Call, indexOf, type Mood, mostInASecond, Storm } from './storm-world.ts'

@@ -1,0 +1,71 @@
+import type { Failure } from '../enos/failure.ts'
+import type { Operation } from '../enos/operation.ts'
+import type { ObjectKey } from '../kubernetes/types.ts'
+import type { Application } from './application.ts'
+import type { HeldToken } from './held-token.ts'
+import type { Membership } from './membership.ts'
+import { isClamped, type RenewalMethod } from './renewal-rule.ts'
+
+/** What a member sees of its application. */
+export interface ApplicationView {
+  /** The present token, if it is proven for the member's appSecret; it may have expired. */
+  readonly token: HeldToken | undefined
+  /** When the token is due for renewal, wall clock. */
+  readonly renewalAtWall: number | undefined
+  readonly method: RenewalMethod
+  /** The gateway answered 404 or 405 to refresh. */
+  readonly isRefreshMissing: boolean
+  /** The member's renewBefore is more than half of the lifetime. */
+  readonly isClamped: boolean
+  /** Why the last attempt failed; undefined when it did not, or there was none. */
+  readonly failure: Failure | undefined
+  /** Consecutive failed attempts. */
+  readonly failures: number
+  readonly lastRenewal: { readonly atWall: number; readonly operation: Operation } | undefined
+  /** The last renewal request of the member that was tried. */
+  readonly handledRequest: string | undefined
+  readonly memberCount: number
+  /**
+   * When a jump of the clock brought the expiry nearer, monotonic clock, while no answer has confirmed or replaced the
+   * token since; undefined otherwise.
+   */
+  readonly unconfirmedSince: number | undefined
+}
+
+export function viewOf(
+  application: Application,
+  key: ObjectKey,
+  method: RenewalMethod,
+  isRefreshMissing: boolean,
+): ApplicationView {
+  const member = application.members.get(key)
+  if (member === undefined) throw new Error(`${key} is no member of ${application.id}`)
+  const { identity, membership } = member
+  const token = application.isProven(identity) ? application.token : undefined
+  const refreshFailure = isRefreshMissing ? refreshRequired(application.gatewayUrl, membership) : undefined
+  return {
+    token,
+    renewalAtWall: token === undefined ? undefined : wallOf(token, application.renewalAt(token, method)),
+    method,
+    isRefreshMissing,
+    isClamped: token !== undefined && isClamped(token.lifetimeMs, membership.renewBeforeMs),
+    failure: identity.failure ?? refreshFailure,
+    failures: identity.failures,
+    lastRenewal: token === undefined ? undefined : application.lastRenewal,
+    handledRequest: member.handledRequest,
+    memberCount: application.members.size,
+    unconfirmedSince: application.unconfirmed?.since,
+  }
+}
+
+/** A monotonic time on the wall clock, in whole seconds. Counted from the published expiry, so that it never drifts. */
+function wallOf(token: HeldToken, at: number): number {
+  return Math.floor((token.expiresAtWall - (token.expiresAt - at)) / 1000) * 1000
+}
+
+/** A member with renewalMethod Refresh at a gateway without refresh is told so; its token is renewed by get. */
+function refreshRequired(gatewayUrl: string, { renewalMethod }: Membership): Failure | undefined {
+  if (renewalMethod !== 'Refresh') return undefined
+  const message = `${gatewayUrl} has no refresh (HTTP 404 or 405), and spec.renewalMethod is Refresh: set it to Auto or Get`
+  return { class: 'userMustAct', reason: 'RefreshNotSupported', message }
+}
