@@ -208,7 +208,7 @@ export const specCases: readonly SpecCase[] = [
       ...['Host', 'host', 'Connection', 'KEEP-ALIVE', 'Content-Type', 'content-length', 'Content-', 'CONTENT-MD5'],
       ...['Transfer-Encoding', 'TE', 'te', 'Trailer', 'Upgrade', 'Expect', 'HTTP2-Settings', 'Proxy-Authorization'],
       ...['proxy-connection', 'Accept-Encoding', 'Via', 'Forwarded', 'X-Forwarded-For', 'x-forwarded-host'],
-      ...['X-HTTP-Method-Override', 'x-http-method-override'],
+      ...['X-HTTP-Method-Override', 'x-http-method-override', '__proto__'],
     ],
     (name) => withGateway({ headersFrom: [header({ name })] }),
   ),

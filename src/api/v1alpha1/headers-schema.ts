@@ -7,10 +7,10 @@ const httpToken = /^[-!#$%&'*+.^_`|~0-9A-Za-z]+$/
 
 /**
  * Headers that frame the message, belong to the connection or route the request, in lower case: a tenant could change
- * how the operator, a proxy or the gateway reads the call.
+ * how the operator, a proxy or the gateway reads the call. HTTP clients drop `__proto__` silently.
  */
 const refusedHeader =
-  /^(?:host|connection|keep-alive|content-.*|transfer-encoding|te|trailer|upgrade|expect|http2-settings|proxy-.*|accept-encoding|via|forwarded|x-forwarded-.*|x-http-method-override)$/
+  /^(?:host|connection|keep-alive|content-.*|transfer-encoding|te|trailer|upgrade|expect|http2-settings|proxy-.*|accept-encoding|via|forwarded|x-forwarded-.*|x-http-method-override|__proto__)$/
 
 const headerName = rule(
   matching(
@@ -18,7 +18,7 @@ const headerName = rule(
     httpToken,
     "expected the name of an HTTP header: letters, digits and !#$%&'*+-.^_`|~",
   ),
-  'the operator, HTTP or a proxy sets this header: it must not be in headersFrom',
+  'this header is reserved for the operator, HTTP or proxies',
   `!self.lowerAscii().matches('${refusedHeader.source}')`,
   (name) => !refusedHeader.test(name.toLowerCase()),
 )

@@ -84,6 +84,12 @@ describe('parseSpec', () => {
         for (const duration of [renewBefore, verifyEvery]) {
           if (duration !== undefined) expect(parseDuration(duration)).toBeGreaterThan(0)
         }
+        const headers = (gateway.headersFrom ?? []).map(({ name }) => name.toLowerCase())
+        expect(headers.length).toBeLessThanOrEqual(8)
+        expect(new Set(headers).size).toBe(headers.length)
+        // What the runtime's own HTTP client refuses, no admission may let through.
+        for (const name of headers) expect(new Headers({ [name]: 'x' }).get(name)).toBe('x')
+        expect(headers.filter((name) => /^(?:host|content-.*|transfer-encoding|proxy-.*)$/.test(name))).toEqual([])
         expect(targets.length).toBeGreaterThanOrEqual(1)
         expect(targets.length).toBeLessThanOrEqual(16)
         expect(new Set(targets.map(({ name }) => name)).size).toBe(targets.length)
