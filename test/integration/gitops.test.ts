@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -34,8 +34,17 @@ async function kubectl(...args: string[]) {
 /** What `kubectl apply` says of each object: created, configured, unchanged, serverside-applied. */
 async function apply(...args: string[]): Promise<string[]> {
   const { code, stderr, stdout } = await kubectl('apply', ...args)
-  expect(code, stderr).toBe(0)
+  // No warning either.
+  expect(stderr).toBe('')
+  expect(code).toBe(0)
   return stdout.trim().split('\n')
+}
+
+/** @returns what `kubectl diff` prints; '' where nothing differs */
+async function diff(...args: string[]): Promise<string> {
+  const { code, stderr, stdout } = await kubectl('diff', ...args)
+  expect(code, stderr).toBe(stdout === '' ? 0 : 1)
+  return stdout + stderr
 }
 
 /** Folders that are applied as they are. */
@@ -73,13 +82,13 @@ describe('the shipped manifests', () => {
     await harness().kubectl(['delete', '-f', join(root, 'deploy/namespaced/role.yaml')])
   })
 
-  it.each(installs)('of %s are unchanged when they are applied a second time', async (folder) => {
+  it.each(installs)('kubectl apply says unchanged of every object of %s the second time', async (folder) => {
     await apply('-k', join(root, folder))
     const again = await apply('-k', join(root, folder))
     expect(again.filter((line) => !line.endsWith(' unchanged'))).toEqual([])
   })
 
-  it.each(installs)('of %s change nothing when they are applied server-side a second time', async (folder) => {
+  it.each(installs)('kubectl apply --server-side changes no object of %s the second time', async (folder) => {
     const serverSide = ['--server-side', '--force-conflicts', '-k', join(root, folder)]
     await apply(...serverSide)
     const before = await versionsOf(folder)
@@ -87,34 +96,38 @@ describe('the shipped manifests', () => {
     expect(await versionsOf(folder)).toEqual(before)
   })
 
-  it.each(installs)('of %s have an empty diff to the live objects', async (folder) => {
+  it.each(installs)('kubectl diff of %s is empty after an apply', async (folder) => {
     await apply('-k', join(root, folder))
-    const { code, stderr, stdout } = await kubectl('diff', '-k', join(root, folder))
-    expect(stdout + stderr).toBe('')
-    expect(code).toBe(0)
+    expect(await diff('-k', join(root, folder))).toBe('')
   })
 
-  it.skipIf(!canBuild).each(installs)('of %s show no change in a merge of plain JSON', async (folder) => {
-    await apply('-k', join(root, folder))
-    for (const { manifest, live } of await manifestsOf(folder)) {
-      const patch = await programs.threeWayMerge(manifest, live)
-      expect(patch, `${manifest.kind} ${manifest.metadata.name}`).toEqual({})
-    }
-  })
+  it.skipIf(!canBuild).each(installs)(
+    'a three-way merge of plain JSON shows no change of any object of %s',
+    async (folder) => {
+      await apply('-k', join(root, folder))
+      for (const { manifest, live } of await manifestsOf(folder)) {
+        const patch = await programs.threeWayMerge(manifest, live)
+        expect(patch, `${manifest.kind} ${manifest.metadata.name}`).toEqual({})
+      }
+    },
+  )
 })
 
 describe('kubectl apply of the folder crds/', () => {
   const crds = join(root, 'crds')
 
-  it.each([[[]], [['--server-side', '--force-conflicts']]])('%j changes nothing the second time', async (how) => {
-    await apply('-f', crds, ...how)
-    const before = await versionsOf('crds')
-    expect(await apply('-f', crds, ...how)).toHaveLength(1)
-    expect(await versionsOf('crds')).toEqual(before)
-  })
+  it.each([[[]], [['--server-side', '--force-conflicts']]])(
+    'changes nothing the second time, with the flags %j',
+    async (how) => {
+      await apply('-f', crds, ...how)
+      const before = await versionsOf('crds')
+      expect(await apply('-f', crds, ...how)).toHaveLength(1)
+      expect(await versionsOf('crds')).toEqual(before)
+    },
+  )
 })
 
-describe.skipIf(!canBuild)('a three-way merge of plain JSON', () => {
+describe.skipIf(!canBuild)('a three-way merge of plain JSON by Argo CD', () => {
   const readme = readFile(join(root, 'README.md'), 'utf8')
 
   async function readmeCredentials(): Promise<ManifestObject[]> {
@@ -124,27 +137,36 @@ describe.skipIf(!canBuild)('a three-way merge of plain JSON', () => {
   }
 
   async function patchAfterApply(manifest: ManifestObject): Promise<object> {
-    const body = { ...manifest, metadata: { ...manifest.metadata, namespace } }
+    const body = { ...manifest, metadata: { annotations: {}, ...manifest.metadata, namespace } }
     await harness().kubectl(['apply', '-f', '-'], JSON.stringify(body))
     const live = await harness().getCredential(namespace, manifest.metadata.name)
     return await programs.threeWayMerge(body, live)
   }
 
-  it('shows no change of the manifests of the README', async () => {
+  it('shows no change of a resource of the README that was applied', async () => {
     const manifests = await readmeCredentials()
     expect(manifests.map(({ metadata }) => metadata.name)).toEqual(['wind-farm', 'solar-farm'])
-    for (const manifest of manifests) expect(await patchAfterApply(manifest), manifest.metadata.name).toEqual({})
+    const other = await harness().namespace()
+    for (const manifest of manifests) {
+      expect(await patchAfterApply(manifest), manifest.metadata.name).toEqual({})
+      const file = join(directory, 'manifest.json')
+      await writeFile(file, JSON.stringify(manifest))
+      expect(await diff('-n', namespace, '-f', file)).toBe('')
+      const serverSide = ['-n', other, '--server-side', '-f', file]
+      await apply(...serverSide)
+      expect(await diff(...serverSide)).toBe('')
+    }
   })
 
   it.each([
-    ['the least', minimalSpec],
+    ['the required fields', minimalSpec],
     ['every field', fullSpec],
-  ])('shows no change of a manifest with %s', async (_, spec) => {
+  ])('shows no change of a resource with %s', async (_, spec) => {
     const manifest = { apiVersion: 'enos.io/v1alpha1', kind: 'EnosAppCredential', metadata: { name: 'merged' }, spec }
     expect(await patchAfterApply(manifest)).toEqual({})
   })
 
-  it('shows a change of a field in a list, as a check of the check', async () => {
+  it('shows a change of a resource that has a default in a list', async () => {
     const [manifest] = await readmeCredentials()
     const live = { ...manifest, spec: { targets: [{ name: 'enos-token', creationPolicy: 'Owner' }] } }
     expect(await programs.threeWayMerge(manifest ?? {}, live)).toHaveProperty('spec.targets')
