@@ -1,5 +1,6 @@
 import { reasons } from '../api/v1alpha1/reasons.ts'
 import type { Failure } from '../enos/failure.ts'
+import { isProxyError } from '../lib/network-errors.ts'
 
 /** What the user corrects where a value is wrong: fields and keys of a resource, or flags and variables. */
 export interface InputNames {
@@ -16,6 +17,12 @@ export function adviceForReach(cause: string, isHttps: boolean, names: InputName
   if (!isHttps && isCutConnection(cause)) {
     return `Check that the port of ${names.url} serves http://: a port that serves https:// answers like this.`
   }
+  if (cause === 'PROXY_AUTHENTICATION_REQUIRED_407') {
+    return `Give user and password in ${isHttps ? 'HTTPS_PROXY' : 'HTTP_PROXY'}: http://USER:PASSWORD@HOST:PORT.`
+  }
+  if (isProxyError(cause)) {
+    return `Check ${isHttps ? 'HTTPS_PROXY' : 'HTTP_PROXY'}, NO_PROXY and the rules of the proxy.`
+  }
   switch (cause) {
     case 'ENOTFOUND':
       return `Correct the host of ${names.url}, or add it to the DNS that this machine uses.`
@@ -25,8 +32,6 @@ export function adviceForReach(cause: string, isHttps: boolean, names: InputName
       return `Correct host and port of ${names.url}, or start the gateway.`
     case 'timed out':
       return `Check firewalls and network policies, or raise ${names.timeout}.`
-    case 'UND_ERR_ABORTED':
-      return 'Check HTTPS_PROXY, NO_PROXY and the rules of the proxy.'
     case 'LINK_LOCAL_ADDRESS_REFUSED':
       return `Use the address of the gateway itself in ${names.url}.`
     default:

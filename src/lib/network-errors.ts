@@ -11,6 +11,7 @@ const networkErrors: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'no connection in time',
   UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
   UND_ERR_ABORTED: 'the proxy refuses to connect',
+  PROXY_AUTHENTICATION_REQUIRED_407: 'the proxy requires authentication',
 }
 
 const noTls = 'the port does not serve TLS'
@@ -27,11 +28,20 @@ const tlsCode = /CERT|SELF_SIGNED|TLS|SSL|UNABLE_TO|ISSUER|SIGNATURE|EPROTO|INVA
 
 /** Whether the code of a Node error is one of TLS: a connection was made, and no secure one. */
 export function isTlsError(code: string): boolean {
-  return tlsCode.test(code)
+  return tlsCode.test(code) && !isProxyError(code)
+}
+
+/** Whether the code is of a proxy's failure (lib/proxy-agent.ts). */
+export function isProxyError(code: string): boolean {
+  return code.startsWith('PROXY_') || code === 'UND_ERR_ABORTED'
 }
 
 /** The code of a network or TLS error in words: `connection refused (ECONNREFUSED)`. */
 export function describeNetworkError(code: string): string {
+  const [, status] = /^PROXY_REFUSED_(\d{3})$/.exec(code) ?? []
+  if (status !== undefined) return `the proxy refuses to connect (HTTP ${status})`
+  const [, proxyCode] = /^PROXY_(E[A-Z_]+)$/.exec(code) ?? []
+  if (proxyCode !== undefined) return `cannot reach the proxy: ${describeNetworkError(proxyCode)}`
   const words = isTlsError(code) ? (tlsErrors[code] ?? 'the certificate is not trusted') : networkErrors[code]
   // The HTTP parser: what came is not HTTP. A TLS server answers plain HTTP with bytes of this kind.
   return `${words ?? (code.startsWith('HPE_') ? 'the port does not serve HTTP' : 'no connection')} (${code})`

@@ -7,6 +7,9 @@ describe('describeNetworkError', () => {
     ['ECONNREFUSED', 'connection refused (ECONNREFUSED)'],
     ['HPE_INVALID_CONSTANT', 'the port does not serve HTTP (HPE_INVALID_CONSTANT)'],
     ['EFOO', 'no connection (EFOO)'],
+    ['PROXY_AUTHENTICATION_REQUIRED_407', 'the proxy requires authentication (PROXY_AUTHENTICATION_REQUIRED_407)'],
+    ['PROXY_REFUSED_403', 'the proxy refuses to connect (HTTP 403)'],
+    ['PROXY_ECONNREFUSED', 'cannot reach the proxy: connection refused (ECONNREFUSED)'],
     ['CERT_HAS_EXPIRED', 'the certificate has expired (CERT_HAS_EXPIRED)'],
     ['EPROTO', 'the port does not serve TLS (EPROTO)'],
     ['SELF_SIGNED_CERT_IN_CHAIN', 'the certificate is not trusted (SELF_SIGNED_CERT_IN_CHAIN)'],
@@ -22,6 +25,8 @@ describe('isTlsError', () => {
     ['ERR_SSL_WRONG_VERSION_NUMBER', true],
     ['INVALID_CA', true],
     ['ECONNRESET', false],
+    ['PROXY_REFUSED_503', false],
+    ['PROXY_CERT_HAS_EXPIRED', false],
     ['HPE_INVALID_CONSTANT', false],
     ['timed out', false],
   ])('returns for %s: %s', (code, expected) => {
