@@ -114,7 +114,7 @@ function assess(
 ): { readonly step: Step; readonly request?: CheckRequest } {
   const { problem, trimmed, values } = parseSources(spec, read)
   if (problem !== undefined) return { step: failedBecause('sources', problem.message, problem.reason) }
-  const { appKey, appSecret, ca } = values
+  const { appKey, appSecret, ca, headers } = values
   const names = read.map(({ ref: { kind, name } }) => `${kind} ${name}`).join(', ')
   const hint = trimmed.length === 0 ? '' : `; trailing newlines were trimmed: ${trimmed.join(', ')}`
   return {
@@ -125,6 +125,7 @@ function assess(
       appSecret,
       timeoutMs: parseDuration(spec.gateway.timeout),
       ...(ca === undefined ? {} : { ca }),
+      ...(headers.size === 0 ? {} : { headers }),
     },
   }
 }

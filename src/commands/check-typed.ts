@@ -2,11 +2,15 @@ import { readFile } from 'node:fs/promises'
 import { text as readText } from 'node:stream/consumers'
 import { normaliseGatewayUrl, parseSpec } from '../api/v1alpha1/credential.ts'
 import { certificatesProblem } from '../lib/pem.ts'
+import { headersSchema } from '../api/v1alpha1/headers-schema.ts'
 import { Sensitive } from '../lib/sensitive.ts'
 import type { InputNames } from './check-advice.ts'
 import type { CheckRequest } from './check-gateway.ts'
 import { type CommandContext, UsageError } from './context.ts'
 
+/** As of spec.gateway.headersFrom. */
+const maxHeaderBytes = 8 * 1024
+const maxHeadersBytes = 16 * 1024
 const appKeyVariable = 'ENOS_APP_KEY'
 const appSecretVariable = 'ENOS_APP_SECRET'
 
@@ -17,6 +21,8 @@ export interface TypedOptions {
   readonly appSecretFile?: string
   readonly caFile?: string
   readonly allowInsecureHttp?: boolean
+  /** NAME=FILE each. */
+  readonly headerFile?: readonly string[]
 }
 
 /**
@@ -25,21 +31,67 @@ export interface TypedOptions {
  */
 export async function typedRequest(
   context: CommandContext,
-  { allowInsecureHttp = false, appKeyFile, appSecretFile, caFile, gateway }: TypedOptions,
+  options: TypedOptions,
   timeoutMs = 10_000,
 ): Promise<CheckRequest> {
-  if (appKeyFile === '-' && appSecretFile === '-') {
-    throw new UsageError('--app-key-file and --app-secret-file cannot both read standard input')
-  }
+  const { allowInsecureHttp = false, appKeyFile, appSecretFile, caFile, gateway, headerFile = [] } = options
+  const headerFiles = headerFile.map(parseHeaderFile)
+  const readers = [
+    ...(appKeyFile === '-' ? ['--app-key-file'] : []),
+    ...(appSecretFile === '-' ? ['--app-secret-file'] : []),
+    ...headerFiles.flatMap(({ file, name }) => (file === '-' ? [`--header-file ${name}`] : [])),
+  ]
+  if (readers.length > 1) throw new UsageError(`${readers.slice(0, 2).join(' and ')} cannot both read standard input`)
   refuseGateway(gateway, allowInsecureHttp)
+  refuseHeaders(headerFiles)
   const ca = caFile === undefined ? undefined : await readCa(caFile)
   return {
     gatewayUrl: normaliseGatewayUrl(gateway),
-    appKey: await secretOf(context, '--app-key-file', appKeyFile, appKeyVariable),
-    appSecret: await secretOf(context, '--app-secret-file', appSecretFile, appSecretVariable),
+    appKey: await secretOf(context, { flag: '--app-key-file', file: appKeyFile, variable: appKeyVariable }),
+    appSecret: await secretOf(context, { flag: '--app-secret-file', file: appSecretFile, variable: appSecretVariable }),
     timeoutMs,
     ...(ca === undefined ? {} : { ca }),
+    ...(headerFiles.length === 0 ? {} : { headers: await readHeaders(context, headerFiles) }),
   }
+}
+
+interface HeaderFile {
+  readonly name: string
+  readonly file: string
+}
+
+/** The value is not quoted: the user may have typed the value of the header itself. */
+function parseHeaderFile(text: string): HeaderFile {
+  const at = text.indexOf('=')
+  const [name, file] = [text.slice(0, Math.max(0, at)), text.slice(at + 1)]
+  if (name === '' || file === '') throw new UsageError('--header-file: expected NAME=FILE, such as X-Api-Key=key.txt')
+  return { name, file }
+}
+
+/** Applies the rules that the resource has for the names of headersFrom. */
+function refuseHeaders(files: readonly HeaderFile[]): void {
+  const parsed = headersSchema.safeParse(files.map(({ name }) => ({ name, secretKeyRef: { name: 'x', key: 'x' } })))
+  if (!parsed.success) throw new UsageError(`--header-file: ${parsed.error.issues[0]?.message ?? 'invalid'}`)
+}
+
+/** @throws UsageError that quotes no value */
+async function readHeaders(
+  context: CommandContext,
+  files: readonly HeaderFile[],
+): Promise<ReadonlyMap<string, Sensitive>> {
+  const headers = new Map<string, Sensitive>()
+  let total = 0
+  for (const { file, name } of files) {
+    const value = await secretOf(context, { flag: '--header-file', file, variable: undefined })
+    const { length } = value.reveal()
+    total += length
+    if (!/^[\x20-\x7e]*$/.test(value.reveal()) || length > maxHeaderBytes) {
+      throw new UsageError(`--header-file ${name}: expected at most ${maxHeaderBytes} printable ASCII characters`)
+    }
+    headers.set(name, value)
+  }
+  if (total <= maxHeadersBytes) return headers
+  throw new UsageError(`--header-file: expected at most ${maxHeadersBytes} characters in all values together`)
 }
 
 /** The flags and variables of the request. */
@@ -70,11 +122,16 @@ async function readCa(file: string): Promise<string> {
   return ca
 }
 
+interface SecretInput {
+  readonly flag: string
+  /** `-`: standard input. */
+  readonly file: string | undefined
+  readonly variable: string | undefined
+}
+
 async function secretOf(
   { environment, stdin }: CommandContext,
-  flag: string,
-  file: string | undefined,
-  variable: string,
+  { file, flag, variable = '' }: SecretInput,
 ): Promise<Sensitive> {
   const given =
     file === undefined ? environment[variable] : file === '-' ? await readText(stdin) : await contentOf(flag, file)

@@ -23,7 +23,7 @@ Examples:
 Calls get only, which changes nothing at the gateway. With --refresh it also calls refresh, which replaces the token:
 some gateways then revoke the old one. The check of an EnosAppCredential therefore has the operator renew afterwards,
 as the command renew does, so that the targets get the new token.
-appKey and appSecret are no arguments, because other users see those in the list of processes.
+appKey, appSecret and the values of headers are no arguments, because other users see those in the list of processes.
 Calls use HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
 Exit codes: 0 works, 1 does not work, 2 usage error, 3 could not be checked.`
 
@@ -46,6 +46,7 @@ const typedOptions = {
   appSecretFile: '--app-secret-file',
   caFile: '--ca-file',
   allowInsecureHttp: '--allow-insecure-http',
+  headerFile: '--header-file',
 } as const satisfies Record<keyof TypedOptions, string>
 
 /** `check`: tries a credential against its gateway and reports each step. */
@@ -60,6 +61,11 @@ export function checkCommand(context: CommandContext): Command {
     .option('--app-key-file <file>', 'file with the appKey, - for standard input (default: ENOS_APP_KEY)')
     .option('--app-secret-file <file>', 'file with the appSecret, - for standard input (default: ENOS_APP_SECRET)')
     .option('--ca-file <file>', 'CA certificates (PEM) to trust in addition to those of the system')
+    .addOption(
+      new Option('--header-file <name=file>', 'header to send and the file with its value; can be repeated').argParser(
+        (text: string, before: readonly string[] | undefined) => [...(before ?? []), text],
+      ),
+    )
     .option('--allow-insecure-http', 'allow an http:// gateway: appKey and token are sent unencrypted')
     .option(
       '--timeout <duration>',

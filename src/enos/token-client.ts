@@ -28,6 +28,8 @@ interface RequestBase {
   readonly timeoutMs: number
   /** CA certificates (PEM) to trust besides the system's. */
   readonly ca?: string
+  /** Headers that something before the gateway asks for, by name (headersFrom). */
+  readonly headers?: ReadonlyMap<string, Sensitive>
 }
 
 export interface GetRequest extends RequestBase {
@@ -114,7 +116,12 @@ export class TokenClient {
         ...(operation === 'refresh' ? { accessToken: request.token.reveal() } : {}),
       })
     }
-    const headers = { 'content-type': 'application/json', accept: 'application/json', 'user-agent': userAgent }
+    const headers = {
+      ...Object.fromEntries([...(request.headers ?? [])].map(([name, value]) => [name.toLowerCase(), value.reveal()])),
+      'content-type': 'application/json',
+      accept: 'application/json',
+      'user-agent': userAgent,
+    }
     const dispatcher = dispatchers.for({ ca, tlsServerName: undefined })
     return await post(dispatcher, clock, { url, headers, makeBody, deadlineAt }, signal)
   }

@@ -176,7 +176,7 @@ describe('the command line', () => {
     [['check', 'a', '--timeout', '61s'], '--timeout: seen "61s", expected a duration like 10s or 5m, at most 1m'],
     [['check', '--gateway', 'https://h', '--app-secret-file', 's3cr3t-typed'], 'ENOS_APP_KEY is not set'],
     [['check', '--gateway', 'https://h', '--app-key-file', 'k3y-typed'], '--app-key-file: cannot read the file'],
-    [['check', '--gateway', 'https://h', '--ca-file', main], 'no PEM certificate'],
+    [['check', '--gateway', 'https://h', '--ca-file', main], 'holds no certificates in PEM'],
     [['check', '--gateway', 'https://h', '--app-key-file', '-', '--app-secret-file', '-'], 'cannot both'],
     [['check', '--gateway', 'https://h', '--app-key-file', '-'], '--app-key-file is empty'],
     [['renew', 'a/b', '--namespace', 'c'], '--namespace c contradicts a/b'],

@@ -4,7 +4,7 @@ import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
+import { type Duplex, Readable } from 'node:stream'
 import { type Simulator, type SimulatorOptions, startSimulator } from '../../../simulator/server.ts'
 import { openApiServer } from '../../../src/commands/api-server.ts'
 import { runProgram } from '../../../src/commands/program.ts'
@@ -55,6 +55,19 @@ export class CommandWorld {
       await new Promise((resolve) => server.close(resolve))
     })
     return `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`
+  }
+
+  /** An HTTP proxy that answers each CONNECT alike. @returns its URL */
+  async proxy(answer: (socket: Duplex) => void): Promise<string> {
+    const server = createServer().on('connect', (_, socket) => {
+      answer(socket)
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    this.#closes.push(async () => {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    })
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   }
 
   /** A file, whose folder is DIR in the output. @returns its path */
@@ -120,11 +133,14 @@ export class CommandWorld {
 
   async #moveUntil(result: Promise<number>, ms: number): Promise<number> {
     const state = { isDone: false }
-    const done = result.finally(() => (state.isDone = true))
+    const onDone = (): void => {
+      state.isDone = true
+    }
+    result.then(onDone, onDone)
     for (let step = 0; step < maxSteps; step++) {
       await new Promise((resolve) => setTimeout(resolve, 1))
       // Narrowing does not see that the promise changes it.
-      if (state.isDone) return await done
+      if (state.isDone) return await result
       await this.clock.advance(ms)
     }
     throw new Error('the command does not end')

@@ -96,6 +96,9 @@ async function usageErrors(): Promise<void> {
     [...https, '--app-key-file', '-'],
     [...https, '--app-key-file', '/nowhere/marker-typed'],
     [...https, '--ca-file', '/dev/null'],
+    [...https, '--header-file', 'marker-typed'],
+    [...https, '--header-file', 'Host=/dev/null'],
+    [...https, '--header-file', 'X-Key=-', '--app-key-file', '-'],
     ['renew'],
     ['renew', 'a', 'b'],
     ['renew', 'a/b/c'],
@@ -226,7 +229,17 @@ async function checkGatewayMessages(): Promise<void> {
   await run('HTTP 404', insecure(await stubbed(404)), { environment })
   await run('HTTP 503', insecure(await stubbed(503)), { environment })
   await run('a redirect', insecure(await stubbed(302, '', { location: 'https://other.example.com' })), { environment })
+  await run('a proxy that requires authentication', ['check', '--gateway', 'https://apim.example.com'], {
+    environment: { ...environment, HTTPS_PROXY: await refusingProxy(407) },
+  })
+  await run('a proxy that refuses', ['check', '--gateway', 'https://apim.example.com'], {
+    environment: { ...environment, HTTPS_PROXY: await refusingProxy(403) },
+  })
   await run('HTML', insecure(await stubbed(200, '<html>')), { environment })
+}
+
+async function refusingProxy(code: number): Promise<string> {
+  return await world.proxy((socket) => socket.end(`HTTP/1.1 ${code} Refused\r\ncontent-length: 0\r\n\r\n`))
 }
 
 async function helpTexts(): Promise<void> {
