@@ -10,7 +10,8 @@ export async function loadEndpoint(kubeconfig: string): Promise<Endpoint> {
   const { ca, cert, key } = tls
   return {
     origin: new URL(server).origin,
-    headers,
+    // Only an impersonation of several groups repeats a header.
+    headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)])),
     tls: {
       ...(ca === undefined ? {} : { ca: ca.toString() }),
       ...(cert === undefined ? {} : { cert: cert.toString() }),

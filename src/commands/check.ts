@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander'
 import { ApiError } from '../kubernetes/errors.ts'
-import { KubeconfigError } from '../kubernetes/kubeconfig.ts'
+import { KubeconfigError } from '../kubernetes/kubeconfig-error.ts'
 import type { ObjectRef } from '../kubernetes/types.ts'
 import { type ApiServer, describeApiError } from './api-server.ts'
 import { askGateway } from './check-gateway.ts'

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { InvalidValueError } from '../config/flags.ts'
-import { KubeconfigError } from '../kubernetes/kubeconfig.ts'
+import { KubeconfigError } from '../kubernetes/kubeconfig-error.ts'
 import { version } from '../version.ts'
 import { checkCommand } from './check.ts'
 import { type CommandContext, CommandError, UsageError } from './context.ts'

@@ -9,6 +9,10 @@ export interface NoProxyEntry {
   readonly port: number | undefined
 }
 
+const loopback = new BlockList()
+loopback.addSubnet('127.0.0.0', 8, 'ipv4')
+loopback.addAddress('::1', 'ipv6')
+
 const expected = 'expected names, .suffixes, *, addresses or networks such as 10.0.0.0/8, each but a network with :port'
 
 /**
@@ -35,6 +39,12 @@ export function isExempt(target: URL, entries: readonly NoProxyEntry[]): boolean
   const host = target.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
   const port = target.port === '' ? (target.protocol === 'https:' ? 443 : 80) : Number(target.port)
   return entries.some((entry) => (entry.port === undefined || entry.port === port) && entry.matches(host))
+}
+
+/** @param hostname of a URL */
+export function isLoopback(hostname: string): boolean {
+  const host = hostname.replace(/^\[|\]$/g, '')
+  return host === 'localhost' || (isIP(host) > 0 && loopback.check(host, isIPv6(host) ? 'ipv6' : 'ipv4'))
 }
 
 function parseEntry(entry: string): NoProxyEntry | undefined {

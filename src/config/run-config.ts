@@ -11,6 +11,8 @@ export interface KubeconfigEnvironment {
   /** Default: 443. */
   readonly KUBERNETES_SERVICE_PORT?: string | undefined
   readonly HOME?: string | undefined
+  /** All variables: exec plugins inherit them. */
+  readonly [name: string]: string | undefined
 }
 
 /** Configuration of `run`: flags go before environment variables, and these before defaults. */

@@ -1,8 +1,8 @@
 import type { SecureContext } from 'node:tls'
-import { Agent, type Dispatcher, type ProxyAgent } from 'undici'
+import { Agent, type Dispatcher } from 'undici'
 import { createProxySelector, type ProxyConfig, type ProxySelector } from '../config/proxy.ts'
 import { createConnector } from '../lib/connector.ts'
-import { createProxyAgent, withProxyErrors } from '../lib/proxy-agent.ts'
+import { createProxyAgent } from '../lib/proxy-agent.ts'
 import { createTrustingContext, trustedCas } from '../lib/trusted-cas.ts'
 import { refuseLinkLocal } from './link-local.ts'
 
@@ -56,8 +56,8 @@ class GatewayConnections {
   readonly dispatcher: Dispatcher
   readonly #direct: Agent
   /** By URL. At most two: a proxy for http:// and one for https://. */
-  readonly #proxies = new Map<string, ProxyAgent>()
-  readonly #createProxy: (uri: string) => ProxyAgent
+  readonly #proxies = new Map<string, Dispatcher>()
+  readonly #createProxy: (uri: string) => Dispatcher
   #isClosed = false
 
   constructor({ ca, tlsServerName: servername }: GatewayTls, selectProxy: ProxySelector) {
@@ -87,7 +87,7 @@ class GatewayConnections {
       const uri = selectProxy(target)
       // Once closed, the direct dispatcher answers with the error that says so.
       if (uri === undefined || this.#isClosed) return dispatch(options, handler)
-      return this.#proxyFor(uri).dispatch(options, withProxyErrors(handler))
+      return this.#proxyFor(uri).dispatch(options, handler)
     })
   }
 
@@ -101,7 +101,7 @@ class GatewayConnections {
     await Promise.all([this.#direct, ...this.#proxies.values()].map((one) => one.destroy()))
   }
 
-  #proxyFor(uri: string): ProxyAgent {
+  #proxyFor(uri: string): Dispatcher {
     const proxy = this.#proxies.get(uri) ?? this.#createProxy(uri)
     this.#proxies.set(uri, proxy)
     return proxy

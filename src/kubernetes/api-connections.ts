@@ -1,9 +1,14 @@
-import { Agent, type Dispatcher, Pool, ProxyAgent } from 'undici'
+import type { SecureContext } from 'node:tls'
+import { Agent, type Dispatcher, Pool } from 'undici'
 import type { Clock } from '../lib/clock.ts'
+import { createConnector } from '../lib/connector.ts'
+import { createProxyAgent } from '../lib/proxy-agent.ts'
+import { createTrustingContext } from '../lib/trusted-cas.ts'
 import type { Connection } from './auth.ts'
 
 /** Time for the calls in flight on connections whose credentials were rotated; after it they fail and watches reconnect. */
 const retireAfterMs = 30_000
+const connectTimeoutMs = 10_000
 /** Interval of HTTP/2 PINGs, which detect a dead connection. */
 const pingIntervalMs = 15_000
 /** Bounds the calls over HTTP/1.1. One HTTP/2 connection carries all calls. */
@@ -25,19 +30,34 @@ export class ApiConnections {
    */
   readonly #pools = new Set<Pool>()
 
-  constructor({ identity, proxyUrl, tls }: Connection) {
+  constructor({ allowH2, identity, proxyUrl, tls }: Connection) {
     this.identity = identity
+    const { rejectUnauthorized, servername, ...material } = tls
+    let secureContext: SecureContext | undefined
+    const createSecureContext = (): SecureContext => (secureContext ??= createTrustingContext(material))
     const create = (connections: number | null): Dispatcher => {
       const common = {
-        allowH2: true,
+        allowH2,
         connections,
         keepAliveTimeout: 60_000,
         h2Options: { pingInterval: pingIntervalMs, maxConcurrentStreams: 100 },
         factory: (origin: string | URL, options: object): Pool => this.#createPool(origin, options),
       }
-      return proxyUrl === undefined
-        ? new Agent({ ...common, connect: { ...tls, timeout: 10_000, keepAlive: true, keepAliveInitialDelay: 30_000 } })
-        : new ProxyAgent({ ...common, uri: proxyUrl, requestTls: tls })
+      if (proxyUrl === undefined) {
+        const timeoutMs = connectTimeoutMs
+        const connect = createConnector({ createSecureContext, servername, rejectUnauthorized, allowH2, timeoutMs })
+        return new Agent({ ...common, connect })
+      }
+      return createProxyAgent(proxyUrl, {
+        connectTimeoutMs,
+        allowH2,
+        requestTls: {
+          secureContext: createSecureContext(),
+          ...(servername === undefined ? {} : { servername }),
+          ...(rejectUnauthorized === undefined ? {} : { rejectUnauthorized }),
+        },
+        pools: common,
+      })
     }
     this.calls = create(maxCallConnections)
     // As many as there are watches: a few for each namespace that is watched.

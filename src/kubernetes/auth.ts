@@ -1,7 +1,11 @@
 import { createHash } from 'node:crypto'
 import type { RequestOptions } from 'node:https'
 import type { KubeConfig } from '@kubernetes/client-node'
+import type { ProxySelector } from '../config/proxy.ts'
 import type { Clock } from '../lib/clock.ts'
+import { type ExecCluster, type ExecCredential, ExecPlugin } from './exec-plugin.ts'
+import { assertFilesReadable, type KubeconfigCluster } from './kubeconfig-files.ts'
+import { impersonationHeaders, type KubeconfigUser } from './kubeconfig-user.ts'
 
 /** Address, TLS options and authentication of the API server, as resolved at one moment. */
 export interface Connection {
@@ -16,9 +20,18 @@ export interface Connection {
   }
   readonly proxyUrl: string | undefined
   /** Authorization and impersonation. */
-  readonly headers: Readonly<Record<string, string>>
-  /** Digest of server, proxy and TLS options: connections of the same identity may share sockets. */
+  readonly headers: Readonly<Record<string, string | string[]>>
+  /** False: a header is repeated, which undici cannot do over HTTP/2. */
+  readonly allowH2: boolean
+  /** Digest of server, proxy, protocol and TLS options: connections of the same identity may share sockets. */
   readonly identity: string
+}
+
+export interface ApiServerAuthOptions {
+  /** Inherited by exec plugins. */
+  readonly environment?: Readonly<Record<string, string | undefined>>
+  /** For a cluster without proxy-url. Default: no proxy. */
+  readonly selectProxy?: ProxySelector
 }
 
 /** CA, certificate and key files are read again after this time. */
@@ -35,12 +48,16 @@ const resolveTimeoutMs = 60_000
 export class ApiServerAuth {
   readonly #load: () => KubeConfig
   readonly #clock: Clock
+  readonly #plugin: ExecPlugin
+  readonly #selectProxy: ProxySelector
   #config: KubeConfig
   #loadedAt: number
   #resolved: { readonly promise: Promise<Connection>; readonly at: number; isPending: boolean } | undefined
 
   /** @param load reads the kubeconfig; called again to follow rotation */
-  constructor(load: () => KubeConfig, clock: Clock) {
+  constructor(load: () => KubeConfig, clock: Clock, options: ApiServerAuthOptions = {}) {
+    this.#plugin = new ExecPlugin(clock, options.environment ?? {})
+    this.#selectProxy = options.selectProxy ?? (() => undefined)
     this.#load = load
     this.#clock = clock
     this.#config = load()
@@ -54,13 +71,14 @@ export class ApiServerAuth {
     if (last !== undefined && now - last.at < (last.isPending ? resolveTimeoutMs : resolveIntervalMs)) {
       return last.promise
     }
-    // client-node keeps exec credentials until they expire; a reload would run the plugin again.
-    return this.#begin(now - this.#loadedAt >= reloadIntervalMs && this.#config.getCurrentUser()?.exec === undefined)
+    return this.#begin(now - this.#loadedAt >= reloadIntervalMs)
   }
 
   /** Called after a 401: reads everything again. */
   invalidate(): void {
-    if (this.#clock.now() - this.#loadedAt >= resolveIntervalMs) void this.#begin(true)
+    if (this.#clock.now() - this.#loadedAt < resolveIntervalMs) return
+    this.#plugin.invalidate()
+    void this.#begin(true)
   }
 
   #begin(reload: boolean): Promise<Connection> {
@@ -83,34 +101,71 @@ export class ApiServerAuth {
       this.#config = this.#load()
       this.#loadedAt = this.#clock.now()
     }
-    const cluster = this.#config.getCurrentCluster()
+    const cluster: KubeconfigCluster | null = this.#config.getCurrentCluster()
     if (cluster === null) throw new Error('the kubeconfig has no current cluster: set current-context')
+    const user: KubeconfigUser | null = this.#config.getCurrentUser()
+    const plugin = user?.execPlugin
+    const credential = plugin && (await this.#plugin.credential(plugin, execClusterOf(cluster)))
     const options: RequestOptions = { headers: {} }
-    await this.#config.applyToHTTPSOptions(options)
-    const { ca, cert, key } = options as { ca?: string | Buffer; cert?: string | Buffer; key?: string | Buffer }
-    const tls: Connection['tls'] = {
-      ...(ca === undefined ? {} : { ca }),
-      ...(cert === undefined ? {} : { cert }),
-      ...(key === undefined ? {} : { key }),
-      ...(options.servername === undefined ? {} : { servername: options.servername }),
-      ...(options.rejectUnauthorized === undefined ? {} : { rejectUnauthorized: options.rejectUnauthorized }),
+    try {
+      await this.#config.applyToHTTPSOptions(options)
+    } catch (error) {
+      assertFilesReadable(this.#config)
+      throw error
     }
-    const headers: Record<string, string> = {}
-    for (const [name, value] of Object.entries(options.headers ?? {})) {
-      if (typeof value === 'string') headers[name.toLowerCase()] = value.trim()
-    }
-    if (typeof options.auth === 'string') {
-      headers['authorization'] = `Basic ${Buffer.from(options.auth).toString('base64')}`
-    }
+    const tls = tlsOf(options, credential)
+    const headers = headersOf(options, credential, user)
     const server = cluster.server.replace(/\/+$/, '')
-    const proxyUrl = cluster.proxyUrl
-    return { server, tls, proxyUrl, headers, identity: identityOf(server, proxyUrl, tls) }
+    const proxyUrl = proxyUrlOf(cluster) ?? this.#selectProxy(new URL(server))
+    const allowH2 = Object.values(headers).every((value) => typeof value === 'string')
+    return { server, tls, proxyUrl, headers, allowH2, identity: identityOf({ server, proxyUrl, tls, allowH2 }) }
   }
 }
 
-function identityOf(server: string, proxyUrl: string | undefined, tls: Connection['tls']): string {
+function execClusterOf(cluster: KubeconfigCluster): ExecCluster {
+  const { caData, caFile, execConfig: config, server, skipTLSVerify, tlsServerName } = cluster
+  return { server, tlsServerName, skipTLSVerify, caData, caFile, proxyUrl: proxyUrlOf(cluster), config }
+}
+
+function proxyUrlOf({ proxyUrl }: KubeconfigCluster): string | undefined {
+  // undici has a SOCKS proxy resolve names in both cases, and knows the first scheme only.
+  return proxyUrl === undefined || proxyUrl === '' ? undefined : proxyUrl.replace(/^socks5h:/, 'socks5:')
+}
+
+function tlsOf(options: RequestOptions, credential: ExecCredential | undefined): Connection['tls'] {
+  const { ca } = options as { ca?: string | Buffer }
+  const own = options as { cert?: string | Buffer; key?: string | Buffer }
+  const cert = credential?.clientCertificateData ?? own.cert
+  const key = credential?.clientKeyData ?? own.key
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    ...(options.servername === undefined ? {} : { servername: options.servername }),
+    ...(options.rejectUnauthorized === undefined ? {} : { rejectUnauthorized: options.rejectUnauthorized }),
+  }
+}
+
+function headersOf(
+  options: RequestOptions,
+  credential: ExecCredential | undefined,
+  user: KubeconfigUser | null,
+): Record<string, string | string[]> {
+  const headers: Record<string, string | string[]> = {}
+  if (credential?.token !== undefined) headers['authorization'] = `Bearer ${credential.token}`
+  for (const [name, value] of Object.entries(options.headers ?? {})) {
+    if (typeof value === 'string') headers[name.toLowerCase()] = value.trim()
+  }
+  if (typeof options.auth === 'string') {
+    headers['authorization'] = `Basic ${Buffer.from(options.auth).toString('base64')}`
+  }
+  return { ...headers, ...(user?.impersonation === undefined ? {} : impersonationHeaders(user.impersonation)) }
+}
+
+function identityOf({ server, proxyUrl, tls, allowH2 }: Omit<Connection, 'headers' | 'identity'>): string {
   const digest = createHash('sha256')
-  for (const part of [server, proxyUrl, tls.ca, tls.cert, tls.key, tls.servername, String(tls.rejectUnauthorized)]) {
+  const flags = [String(tls.rejectUnauthorized), String(allowH2)]
+  for (const part of [server, proxyUrl, tls.ca, tls.cert, tls.key, tls.servername, ...flags]) {
     digest.update(part ?? '').update('\0')
   }
   return digest.digest('hex')

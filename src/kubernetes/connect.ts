@@ -1,3 +1,5 @@
+import { isLoopback } from '../config/no-proxy.ts'
+import { createProxySelector, type ProxyConfig, type ProxySelector } from '../config/proxy.ts'
 import type { Clock } from '../lib/clock.ts'
 import { ApiServerAuth } from './auth.ts'
 import { HttpKubernetesClient } from './http-client.ts'
@@ -10,6 +12,8 @@ export interface ConnectOptions {
   readonly userAgent: string
   /** The name under which writes are recorded in managedFields. */
   readonly fieldManager: string
+  /** For a cluster without proxy-url. Default: no proxy. */
+  readonly proxy?: ProxyConfig
   /** Called once for each response of the API server. */
   readonly onAnswer?: NonNullable<TransportOptions['onAnswer']>
 }
@@ -24,11 +28,21 @@ export interface ApiConnection {
 }
 
 /** Makes no call. @throws KubeconfigError when there is no usable kubeconfig */
-export function connect({ kubeconfig, clock, userAgent, fieldManager, onAnswer }: ConnectOptions): ApiConnection {
+export function connect(options: ConnectOptions): ApiConnection {
+  const { clock, fieldManager, kubeconfig, onAnswer, proxy, userAgent } = options
   const load = loadKubeconfig(kubeconfig)
   const namespace = currentNamespace(load())
-  const auth = new ApiServerAuth(load, clock)
+  const auth = new ApiServerAuth(load, clock, {
+    environment: kubeconfig.environment,
+    ...(proxy === undefined ? {} : { selectProxy: selectorFor(proxy) }),
+  })
   const transport = new Transport({ auth, clock, userAgent, ...(onAnswer === undefined ? {} : { onAnswer }) })
   const client = new HttpKubernetesClient({ transport, clock, fieldManager })
   return { client, currentNamespace: namespace, close: () => transport.close() }
+}
+
+/** As kubectl: an API server on this machine, such as kind's, is reached without a proxy. */
+function selectorFor(proxy: ProxyConfig): ProxySelector {
+  const select = createProxySelector(proxy)
+  return (target) => (isLoopback(target.hostname) ? undefined : select(target))
 }

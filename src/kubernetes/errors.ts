@@ -9,6 +9,8 @@ export interface ApiFailure {
   readonly admissionDenial?: AdmissionDenial | undefined
   readonly isPermissionMissing?: boolean
   readonly isVersionTooLarge?: boolean
+  /** Why no call was made, in words for the user. */
+  readonly detail?: string | undefined
 }
 
 /**
@@ -31,10 +33,13 @@ export class ApiError extends Error {
   readonly isPermissionMissing: boolean
   /** The requested resourceVersion is larger than any that the API server has, as after a restore of etcd. */
   readonly isVersionTooLarge: boolean
+  /** Why no call was made, in words for the user. */
+  readonly detail: string | undefined
 
   constructor(call: string, answer: ApiFailure) {
     const { admissionDenial, fields = [] } = answer
-    const details = admissionDenial === undefined ? fields : [describeDenial(admissionDenial)]
+    const detail = answer.detail ?? (admissionDenial === undefined ? undefined : describeDenial(admissionDenial))
+    const details = detail === undefined ? fields : [detail]
     super(
       `${call}: ${answer.code === 0 ? 'no answer' : `HTTP ${answer.code}`} ${answer.reason}` +
         (details.length > 0 ? ` (${details.join(', ')})` : ''),
@@ -44,6 +49,7 @@ export class ApiError extends Error {
     this.retryAfterMs = answer.retryAfterMs
     this.fields = fields
     this.admissionDenial = admissionDenial
+    this.detail = answer.detail
     this.isPermissionMissing = answer.isPermissionMissing ?? false
     this.isVersionTooLarge = answer.isVersionTooLarge ?? false
   }

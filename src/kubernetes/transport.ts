@@ -5,6 +5,7 @@ import type { Clock } from '../lib/clock.ts'
 import { ApiConnections } from './api-connections.ts'
 import type { Connection, ApiServerAuth } from './auth.ts'
 import { ApiError } from './errors.ts'
+import { KubeconfigError } from './kubeconfig-error.ts'
 
 export interface TransportRequest {
   /** For messages: `get secrets plant-a/enos-token`. */
@@ -85,7 +86,9 @@ export class Transport {
       return response
     } catch (error) {
       onAnswer?.({ method, code: '<error>', host })
-      throw new ApiError(call, { code: 0, reason: signal.aborted ? abortReason(signal) : networkReason(error) })
+      const reason = signal.aborted ? abortReason(signal) : networkReason(error)
+      // A KubeconfigError names the file or plugin at fault, and quotes nothing of it.
+      throw new ApiError(call, { code: 0, reason, ...(error instanceof KubeconfigError && { detail: error.message }) })
     }
   }
 

@@ -20,8 +20,12 @@ export interface ProxyAgentOptions {
 /** The addresses of a proxy are not counted beforehand; this many share the time for connecting. */
 const assumedAddresses = 4
 
-/** @param uri with credentials, if the proxy asks for any */
-export function createProxyAgent(uri: string, options: ProxyAgentOptions): ProxyAgent {
+/**
+ * An agent whose errors say where the proxy, and not the server behind it, is at fault.
+ *
+ * @param uri with credentials, if the proxy asks for any
+ */
+export function createProxyAgent(uri: string, options: ProxyAgentOptions): Dispatcher {
   const { allowH2, connectTimeoutMs: timeout, pools = {}, requestTls } = options
   const { protocol } = new URL(uri)
   const proxyTls = {
@@ -29,7 +33,7 @@ export function createProxyAgent(uri: string, options: ProxyAgentOptions): Proxy
     autoSelectFamilyAttemptTimeout: attemptTimeoutMs(timeout, assumedAddresses),
     ...(protocol === 'https:' ? { secureContext: createTrustingContext({}) } : {}),
   }
-  return new ProxyAgent({
+  const agent = new ProxyAgent({
     ...pools,
     uri,
     allowH2,
@@ -37,10 +41,11 @@ export function createProxyAgent(uri: string, options: ProxyAgentOptions): Proxy
     // undici takes TLS options as a sign that a SOCKS proxy is reached by TLS.
     ...(protocol.startsWith('socks') ? {} : { proxyTls }),
   })
+  return agent.compose((dispatch) => (request, handler) => dispatch(request, withProxyErrors(handler)))
 }
 
 /** Makes a handler's errors say where the proxy, and not the server behind it, is at fault. */
-export function withProxyErrors(handler: Dispatcher.DispatchHandler): Dispatcher.DispatchHandler {
+function withProxyErrors(handler: Dispatcher.DispatchHandler): Dispatcher.DispatchHandler {
   let isFailed = false
   return {
     onRequestStart: (controller, context) => handler.onRequestStart?.(controller, context),
@@ -64,7 +69,7 @@ export function withProxyErrors(handler: Dispatcher.DispatchHandler): Dispatcher
 const authenticationRequired = 'PROXY_AUTHENTICATION_REQUIRED_407'
 
 /** A proxy could not be reached, or refused a request. `code` says which, and names no credentials. */
-export class ProxyError extends Error {
+class ProxyError extends Error {
   override readonly name = 'ProxyError'
   readonly code: string
 
@@ -78,7 +83,7 @@ export class ProxyError extends Error {
  * @param error of a request that went through undici's ProxyAgent
  * @returns a ProxyError where the proxy is at fault, else the same error
  */
-export function explainProxyError(error: Error): Error {
+function explainProxyError(error: Error): Error {
   // undici tells the status of a proxy's response in its message only.
   if (error.message === 'Proxy Authentication Required (407)') return new ProxyError(authenticationRequired)
   const [, status] = /^Proxy response \((\d{3})\) !== 200/.exec(error.message) ?? []

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { stringify } from 'yaml'
-import { currentNamespace, KubeconfigError, loadKubeconfig } from '../../../src/kubernetes/kubeconfig.ts'
+import { currentNamespace, loadKubeconfig } from '../../../src/kubernetes/kubeconfig.ts'
+import { KubeconfigError } from '../../../src/kubernetes/kubeconfig-error.ts'
 import { marker } from '../../support/builders.ts'
 
 let directory: string
@@ -23,8 +24,8 @@ const good = {
   apiVersion: 'v1',
   kind: 'Config',
   'current-context': 'c',
-  clusters: [{ name: 'c', cluster: { server: 'https://127.0.0.1:6443' } }],
-  users: [{ name: 'c', user: { token: marker.token } }],
+  clusters: [{ name: 'c', cluster: { server: 'https://127.0.0.1:6443', extensions: [] } }],
+  users: [{ name: 'c', user: { token: marker.token, as: 'jane', 'as-groups': [], 'as-uid': '', 'as-user-extra': {} } }],
   contexts: [{ name: 'c', context: { cluster: 'c', user: 'c', namespace: 'plant-a' } }],
 }
 const lists = fc.constantFrom('clusters', 'users', 'contexts', 'current-context', 'kind')
@@ -38,6 +39,14 @@ const fields = fc.constantFrom(
   'namespace',
   'proxy-url',
   'exec',
+  'tokenFile',
+  'as',
+  'as-groups',
+  'as-uid',
+  'as-user-extra',
+  'certificate-authority',
+  'client-key',
+  'extensions',
 )
 /** A valid kubeconfig with some values replaced. */
 const mutated = fc
@@ -71,7 +80,8 @@ it('loadKubeconfig returns a usable kubeconfig or fails in one line that quotes 
         expect(typeof currentNamespace(config)).toBe('string')
       } catch (error) {
         if (!(error instanceof KubeconfigError)) throw error
-        expect(error.message).not.toContain(marker.token)
+        // The path of a file that does not exist is quoted, and nothing else.
+        expect(error.message.replaceAll(join(directory, marker.token), '')).not.toContain(marker.token)
         expect(error.message).not.toMatch(/[\n\r]/)
         expect(error.message).toContain(file)
       }

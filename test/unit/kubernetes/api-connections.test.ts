@@ -22,6 +22,7 @@ async function setUp() {
     tls: { ca: server.ca },
     proxyUrl: undefined,
     headers: {},
+    allowH2: true,
     identity: 'test',
   })
   onTestFinished(() => connections.destroy())

@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { currentNamespace, KubeconfigError, loadKubeconfig } from '../../../src/kubernetes/kubeconfig.ts'
+import { currentNamespace, loadKubeconfig } from '../../../src/kubernetes/kubeconfig.ts'
+import { KubeconfigError } from '../../../src/kubernetes/kubeconfig-error.ts'
 
 let directory: string
 
@@ -17,6 +18,7 @@ function write(path: string, content: string): string {
   const file = join(directory, path)
   mkdirSync(join(file, '..'), { recursive: true })
   writeFileSync(file, content)
+  writeFileSync(join(file, '..', 'ca.crt'), 'a certificate')
   return file
 }
 
@@ -155,7 +157,6 @@ describe('loadKubeconfig: in a pod', () => {
 
   it('the token in the file is sent', async () => {
     const pod = inPod()
-    write('sa/ca.crt', 'a certificate')
     const config = loadKubeconfig({ flag: undefined, ...pod })()
     const options = { headers: {} }
     await config.applyToHTTPSOptions(options)
