@@ -1,5 +1,4 @@
-import { accessSync, constants } from 'node:fs'
-import type { KubeConfig } from '@kubernetes/client-node'
+import { parseProxyConfig } from '../config/proxy.ts'
 import { describeDenial } from '../kubernetes/admission-denial.ts'
 import { connect } from '../kubernetes/connect.ts'
 import { ApiError } from '../kubernetes/errors.ts'
@@ -18,8 +17,6 @@ export interface ApiServer {
   readonly url: string
   /** Where `url` comes from: `the kubeconfig /home/me/.kube/config`. */
   readonly origin: string
-  /** Finds a file or program that the kubeconfig names and that cannot be used, in words. */
-  findUnusableFile(): string | undefined
   close(): Promise<void>
 }
 
@@ -30,13 +27,18 @@ export function openApiServer(
 ): ApiServer {
   const kubeconfig = { flag, environment }
   const config = loadKubeconfig(kubeconfig)()
-  const connection = connect({ kubeconfig, clock, userAgent, fieldManager: 'enos-credential-cli' })
+  const connection = connect({
+    kubeconfig,
+    clock,
+    userAgent,
+    fieldManager: 'enos-credential-cli',
+    proxy: parseProxyConfig(environment),
+  })
   return {
     client: connection.client,
     currentNamespace: connection.currentNamespace,
     url: config.getCurrentCluster()?.server ?? '',
     origin: describeKubeconfig(kubeconfig),
-    findUnusableFile: () => findUnusableFile(config),
     close: () => connection.close(),
   }
 }
@@ -63,11 +65,8 @@ export function isCrdMissing(error: unknown): boolean {
 }
 
 /** A failed call in one sentence for the user. */
-export function describeApiError(
-  error: ApiError,
-  { findUnusableFile, origin, url }: Pick<ApiServer, 'url' | 'origin' | 'findUnusableFile'>,
-): string {
-  const { admissionDenial, code, reason } = error
+export function describeApiError(error: ApiError, { origin, url }: Pick<ApiServer, 'url' | 'origin'>): string {
+  const { admissionDenial, code, detail, reason } = error
   const server = `the API server ${url} (from ${origin})`
   const [call = ''] = error.message.split(':')
   if (admissionDenial !== undefined) return `refused: ${call}: ${describeDenial(admissionDenial)}`
@@ -80,39 +79,5 @@ export function describeApiError(
   if (code !== 0) return `${server} answers HTTP ${code} (${reason}): try again`
   if (reason === 'Timeout') return `${server} does not answer in time`
   if (reason === 'NotJson') return `${server} does not answer in JSON: correct the server in the kubeconfig`
-  const file = ['ENOENT', 'EACCES', 'EISDIR', 'ENOTDIR', 'EPERM'].includes(reason) ? findUnusableFile() : undefined
-  return file === undefined
-    ? `cannot reach ${server}: ${describeNetworkError(reason)}`
-    : `cannot reach ${server}: ${file}`
-}
-
-function findUnusableFile(config: KubeConfig): string | undefined {
-  const cluster = config.getCurrentCluster()
-  const user = config.getCurrentUser()
-  // client-node types the configuration of auth providers as any.
-  const tokenFile: unknown = (user?.authProvider as { config?: { tokenFile?: unknown } } | undefined)?.config?.tokenFile
-  const files = [
-    ['certificate-authority', cluster?.caFile],
-    ['client-certificate', user?.certFile],
-    ['client-key', user?.keyFile],
-    ['token', tokenFile],
-  ] as const
-  for (const [field, file] of files) {
-    if (typeof file !== 'string' || file === '') continue
-    const why = whyUnreadable(file)
-    if (why !== undefined) return `the ${field} file ${file} ${why}`
-  }
-  // client-node types it as any.
-  const command: unknown = (user?.exec as { command?: unknown } | undefined)?.command
-  return typeof command === 'string' ? `cannot run ${command}, the credential plugin of the kubeconfig` : undefined
-}
-
-function whyUnreadable(file: string): string | undefined {
-  try {
-    accessSync(file, constants.R_OK)
-    return undefined
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
-    return code === 'ENOENT' ? 'does not exist' : `cannot be read (${code})`
-  }
+  return `cannot reach ${server}: ${detail ?? describeNetworkError(reason)}`
 }
