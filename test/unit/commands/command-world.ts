@@ -114,7 +114,6 @@ export class CommandWorld {
           currentNamespace: 'plant-a',
           url: 'https://api.example.com',
           origin: 'the kubeconfig /home/me/.kube/config',
-          findUnusableFile: () => undefined,
           close: () => Promise.resolve(),
         }
       },
