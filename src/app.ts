@@ -1,54 +1,83 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { apiVersion, kind, managedBy as fieldManager } from './api/v1alpha1/names.ts'
+import { isGatewayAllowed } from './config/allowed-gateways.ts'
 import type { BindAddress } from './config/flags.ts'
 import type { RunConfig } from './config/run-config.ts'
-import { Consumers } from './consumers/consumers.ts'
-import { isGatewayAllowed } from './config/allowed-gateways.ts'
-import { Applications } from './tokens/applications.ts'
 import { GatewayDispatchers } from './enos/gateway-dispatchers.ts'
 import { Timestamps } from './enos/timestamps.ts'
 import { type CallResult, TokenClient } from './enos/token-client.ts'
-import { connect } from './kubernetes/connect.ts'
+import { type ApiConnection, connect } from './kubernetes/connect.ts'
 import { EventRecorder } from './kubernetes/event-recorder.ts'
 import { guardWrites } from './kubernetes/guarded-client.ts'
 import { LeaderElector } from './kubernetes/leader-election.ts'
-import type { WorkQueueSnapshot } from './kubernetes/work-queue.ts'
-import { SystemClock } from './lib/clock.ts'
-import { systemRandom } from './lib/random.ts'
-import { createCaches } from './observe/caches.ts'
-import { Executor } from './reconcile/executor.ts'
-import { overdueCredentials } from './observe/overdue.ts'
-import { Reconciler } from './reconcile/reconciler.ts'
-import { samplesOf } from './telemetry/credential-samples.ts'
-import { TargetExecutor } from './reconcile/target-executor.ts'
-import { TargetWriter } from './targets/target-writer.ts'
-import { type HttpServer, type Routes, startHttpServer } from './telemetry/http-server.ts'
+import { type Clock, SystemClock } from './lib/clock.ts'
 import type { Log } from './lib/log.ts'
+import { type Random, systemRandom } from './lib/random.ts'
+import { type Caches, createCaches } from './observe/caches.ts'
+import { Watches } from './observe/watches.ts'
+import { createOperator, type Operator } from './operator.ts'
+import { samplesOf } from './telemetry/credential-samples.ts'
+import { type HttpServer, type Routes, startHttpServer } from './telemetry/http-server.ts'
 import { createLogger } from './telemetry/logger.ts'
 import { Metrics } from './telemetry/metrics.ts'
 import { probeRoutes } from './telemetry/probes.ts'
 import { version } from './version.ts'
-import { Watches } from './observe/watches.ts'
 
-/** At a stop, what is under way is given this long, in this order: 7 s in all, and Kubernetes gives 30 s by default. */
-const drainMs = { applications: 3000, idle: 1500, reconciler: 2000, events: 500 }
+/** How long running work may go on at a stop, in this order, ms: 7 s in all, and Kubernetes gives 30 s by default. */
+const drainLimits = { applications: 3000, idle: 1500, reconciler: 2000, events: 500 }
+/** Without the lease nothing may be written any more. */
+const noDrain = { applications: 0, idle: 0, reconciler: 0, events: 0 }
 
 /**
  * Runs the operator until the signal aborts.
  *
- * @returns the process's exit code: 0 after a stop that was asked for, 1 when the lease was lost
+ * @returns the process's exit code: 0 after a requested stop, 1 when the lease was lost
  */
 export async function runOperator(config: RunConfig, signal: AbortSignal): Promise<number> {
+  const app = build(config)
+  const servers = await startServers(config, app)
+  const { election, isLost } = await run(app, signal)
+  await drain(app, isLost)
+  await election
+  await Promise.all([app.watches.ended(), app.dispatchers.close(), ...servers.map((server) => server.close())])
+  await app.connection.close()
+  app.log.info('stopped')
+  return isLost ? 1 : 0
+}
+
+/** Everything that the process consists of. */
+interface App {
+  readonly config: RunConfig
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly connection: ApiConnection
+  /** Undefined without leader election. */
+  readonly elector: LeaderElector | undefined
+  readonly caches: Caches
+  readonly watches: Watches
+  readonly events: EventRecorder
+  readonly dispatchers: GatewayDispatchers
+  readonly operator: Operator
+  /** Ends the watches. */
+  readonly watching: AbortController
+  /** Gives the lease back. */
+  readonly leading: AbortController
+  /** A replica that has led never stands by again: it works, or it exits. */
+  readonly work: { hasLed: boolean; hasBegun: boolean }
+}
+
+function build(config: RunConfig): App {
   const clock = new SystemClock()
   const random = systemRandom
   const log = createLogger({ level: config.logLevel, format: config.logFormat })
   const metrics = new Metrics({ version, leaseName: config.leaderElectLeaseName })
   const userAgent = `enos-credential-operator/${version}`
-  const identity = `${hostname()}_${randomUUID()}`
-
+  const { kubeconfig } = config
   const connection = connect({
-    kubeconfig: config.kubeconfig,
+    kubeconfig,
     clock,
     userAgent,
     fieldManager,
@@ -56,29 +85,32 @@ export async function runOperator(config: RunConfig, signal: AbortSignal): Promi
       metrics.onApiAnswer(answer)
     },
   })
+  const work = { hasLed: false, hasBegun: false }
   const elector = config.leaderElect
     ? new LeaderElector({
         client: connection.client,
         clock,
         random,
         log,
-        identity,
+        identity: `${hostname()}_${randomUUID()}`,
         namespace: config.leaderElectNamespace ?? connection.currentNamespace,
         name: config.leaderElectLeaseName,
         onStartedLeading: () => {
-          startWorking()
+          startWorking(app)
         },
         onStoppedLeading: () => {
           metrics.setLeading(false)
         },
       })
     : undefined
-  // A replica whose lease may have run out sends nothing more, whatever it was about to.
+  // A replica whose lease may have run out sends nothing more.
   const isLeading = (): boolean => elector?.isLeading() ?? true
   const client = guardWrites(connection.client, isLeading)
-
   const caches = createCaches()
   const watches = new Watches({ client, caches, namespaces: config.namespaces, clock, random, log })
+  const dispatchers = new GatewayDispatchers({ proxy: config.proxy })
+  const timestamps = new Timestamps(clock)
+  const tokenClient = new TokenClient({ dispatchers, clock, timestamps, observer: metrics.gateways, userAgent })
   const events = new EventRecorder({
     client,
     clock,
@@ -87,164 +119,108 @@ export async function runOperator(config: RunConfig, signal: AbortSignal): Promi
     reportingController: 'enos.io/credential-operator',
     reportingInstance: hostname(),
   })
-  const dispatchers = new GatewayDispatchers({ proxy: config.proxy })
-  const tokenClient = new TokenClient({
-    dispatchers,
-    clock,
-    timestamps: new Timestamps(clock),
-    observer: metrics.gateways,
-    userAgent,
-  })
-  const applications: Applications = new Applications({
+  const operator = createOperator({
+    client,
+    caches,
     clock,
     random,
     log,
-    client: {
+    tokenClient: {
       call: async (request, stop) => (isLeading() ? await tokenClient.call(request, stop) : notLeading),
     },
     gatewayMaxConcurrency: config.gatewayMaxConcurrency,
-    summonHolders: (url, fingerprint, stop) => reconciler.summonHolders(url, fingerprint, stop),
-    onChange: (keys, isUrgent) => {
-      reconciler.enqueue(keys, isUrgent)
-    },
-    onAttempt: (keys, operation, result) => {
-      metrics.onAttempt(keys, operation, result)
-    },
-    queueObserver: metrics.queues,
-  })
-  const consumers = new Consumers({
-    client,
-    credentials: caches.credentials,
-    clock,
-    random,
-    log,
-    queueObserver: metrics.queues,
-    onChange: (key) => {
-      reconciler.enqueue([key])
-    },
-  })
-  const writer = new TargetWriter({
-    client,
-    fieldManager,
-    onWrite: (operation, result) => {
-      metrics.onTargetWrite(operation, result)
-    },
-  })
-  const reconciler: Reconciler = new Reconciler({
-    caches,
-    applications,
-    propagations: consumers,
-    executor: new Executor({
-      client,
-      caches,
-      applications,
-      targets: new TargetExecutor({ writer, secrets: caches.secrets }),
-      propagator: consumers,
-      clock,
-      emitEvent: ({ name, namespace, uid, resourceVersion }, event) => {
-        events.record({ regarding: { apiVersion, kind, namespace, name, uid, resourceVersion }, ...event })
-      },
-    }),
     configMapsSynced: (namespace) => watches.configMapsSynced(namespace),
-    clock,
-    random,
-    log,
     isGatewayAllowed: (url) => isGatewayAllowed(config.allowedGateways, url),
-    fieldManager,
-    queueObserver: metrics.queues,
-    onRenewed: (headroomMs) => {
-      metrics.onHeadroom(headroomMs)
+    emitEvent: ({ name, namespace, uid, resourceVersion }, event) => {
+      events.record({ regarding: { apiVersion, kind, namespace, name, uid, resourceVersion }, ...event })
     },
-    onGone: (key) => {
-      metrics.forget(key)
+    observer: {
+      queues: metrics.queues,
+      onAttempt: (keys, operation, result) => {
+        metrics.onAttempt(keys, operation, result)
+      },
+      onTargetWrite: (operation, reason, result) => {
+        metrics.onTargetWrite(operation, reason, result)
+      },
+      onRenewed: (headroomMs) => {
+        metrics.onHeadroom(headroomMs)
+      },
+      onGone: (key) => {
+        metrics.forget(key)
+      },
     },
   })
-
-  const queues = (): WorkQueueSnapshot[] => [
-    reconciler.snapshot(),
-    ...applications.queues().map((queue) => queue.snapshot()),
-    ...consumers.queues(),
-  ]
   metrics.connect({
-    credentials: () => samplesOf(caches, (key) => reconciler.state(key), clock),
-    gateways: () => applications.gateways(),
-    queues,
+    credentials: () => samplesOf(caches, (key) => operator.state(key), clock),
+    gateways: () => operator.gateways(),
+    queues: () => operator.queues(),
   })
   metrics.setLeading(elector === undefined)
-  /** Who has led never stands by again: it works, or it ends. */
-  let hasLed = false
-  let hasBegun = false
-  const probes = probeRoutes({
-    clock,
-    log,
-    hasSynced: () => watches.hasSynced(),
-    oldestContactAt: () => watches.oldestContactAt,
-    electedAt: () => elector?.lastRoundAt,
-    // Also while it should have begun and has not.
-    isWorking: () => hasLed && (hasBegun || watches.hasSynced()),
-    queues,
-    overdue: (dueBefore) =>
-      overdueCredentials(caches, (key) => reconciler.isQueued(key) && applications.isQueued(key), dueBefore),
-  })
-  const servers = await startServers(config, log, metrics, probes)
+  const [watching, leading] = [new AbortController(), new AbortController()]
+  const base = { config, clock, random, log, metrics, connection, elector, caches, watches, events }
+  const app: App = { ...base, dispatchers, operator, watching, leading, work }
+  return app
+}
 
-  const watching = new AbortController()
-  const leading = new AbortController()
-  function startWorking(): void {
-    hasLed = true
-    metrics.setLeading(true)
-    const run = (): void => {
-      if (watching.signal.aborted) return
-      const refused = watches.refused()
-      if (refused.length > 0) {
-        log.warn(
-          { namespaces: refused },
-          'the API server refuses these namespaces; working on the others until it does not',
-        )
-      }
-      log.info({ credentials: caches.credentials.size }, 'caches are complete; working')
-      hasBegun = true
-      reconciler.run(config.maxConcurrentReconciles)
-    }
-    void watches.synced().then(run)
-  }
-
+/** @returns once the signal aborts, or the lease is lost */
+async function run(
+  app: App,
+  signal: AbortSignal,
+): Promise<{ readonly election: Promise<unknown> | undefined; readonly isLost: boolean }> {
+  const { config, elector, log, watches } = app
   log.info({ version, namespaces: config.namespaces, leaderElect: config.leaderElect }, 'starting')
-  watches.start(watching.signal)
-  const election = elector?.run(leading.signal)
-  if (elector === undefined) startWorking()
-  const isLost = await Promise.race([aborted(signal), ...(election === undefined ? [] : [election.then(() => true)])])
+  watches.start(app.watching.signal)
+  const election = elector?.run(app.leading.signal)
+  if (elector === undefined) startWorking(app)
+  const lost = election === undefined ? [] : [election.then(() => true)]
+  const isLost = await Promise.race([aborted(signal), ...lost])
+  return { election, isLost }
+}
 
-  if (isLost) log.error('the lease was lost; stopping, so that a restart begins anew')
+/** Starts the workers once the caches are synced. */
+function startWorking({ caches, config, log, metrics, operator, watches, watching, work }: App): void {
+  work.hasLed = true
+  metrics.setLeading(true)
+  const begin = (): void => {
+    if (watching.signal.aborted) return
+    const namespaces = watches.refused()
+    if (namespaces.length > 0) {
+      log.warn({ namespaces }, 'the API server refuses these namespaces, starting workers without them')
+    }
+    log.info({ credentials: caches.credentials.size }, 'caches synced, starting workers')
+    work.hasBegun = true
+    operator.run(config.maxConcurrentReconciles)
+  }
+  void watches.synced().then(begin)
+}
+
+/** Ends running work, then the watches, and gives the lease back. */
+async function drain({ elector, events, leading, log, operator, watching }: App, isLost: boolean): Promise<void> {
+  if (isLost) log.error('leader election lost, exiting')
   else log.info('stopping')
-  await applications.shutDown(isLost ? 0 : drainMs.applications)
-  // What the last attempts brought is still written.
-  if (!isLost && isLeading()) await reconciler.idle(drainMs.idle)
-  await Promise.all([
-    reconciler.shutDown(isLost ? 0 : drainMs.reconciler),
-    consumers.shutDown(isLost ? 0 : drainMs.reconciler),
-  ])
-  await events.flush(isLost ? 0 : drainMs.events)
+  const isLeading = elector?.isLeading() ?? true
+  const limits = isLost ? noDrain : drainLimits
+  // The tokens of the last attempts are still written, unless another replica leads.
+  await operator.drain(isLeading ? limits : { ...limits, idle: 0 })
+  await events.flush(limits.events)
   watching.abort()
   leading.abort()
-  await election
-  await Promise.all([watches.ended(), dispatchers.close(), ...servers.map((server) => server.close())])
-  await connection.close()
-  log.info('stopped')
-  return isLost ? 1 : 0
 }
 
 const notLeading: CallResult = {
   kind: 'failed',
-  failure: { class: 'retry', reason: 'GatewayUnreachable', message: 'this replica does not lead; nothing was sent' },
+  failure: {
+    class: 'retry',
+    reason: 'GatewayUnreachable',
+    message: 'this replica is not the leader, so no request was sent',
+  },
 }
 
 async function startServers(
   { healthProbeBindAddress, metricsBindAddress }: RunConfig,
-  log: Log,
-  metrics: Metrics,
-  probes: Routes,
+  app: App,
 ): Promise<HttpServer[]> {
+  const { log, metrics } = app
   const servers: HttpServer[] = []
   const serve = async (what: string, address: BindAddress | undefined, routes: Routes): Promise<void> => {
     if (address === undefined) return
@@ -255,8 +231,22 @@ async function startServers(
   await serve('metrics', metricsBindAddress, {
     '/metrics': async () => ({ status: 200, ...(await metrics.render()) }),
   })
-  await serve('probes', healthProbeBindAddress, probes)
+  await serve('probes', healthProbeBindAddress, probesOf(app))
   return servers
+}
+
+function probesOf({ clock, elector, log, operator, watches, work }: App): Routes {
+  return probeRoutes({
+    clock,
+    log,
+    hasSynced: () => watches.hasSynced(),
+    oldestContactAt: () => watches.oldestContactAt,
+    electedAt: () => elector?.lastRoundAt,
+    // Also while the workers should have started and have not.
+    isWorking: () => work.hasLed && (work.hasBegun || watches.hasSynced()),
+    queues: () => operator.queues(),
+    overdue: (dueBefore) => operator.overdue(dueBefore),
+  })
 }
 
 /** Resolves when the signal aborts. */

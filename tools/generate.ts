@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { stringify } from 'yaml'
 import { customResourceDefinition } from '../src/api/v1alpha1/crd.ts'
 import { admissionPolicies } from './admission-policy.ts'
-import { flagsPage, metricsPage, reasonsPage, resourcePage } from './reference.ts'
+import { actionReasonsPage, flagsPage, metricsPage, reasonsPage, resourcePage } from './reference.ts'
 
 /** Writes the files that are generated from the code. With --check, reports stale files instead and exits with 1. */
 
@@ -11,6 +11,7 @@ const generated: Readonly<Record<string, () => string>> = {
   'deploy/api/admission-policy.yaml': () => manifest('tools/admission-policy.ts', admissionPolicies()),
   'docs/reference/resource.md': resourcePage,
   'docs/reference/reasons.md': reasonsPage,
+  'docs/reference/action-reasons.md': actionReasonsPage,
   'docs/reference/flags.md': flagsPage,
   'docs/reference/metrics.md': metricsPage,
 }

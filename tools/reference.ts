@@ -1,5 +1,6 @@
 import { customResourceDefinition } from '../src/api/v1alpha1/crd.ts'
 import { annotations, labels, managedBy, mergeFinalizer } from '../src/api/v1alpha1/names.ts'
+import { otherActionReasons, writeReasons } from '../src/api/v1alpha1/action-reasons.ts'
 import { reasons } from '../src/api/v1alpha1/reasons.ts'
 import { maxNameLength } from '../src/api/v1alpha1/schema.ts'
 import { runFlags, variableOf } from '../src/config/flags.ts'
@@ -32,6 +33,21 @@ export function reasonsPage(): string {
       ['reason', 'meaning', 'what to do'],
       Object.entries(reasons).map(([reason, { meaning, whatToDo }]) => [code(reason), meaning, whatToDo]),
     ),
+  )
+}
+
+export function actionReasonsPage(): string {
+  const rows = (of: Readonly<Record<string, string>>): string[][] =>
+    Object.entries(of).map(([reason, meaning]) => [code(reason), meaning])
+  return page(
+    'src/api/v1alpha1/action-reasons.ts',
+    'Reasons of actions',
+    'Why the operator acts: each reason says what was observed. The log line `reconciled` carries them all; an action that follows from a condition has the reason of that condition ([reasons](reasons.md)).',
+    '## Writes of targets',
+    'Also in `status.targets[].lastWrite` and in `enos_credential_target_writes_total`.',
+    table(['reason', 'meaning'], rows(writeReasons)),
+    '## Other actions',
+    table(['reason', 'meaning'], rows(otherActionReasons)),
   )
 }
 

@@ -4,6 +4,7 @@ import type { Problem } from '../api/v1alpha1/problem.ts'
 import {
   type Credential,
   inputsKey,
+  type LastWrite,
   type PrunedStatus,
   type TargetToken,
   type Sources,
@@ -26,6 +27,8 @@ export interface CredentialState {
   membership: Membership | undefined
   statusWrittenAt: number
   prunedStatus: PrunedStatus | undefined
+  /** Note of the last event by reason, for events that no condition tells; bounded by the number of reasons. */
+  readonly notes: Map<string, string>
   readonly expiredTime: ExpiredTime
 }
 
@@ -42,6 +45,7 @@ export function newState(credential: Credential, now: number, wallOffset: number
     membership: undefined,
     statusWrittenAt: Number.NEGATIVE_INFINITY,
     prunedStatus: undefined,
+    notes: new Map(),
     expiredTime: new ExpiredTime(now),
   }
 }
@@ -71,9 +75,13 @@ function recordOf(
   for (const target of status.targets) {
     const usesSources = templates.get(target.name)?.usesSources === true
     const inputs = inputsKey(status.observedGeneration, usesSources ? status.sources : undefined)
-    record.set(target.name, { ...target, token, inputs })
+    record.set(target.name, { ...target, token, inputs, lastWrite: lastWriteOf(target) })
   }
   return record
+}
+
+function lastWriteOf({ lastWrite }: CredentialStatus['targets'][number]): LastWrite | undefined {
+  return lastWrite === undefined ? undefined : { reason: lastWrite.reason, atWall: Date.parse(lastWrite.at) }
 }
 
 /** The token on the targets, where all is known of it. */

@@ -47,6 +47,7 @@ export function observe({ credentials, configMaps, secrets }: Caches, pass: Pass
     firstSeenAt: state.firstSeenAt,
     statusWrittenAt: state.statusWrittenAt,
     prunedStatus: state.prunedStatus,
+    notes: state.notes,
     fieldManager: around.fieldManager,
     wallOffset: around.wallOffset,
   }

@@ -53,6 +53,12 @@ export interface Credential {
   readonly status: CredentialStatus
 }
 
+/** An EnosAppCredential whose spec cannot be parsed, though the API server stored it: the CRD has another version. */
+export interface InvalidCredential extends Omit<Credential, 'spec'> {
+  readonly spec: undefined
+  readonly problems: readonly string[]
+}
+
 export interface SourceValues {
   readonly appKey: Sensitive
   readonly appSecret: Sensitive
@@ -82,6 +88,12 @@ interface SourceReading {
   readonly trimmed: readonly string[]
 }
 
+/** Why and when a target was last written. Wall clock, ms. */
+export interface LastWrite {
+  readonly reason: string
+  readonly atWall: number
+}
+
 /** What was last written to a target, or found on it and confirmed. */
 export interface TargetRecord extends ObjectVersion {
   readonly creationPolicy: TargetSpec['creationPolicy']
@@ -91,6 +103,8 @@ export interface TargetRecord extends ObjectVersion {
   readonly token: TargetToken | undefined
   /** What else went into it: two records with the same inputs have the same content. */
   readonly inputs: string
+  /** Undefined where the status does not tell. */
+  readonly lastWrite: LastWrite | undefined
 }
 
 /** A token on a target. */
@@ -128,7 +142,15 @@ export interface Propagation {
 /** What the operator wrote for a credential, by target; after a restart taken from the status. */
 export type CredentialRecord = ReadonlyMap<string, TargetRecord>
 
-/** All that a plan is made of. Nothing else may decide. */
+/** What is known of a resource whose spec cannot be parsed. */
+export interface InvalidObserved {
+  readonly credential: InvalidCredential
+  /** Whether it is still a member of an application. */
+  readonly isMember: boolean
+  readonly nowWall: number
+}
+
+/** Everything that a plan depends on. */
 export interface Observed {
   readonly credential: Credential
   /** Normalised spec.gateway.url. */
@@ -167,6 +189,8 @@ export interface Observed {
   /** Monotonic clock; when this process last wrote the status. */
   readonly statusWrittenAt: number
   readonly prunedStatus: PrunedStatus | undefined
+  /** Notes of the events that were emitted for this resource, by reason; bounded by the number of reasons. */
+  readonly notes: ReadonlyMap<string, string>
   /** The name under which this operator writes. */
   readonly fieldManager: string
   /** Wall clock less monotonic clock, ms. */
@@ -248,6 +272,15 @@ export function inputsKey(
 ): string {
   const versions = sources?.map((source) => `${source?.uid ?? ''}@${source?.resourceVersion ?? ''}`)
   return JSON.stringify({ generation, versions })
+}
+
+/** Which of the inputs differs between two results of `inputsKey`. */
+export function changedInput(before: string, after: string): 'SpecChanged' | 'SourceChanged' {
+  return generationOf(before) === generationOf(after) ? 'SourceChanged' : 'SpecChanged'
+}
+
+function generationOf(inputs: string): unknown {
+  return inputs === '' ? undefined : (JSON.parse(inputs) as { readonly generation?: number }).generation
 }
 
 /** `status.nextRenewalAt` on the monotonic clock. */

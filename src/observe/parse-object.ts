@@ -3,18 +3,12 @@ import { parseSpec, parseStatus } from '../api/v1alpha1/credential.ts'
 import { annotations, apiVersion, kind, managedBy, mergeFieldManager } from '../api/v1alpha1/names.ts'
 import { maxRenewRequestLength } from '../api/v1alpha1/status-schema.ts'
 import { keyOf, type KubernetesObject } from '../kubernetes/types.ts'
-import type { Credential, ObjectMetadata } from './observed.ts'
+import type { Credential, InvalidCredential, ObjectMetadata } from './observed.ts'
 
-/** An EnosAppCredential as it is kept: read once, when it comes. */
+/** An EnosAppCredential as the store keeps it: parsed once, when it arrives. */
 export type StoredCredential = Credential | InvalidCredential
 
-/** One whose spec cannot be read, though the API server took it: the CRD is of another version. */
-export interface InvalidCredential extends Omit<Credential, 'spec'> {
-  readonly spec: undefined
-  readonly problems: readonly string[]
-}
-
-/** Reads an EnosAppCredential. */
+/** Parses an EnosAppCredential. */
 export function parseCredential(object: KubernetesObject & { spec?: unknown; status?: unknown }): StoredCredential {
   const { metadata } = object
   const [namespace, name] = [metadata.namespace ?? '', metadata.name ?? '']

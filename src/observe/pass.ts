@@ -3,9 +3,19 @@ import type { Credential } from './observed.ts'
 import type { Secret } from '../targets/secret.ts'
 import type { CredentialState } from './credential-state.ts'
 
+/** An action that was executed, for the log. */
+export interface ExecutedAction {
+  readonly action: string
+  /** Name of the target; undefined for actions on anything else. */
+  readonly target: string | undefined
+  readonly reason: string
+  /** What became of a write: written, deleted, stale or failed. */
+  readonly result: string | undefined
+}
+
 /**
- * One pass over a credential, of as many looks as it takes: what it knows beyond what is kept, that is, Secrets that were
- * read, and what went wrong. A problem lasts as long as the pass, so that nothing is tried twice in it.
+ * One reconcile of a credential, which takes as many iterations of observe, plan and execute as it needs. The Secrets
+ * that were read and the problems last as long as the pass, so that no failed action is tried twice in it.
  */
 export interface Pass {
   credential: Credential
@@ -14,15 +24,24 @@ export interface Pass {
   /** By target. */
   readonly problems: Map<string, Problem>
   sourceProblem: Problem | undefined
-  /** The longest that a server asked to wait, ms. */
+  /** The longest time that the API server asked to wait, ms. */
   retryAfterMs: number
+  readonly executed: ExecutedAction[]
 }
 
 export function newPass(credential: Credential, state: CredentialState): Pass {
-  return { credential, state, contents: new Map(), problems: new Map(), sourceProblem: undefined, retryAfterMs: 0 }
+  return {
+    credential,
+    state,
+    contents: new Map(),
+    problems: new Map(),
+    sourceProblem: undefined,
+    retryAfterMs: 0,
+    executed: [],
+  }
 }
 
-/** Whether there is something to be tried again, though nothing changes. */
+/** Whether an action has to be retried, though nothing changes. */
 export function hasFailed({ problems, sourceProblem }: Pass): boolean {
   return problems.size > 0 || sourceProblem !== undefined
 }

@@ -1,19 +1,22 @@
-import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
-import type { FoundToken, Membership } from '../tokens/membership.ts'
-import type { Sensitive } from '../lib/sensitive.ts'
+import type { ActionReason, WriteReason } from '../api/v1alpha1/action-reasons.ts'
 import type { Problem } from '../api/v1alpha1/problem.ts'
+import type { Reason } from '../api/v1alpha1/reasons.ts'
+import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
+import type { Sensitive } from '../lib/sensitive.ts'
 import type { ObjectVersion, PropagationRequest, TargetRecord } from '../observe/observed.ts'
 import type { EventInput } from '../status/events.ts'
 import type { Correction } from '../targets/compare-secret.ts'
 import type { DesiredSecret } from '../targets/desired-secret.ts'
+import type { FoundToken, Membership } from '../tokens/membership.ts'
 
-/** What a written target is to be recorded as, but for the version that the write brings. */
-export type TargetStamp = Omit<TargetRecord, keyof ObjectVersion>
+/** What was observed: a reason for an action, or the reason of the condition that stopped the plan. */
+export type PlanReason = ActionReason | Reason
 
-/** Something to do to one target. */
-export type TargetAction =
-  /** GET a target with its data. */
-  | { readonly do: 'fetchTarget'; readonly name: string }
+/** The record of a target after its write, except for the version that the write brings. */
+export type TargetStamp = Omit<TargetRecord, keyof ObjectVersion | 'lastWrite'>
+
+/** A write of one target Secret. */
+export type TargetWrite = { readonly reason: WriteReason } & (
   | { readonly do: 'createTarget'; readonly desired: DesiredSecret; readonly stamp: TargetStamp }
   | {
       readonly do: 'patchTarget'
@@ -22,14 +25,14 @@ export type TargetAction =
       readonly was: ObjectVersion
       readonly stamp: TargetStamp
     }
-  /** Delete and create: for what no patch can change. */
+  /** Delete and create, for a change that no patch can make. */
   | {
       readonly do: 'recreateTarget'
       readonly desired: DesiredSecret
       readonly was: ObjectVersion
       readonly stamp: TargetStamp
     }
-  /** Set our keys in somebody else's Secret. */
+  /** Set the keys of the spec in a Secret of another owner. */
   | {
       readonly do: 'applyKeys'
       readonly was: ObjectVersion
@@ -37,42 +40,67 @@ export type TargetAction =
       readonly isForced: boolean
       readonly stamp: TargetStamp
     }
-  /** Take keys of ours out of somebody else's Secret. */
+  /** Remove our keys from a Secret of another owner. */
   | { readonly do: 'releaseKeys'; readonly was: ObjectVersion; readonly keys: readonly string[] }
-  /** Give a Secret of ours away: from now on only its keys are ours. */
+  /** Give up ownership of a Secret, and keep only its keys as ours. */
   | {
       readonly do: 'disownTarget'
       readonly was: ObjectVersion
       readonly keptKeys: readonly string[]
       readonly stamp: TargetStamp
     }
-  /** A target was read and is as it should be. */
-  | { readonly do: 'confirmTarget'; readonly was: ObjectVersion; readonly stamp: TargetStamp }
   | { readonly do: 'deleteTarget'; readonly was: ObjectVersion }
-  /** The target cannot be written as the spec has it. */
-  | { readonly do: 'failTarget'; readonly name: string; readonly problem: Problem }
-  /** A target that is in the record is gone, or not ours any more. */
-  | { readonly do: 'forgetTarget'; readonly name: string }
+)
 
-/**
- * One thing to do. Secrets in it are Sensitive, so that an action can be logged and compared as it is.
- */
-export type Action =
-  | TargetAction
-  /** GET the source Secrets, and what caRef names. */
-  | { readonly do: 'fetchSources' }
-  | { readonly do: 'join'; readonly membership: Membership; readonly found: FoundToken | undefined }
+/** An action on one target. */
+export type TargetAction =
+  | TargetWrite
+  | ({ readonly reason: PlanReason } & (
+      | /** GET a target with its data. */
+        { readonly do: 'fetchTarget'; readonly name: string }
+        /** Record a target that was read and is in sync. */
+      | { readonly do: 'confirmTarget'; readonly was: ObjectVersion; readonly stamp: TargetStamp }
+      /** Note that the target cannot be written as the spec has it. */
+      | { readonly do: 'failTarget'; readonly name: string; readonly problem: Problem }
+      /** Drop the record of a target that is gone, or no longer ours. */
+      | { readonly do: 'forgetTarget'; readonly name: string }
+    ))
+
+/** An action that needs no valid spec. */
+export type ResourceAction = { readonly reason: PlanReason } & (
   | { readonly do: 'leave' }
-  /** Have running consumers see the token that the targets hold now. */
-  | ({ readonly do: 'propagate' } & Omit<PropagationRequest, 'credential'>)
-  /** Tell people of what no condition will say. */
-  | { readonly do: 'emitEvent'; readonly event: EventInput }
   | { readonly do: 'setFinalizers'; readonly finalizers: readonly string[] }
-  | { readonly do: 'patchStatus'; readonly status: CredentialStatus }
+  /** The events are emitted once the status is written. */
+  | { readonly do: 'patchStatus'; readonly status: CredentialStatus; readonly events: readonly EventInput[] }
+  /** Emit an event for something that no condition tells. */
+  | { readonly do: 'emitEvent'; readonly event: EventInput }
+)
 
-export interface Plan {
-  /** In order; targets of one plan are written side by side. Empty: all is as it should be. */
-  readonly actions: readonly Action[]
-  /** When to look again, on the monotonic clock. Undefined: only when something changes. */
+/** One action. Secrets in it are Sensitive, so that it can be logged and compared as it is. */
+export type Action =
+  | ResourceAction
+  | TargetAction
+  | ({ readonly reason: PlanReason } & (
+      | /** GET the source Secrets, and the object of caRef. */
+        { readonly do: 'fetchSources' }
+      | { readonly do: 'join'; readonly membership: Membership; readonly found: FoundToken | undefined }
+      /** Have running pods see the token that the targets hold now. */
+      | ({ readonly do: 'propagate' } & Omit<PropagationRequest, 'credential'>)
+    ))
+
+export interface Plan<A = Action> {
+  /** The check that decided; undefined when none had anything to say. */
+  readonly check: string | undefined
+  readonly reason: PlanReason
+  /** Executed side by side. Empty: everything is as it should be. */
+  readonly actions: readonly A[]
+  /** When to reconcile again, monotonic clock, ms. Undefined: only when something changes. */
   readonly requeueAt: number | undefined
+}
+
+/** The target that an action is about; undefined for other actions. */
+export function targetOf(action: Action): string | undefined {
+  if ('was' in action) return action.was.name
+  if ('desired' in action) return action.desired.name
+  return 'name' in action ? action.name : undefined
 }

@@ -1,51 +1,62 @@
+import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { Observed } from '../observe/observed.ts'
-import { setFinalizer, finishDeletion } from './deletion-checks.ts'
-import { pruneRemovedTargets } from './removed-target-checks.ts'
-import { readTokenBack, joinApplication } from './membership-checks.ts'
+import { finishDeletion, setFinalizer } from './deletion-checks.ts'
+import { joinApplication, readTokenBack } from './membership-checks.ts'
 import { propagateToken } from './propagation-check.ts'
+import { pruneRemovedTargets } from './removed-target-checks.ts'
+import { awaitConfigMaps, fetchSources, rejectBrokenSources, warnOfTrimmedSources } from './source-checks.ts'
+import { rejectBrokenTemplate, rejectDisallowedGateway, stopWhenSuspended } from './spec-checks.ts'
+import { fetchDriftedTargets, writeStatus } from './status-checks.ts'
+import { writeTargets } from './target-checks.ts'
 import { stopWhenUpToDate } from './up-to-date.ts'
-import { rejectBrokenSources, fetchSources, awaitConfigMaps } from './source-checks.ts'
-import { targetActions } from './target-checks.ts'
-import { stopWith, type Verdict } from './verdict.ts'
+import type { Verdict } from './verdict.ts'
 
 export type Check = (observed: Observed, now: number) => Verdict | undefined
 
-/** In their order; the first that speaks wins. */
-export const checks: readonly Check[] = [
+/**
+ * Everything that the operator does for a resource with a valid spec, in order: the first check with a verdict decides.
+ * When to get or refresh a token is not decided here: tokens/schedule.ts has the renewal rule.
+ */
+export const checks = {
+  /** Remove merged keys and the finalizer of a resource that is being deleted. */
   finishDeletion,
+  /** Stop at a template that cannot be used. */
   rejectBrokenTemplate,
+  /** Stop while spec.suspend is true. */
   stopWhenSuspended,
+  /** Remove targets that left the spec; forget Secrets that are gone. */
   pruneRemovedTargets,
+  /** Carry the finalizer exactly while keys are in Secrets of other owners. */
   setFinalizer,
+  /** Stop at a gateway outside --allowed-gateways. */
   rejectDisallowedGateway,
+  /** Wait until the ConfigMaps of the namespace are known. */
   awaitConfigMaps,
+  /** Do nothing when nothing has changed since the status was written. */
   stopWhenUpToDate,
+  /** GET the sources when they have changed; stop where one does not exist. */
   fetchSources,
+  /** Warn of newlines that were trimmed from a source value. */
+  warnOfTrimmedSources,
+  /** Stop at a source value that cannot be used. */
   rejectBrokenSources,
+  /** After a restart: find the token on a target instead of calling the gateway. */
   readTokenBack,
+  /** Join the application of gateway and appKey, which keeps the token fresh. */
   joinApplication,
+  /** Bring all targets to the application's token. */
   writeTargets,
+  /** Have running pods see the new token. */
   propagateToken,
-]
+} as const satisfies Record<string, Check>
 
-function rejectBrokenTemplate(observed: Observed): Verdict | undefined {
-  return observed.templateProblem === undefined ? undefined : stopWith(observed, observed.templateProblem)
-}
+/** A check of the report: it also knows the problem at which the checks above have stopped. */
+export type ReportCheck = (observed: Observed, problem: Problem | undefined, now: number) => Verdict | undefined
 
-function stopWhenSuspended(observed: Observed): Verdict | undefined {
-  return observed.credential.spec.suspend ? stopWith(observed, undefined) : undefined
-}
-
-function rejectDisallowedGateway(observed: Observed): Verdict | undefined {
-  if (observed.isGatewayAllowed) return undefined
-  return stopWith(observed, {
-    class: 'userMustAct',
-    reason: 'GatewayNotAllowed',
-    message: `spec.gateway.url: ${new URL(observed.gatewayUrl).host} is not among the gateways that this operator may call (--allowed-gateways)`,
-  })
-}
-
-function writeTargets(observed: Observed, now: number): Verdict | undefined {
-  const actions = targetActions(observed, now)
-  return actions.length === 0 ? undefined : { kind: 'do', actions }
-}
+/** Follows when the checks above have nothing left to do, or have stopped. */
+export const reportChecks = {
+  /** Read targets that another writer has changed: whether they still hold the token decides Ready. */
+  fetchDriftedTargets,
+  /** Write the status, with its events, when it differs from what is observed. */
+  writeStatus,
+} as const satisfies Record<string, ReportCheck>

@@ -5,17 +5,19 @@ import { type Observed, tokenOnTargets, monotonicNextRenewalAt, type TargetSpec 
 import { isStillTarget } from '../observe/ownership.ts'
 import { decodeKey } from '../targets/secret.ts'
 import { isSameSources } from './source-checks.ts'
-import type { Verdict } from './verdict.ts'
+import { act, type Verdict } from './verdict.ts'
 
 /**
- * After a restart with something changed, the token is wanted but not in memory. It stands on our own targets: what is
- * read there, and has the fingerprint that was recorded, saves a call.
+ * After a restart the token is on the targets and not in memory. A target that holds a token with the recorded
+ * fingerprint saves a call to the gateway.
  */
 export function readTokenBack(observed: Observed, now: number): Verdict | undefined {
   const { membership, targetContents } = observed
   if (membership !== undefined || !mayReadBack(observed, now) || foundToken(observed) !== undefined) return undefined
   const candidate = readableTargets(observed).find((target) => !targetContents.has(target.name))
-  return candidate === undefined ? undefined : { kind: 'do', actions: [{ do: 'fetchTarget', name: candidate.name }] }
+  return candidate === undefined
+    ? undefined
+    : act({ do: 'fetchTarget', reason: 'TokenNotInMemory', name: candidate.name })
 }
 
 export function joinApplication(observed: Observed, now: number): Verdict | undefined {
@@ -24,7 +26,7 @@ export function joinApplication(observed: Observed, now: number): Verdict | unde
   const { membership } = observed
   if (membership !== undefined && isSameMembership(membership, wanted)) return undefined
   const found = membership === undefined && mayReadBack(observed, now) ? foundToken(observed) : undefined
-  return { kind: 'do', actions: [{ do: 'join', membership: wanted, found }] }
+  return act({ do: 'join', reason: 'MembershipChanged', membership: wanted, found })
 }
 
 function wantedMembership(observed: Observed): Membership | undefined {
@@ -46,7 +48,7 @@ function wantedMembership(observed: Observed): Membership | undefined {
   }
 }
 
-/** Equal but for what is recorded, which changes by our own doing. */
+/** Equal except for `recorded`, which our own writes change. */
 function isSameMembership(a: Membership, b: Membership): boolean {
   return (
     a.gatewayUrl === b.gatewayUrl &&
@@ -61,7 +63,7 @@ function isSameMembership(a: Membership, b: Membership): boolean {
   )
 }
 
-/** Not when the sources changed (the token may be another application's), nor when get will be asked anyway. */
+/** Not after the sources changed (the token may be another application's), nor when a get is due anyway. */
 function mayReadBack(observed: Observed, now: number): boolean {
   const { credential, gatewayUrl, isSummoned, sources } = observed
   const token = tokenOnTargets(observed)
@@ -87,12 +89,12 @@ function readableTargets(observed: Observed): TargetSpec[] {
 
 function foundToken(observed: Observed): FoundToken | undefined {
   const { targetContents, templates } = observed
-  const published = tokenOnTargets(observed)
-  if (published === undefined) return undefined
+  const onTargets = tokenOnTargets(observed)
+  if (onTargets === undefined) return undefined
   for (const [name, secret] of targetContents) {
     const key = templates.get(name)?.tokenKey
     const token = key === undefined ? undefined : decodeKey(secret, key)
-    if (token !== undefined && fingerprintOf(token) === published.fingerprint) return { ...published, token }
+    if (token !== undefined && fingerprintOf(token) === onTargets.fingerprint) return { ...onTargets, token }
   }
   return undefined
 }

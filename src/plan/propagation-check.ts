@@ -1,13 +1,13 @@
 import { propagationOccasion } from '../observe/propagation.ts'
 import type { Observed } from '../observe/observed.ts'
 import { targetProblem } from '../observe/target-problems.ts'
-import type { Verdict } from './verdict.ts'
+import { act, type Verdict } from './verdict.ts'
 
-/** Propagates the token that all targets hold which can be written. */
+/** Propagates the token to running pods once all targets that can be written hold it. */
 export function propagateToken(observed: Observed): Verdict | undefined {
   const { credential, record, targetMetas } = observed
   const problems = credential.spec.targets.map((target) => targetProblem(observed, target))
-  // A target whose problem passes by itself is waited for, so that the token is propagated once.
+  // A write that is retried comes first, so that each token is propagated once.
   if (problems.some((problem) => problem?.class === 'retry')) return undefined
   const reached = credential.spec.targets.filter((_, at) => problems[at] === undefined)
   const [token, ...others] = reached.map(({ name }) => record.get(name)?.token)
@@ -18,5 +18,6 @@ export function propagateToken(observed: Observed): Verdict | undefined {
   const writes = reached.map(({ name }) => targetMetas.get(name)?.writtenAtWall ?? 0)
   // A changed spec rewrites the targets with the same token.
   const writtenAtWall = occasion === 'specChange' ? issuedAtWall : Math.max(issuedAtWall, ...writes)
-  return { kind: 'do', actions: [{ do: 'propagate', fingerprint, occasion, writtenAtWall }] }
+  const reason = occasion === 'specChange' ? 'SpecChanged' : 'NewToken'
+  return act({ do: 'propagate', reason, fingerprint, occasion, writtenAtWall })
 }

@@ -8,25 +8,25 @@ import {
   type Sources,
   type SourceVersion,
 } from '../observe/observed.ts'
-import { stopWith, type Verdict } from './verdict.ts'
+import { act, stopAt, type Verdict } from './verdict.ts'
 
-/** A list of ConfigMaps takes less; one that does not come is told. */
+/** A list of ConfigMaps takes less; a later one is reported. */
 const configMapsQuietMs = 1000
-/** While the targets hold a valid token, a list that takes longer, or fails and is tried again, is no news. */
+/** While the targets hold a valid token, a slow or retried list is not worth a report for this long. */
 const configMapsPatienceMs = 30_000
 
-/** While ConfigMaps are not known, nothing can be told of one that is not among them. */
+/** Until ConfigMaps are synced, a missing one cannot be told from an unknown one. */
 export function awaitConfigMaps(observed: Observed, now: number): Verdict | undefined {
   const { configMapsAwaitedSince: since, credential } = observed
   if (since === undefined) return undefined
   const expiresAt = tokenOnTargets(observed)?.expiresAt ?? now
   const quietUntil = now < expiresAt ? Math.min(since + configMapsPatienceMs, expiresAt) : since + configMapsQuietMs
-  if (now < quietUntil) return { kind: 'wait', until: quietUntil }
+  if (now < quietUntil) return { kind: 'wait', reason: 'ConfigMapsNotSynced', until: quietUntil }
   const { fields = [], name = '' } = sourceRefs(credential.spec).find(({ kind }) => kind === 'ConfigMap') ?? {}
-  return stopWith(observed, {
+  return stopAt(observed, {
     class: 'waiting',
     reason: 'WaitingForConfigMaps',
-    message: `${fields.join(' and ')}: whether there is a ConfigMap ${name} is not known yet; may the operator list and watch ConfigMaps?`,
+    message: `${fields.join(' and ')}: ConfigMaps are not synced yet, so ConfigMap ${name} cannot be found; check that the operator may list and watch ConfigMaps`,
   })
 }
 
@@ -39,23 +39,31 @@ export function fetchSources(observed: Observed): Verdict | undefined {
       present.push({ ...meta, keys })
       continue
     }
-    return stopWith(observed, {
+    return stopAt(observed, {
       class: 'userMustAct',
       reason: 'SourceSecretNotFound',
-      message: `${fields.join(' and ')}: there is no ${kind} ${name} in namespace ${credential.namespace}`,
+      message: `${fields.join(' and ')}: ${kind} ${name} does not exist in namespace ${credential.namespace}`,
     })
   }
-  if (sourceProblem !== undefined) return stopWith(observed, sourceProblem)
+  if (sourceProblem !== undefined) return stopAt(observed, sourceProblem)
   if (sources !== undefined && isSameSources(sources.versions, present)) return undefined
-  return { kind: 'do', actions: [{ do: 'fetchSources' }] }
+  return act({ do: 'fetchSources', reason: sources === undefined ? 'SourcesNotInMemory' : 'SourceChanged' })
+}
+
+export function warnOfTrimmedSources({ notes, sources }: Observed): Verdict | undefined {
+  const { trimmed = [] } = sources ?? {}
+  const note = `${trimmed.join(' and ')}: trailing newlines were trimmed`
+  if (trimmed.length === 0 || notes.get('SourceTrimmed') === note) return undefined
+  const event = { type: 'Warning', reason: 'SourceTrimmed', action: 'ReadSources', note } as const
+  return act({ do: 'emitEvent', reason: 'SourceTrimmed', event })
 }
 
 export function rejectBrokenSources(observed: Observed): Verdict | undefined {
   const problem = observed.sources?.problem
-  return problem === undefined ? undefined : stopWith(observed, problem)
+  return problem === undefined ? undefined : stopAt(observed, problem)
 }
 
-/** The very values that were recorded: nobody touched the sources, and the spec names the same keys of them. */
+/** The sources have the recorded versions, and the spec names the same keys of them. */
 export function isSameSources(
   recorded: CredentialStatus['sources'] | Sources['versions'],
   present: readonly SourceVersion[],

@@ -1,6 +1,6 @@
-import type { RecordedToken } from '../tokens/membership.ts'
-import type { HeldToken } from '../tokens/held-token.ts'
+import type { WriteReason } from '../api/v1alpha1/action-reasons.ts'
 import {
+  changedInput,
   inputsOf,
   objectVersionOf,
   type Observed,
@@ -14,122 +14,162 @@ import { targetProblem } from '../observe/target-problems.ts'
 import { appKeyFingerprintOf } from '../observe/token-origin.ts'
 import { compareSecret, noCorrection } from '../targets/compare-secret.ts'
 import { type DesiredSecret, desiredSecret } from '../targets/desired-secret.ts'
-import type { Secret } from '../targets/secret.ts'
 import { compareMerged } from '../targets/merged-keys.ts'
+import type { Secret } from '../targets/secret.ts'
 import { type CompiledTemplates, TemplateRenderError } from '../targets/template.ts'
+import type { RecordedToken } from '../tokens/membership.ts'
+import type { HeldToken } from '../tokens/held-token.ts'
 import type { TargetAction, TargetStamp } from './actions.ts'
+import { actIfAny, type Verdict } from './verdict.ts'
+
+/** One target, and everything that its content is made of. */
+interface TargetContext {
+  readonly observed: Observed
+  readonly target: TargetSpec
+  readonly templates: CompiledTemplates
+  readonly values: SourceValues
+  readonly token: HeldToken
+}
 
 /** The reads and writes that bring all targets to the application's token. */
-export function targetActions(observed: Observed, now: number): TargetAction[] {
-  const { application, credential, sources, templates } = observed
+export function writeTargets(observed: Observed, now: number): Verdict | undefined {
+  const { application, credential, sources } = observed
   const token = application?.token
-  if (token === undefined || now >= token.expiresAt || sources?.values === undefined) return []
+  if (token === undefined || now >= token.expiresAt || sources?.values === undefined) return undefined
   const actions: TargetAction[] = []
   for (const target of credential.spec.targets) {
-    const compiled = templates.get(target.name)
-    if (compiled === undefined || targetProblem(observed, target) !== undefined) continue
-    const action = tryTargetAction(observed, target, compiled, sources.values, token)
+    const templates = observed.templates.get(target.name)
+    if (templates === undefined || targetProblem(observed, target) !== undefined) continue
+    const action = tryTargetAction({ observed, target, templates, values: sources.values, token })
     if (action !== undefined) actions.push(action)
   }
-  return actions
+  return actIfAny(actions)
 }
 
-/** A template may fail on real values though it did not on placeholders: too long an output, say. */
-function tryTargetAction(...args: Parameters<typeof targetAction>): TargetAction | undefined {
+/** A template may fail on the real values and not on placeholders, for instance when its output is too long. */
+function tryTargetAction(context: TargetContext): TargetAction | undefined {
   try {
-    return targetAction(...args)
+    return targetAction(context)
   } catch (error) {
     if (!(error instanceof TemplateRenderError)) throw error
-    const { name } = args[1]
+    const { name } = context.target
+    const reason = 'TemplateError'
     const message = `spec.targets: Secret ${name}: ${error.message}`
-    return { do: 'failTarget', name, problem: { class: 'userMustAct', reason: 'TemplateError', message } }
+    return { do: 'failTarget', reason, name, problem: { class: 'userMustAct', reason, message } }
   }
 }
 
-function targetAction(
-  observed: Observed,
-  target: TargetSpec,
-  templates: CompiledTemplates,
-  values: SourceValues,
-  token: HeldToken,
-): TargetAction | undefined {
+function targetAction(context: TargetContext): TargetAction | undefined {
+  const { observed, target, token } = context
   const { name } = target
   const meta = observed.targetMetas.get(name)
   const recorded = observed.record.get(name)
-  const stamp = stampOf(observed, target, templates, values, token)
-  const { credential, gatewayUrl } = observed
-  const desired = (): DesiredSecret =>
-    desiredSecret({ credential, target, templates, gatewayUrl, sources: values, token })
+  const stamp = stampOf(context)
 
-  // A Secret that somebody else makes was seen to be missing before.
-  if (meta === undefined) return { do: 'createTarget', desired: desired(), stamp }
-  // It is created again when it is gone.
+  // Creating is safe: a POST never takes over a Secret that another writer creates meanwhile.
+  if (meta === undefined) return { do: 'createTarget', reason: 'Missing', desired: desiredOf(context), stamp }
+  // Its deletion is awaited; then it is missing.
   if (meta.isDeleting) return undefined
 
   const content = observed.targetContents.get(name)
-  if (content !== undefined) return correctionOf(observed, content, desired(), stamp)
-  const isAsWeLeftIt = recorded?.uid === meta.uid && recorded.resourceVersion === meta.resourceVersion
-  if (!isAsWeLeftIt || recorded.inputs !== stamp.inputs) return { do: 'fetchTarget', name }
-  if (isSameToken(recorded.token, token)) {
-    // A status of an earlier version does not say whose token it is.
-    const isComplete = recorded.token?.appKeyFingerprint === stamp.token?.appKeyFingerprint
-    return isComplete ? undefined : { do: 'confirmTarget', was: recorded, stamp }
+  if (content !== undefined) return correctionOf(context, content, stamp)
+  if (recorded === undefined) return { do: 'fetchTarget', reason: 'NotRecorded', name }
+  if (!isSameVersion(recorded, meta)) return { do: 'fetchTarget', reason: 'Drift', name }
+  if (recorded.inputs !== stamp.inputs) {
+    return { do: 'fetchTarget', reason: changedInput(recorded.inputs, stamp.inputs), name }
   }
+  if (isSameToken(recorded.token, token)) {
+    // A status of an earlier version does not record which appKey the token belongs to.
+    const isComplete = recorded.token?.appKeyFingerprint === stamp.token?.appKeyFingerprint
+    return isComplete ? undefined : { do: 'confirmTarget', reason: 'InSync', was: recorded, stamp }
+  }
+  const desired = desiredOf(context)
   return target.creationPolicy === 'Merge'
-    ? { do: 'applyKeys', was: recorded, data: desired().data, isForced: false, stamp }
-    : { do: 'patchTarget', desired: desired(), correction: noCorrection, was: recorded, stamp }
+    ? { do: 'applyKeys', reason: 'NewToken', was: recorded, data: desired.data, isForced: false, stamp }
+    : { do: 'patchTarget', reason: 'NewToken', desired, correction: noCorrection, was: recorded, stamp }
 }
 
-/** What makes a target that was read what it should be. */
-function correctionOf(
-  observed: Observed,
-  content: Secret,
-  desired: DesiredSecret,
-  stamp: TargetStamp,
-): TargetAction | undefined {
-  const { credential, fieldManager } = observed
+/** The write that makes a target which was read what it should be. */
+function correctionOf(context: TargetContext, content: Secret, stamp: TargetStamp): TargetAction | undefined {
+  const { observed } = context
+  const desired = desiredOf(context)
   const recorded = observed.record.get(desired.name)
   const was = objectVersionOf(content)
-  const settled = (): TargetAction | undefined =>
-    isRecorded(recorded, was, stamp) ? undefined : { do: 'confirmTarget', was, stamp }
-
   if (stamp.creationPolicy === 'Owner') {
-    const comparison = compareSecret(content, desired, credential.uid, fieldManager)
+    const comparison = compareSecret(content, desired, observed.credential.uid, observed.fieldManager)
     switch (comparison.kind) {
       case 'same':
-        return settled()
+        return confirmation(recorded, was, stamp)
       case 'differs':
-        return { do: 'patchTarget', desired, correction: comparison.correction, was, stamp }
+        return {
+          do: 'patchTarget',
+          reason: reasonFor(recorded, stamp),
+          desired,
+          correction: comparison.correction,
+          was,
+          stamp,
+        }
       case 'recreate':
-        return { do: 'recreateTarget', desired, was, stamp }
+        return { do: 'recreateTarget', reason: comparison.reason, desired, was, stamp }
     }
   }
   if (isOurs(observed, observed.targetMetas.get(desired.name))) {
-    // What is added later is not ours yet: another credential may be first.
+    // Keys that are added later are not ours yet: another credential may have taken them first.
     const keptKeys = Object.keys(desired.data).filter((key) => Object.hasOwn(content.data ?? {}, key))
-    return { do: 'disownTarget', was, keptKeys, stamp: { ...stamp, keys: keptKeys, inputs: '' } }
+    return {
+      do: 'disownTarget',
+      reason: 'OwnershipChanged',
+      was,
+      keptKeys,
+      stamp: { ...stamp, keys: keptKeys, inputs: '' },
+    }
   }
   const comparison = compareMerged(content, desired.data, recorded?.keys ?? [], mergeIdentityOf(observed))
   switch (comparison.kind) {
     case 'same':
-      return settled()
+      return confirmation(recorded, was, stamp)
     case 'conflict':
       return undefined
     case 'surplus':
-      return { do: 'releaseKeys', was, keys: comparison.keys }
+      return { do: 'releaseKeys', reason: reasonFor(recorded, stamp), was, keys: comparison.keys }
     case 'differs':
-      return { do: 'applyKeys', was, data: desired.data, isForced: comparison.isForced, stamp }
+      return {
+        do: 'applyKeys',
+        reason: reasonFor(recorded, stamp),
+        was,
+        data: desired.data,
+        isForced: comparison.isForced,
+        stamp,
+      }
   }
 }
 
-/** What the target is recorded as once it holds the token. */
-function stampOf(
-  observed: Observed,
-  target: TargetSpec,
-  templates: CompiledTemplates,
-  { appKey }: SourceValues,
-  { fingerprint, expiresAt, expiresAtWall, issuedAtWall }: HeldToken,
-): TargetStamp {
+function confirmation(
+  recorded: TargetRecord | undefined,
+  was: ObjectVersion,
+  stamp: TargetStamp,
+): TargetAction | undefined {
+  return isRecorded(recorded, was, stamp) ? undefined : { do: 'confirmTarget', reason: 'InSync', was, stamp }
+}
+
+/** Why a Secret that was read is written: the first cause that explains the difference. */
+function reasonFor(recorded: TargetRecord | undefined, stamp: TargetStamp): WriteReason {
+  // A Secret of another owner has none of our keys before the first write.
+  if (recorded === undefined) return stamp.creationPolicy === 'Merge' ? 'Missing' : 'Adopted'
+  if (recorded.creationPolicy !== stamp.creationPolicy) return 'OwnershipChanged'
+  if (recorded.token?.fingerprint !== stamp.token?.fingerprint) return 'NewToken'
+  if (recorded.inputs !== stamp.inputs) return changedInput(recorded.inputs, stamp.inputs)
+  return isSameToken(recorded.token, stamp.token) ? 'Drift' : 'NewToken'
+}
+
+function desiredOf({ observed, target, templates, token, values }: TargetContext): DesiredSecret {
+  const { credential, gatewayUrl } = observed
+  return desiredSecret({ credential, target, templates, gatewayUrl, sources: values, token })
+}
+
+/** The record of the target once it holds the token. */
+function stampOf({ observed, target, templates, token, values }: TargetContext): TargetStamp {
+  const { fingerprint, expiresAt, expiresAtWall, issuedAtWall } = token
   return {
     creationPolicy: target.creationPolicy,
     deletionPolicy: target.deletionPolicy,
@@ -141,15 +181,19 @@ function stampOf(
       expiresAtWall,
       issuedAtWall,
       gatewayUrl: observed.gatewayUrl,
-      appKeyFingerprint: appKeyFingerprintOf(observed.credential, appKey),
+      appKeyFingerprint: appKeyFingerprintOf(observed.credential, values.appKey),
     },
   }
 }
 
+function isSameVersion(recorded: ObjectVersion, present: ObjectVersion): boolean {
+  return recorded.uid === present.uid && recorded.resourceVersion === present.resourceVersion
+}
+
 function isRecorded(recorded: TargetRecord | undefined, was: ObjectVersion, stamp: TargetStamp): boolean {
   return (
-    recorded?.uid === was.uid &&
-    recorded.resourceVersion === was.resourceVersion &&
+    recorded !== undefined &&
+    isSameVersion(recorded, was) &&
     recorded.inputs === stamp.inputs &&
     isSameToken(recorded.token, stamp.token)
   )

@@ -13,9 +13,9 @@ import { isSameVersions } from './source-checks.ts'
 import type { Verdict } from './verdict.ts'
 
 /**
- * Nothing changed since the status was written: not the spec, the sources, the targets, and the token is not due. This
- * is how a restart takes over without a call, a read or a write; a resource that joined its application in this process
- * goes through the rest of the checks.
+ * Nothing has changed since the status was written: spec, sources and targets are the same, and the token is not due. So
+ * a restart takes over without a call, a read or a write. A resource that has joined its application in this process
+ * goes through the remaining checks.
  */
 export function stopWhenUpToDate(observed: Observed, now: number): Verdict | undefined {
   const { credential, gatewayUrl, isSummoned, membership, sourceMetas } = observed
@@ -36,12 +36,12 @@ export function stopWhenUpToDate(observed: Observed, now: number): Verdict | und
     now < (firstVerificationAt(observed) ?? Number.POSITIVE_INFINITY) &&
     propagatedFingerprint === (wantsPropagation(observed) ? token.fingerprint : undefined) &&
     credential.spec.targets.every((target) => isTargetAsRecorded(observed, target))
-  return isAsRecorded ? { kind: 'settled' } : undefined
+  return isAsRecorded ? { kind: 'upToDate', reason: 'UpToDate' } : undefined
 }
 
 /**
- * When a resource that was taken over unchanged joins its application because its token is to be verified; spread, so
- * that a restart is no herd. Undefined: no verification is wanted. Monotonic clock.
+ * When a resource that was taken over unchanged joins its application to verify its token, monotonic clock. Spread over
+ * the interval, so that a restart does not send all calls at once. Undefined without spec.verifyEvery.
  */
 export function firstVerificationAt({ credential, firstSeenAt }: Observed): number | undefined {
   const { verifyEvery } = credential.spec

@@ -1,34 +1,31 @@
-import type { Applications } from '../tokens/applications.ts'
-import { isConflict, isForbidden, isNotFound } from '../kubernetes/errors.ts'
-import { configMaps, credentials, type KubernetesClient, secrets } from '../kubernetes/types.ts'
+import { type Action, type ResourceAction, targetOf } from '../plan/actions.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Problem } from '../api/v1alpha1/problem.ts'
-import { type Credential, type PropagationRequest, type SourceRef, sourceRefs } from '../observe/observed.ts'
-import { type EventInput, eventsBetween } from '../status/events.ts'
-import { isSameStatus, statusPatch } from '../status/next-status.ts'
-import type { Action } from '../plan/actions.ts'
-import type { Caches } from '../observe/caches.ts'
+import type { PropagationRequest } from '../observe/observed.ts'
+import type { StoredCredential } from '../observe/parse-object.ts'
 import type { Pass } from '../observe/pass.ts'
-import { parseSources, type SourceObject } from '../observe/parse-sources.ts'
-import { parseCredential, parseMetadata, type StoredCredential } from '../observe/parse-object.ts'
+import type { EventInput } from '../status/events.ts'
+import { isSameStatus } from '../status/next-status.ts'
+import type { Applications } from '../tokens/applications.ts'
+import type { ResourceWriter } from './resource-writer.ts'
+import type { SourceFetcher } from './source-fetcher.ts'
 import type { TargetExecutor } from './target-executor.ts'
 
-/** Propagates the token on a credential's targets to their running consumers. */
+/** Has running pods see the present token of a credential's targets. */
 export interface Propagator {
   propagate(request: PropagationRequest): void
 }
 
 export interface ExecutorOptions {
-  readonly client: Pick<KubernetesClient, 'get' | 'patch'>
-  readonly caches: Caches
-  readonly targets: TargetExecutor
+  readonly resources: Pick<ResourceWriter, 'setFinalizers' | 'patchStatus'>
+  readonly sources: Pick<SourceFetcher, 'fetch'>
+  readonly targets: Pick<TargetExecutor, 'execute'>
   readonly applications: Pick<Applications, 'join' | 'leave'>
   readonly propagator: Propagator
-  readonly clock: Clock
+  readonly clock: Pick<Clock, 'now'>
   readonly emitEvent: (credential: StoredCredential, event: EventInput) => void
 }
 
-/** Does what was planned, and notes what came of it. Decides nothing. */
+/** Executes a plan and notes the results. Decides nothing. */
 export class Executor {
   readonly #options: ExecutorOptions
 
@@ -36,152 +33,99 @@ export class Executor {
     this.#options = options
   }
 
-  /** Side by side. */
+  /** Executes side by side. Rejects with the first error once all have ended, so that no write is in flight during the next plan. */
   async executeAll(actions: readonly Action[], pass: Pass, signal: AbortSignal): Promise<void> {
-    const results = await Promise.allSettled(actions.map((action) => this.#execute(action, pass, signal)))
-    // All are waited for, so that nothing is under way when the next look is taken.
-    const failed = results.find((result) => result.status === 'rejected')
-    if (failed !== undefined) throw failed.reason
+    await settleAll(
+      actions.map(async (action) => {
+        const result = await this.#execute(action, pass, signal)
+        pass.executed.push({ action: action.do, target: targetOf(action), reason: action.reason, result })
+      }),
+    )
   }
 
-  async #execute(action: Action, pass: Pass, signal: AbortSignal): Promise<void> {
-    const { applications, propagator, targets } = this.#options
+  /** The same for a resource without a valid spec. */
+  async executeOnResource(
+    actions: readonly ResourceAction[],
+    credential: StoredCredential,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await settleAll(actions.map((action) => this.#executeOnResource(action, credential, signal)))
+  }
+
+  async #execute(action: Action, pass: Pass, signal: AbortSignal): Promise<string | undefined> {
+    const { applications, propagator, sources, targets } = this.#options
     const { credential, state } = pass
     switch (action.do) {
       case 'fetchSources':
-        await this.#fetchSources(pass, signal)
-        return
+        pass.sourceProblem = await sources.fetch(pass, signal)
+        return undefined
       case 'join':
         state.membership = action.membership
         applications.join(credential.key, action.membership, action.found)
-        return
-      case 'leave':
-        state.membership = undefined
-        applications.leave(credential.key)
-        return
+        return undefined
       case 'propagate':
         propagator.propagate({ credential, ...action })
-        return
+        return undefined
+      case 'leave':
+        state.membership = undefined
+        return await this.#executeOnResource(action, credential, signal)
       case 'emitEvent':
-        this.#options.emitEvent(credential, action.event)
-        return
-      case 'setFinalizers':
-        await this.setFinalizers(credential, action.finalizers, signal)
-        return
+        state.notes.set(action.event.reason, action.event.note)
+        return await this.#executeOnResource(action, credential, signal)
       case 'patchStatus': {
-        const patch = statusPatch(credential.status, action.status)
-        const answer = await this.#patch(credential, {}, patch, signal)
-        if (answer === undefined) return
+        const written = await this.#patchStatus(action, credential, signal)
+        if (written === undefined) return 'stale'
         state.statusWrittenAt = this.#options.clock.now()
-        const pruned = { written: action.status, kept: answer.status }
+        const pruned = { written: action.status, kept: written.status }
         state.prunedStatus = isSameStatus(pruned.written, pruned.kept) ? undefined : pruned
-        for (const event of eventsBetween(credential.status, action.status)) this.#options.emitEvent(credential, event)
-        return
+        return 'written'
       }
+      case 'setFinalizers':
+        return await this.#executeOnResource(action, credential, signal)
       default:
-        await targets.execute(action, pass, signal)
+        return await targets.execute(action, pass, signal)
     }
   }
 
-  async #fetchSources(pass: Pass, signal: AbortSignal): Promise<void> {
-    const { credential, state } = pass
-    const refs = sourceRefs(credential.spec)
-    const read = await Promise.all(
-      refs.map(async (ref) => ({ ref, object: await this.#fetchSource(credential.namespace, ref, signal) })),
-    )
-    const found = read.flatMap(({ object, ref }) => (object === undefined ? [] : [{ ref, object }]))
-    // One that is gone: the caches know by now, and the next look says so.
-    if (found.length < read.length) return
-    const refused = found.find(({ object }) => object === 'forbidden')
-    if (refused !== undefined) {
-      // Not kept: the permission may be given at any time, and no watch tells of that.
-      pass.sourceProblem = forbidden(refused.ref, credential)
-      return
-    }
-    const objects = found.flatMap(({ object, ref }) => (object === 'forbidden' ? [] : [{ ref, object }]))
-    const before = state.sources
-    state.sources = parseSources(credential.spec, objects)
-    const { trimmed } = state.sources
-    if (trimmed.length > 0 && before?.trimmed.join() !== trimmed.join()) {
-      const note = `${trimmed.join(' and ')}: trailing newlines were cut off`
-      this.#options.emitEvent(credential, { type: 'Warning', reason: 'SourceTrimmed', action: 'ReadSources', note })
-    }
-  }
-
-  /** @returns undefined for one that is gone */
-  async #fetchSource(
-    namespace: string,
-    { kind, name }: SourceRef,
+  async #executeOnResource(
+    action: ResourceAction,
+    credential: StoredCredential,
     signal: AbortSignal,
-  ): Promise<SourceObject | 'forbidden' | undefined> {
-    const { caches, client } = this.#options
-    const store = storeOf(caches, kind)
-    try {
-      const type = kind === 'Secret' ? secrets : configMaps
-      const object = await client.get<SourceObject>(type, { namespace, name }, { signal })
-      store.upsert(parseMetadata(object))
-      return object
-    } catch (error) {
-      if (isForbidden(error)) return 'forbidden'
-      if (!isNotFound(error)) throw error
-      store.remove({ namespace, name })
-      return undefined
+  ): Promise<string | undefined> {
+    const { applications, emitEvent, resources } = this.#options
+    switch (action.do) {
+      case 'leave':
+        applications.leave(credential.key)
+        return undefined
+      case 'emitEvent':
+        emitEvent(credential, action.event)
+        return undefined
+      case 'setFinalizers':
+        return resultOf(await resources.setFinalizers(credential, action.finalizers, signal))
+      case 'patchStatus':
+        return resultOf(await this.#patchStatus(action, credential, signal))
     }
   }
 
-  /** Writes metadata or status of the resource itself. @returns it as it is by then; undefined: it had changed or was gone */
-  async #patch(
-    { namespace, name, uid, resourceVersion }: StoredCredential,
-    metadata: object,
-    status: object | undefined,
+  async #patchStatus(
+    { events, status }: Extract<ResourceAction, { do: 'patchStatus' }>,
+    credential: StoredCredential,
     signal: AbortSignal,
   ): Promise<StoredCredential | undefined> {
-    const { caches, client } = this.#options
-    const ref = { namespace, name }
-    const body = { metadata: { ...metadata, uid, resourceVersion }, ...(status === undefined ? {} : { status }) }
-    try {
-      const options = { signal, ...(status === undefined ? {} : { subresource: 'status' as const }) }
-      const written = parseCredential(await client.patch(credentials, ref, { type: 'merge', body }, options))
-      caches.credentials.upsert(written)
-      return written
-    } catch (error) {
-      if (isNotFound(error)) caches.credentials.remove({ ...ref, uid })
-      else if (isConflict(error)) await this.#refresh(ref, signal)
-      else throw error
-      return undefined
-    }
-  }
-
-  /** Reads a credential anew, for somebody wrote it meanwhile. */
-  async #refresh(ref: { namespace: string; name: string }, signal: AbortSignal): Promise<void> {
-    const { caches, client } = this.#options
-    try {
-      caches.credentials.upsert(parseCredential(await client.get(credentials, ref, { signal })))
-    } catch (error) {
-      if (!isNotFound(error)) throw error
-      caches.credentials.remove(ref)
-    }
-  }
-
-  async setFinalizers(credential: StoredCredential, finalizers: readonly string[], signal: AbortSignal): Promise<void> {
-    await this.#patch(credential, { finalizers }, undefined, signal)
-  }
-
-  /** Writes a status that no plan made. */
-  async report(credential: StoredCredential, status: StoredCredential['status'], signal: AbortSignal): Promise<void> {
-    if ((await this.#patch(credential, {}, statusPatch(credential.status, status), signal)) === undefined) return
-    for (const event of eventsBetween(credential.status, status)) this.#options.emitEvent(credential, event)
+    const { emitEvent, resources } = this.#options
+    const written = await resources.patchStatus(credential, status, signal)
+    // Only then: the status that another writer changed meanwhile is planned anew, with its events.
+    if (written !== undefined) for (const event of events) emitEvent(credential, event)
+    return written
   }
 }
 
-function storeOf({ configMaps: ofConfigMaps, secrets: ofSecrets }: Caches, kind: SourceRef['kind']) {
-  return kind === 'Secret' ? ofSecrets : ofConfigMaps
+function resultOf(written: object | undefined): string {
+  return written === undefined ? 'stale' : 'written'
 }
 
-function forbidden({ fields, kind, name }: SourceRef, { namespace }: Credential): Problem {
-  return {
-    class: 'userMustAct',
-    reason: 'SourceForbidden',
-    message: `${fields.join(' and ')}: the operator may not read ${kind} ${name} in namespace ${namespace} (HTTP 403); check its RBAC`,
-  }
+async function settleAll(running: readonly Promise<unknown>[]): Promise<void> {
+  const results = await Promise.allSettled(running)
+  const failed = results.find((result) => result.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
 }

@@ -28,7 +28,7 @@ export class RefreshBarrier {
    * Has all credentials whose targets hold this token join their application, if they can: it is about to be refreshed,
    * and a gateway may kill the old one by that.
    */
-  async gather(gatewayUrl: string, fingerprint: string, signal: AbortSignal): Promise<void> {
+  async summon(gatewayUrl: string, fingerprint: string, signal: AbortSignal): Promise<void> {
     const { applications, caches, clock, enqueue } = this.#options
     const holders = [...caches.credentials.byIndex(byToken(gatewayUrl, fingerprint))]
     const absent = holders.filter((key) => !applications.isMember(key) && !this.#summoned.has(key))

@@ -68,6 +68,9 @@ export function nextStatus(observed: Observed, problem: Problem | undefined, now
       creationPolicy: target.creationPolicy,
       deletionPolicy: target.deletionPolicy,
       keys: [...target.keys],
+      ...(target.lastWrite === undefined
+        ? {}
+        : { lastWrite: { reason: target.lastWrite.reason, at: formatTime(target.lastWrite.atWall) } }),
     })),
     targetNames: credential.spec.targets.map(({ name }) => name).join(', '),
     lastHandledRenewRequest: handled,
@@ -123,13 +126,13 @@ function defined(status: { [K in keyof CredentialStatus]: CredentialStatus[K] | 
   return Object.fromEntries(Object.entries(status).filter(([, value]) => value !== undefined)) as CredentialStatus
 }
 
-/** Order of conditions and targets means nothing. */
+/** Without the order of lists, which has no meaning, and without `lastWrite`, which alone is not worth a write. */
 function sorted(status: CredentialStatus): unknown {
   const byName = (a: { name: string }, b: { name: string }): number => (a.name < b.name ? -1 : 1)
   return {
     ...defined(status),
     conditions: [...status.conditions].sort((a, b) => (a.type < b.type ? -1 : 1)),
     sources: [...status.sources].sort(byName),
-    targets: [...status.targets].sort(byName),
+    targets: status.targets.map((target) => ({ ...target, lastWrite: undefined })).sort(byName),
   }
 }

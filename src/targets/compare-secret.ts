@@ -25,7 +25,7 @@ export type Comparison =
   | { readonly kind: 'same' }
   | { readonly kind: 'differs'; readonly correction: Correction }
   /** No patch can get there. */
-  | { readonly kind: 'recreate' }
+  | { readonly kind: 'recreate'; readonly reason: 'TypeChanged' | 'Immutable' }
 
 /**
  * Compares a Secret as it is with what it should be. All of its data is ours, so a key that somebody added is surplus;
@@ -37,7 +37,7 @@ export function compareSecret(
   credentialUid: string,
   fieldManager: string,
 ): Comparison {
-  if ((existing.type ?? 'Opaque') !== desired.type) return { kind: 'recreate' }
+  if ((existing.type ?? 'Opaque') !== desired.type) return { kind: 'recreate', reason: 'TypeChanged' }
   const { metadata } = existing
   const data = existing.data ?? {}
   const ours = ownedMetadata(existing, fieldManager)
@@ -56,7 +56,7 @@ export function compareSecret(
     Object.entries(desired.data).every(([key, value]) => data[key] === toBase64(value)) &&
     contains(metadata.labels, desired.labels) &&
     contains(metadata.annotations, desired.annotations)
-  if (existing.immutable === true) return { kind: 'recreate' }
+  if (existing.immutable === true) return { kind: 'recreate', reason: 'Immutable' }
   return isSame ? { kind: 'same' } : { kind: 'differs', correction }
 }
 

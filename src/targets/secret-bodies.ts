@@ -47,16 +47,18 @@ export function patchBody(
  */
 export function disownBody(
   existing: Secret,
-  credentialUid: string,
-  fieldManager: string,
-  keptKeys: readonly string[],
-  precondition: { readonly uid: string; readonly resourceVersion: string },
+  {
+    credentialUid,
+    fieldManager,
+    keptKeys,
+  }: { readonly credentialUid: string; readonly fieldManager: string; readonly keptKeys: readonly string[] },
 ): object {
+  const { resourceVersion = '', uid = '' } = existing.metadata
   const ours = ownedMetadata(existing, fieldManager)
   return {
     metadata: {
-      uid: precondition.uid,
-      resourceVersion: precondition.resourceVersion,
+      uid,
+      resourceVersion,
       labels: nulls(ours.labels),
       annotations: nulls(ours.annotations),
       ownerReferences: (existing.metadata.ownerReferences ?? []).filter((owner) => owner.uid !== credentialUid),

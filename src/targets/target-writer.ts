@@ -1,3 +1,4 @@
+import type { WriteReason } from '../api/v1alpha1/action-reasons.ts'
 import { ApiError, isAlreadyExists, isConflict, isNotFound } from '../kubernetes/errors.ts'
 import { type KubernetesClient, type ObjectRef, type Patch, secrets } from '../kubernetes/types.ts'
 import type { Correction } from './compare-secret.ts'
@@ -9,15 +10,21 @@ import type { Sensitive } from '../lib/sensitive.ts'
 
 export type WriteOperation = 'create' | 'update' | 'delete'
 
+/** Why a write is made, and what ends it early. */
+export interface WriteContext {
+  readonly reason: WriteReason
+  readonly signal: AbortSignal
+}
+
 /** What became of a write. */
 export type WriteResult =
   | { readonly kind: 'written'; readonly secret: Secret }
   | { readonly kind: 'deleted' }
-  /** The Secret is not what it was taken for (gone, changed, or there already): look again. */
+  /** The Secret has changed, is gone, or exists already: observe again. */
   | { readonly kind: 'stale' }
   | { readonly kind: 'failed'; readonly error: ApiError }
 
-/** The very Secret that was looked at. */
+/** The version of a Secret that was observed. */
 export interface Precondition {
   readonly uid: string
   readonly resourceVersion: string
@@ -25,16 +32,16 @@ export interface Precondition {
 
 export interface TargetWriterOptions {
   readonly client: Pick<KubernetesClient, 'get' | 'create' | 'patch' | 'delete'>
-  /** The name under which Secrets of our own are written. */
+  /** Field manager of writes to Secrets that credentials own. */
   readonly fieldManager: string
-  readonly onWrite: (operation: WriteOperation, result: 'success' | 'error') => void
+  readonly onWrite: (operation: WriteOperation, reason: WriteReason, result: 'success' | 'error') => void
 }
 
 /**
- * Writes Secrets, each write bound to the very object that was looked at: by POST, which never takes over, by patches
- * with uid and resourceVersion, by deletes with both as preconditions.
+ * Writes Secrets. Each write applies to the version that was observed: a POST never takes over, patches carry uid and
+ * resourceVersion, deletes have both as preconditions.
  *
- * A server-side apply without a uid would make the Secret anew after somebody deleted it.
+ * A server-side apply without a uid would create a Secret again that another client has deleted.
  */
 export class TargetWriter {
   readonly #options: TargetWriterOptions
@@ -43,8 +50,8 @@ export class TargetWriter {
     this.#options = options
   }
 
-  /** @returns undefined where there is none */
-  async read(ref: ObjectRef, signal: AbortSignal): Promise<Secret | undefined> {
+  /** @returns undefined when it does not exist */
+  async get(ref: ObjectRef, signal: AbortSignal): Promise<Secret | undefined> {
     try {
       return await this.#options.client.get<Secret>(secrets, ref, { signal })
     } catch (error) {
@@ -53,8 +60,9 @@ export class TargetWriter {
     }
   }
 
-  async create(desired: DesiredSecret, signal: AbortSignal): Promise<WriteResult> {
-    return await this.#write('create', async () => {
+  async create(desired: DesiredSecret, context: WriteContext): Promise<WriteResult> {
+    const { signal } = context
+    return await this.#write('create', context, async () => {
       return await this.#options.client.create<Secret>(secrets, desired.namespace, createBody(desired), { signal })
     })
   }
@@ -63,78 +71,81 @@ export class TargetWriter {
     desired: DesiredSecret,
     correction: Correction,
     precondition: Precondition,
-    signal: AbortSignal,
+    context: WriteContext,
   ): Promise<WriteResult> {
-    return await this.#patch(desired, { type: 'merge', body: patchBody(desired, correction, precondition) }, signal)
+    return await this.#patch(desired, { type: 'merge', body: patchBody(desired, correction, precondition) }, context)
   }
 
-  /** For what no patch can change: the type, and Secrets that were made immutable. */
-  async recreate(desired: DesiredSecret, precondition: Precondition, signal: AbortSignal): Promise<WriteResult> {
-    const deleted = await this.delete(desired, precondition, signal)
-    return deleted.kind === 'deleted' ? await this.create(desired, signal) : deleted
+  /** For a change that no patch can make: of the type, or of an immutable Secret. */
+  async recreate(desired: DesiredSecret, precondition: Precondition, context: WriteContext): Promise<WriteResult> {
+    const { name, namespace } = desired
+    const deleted = await this.delete({ namespace, name, ...precondition }, context)
+    return deleted.kind === 'deleted' ? await this.create(desired, context) : deleted
   }
 
-  async delete(ref: ObjectRef, { uid, resourceVersion }: Precondition, signal: AbortSignal): Promise<WriteResult> {
-    return await this.#write('delete', async () => {
-      const { namespace, name } = ref
-      await this.#options.client.delete(
-        secrets,
-        { namespace, name },
-        { signal, preconditions: { uid, resourceVersion } },
-      )
+  async delete(target: ObjectRef & Precondition, context: WriteContext): Promise<WriteResult> {
+    const { name, namespace, resourceVersion, uid } = target
+    const { signal } = context
+    return await this.#write('delete', context, async () => {
+      const preconditions = { uid, resourceVersion }
+      await this.#options.client.delete(secrets, { namespace, name }, { signal, preconditions })
       return undefined
     })
   }
 
   async applyKeys(
-    ref: ObjectRef,
+    target: ObjectRef & Precondition,
     data: Readonly<Record<string, Sensitive>>,
     manager: { readonly name: string; readonly isForced: boolean },
-    precondition: Precondition,
-    signal: AbortSignal,
+    context: WriteContext,
   ): Promise<WriteResult> {
-    const body = applyBody(ref, data, precondition)
-    return await this.#patch(ref, { type: 'apply', body, fieldManager: manager.name, force: manager.isForced }, signal)
+    const body = applyBody(target, data, target)
+    const patch = { type: 'apply', body, fieldManager: manager.name, force: manager.isForced } as const
+    return await this.#patch(target, patch, context)
   }
 
   async releaseKeys(
-    ref: ObjectRef,
+    target: ObjectRef & Precondition,
     keys: readonly string[],
-    precondition: Precondition,
-    signal: AbortSignal,
+    context: WriteContext,
   ): Promise<WriteResult> {
-    return await this.#patch(ref, { type: 'merge', body: releaseBody(keys, precondition) }, signal)
+    return await this.#patch(target, { type: 'merge', body: releaseBody(keys, target) }, context)
   }
 
   async disown(
     secret: Secret,
     credentialUid: string,
     keptKeys: readonly string[],
-    signal: AbortSignal,
+    context: WriteContext,
   ): Promise<WriteResult> {
-    const { name = '', namespace = '', resourceVersion = '', uid = '' } = secret.metadata
-    const body = disownBody(secret, credentialUid, this.#options.fieldManager, keptKeys, { uid, resourceVersion })
-    return await this.#patch({ namespace, name }, { type: 'merge', body }, signal)
+    const { name = '', namespace = '' } = secret.metadata
+    const body = disownBody(secret, { credentialUid, fieldManager: this.#options.fieldManager, keptKeys })
+    return await this.#patch({ namespace, name }, { type: 'merge', body }, context)
   }
 
-  async #patch({ namespace, name }: ObjectRef, patch: Patch, signal: AbortSignal): Promise<WriteResult> {
-    return await this.#write('update', async () => {
+  async #patch({ namespace, name }: ObjectRef, patch: Patch, context: WriteContext): Promise<WriteResult> {
+    const { signal } = context
+    return await this.#write('update', context, async () => {
       return await this.#options.client.patch<Secret>(secrets, { namespace, name }, patch, { signal })
     })
   }
 
-  async #write(operation: WriteOperation, write: () => Promise<Secret | undefined>): Promise<WriteResult> {
+  async #write(
+    operation: WriteOperation,
+    { reason }: WriteContext,
+    write: () => Promise<Secret | undefined>,
+  ): Promise<WriteResult> {
     const { onWrite } = this.#options
     try {
       const secret = await write()
-      onWrite(operation, 'success')
+      onWrite(operation, reason, 'success')
       return secret === undefined ? { kind: 'deleted' } : { kind: 'written', secret }
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
-      // A write that came too late for what it was meant for is no error; what is there now decides.
+      // A write that came too late is no error: the Secret as it is now decides.
       const isStale = isConflict(error) || isAlreadyExists(error) || (isNotFound(error) && operation !== 'create')
       if (isStale) return { kind: 'stale' }
-      onWrite(operation, 'error')
+      onWrite(operation, reason, 'error')
       return { kind: 'failed', error }
     }
   }

@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { WriteReason } from '../api/v1alpha1/action-reasons.ts'
 import { type ObjectKey, refOf } from '../kubernetes/types.ts'
 import type { WorkQueueSnapshot } from '../kubernetes/work-queue.ts'
 import type { WriteOperation } from '../targets/target-writer.ts'
@@ -29,7 +30,7 @@ export class Metrics {
   readonly #leaseName: string
   readonly #renewals: Counter<'namespace' | 'name' | 'method' | 'result'>
   readonly #headroom: Histogram
-  readonly #targetWrites: Counter<'operation' | 'result'>
+  readonly #targetWrites: Counter<'operation' | 'reason' | 'result'>
   readonly #apiRequests: Counter<'code' | 'method' | 'host'>
   readonly #leading: Gauge<'name'>
   #sources: MetricsSources | undefined
@@ -59,7 +60,7 @@ export class Metrics {
     this.#targetWrites = new Counter({
       name: 'enos_credential_target_writes_total',
       help: 'Writes of target Secrets.',
-      labelNames: ['operation', 'result'],
+      labelNames: ['operation', 'reason', 'result'],
       registers,
     })
     this.#apiRequests = new Counter({
@@ -101,8 +102,8 @@ export class Metrics {
     for (const key of keys) this.#renewals.inc({ ...refOf(key), method, result })
   }
 
-  onTargetWrite(operation: WriteOperation, result: 'success' | 'error'): void {
-    this.#targetWrites.inc({ operation, result })
+  onTargetWrite(operation: WriteOperation, reason: WriteReason, result: 'success' | 'error'): void {
+    this.#targetWrites.inc({ operation, reason, result })
   }
 
   onHeadroom(headroomMs: number): void {

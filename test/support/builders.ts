@@ -188,6 +188,7 @@ export function targetRecord(overrides: Partial<TargetRecord> = {}, token: HeldT
     keys: ['accessToken', 'expiresAt'],
     token: { fingerprint, expiresAt, expiresAtWall, issuedAtWall, gatewayUrl, appKeyFingerprint },
     inputs: JSON.stringify({ generation: 1 }),
+    lastWrite: undefined,
     ...overrides,
   }
 }
@@ -220,6 +221,7 @@ export function observed({ credential: given, ...overrides }: ObservedInput = {}
     firstSeenAt: now - minuteMs,
     statusWrittenAt: Number.NEGATIVE_INFINITY,
     prunedStatus: undefined,
+    notes: new Map(),
     fieldManager: operator,
     wallOffset: 0,
     ...overrides,

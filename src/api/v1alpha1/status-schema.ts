@@ -108,11 +108,11 @@ export const statusSchema = z
             .meta({ 'x-kubernetes-list-type': 'atomic' }),
           lastWrite: z
             .object({
-              reason: z.string().max(64).describe('Reason for the write, in CamelCase.'),
+              reason: z.string().max(64).describe('Reason; docs/reference/action-reasons.md has the list.'),
               at: time.describe('Time of the write (RFC 3339, UTC).'),
             })
             .optional()
-            .describe('Why and when the operator last wrote the target.'),
+            .describe('Reason and time of the last write. Updated together with other changes of the status.'),
         }),
       )
       .max(32)

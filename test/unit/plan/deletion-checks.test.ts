@@ -35,7 +35,9 @@ function mergedOne(rest: ObservedInput = {}, credential: CredentialInput = {}): 
 
 describe('a resource that is being deleted', () => {
   it('leaves its application first', () => {
-    expect(plan(joined({ credential: { isDeleting: true } }), now).actions).toEqual([{ do: 'leave' }])
+    expect(plan(joined({ credential: { isDeleting: true } }), now).actions).toEqual([
+      { do: 'leave', reason: 'Deleted' },
+    ])
   })
 
   it('needs nothing more when all its targets are its own: the garbage collector takes them', () => {
@@ -58,7 +60,7 @@ describe('a resource that is being deleted', () => {
       { spec: merged, finalizers: [finalizer], ...credential },
       { record, targetMetas: there, ...rest },
     )
-    expect(actions).toEqual([{ do: 'fetchTarget', name }])
+    expect(actions).toEqual([{ do: 'fetchTarget', reason: 'Deleted', name }])
   })
 
   it('takes out the keys that are its own, and no others', () => {
@@ -71,6 +73,7 @@ describe('a resource that is being deleted', () => {
     expect(mergedOne({ targetContents })).toEqual([
       {
         do: 'releaseKeys',
+        reason: 'Deleted',
         was: { name, uid: 'uid-enos-token', resourceVersion: '20' },
         keys: ['accessToken', 'expiresAt'],
       },
@@ -90,7 +93,7 @@ describe('a resource that is being deleted', () => {
     ['the Secret is gone', { targetMetas: new Map([[name, undefined]]) }],
     ['the Secret is on its way out itself', { targetMetas: new Map([[name, metadata({ name, isDeleting: true })]]) }],
   ])('goes once %s', (_, rest) => {
-    expect(mergedOne(rest)).toEqual([{ do: 'setFinalizers', finalizers: [] }])
+    expect(mergedOne(rest)).toEqual([{ do: 'setFinalizers', reason: 'Deleted', finalizers: [] }])
   })
 
   it('leaves the finalizers of others where they are', () => {
@@ -98,7 +101,7 @@ describe('a resource that is being deleted', () => {
       { spec: merged, finalizers: ['a.example.com/x', finalizer] },
       { targetMetas: new Map([[name, undefined]]) },
     )
-    expect(actions).toEqual([{ do: 'setFinalizers', finalizers: ['a.example.com/x'] }])
+    expect(actions).toEqual([{ do: 'setFinalizers', reason: 'Deleted', finalizers: ['a.example.com/x'] }])
   })
 
   it('stays, and says why, while its keys cannot be taken out', () => {
@@ -119,19 +122,19 @@ describe('a resource that is being deleted', () => {
     const former = new Map([['former', targetRecord({ name: 'former', uid: 'uid-former', creationPolicy: 'Merge' })]])
     const targetMetas = new Map([['former', metadata({ name: 'former' })]])
     expect(deleted({ finalizers: [finalizer] }, { record: former, targetMetas })).toEqual([
-      { do: 'fetchTarget', name: 'former' },
+      { do: 'fetchTarget', reason: 'Deleted', name: 'former' },
     ])
   })
 
   it('goes by the deletionPolicy of the spec, though another one was recorded: it is the last word of the user', () => {
     const spec = { targets: [{ name, creationPolicy: 'Merge', deletionPolicy: 'Retain' }] }
-    expect(mergedOne({}, { spec })).toEqual([{ do: 'setFinalizers', finalizers: [] }])
+    expect(mergedOne({}, { spec })).toEqual([{ do: 'setFinalizers', reason: 'Deleted', finalizers: [] }])
     const retained = new Map([[name, targetRecord({ creationPolicy: 'Merge', deletionPolicy: 'Retain' })]])
-    expect(mergedOne({ record: retained })).toEqual([{ do: 'fetchTarget', name }])
+    expect(mergedOne({ record: retained })).toEqual([{ do: 'fetchTarget', reason: 'Deleted', name }])
   })
 
   it('takes out keys that were merged, though the spec would own the Secret now', () => {
-    expect(mergedOne({}, { spec: { targets: [{ name }] } })).toEqual([{ do: 'fetchTarget', name }])
+    expect(mergedOne({}, { spec: { targets: [{ name }] } })).toEqual([{ do: 'fetchTarget', reason: 'Deleted', name }])
   })
 
   it('goes without the keys in a Secret that was made immutable, and says that they stay', () => {
@@ -140,14 +143,15 @@ describe('a resource that is being deleted', () => {
     expect(mergedOne({ targetContents: new Map([[name, frozen]]) })).toEqual([
       {
         do: 'emitEvent',
+        reason: 'KeysLeftBehind',
         event: {
           type: 'Warning',
           reason: 'KeysLeftBehind',
           action: 'Sync',
-          note: 'Secret enos-token is immutable: accessToken cannot be taken out of it and stays; delete the Secret if it is of no use',
+          note: 'Secret enos-token is immutable, so accessToken cannot be removed from it; delete the Secret if it is no longer needed',
         },
       },
-      { do: 'setFinalizers', finalizers: [] },
+      { do: 'setFinalizers', reason: 'Deleted', finalizers: [] },
     ])
   })
 
@@ -156,14 +160,16 @@ describe('a resource that is being deleted', () => {
       { theirs: 'c' },
       { immutable: true, metadata: { managedFields: [entry('kubectl', 'theirs')] } },
     )
-    expect(mergedOne({ targetContents: new Map([[name, frozen]]) })).toEqual([{ do: 'setFinalizers', finalizers: [] }])
+    expect(mergedOne({ targetContents: new Map([[name, frozen]]) })).toEqual([
+      { do: 'setFinalizers', reason: 'Deleted', finalizers: [] },
+    ])
   })
 
   it('leaves keys that are to be retained where they are', () => {
     const spec = { targets: [{ name, creationPolicy: 'Merge', deletionPolicy: 'Retain' }] }
     const retained = new Map([[name, targetRecord({ creationPolicy: 'Merge', deletionPolicy: 'Retain' })]])
     expect(deleted({ spec, finalizers: [finalizer] }, { record: retained, targetMetas: there })).toEqual([
-      { do: 'setFinalizers', finalizers: [] },
+      { do: 'setFinalizers', reason: 'Deleted', finalizers: [] },
     ])
   })
 })
@@ -178,7 +184,7 @@ describe('the finalizer', () => {
       targetProblems: new Map([['former', problem]]),
     })
     // What failed is given up in this look; the record goes with it only when the keys do.
-    expect(plan(one, now).actions).toEqual([{ do: 'setFinalizers', finalizers: [finalizer] }])
+    expect(plan(one, now).actions).toEqual([{ do: 'setFinalizers', reason: 'MergedKeys', finalizers: [finalizer] }])
   })
 
   it('is not set while the resource is suspended: nothing is written', () => {

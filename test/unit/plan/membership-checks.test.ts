@@ -124,13 +124,17 @@ describe('a renewal that is asked for', () => {
   })
 
   it('wakes a resource that a restart would have left in peace', () => {
-    expect(plan(restarted({ credential: asked }), now).actions).toEqual([{ do: 'fetchSources' }])
+    expect(plan(restarted({ credential: asked }), now).actions).toEqual([
+      { do: 'fetchSources', reason: 'SourcesNotInMemory' },
+    ])
   })
 })
 
 describe('a token that an earlier process wrote', () => {
   it('is read back from a target of ours before the gateway is asked', () => {
-    expect(plan(changedSince(), now).actions).toEqual([{ do: 'fetchTarget', name: 'enos-token' }])
+    expect(plan(changedSince(), now).actions).toEqual([
+      { do: 'fetchTarget', reason: 'TokenNotInMemory', name: 'enos-token' },
+    ])
   })
 
   it('is taken over when it has the recorded fingerprint: no call', () => {
@@ -153,7 +157,7 @@ describe('a token that an earlier process wrote', () => {
       sources: sources(),
       targetContents: new Map([['enos-token', secret({ accessToken: 'planted' })]]),
     })
-    expect(plan(both, now).actions).toEqual([{ do: 'fetchTarget', name: 'second' }])
+    expect(plan(both, now).actions).toEqual([{ do: 'fetchTarget', reason: 'TokenNotInMemory', name: 'second' }])
   })
 
   it('is not read out of a key that holds more than the token', () => {

@@ -66,15 +66,15 @@ function readyOf(actions: readonly Action[]) {
 describe('keys in somebody else’s Secret', () => {
   it('are preceded by the finalizer that has them taken out again', () => {
     expect(first({ credential: { spec: credential.spec } })).toEqual([
-      { do: 'setFinalizers', finalizers: ['enos.io/merge-cleanup'] },
+      { do: 'setFinalizers', reason: 'MergedKeys', finalizers: ['enos.io/merge-cleanup'] },
     ])
   })
 
   it('need no finalizer when they are to stay, and lose the one that they had', () => {
     const spec = { targets: [{ name, creationPolicy: 'Merge', deletionPolicy: 'Retain' }] }
-    expect(first({ credential: { spec } })).toEqual([{ do: 'fetchTarget', name }])
+    expect(first({ credential: { spec } })).toEqual([{ do: 'fetchTarget', reason: 'NotRecorded', name }])
     expect(first({ credential: { spec, finalizers: ['a', 'enos.io/merge-cleanup', 'b'] } })).toEqual([
-      { do: 'setFinalizers', finalizers: ['a', 'b'] },
+      { do: 'setFinalizers', reason: 'NoMergedKeys', finalizers: ['a', 'b'] },
     ])
   })
 
@@ -100,7 +100,7 @@ describe('keys in somebody else’s Secret', () => {
   })
 
   it('are written after a look at what is there, without force', () => {
-    expect(first()).toEqual([{ do: 'fetchTarget', name }])
+    expect(first()).toEqual([{ do: 'fetchTarget', reason: 'NotRecorded', name }])
     const [action] = first(read(content({})))
     if (action?.do !== 'applyKeys') throw new Error(`planned ${action?.do ?? 'nothing'}`)
     expect(action).toMatchObject({ was: { uid: 'uid-enos-token', resourceVersion: '20' }, isForced: false })
@@ -118,7 +118,7 @@ describe('keys in somebody else’s Secret', () => {
     const of = content(ourKeys, entry(manager, 'accessToken', 'expiresAt'))
     const changed = { ...of, metadata: { ...of.metadata, resourceVersion: '21' } }
     const targetMetas = new Map([[name, metadata({ name, resourceVersion: '21' })]])
-    expect(later({ targetMetas })).toEqual([{ do: 'fetchTarget', name }])
+    expect(later({ targetMetas })).toEqual([{ do: 'fetchTarget', reason: 'Drift', name }])
     expect(later({ ...read(changed), targetMetas })).toMatchObject([
       { do: 'confirmTarget', was: { resourceVersion: '21' } },
     ])
@@ -198,12 +198,14 @@ describe('keys in somebody else’s Secret', () => {
   ])('are added to a Secret that was retained for a resource that %s', (_, meta) => {
     const isAlive = (uid: string): boolean => uid !== 'uid-gone'
     const targetMetas = new Map([[name, metadata({ name, resourceVersion: '20', ...meta })]])
-    expect(first({ targetMetas, isAlive })).toEqual([{ do: 'fetchTarget', name }])
+    expect(first({ targetMetas, isAlive })).toEqual([{ do: 'fetchTarget', reason: 'NotRecorded', name }])
   })
 
   it('are added to a Secret that something else owns', () => {
     const meta = metadata({ name, resourceVersion: '20', controllerUid: 'uid-of-an-operator' })
-    expect(first({ targetMetas: new Map([[name, meta]]) })).toEqual([{ do: 'fetchTarget', name }])
+    expect(first({ targetMetas: new Map([[name, meta]]) })).toEqual([
+      { do: 'fetchTarget', reason: 'NotRecorded', name },
+    ])
   })
 
   it('are not written to an immutable Secret', () => {
@@ -224,7 +226,7 @@ describe('a target that goes from Owner to Merge', () => {
   const managed = entry(operator, 'accessToken', 'expiresAt', 'old')
 
   it('is read, then given away: its keys stay', () => {
-    expect(later(changed)).toEqual([{ do: 'fetchTarget', name }])
+    expect(later(changed)).toEqual([{ do: 'fetchTarget', reason: 'SpecChanged', name }])
     const of = content({ ...ourKeys, old: 'x' }, managed)
     expect(later({ ...read(of), ...changed })).toMatchObject([
       { do: 'disownTarget', was: { resourceVersion: '20' }, keptKeys: ['accessToken', 'expiresAt'] },
@@ -242,7 +244,7 @@ describe('a target that goes from Owner to Merge', () => {
     const record = new Map([[name, targetRecord({ creationPolicy: 'Merge', inputs: '', resourceVersion: '21' })]])
     const targetMetas = new Map([[name, metadata({ name, resourceVersion: '21' })]])
     const given = { credential: changed.credential, record, targetMetas }
-    expect(later(given)).toEqual([{ do: 'fetchTarget', name }])
+    expect(later(given)).toEqual([{ do: 'fetchTarget', reason: 'SpecChanged', name }])
     const of = content(ourKeys, entry(operator, 'accessToken', 'expiresAt'))
     const targetContents = new Map([[name, of]])
     expect(later({ ...given, targetContents })).toMatchObject([{ do: 'applyKeys', isForced: false }])

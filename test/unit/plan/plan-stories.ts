@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { credentials, secrets } from '../../../src/kubernetes/types.ts'
 import { gatewayUrl, heldToken, hourMs, marker, minuteMs } from '../../support/builders.ts'
-import { type Answer, type Look, name, namespace, PlanWorld } from './plan-world.ts'
+import type { Iteration } from '../../../src/reconcile/converge.ts'
+import { type Answer, name, namespace, PlanWorld } from './plan-world.ts'
 
 const targetNames = ['token-a', 'token-b', 'token-c'] as const
 const theirs = Buffer.from('theirs').toString('base64')
@@ -152,8 +153,8 @@ async function bring(world: PlanWorld, one: Situation): Promise<void> {
 /** Has a world go through a story; all looks go by `check`, and what each situation ends in by `atRest`. */
 export async function play(
   { foreign, isDeleted, situations }: ValueOf<typeof story>,
-  check: (look: Look, world: PlanWorld) => void,
-  atRest: (look: Look, world: PlanWorld) => Promise<void> | void = () => undefined,
+  check: (look: Iteration, world: PlanWorld) => void,
+  atRest: (look: Iteration, world: PlanWorld) => Promise<void> | void = () => undefined,
 ): Promise<void> {
   const world = begin(foreign)
   const rest = async (): Promise<void> => {

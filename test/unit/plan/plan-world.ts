@@ -5,37 +5,26 @@ import type { Membership } from '../../../src/tokens/membership.ts'
 import type { ApplicationView } from '../../../src/tokens/application-view.ts'
 import type { HeldToken } from '../../../src/tokens/held-token.ts'
 import { credentials, secrets } from '../../../src/kubernetes/types.ts'
-import type { Plan } from '../../../src/plan/actions.ts'
 import { createCaches } from '../../../src/observe/caches.ts'
-import { compileAll, type CredentialState, newState } from '../../../src/observe/credential-state.ts'
-import { Executor } from '../../../src/reconcile/executor.ts'
+import { CredentialStates } from '../../../src/observe/credential-states.ts'
+import { converge, type Iteration } from '../../../src/reconcile/converge.ts'
+import type { Executor } from '../../../src/reconcile/executor.ts'
 import { observe } from '../../../src/observe/observe.ts'
 import type { Observed, Propagation } from '../../../src/observe/observed.ts'
 import { newPass, type Pass } from '../../../src/observe/pass.ts'
-import { plan } from '../../../src/plan/plan.ts'
+import { createExecutor } from '../../../src/operator.ts'
 import { parseCredential, parseMetadata } from '../../../src/observe/parse-object.ts'
-import { TargetExecutor } from '../../../src/reconcile/target-executor.ts'
 import { assess } from '../../../src/status/assess.ts'
 import { eventsBetween } from '../../../src/status/events.ts'
 import { nextStatus } from '../../../src/status/next-status.ts'
-import { TargetWriter } from '../../../src/targets/target-writer.ts'
 import { marker } from '../../support/builders.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { MemoryApi } from '../../support/memory-api.ts'
 
 export const namespace = 'plant-a'
 export const name = 'wind-farm'
-/** Far more than the looks that any of these worlds takes to come to rest. */
-const maxIterations = 24
-
 /** What the application of the resource is like; it does nothing by itself. */
 export type Answer = Pick<ApplicationView, 'token' | 'renewalAtWall' | 'failure' | 'failures' | 'method'>
-
-/** One look, and what was planned. */
-export interface Look {
-  readonly observed: Observed
-  readonly planned: Plan
-}
 
 /** One resource on an API server in memory: the real plan and the real executor, beside an application that is given. */
 export class PlanWorld {
@@ -50,7 +39,7 @@ export class PlanWorld {
   /** Whether consumers can be told at once; they are never told otherwise. */
   isPropagating = true
   #caches = createCaches()
-  #state: CredentialState | undefined
+  #states = new CredentialStates(this.clock)
   #propagation: Propagation | undefined
   #lastRequest: string | undefined
 
@@ -77,41 +66,41 @@ export class PlanWorld {
     this.#caches = createCaches()
     for (const object of this.api.all(credentials)) this.#caches.credentials.upsert(parseCredential(object))
     for (const object of this.api.all(secrets)) this.#caches.secrets.upsert(parseMetadata(object))
-    this.#state = undefined
+    this.#states = new CredentialStates(this.clock)
     this.#propagation = undefined
     this.#lastRequest = undefined
   }
 
   /**
-   * Looks and does what was planned, until nothing more is planned. Each look is shown to `check`.
+   * Converges, and shows each iteration to `check`.
    *
-   * @returns the last look, at which nothing was left to do; undefined: the resource is gone
-   * @throws when it does not come to rest
+   * @returns the last iteration, which has no actions; undefined: the resource is gone
+   * @throws when it does not converge
    */
-  async settle(check: (look: Look) => void = () => undefined): Promise<Look | undefined> {
+  async settle(check: (iteration: Iteration) => void = () => undefined): Promise<Iteration | undefined> {
+    const { signal } = new AbortController()
+    const executor = this.#executor()
     let pass: Pass | undefined
-    for (let looks = 0; looks < maxIterations; looks++) {
-      pass = this.#pass(pass)
-      if (pass === undefined) return undefined
-      const observed = this.#observe(pass)
-      const planned = plan(observed, this.clock.now())
-      check({ observed, planned })
-      if (planned.actions.length === 0) return { observed, planned }
-      await this.#executor().executeAll(planned.actions, pass, new AbortController().signal)
-    }
-    throw new Error(`not at rest after ${maxIterations} looks`)
+    const last = await converge({
+      observe: () => {
+        pass = this.#pass(pass)
+        return pass === undefined ? undefined : this.#observe(pass)
+      },
+      now: () => this.clock.now(),
+      execute: async (iteration) => {
+        check(iteration)
+        if (pass !== undefined) await executor.executeAll(iteration.planned.actions, pass, signal)
+      },
+    })
+    if (last !== undefined) check(last)
+    return last
   }
 
   #pass(before: Pass | undefined): Pass | undefined {
     const credential = this.#caches.credentials.get(`${namespace}/${name}`)
     if (credential?.spec === undefined) return undefined
-    const wallOffset = this.clock.wall() - this.clock.now()
-    if (this.#state?.uid !== credential.uid) this.#state = newState(credential, this.clock.now(), wallOffset)
-    else if (this.#state.generation !== credential.generation) {
-      this.#state.generation = credential.generation
-      Object.assign(this.#state, compileAll(credential))
-    }
-    return before === undefined ? newPass(credential, this.#state) : { ...before, credential, state: this.#state }
+    const state = this.#states.of(credential)
+    return before === undefined ? newPass(credential, state) : { ...before, credential, state }
   }
 
   #observe(pass: Pass): Observed {
@@ -140,13 +129,10 @@ export class PlanWorld {
   }
 
   #executor(): Executor {
-    const { clock } = this
-    const caches = this.#caches
-    const writer = new TargetWriter({ client: this.api, fieldManager: managedBy, onWrite: () => undefined })
-    return new Executor({
+    return createExecutor({
       client: this.api,
-      caches,
-      targets: new TargetExecutor({ writer, secrets: caches.secrets }),
+      caches: this.#caches,
+      clock: this.clock,
       applications: {
         join: (_, { renewRequest }) => {
           this.#lastRequest = renewRequest ?? this.#lastRequest
@@ -161,14 +147,14 @@ export class PlanWorld {
           this.#propagation = { fingerprint, generation, outcome: this.isPropagating ? outcome : undefined }
         },
       },
-      clock,
       emitEvent: (_, event) => void this.told.push(event),
+      onTargetWrite: () => undefined,
     })
   }
 }
 
 /** Everything that says something of a look, in both ways that it could be printed. */
-export function textOf({ observed, planned }: Look, now: number): string {
+export function textOf({ observed, planned }: Iteration, now: number): string {
   const next = nextStatus(observed, undefined, now)
   const all = [planned, next, eventsBetween(observed.credential.status, next), assess(observed, undefined, now)]
   return all.map((one) => JSON.stringify(one) + inspect(one, { depth: null, showHidden: true })).join('\n')

@@ -137,8 +137,13 @@ describe('the status of a new resource', () => {
 
   it('is held back for a second, which is what a first sync takes', () => {
     const one = joined({ application: waiting, firstSeenAt: now })
-    expect(plan(one, now)).toEqual({ actions: [], requeueAt: now + 1000 })
-    expect(plan(one, now + 999)).toEqual({ actions: [], requeueAt: now + 1000 })
+    expect(plan(one, now)).toEqual({ check: 'writeStatus', reason: 'QuietPeriod', actions: [], requeueAt: now + 1000 })
+    expect(plan(one, now + 999)).toEqual({
+      check: 'writeStatus',
+      reason: 'QuietPeriod',
+      actions: [],
+      requeueAt: now + 1000,
+    })
     expect(kindsOf(one, now + 1000)).toEqual(['patchStatus'])
   })
 
@@ -158,8 +163,18 @@ describe('the number of failures', () => {
   })
 
   it('is written at most once a minute when nothing else is new', () => {
-    expect(plan(more(2), now)).toEqual({ actions: [], requeueAt: now + minuteMs })
-    expect(plan(more(9), now + minuteMs - 1)).toEqual({ actions: [], requeueAt: now + minuteMs })
+    expect(plan(more(2), now)).toEqual({
+      check: 'writeStatus',
+      reason: 'QuietPeriod',
+      actions: [],
+      requeueAt: now + minuteMs,
+    })
+    expect(plan(more(9), now + minuteMs - 1)).toEqual({
+      check: 'writeStatus',
+      reason: 'QuietPeriod',
+      actions: [],
+      requeueAt: now + minuteMs,
+    })
     expect(plan(more(9), now + minuteMs).actions).toMatchObject([
       { do: 'patchStatus', status: { consecutiveFailures: 9 } },
     ])
@@ -168,7 +183,12 @@ describe('the number of failures', () => {
   it('is written at most once a minute when the details differ each time', () => {
     const detail = { ...failing(2), failure: { ...failure, message: 'timed out' } }
     const one = { ...more(2), application: detail }
-    expect(plan(one, now)).toEqual({ actions: [], requeueAt: now + minuteMs })
+    expect(plan(one, now)).toEqual({
+      check: 'writeStatus',
+      reason: 'QuietPeriod',
+      actions: [],
+      requeueAt: now + minuteMs,
+    })
     expect(plan(one, now + minuteMs).actions).toMatchObject([
       { status: { conditions: [{}, { message: 'timed out' }] } },
     ])
@@ -205,7 +225,7 @@ describe('consumers of the targets', () => {
       writtenAtWall: written,
     }
     expect(plan({ ...one, targetMetas: new Map([['enos-token', meta]]) }, now).actions).toEqual([
-      { do: 'propagate', fingerprint, occasion: 'renewal', writtenAtWall: written },
+      { do: 'propagate', reason: 'NewToken', fingerprint, occasion: 'renewal', writtenAtWall: written },
     ])
   })
 
@@ -254,7 +274,7 @@ describe('consumers of the targets', () => {
     const one = synced({ credential: changed })
     const { issuedAtWall } = token
     expect(plan(one, now).actions).toEqual([
-      { do: 'propagate', fingerprint, occasion: 'specChange', writtenAtWall: issuedAtWall },
+      { do: 'propagate', reason: 'SpecChanged', fingerprint, occasion: 'specChange', writtenAtWall: issuedAtWall },
     ])
     expect(kindsOf({ ...one, propagation: { ...publishing, generation: 2 } })).not.toContain('propagate')
     const before = synced({ credential: { ...changed, generation: 1 } })

@@ -31,7 +31,7 @@ function formerly(
 describe('a target that was taken out of the spec', () => {
   it('is deleted, bound to what is there now', () => {
     expect(formerly({}, { ...own, resourceVersion: '31' })).toEqual([
-      { do: 'deleteTarget', was: { name, uid: 'uid-former', resourceVersion: '31' } },
+      { do: 'deleteTarget', reason: 'RemovedFromSpec', was: { name, uid: 'uid-former', resourceVersion: '31' } },
     ])
   })
 
@@ -48,8 +48,13 @@ describe('a target that was taken out of the spec', () => {
 
   it.each<[string, Partial<TargetRecord>, Partial<ObjectMetadata> | undefined]>([
     ['is gone', {}, undefined],
-    ['was made anew by somebody', {}, { ...own, uid: 'uid-anew', controllerUid: undefined }],
-    ['was made anew, and bears our owner reference', {}, { ...own, uid: 'uid-anew' }],
+    ['was recreated by another client', {}, { ...own, uid: 'uid-anew', controllerUid: undefined }],
+    ['was recreated with our owner reference', {}, { ...own, uid: 'uid-anew' }],
+  ])('is only forgotten when it %s', (_, recorded, meta) => {
+    expect(formerly(recorded, meta)).toEqual([{ do: 'forgetTarget', reason: 'Missing', name }])
+  })
+
+  it.each<[string, Partial<TargetRecord>, Partial<ObjectMetadata> | undefined]>([
     [
       'is retained',
       { deletionPolicy: 'Retain' },
@@ -62,11 +67,11 @@ describe('a target that was taken out of the spec', () => {
       { ...own, controllerUid: undefined },
     ],
   ])('is only forgotten when it %s', (_, recorded, meta) => {
-    expect(formerly(recorded, meta)).toEqual([{ do: 'forgetTarget', name }])
+    expect(formerly(recorded, meta)).toEqual([{ do: 'forgetTarget', reason: 'RemovedFromSpec', name }])
   })
 })
 
-describe('keys in somebody else’s Secret that was taken out of the spec', () => {
+describe('keys in a Secret of another owner that left the spec', () => {
   const merge = { creationPolicy: 'Merge', keys: ['accessToken'] } as const
   const meta = { ...own, controllerUid: undefined }
   const managedFields = [{ manager: 'enos-credential:uid-wind-farm', fieldsV1: { 'f:data': { 'f:accessToken': {} } } }]
@@ -74,16 +79,16 @@ describe('keys in somebody else’s Secret that was taken out of the spec', () =
   const finalizers = { credential: { finalizers: ['enos.io/merge-cleanup'] } }
 
   it('are looked at, taken out, and forgotten', () => {
-    expect(formerly(merge, meta)).toEqual([{ do: 'fetchTarget', name }])
+    expect(formerly(merge, meta)).toEqual([{ do: 'fetchTarget', reason: 'RemovedFromSpec', name }])
 
     const held = secret({ accessToken: 'a', theirs: 'b' }, { metadata: { ...at, managedFields } })
     expect(formerly(merge, meta, { targetContents: new Map([[name, held]]) })).toEqual([
-      { do: 'releaseKeys', was: at, keys: ['accessToken'] },
+      { do: 'releaseKeys', reason: 'RemovedFromSpec', was: at, keys: ['accessToken'] },
     ])
 
     const released = secret({ theirs: 'b' }, { metadata: at })
     expect(formerly(merge, meta, { targetContents: new Map([[name, released]]) })).toEqual([
-      { do: 'forgetTarget', name },
+      { do: 'forgetTarget', reason: 'RemovedFromSpec', name },
     ])
   })
 
@@ -91,7 +96,7 @@ describe('keys in somebody else’s Secret that was taken out of the spec', () =
     const frozen = secret({ accessToken: 'a' }, { immutable: true, metadata: { ...at, managedFields } })
     expect(formerly(merge, meta, { targetContents: new Map([[name, frozen]]) })).toMatchObject([
       { do: 'emitEvent', event: { type: 'Warning', reason: 'KeysLeftBehind' } },
-      { do: 'forgetTarget', name },
+      { do: 'forgetTarget', reason: 'RemovedFromSpec', name },
     ])
   })
 
@@ -102,7 +107,9 @@ describe('keys in somebody else’s Secret that was taken out of the spec', () =
     expect(formerly(merge, meta, { ...finalizers, targetProblems }).map(({ do: kind }) => kind)).toEqual([
       'patchStatus',
     ])
-    expect(plan(synced(finalizers), now).actions).toEqual([{ do: 'setFinalizers', finalizers: [] }])
+    expect(plan(synced(finalizers), now).actions).toEqual([
+      { do: 'setFinalizers', reason: 'NoMergedKeys', finalizers: [] },
+    ])
   })
 
   it('are tried once in one look, and stay recorded when that failed', () => {
@@ -118,6 +125,6 @@ describe('keys in somebody else’s Secret that was taken out of the spec', () =
 describe('a target that is still in the spec', () => {
   it('loses its record when another Secret has come in its place', () => {
     const one = synced({ targetMetas: new Map([['enos-token', metadata({ name: 'enos-token', uid: 'uid-anew' })]]) })
-    expect(plan(one, now).actions).toEqual([{ do: 'forgetTarget', name: 'enos-token' }])
+    expect(plan(one, now).actions).toEqual([{ do: 'forgetTarget', reason: 'Missing', name: 'enos-token' }])
   })
 })

@@ -83,7 +83,12 @@ describe('when a resource is looked at again', () => {
       actions: [{ do: 'patchStatus' }],
       requeueAt: now + minuteMs,
     })
-    expect(plan(reported(expiringIn(minuteMs)), now)).toEqual({ actions: [], requeueAt: now + minuteMs })
+    expect(plan(reported(expiringIn(minuteMs)), now)).toEqual({
+      check: undefined,
+      reason: 'UpToDate',
+      actions: [],
+      requeueAt: now + minuteMs,
+    })
   })
 })
 

@@ -26,7 +26,7 @@ function conditionsOf(input: ObservedInput) {
 
 describe('the sources of a resource', () => {
   it('are read when they are there and were not read', () => {
-    expect(plan(observed(), now).actions).toEqual([{ do: 'fetchSources' }])
+    expect(plan(observed(), now).actions).toEqual([{ do: 'fetchSources', reason: 'SourcesNotInMemory' }])
   })
 
   it('are not read again while their versions stay', () => {
@@ -37,30 +37,36 @@ describe('the sources of a resource', () => {
     ['resourceVersion', metadata({ resourceVersion: '11' })],
     ['uid: deleted and made anew', metadata({ uid: 'uid-another', resourceVersion: '10' })],
   ])('are read again when one has another %s, and nothing else is done before', (_, meta) => {
-    expect(plan(synced({ sourceMetas: [meta] }), now).actions).toEqual([{ do: 'fetchSources' }])
+    expect(plan(synced({ sourceMetas: [meta] }), now).actions).toEqual([
+      { do: 'fetchSources', reason: 'SourceChanged' },
+    ])
   })
 
   it('are read again when the spec names another Secret', () => {
     const input = { credential: { generation: 2, spec: twoSources } }
-    expect(plan(joined(input), now).actions).toEqual([{ do: 'fetchSources' }])
+    expect(plan(joined(input), now).actions).toEqual([{ do: 'fetchSources', reason: 'SourceChanged' }])
   })
 
   it.each([
     { appKeyRef: { name: 'enos-app', key: 'another' } },
     { appSecretRef: { name: 'enos-app', key: 'another' } },
   ])('are read again when the spec names another key of the Secret: %j', (spec) => {
-    expect(plan(joined({ credential: { generation: 2, spec } }), now).actions).toEqual([{ do: 'fetchSources' }])
+    expect(plan(joined({ credential: { generation: 2, spec } }), now).actions).toEqual([
+      { do: 'fetchSources', reason: 'SourceChanged' },
+    ])
   })
 
   it('are read again when the spec has a caRef now', () => {
-    expect(plan(joined({ credential: { generation: 2, spec: withCa } }), now).actions).toEqual([{ do: 'fetchSources' }])
+    expect(plan(joined({ credential: { generation: 2, spec: withCa } }), now).actions).toEqual([
+      { do: 'fetchSources', reason: 'SourceChanged' },
+    ])
   })
 
   it('stop everything when the Secret is not there; the message names Secret, namespace and both fields', () => {
     const { Ready, Stalled } = conditionsOf({ sourceMetas: [undefined] })
     expect(Ready).toEqual({
       reason: 'SourceSecretNotFound',
-      message: 'spec.appKeyRef and spec.appSecretRef: there is no Secret enos-app in namespace plant-a',
+      message: 'spec.appKeyRef and spec.appSecretRef: Secret enos-app does not exist in namespace plant-a',
     })
     expect(Stalled).toEqual(Ready)
   })
@@ -68,7 +74,7 @@ describe('the sources of a resource', () => {
   it('stop everything when one of two is not there; the message names that one', () => {
     const input = { credential: { spec: twoSources }, sourceMetas: [metadata({ name: 'keys' }), undefined] }
     expect(conditionsOf(input)['Ready']?.message).toBe(
-      'spec.appSecretRef: there is no Secret secrets in namespace plant-a',
+      'spec.appSecretRef: Secret secrets does not exist in namespace plant-a',
     )
   })
 
@@ -76,12 +82,14 @@ describe('the sources of a resource', () => {
     const { Ready } = conditionsOf({ credential: { spec: withCa }, sourceMetas: [metadata(), undefined] })
     expect(Ready).toEqual({
       reason: 'SourceSecretNotFound',
-      message: 'spec.gateway.caRef: there is no ConfigMap corp-ca in namespace plant-a',
+      message: 'spec.gateway.caRef: ConfigMap corp-ca does not exist in namespace plant-a',
     })
   })
 
   it('end the membership when they are gone: nothing is renewed for the sake of who cannot be served', () => {
-    expect(plan(synced({ sourceMetas: [undefined] }), now).actions).toEqual([{ do: 'leave' }])
+    expect(plan(synced({ sourceMetas: [undefined] }), now).actions).toEqual([
+      { do: 'leave', reason: 'SourceSecretNotFound' },
+    ])
   })
 
   it.each(['SourceKeyMissing', 'SourceForbidden', 'InvalidCA'] as const)(
@@ -89,14 +97,14 @@ describe('the sources of a resource', () => {
     (reason) => {
       const problem = { class: 'userMustAct', reason, message: 'as it was read' } as const
       expect(conditionsOf({ sources: sources({ problem }) })['Stalled']).toEqual({ reason, message: 'as it was read' })
-      expect(plan(joined({ sources: sources({ problem }) }), now).actions).toEqual([{ do: 'leave' }])
+      expect(plan(joined({ sources: sources({ problem }) }), now).actions).toEqual([{ do: 'leave', reason }])
     },
   )
 
   it('are read again when what was no use has changed', () => {
     const problem = { class: 'userMustAct', reason: 'SourceKeyMissing', message: 'as it was read' } as const
     const changed = observed({ sources: sources({ problem }), sourceMetas: [metadata({ resourceVersion: '11' })] })
-    expect(plan(changed, now).actions).toEqual([{ do: 'fetchSources' }])
+    expect(plan(changed, now).actions).toEqual([{ do: 'fetchSources', reason: 'SourceChanged' }])
   })
 })
 
@@ -104,12 +112,14 @@ describe('a source that could not be read', () => {
   const sourceProblem = { class: 'userMustAct', reason: 'SourceForbidden', message: 'HTTP 403' } as const
 
   it('is told, ends the membership, and is not read twice in one pass', () => {
-    expect(plan(synced({ sourceProblem, sources: undefined }), now).actions).toEqual([{ do: 'leave' }])
+    expect(plan(synced({ sourceProblem, sources: undefined }), now).actions).toEqual([
+      { do: 'leave', reason: 'SourceForbidden' },
+    ])
     expect(conditionsOf({ sourceProblem })['Stalled']).toEqual({ reason: 'SourceForbidden', message: 'HTTP 403' })
   })
 
   it('is read again in the next', () => {
-    expect(plan(observed(), now).actions).toEqual([{ do: 'fetchSources' }])
+    expect(plan(observed(), now).actions).toEqual([{ do: 'fetchSources', reason: 'SourcesNotInMemory' }])
   })
 })
 
@@ -123,8 +133,18 @@ describe('a ConfigMap, while ConfigMaps are not known', () => {
     })
 
   it('is waited for a second by a new resource, and nothing is said or done', () => {
-    expect(plan(awaiting(), now)).toEqual({ actions: [], requeueAt: now + 1000 })
-    expect(plan(awaiting({ membership: membership() }), now + 999)).toEqual({ actions: [], requeueAt: now + 1000 })
+    expect(plan(awaiting(), now)).toEqual({
+      check: 'awaitConfigMaps',
+      reason: 'ConfigMapsNotSynced',
+      actions: [],
+      requeueAt: now + 1000,
+    })
+    expect(plan(awaiting({ membership: membership() }), now + 999)).toEqual({
+      check: 'awaitConfigMaps',
+      reason: 'ConfigMapsNotSynced',
+      actions: [],
+      requeueAt: now + 1000,
+    })
   })
 
   it('is waited for half a minute while the targets hold a valid token, as a restart finds them', () => {
@@ -133,10 +153,20 @@ describe('a ConfigMap, while ConfigMaps are not known', () => {
       const one = restarted({ credential, sourceMetas: [metadata(), undefined], configMapsAwaitedSince: at })
       return plan(one, at + ms)
     }
-    expect(after(29_999)).toEqual({ actions: [], requeueAt: now + 30_000 })
+    expect(after(29_999)).toEqual({
+      check: 'awaitConfigMaps',
+      reason: 'ConfigMapsNotSynced',
+      actions: [],
+      requeueAt: now + 30_000,
+    })
     expect(after(30_000).actions).toMatchObject([{ do: 'patchStatus' }])
     const soonExpired = now + hourMs - 10_000
-    expect(after(9999, soonExpired)).toEqual({ actions: [], requeueAt: now + hourMs })
+    expect(after(9999, soonExpired)).toEqual({
+      check: 'awaitConfigMaps',
+      reason: 'ConfigMapsNotSynced',
+      actions: [],
+      requeueAt: now + hourMs,
+    })
     expect(after(10_000, soonExpired).actions).toMatchObject([
       { status: { conditions: [{ type: 'Ready', reason: 'TokenExpired' }, {}, {}] } },
     ])
@@ -144,7 +174,9 @@ describe('a ConfigMap, while ConfigMaps are not known', () => {
 
   it('is not said to be missing after that, only that nobody knows', () => {
     const later = now + 1000
-    expect(plan(awaiting({ membership: membership() }), later).actions).toEqual([{ do: 'leave' }])
+    expect(plan(awaiting({ membership: membership() }), later).actions).toEqual([
+      { do: 'leave', reason: 'WaitingForConfigMaps' },
+    ])
     expect(plan(awaiting(), later).actions).toMatchObject([
       {
         status: {
@@ -153,7 +185,7 @@ describe('a ConfigMap, while ConfigMaps are not known', () => {
               type: 'Ready',
               reason: 'WaitingForConfigMaps',
               message:
-                'spec.gateway.caRef: whether there is a ConfigMap corp-ca is not known yet; may the operator list and watch ConfigMaps?',
+                'spec.gateway.caRef: ConfigMaps are not synced yet, so ConfigMap corp-ca cannot be found; check that the operator may list and watch ConfigMaps',
             },
             { type: 'RenewalHealthy', status: 'False' },
             { type: 'Reconciling', status: 'True' },

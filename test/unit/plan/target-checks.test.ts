@@ -144,7 +144,7 @@ describe('a target that is not there', () => {
 
   it('is created again when somebody deleted it, after the record of it is dropped', () => {
     const targetMetas = new Map([['enos-token', undefined]])
-    expect(actionsOf({ targetMetas })).toEqual([{ do: 'forgetTarget', name: 'enos-token' }])
+    expect(actionsOf({ targetMetas })).toEqual([{ do: 'forgetTarget', reason: 'Missing', name: 'enos-token' }])
     expect(kindsOf(actionsOf({ targetMetas, record: new Map() }))).toEqual(['createTarget'])
   })
 
@@ -191,7 +191,7 @@ describe('a target that is as we left it', () => {
 
   it('is read when the spec has changed: its content may be another one now', () => {
     expect(actionsOf({ credential: { generation: 2 }, record: new Map([['enos-token', targetRecord()]]) })).toEqual([
-      { do: 'fetchTarget', name: 'enos-token' },
+      { do: 'fetchTarget', reason: 'SpecChanged', name: 'enos-token' },
     ])
   })
 
@@ -210,7 +210,7 @@ describe('a target that is as we left it', () => {
 describe('a target that somebody altered', () => {
   it('is read first', () => {
     expect(actionsOf({ targetMetas: new Map([['enos-token', ownTarget({ resourceVersion: '21' })]]) })).toEqual([
-      { do: 'fetchTarget', name: 'enos-token' },
+      { do: 'fetchTarget', reason: 'Drift', name: 'enos-token' },
     ])
   })
 

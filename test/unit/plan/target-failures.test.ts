@@ -6,7 +6,7 @@ describe('a template', () => {
   const broken = { credential: { spec: { targets: [{ name: 'enos-token', data: { key: '{{ nonsense }}' } }] } } }
 
   it('that cannot be used ends the membership', () => {
-    expect(plan(synced(broken), now).actions).toEqual([{ do: 'leave' }])
+    expect(plan(synced(broken), now).actions).toEqual([{ do: 'leave', reason: 'TemplateError' }])
   })
 
   it('that cannot be used is told before anything is read or asked', () => {

@@ -54,7 +54,7 @@ describe('a Secret that is there and not ours', () => {
 
   it('is left alone when it came in the place of ours, of which the record is dropped', () => {
     expect(plan(synced({ targetMetas: new Map([[name, foreign]]) }), now).actions).toEqual([
-      { do: 'forgetTarget', name },
+      { do: 'forgetTarget', reason: 'Missing', name },
     ])
     expect(statusOf(there({ uid: 'uid-foreign' })).conditions[0]?.reason).toBe('TargetConflict')
   })
@@ -94,7 +94,7 @@ describe('a retained Secret', () => {
 
   it('is adopted by a resource of the same name when the one that wrote it is gone', () => {
     const { actions } = plan(joined(there({ retainedFor: former }, { credential: { spec: retained } })), now)
-    expect(actions).toEqual([{ do: 'fetchTarget', name }])
+    expect(actions).toEqual([{ do: 'fetchTarget', reason: 'NotRecorded', name }])
   })
 
   it('is not adopted while the one that wrote it is there', () => {

@@ -41,6 +41,8 @@ describe('a restart that finds everything as it was left', () => {
     const { credential } = restarted()
     const { record } = newState(credential, now - dayMs, dayMs)
     expect(plan(restarted({ record, wallOffset: dayMs, firstSeenAt: now - dayMs }), now - dayMs)).toEqual({
+      check: 'stopWhenUpToDate',
+      reason: 'UpToDate',
       actions: [],
       requeueAt: now - dayMs + 10 * minuteMs,
     })
@@ -76,7 +78,7 @@ describe('a restart that finds everything as it was left', () => {
     ['consumers are to be told no more', { credential: { status: { propagatedFingerprint: 'abc' } } }],
     ['a verification is due', { credential: { spec: { verifyEvery: '1m' } }, firstSeenAt: now - minuteMs }],
   ])('looks again when %s', (_, input) => {
-    expect(plan(restarted(input), now).actions).toEqual([{ do: 'fetchSources' }])
+    expect(plan(restarted(input), now).actions).toEqual([{ do: 'fetchSources', reason: 'SourcesNotInMemory' }])
   })
 
   it.each<[string, ObservedInput]>([
@@ -84,22 +86,26 @@ describe('a restart that finds everything as it was left', () => {
     ['taken over by somebody', { targetMetas: new Map([['enos-token', ownTarget({ controllerUid: 'uid-thief' })]]) }],
     ['written with what is not known', { record: new Map() }],
   ])('looks again when a target was %s', (_, input) => {
-    expect(plan(restarted(input), now).actions).toEqual([{ do: 'fetchSources' }])
+    expect(plan(restarted(input), now).actions).toEqual([{ do: 'fetchSources', reason: 'SourcesNotInMemory' }])
   })
 
   it('drops the record first when a target was deleted', () => {
     expect(plan(restarted({ targetMetas: new Map([['enos-token', undefined]]) }), now).actions).toEqual([
-      { do: 'forgetTarget', name: 'enos-token' },
+      { do: 'forgetTarget', reason: 'Missing', name: 'enos-token' },
     ])
   })
 
   it('looks again once the token has expired', () => {
     const status = { nextRenewalAt: new Date(now + 2 * hourMs).toISOString() }
-    expect(plan(restarted({ credential: { status } }), now + hourMs).actions).toEqual([{ do: 'fetchSources' }])
+    expect(plan(restarted({ credential: { status } }), now + hourMs).actions).toEqual([
+      { do: 'fetchSources', reason: 'SourcesNotInMemory' },
+    ])
   })
 
   it('is for who has not joined in this process: others go through all checks', () => {
-    expect(plan(restarted({ membership: membership() }), now).actions).toEqual([{ do: 'fetchSources' }])
+    expect(plan(restarted({ membership: membership() }), now).actions).toEqual([
+      { do: 'fetchSources', reason: 'SourcesNotInMemory' },
+    ])
   })
 })
 
@@ -128,8 +134,13 @@ describe('the first verification of a token that was taken over', () => {
   it('has the resource join when it is due, and not before', () => {
     const at = firstVerificationAt(observed(verified)) ?? 0
     const one = restarted(verified)
-    expect(plan(one, at - 1)).toEqual({ actions: [], requeueAt: at })
-    expect(plan(one, at).actions).toEqual([{ do: 'fetchSources' }])
+    expect(plan(one, at - 1)).toEqual({
+      check: 'stopWhenUpToDate',
+      reason: 'UpToDate',
+      actions: [],
+      requeueAt: at,
+    })
+    expect(plan(one, at).actions).toEqual([{ do: 'fetchSources', reason: 'SourcesNotInMemory' }])
   })
 })
 

@@ -3,7 +3,7 @@ import { ApiError } from '../../../src/kubernetes/errors.ts'
 import type { ObjectKey } from '../../../src/kubernetes/types.ts'
 import { createCaches } from '../../../src/observe/caches.ts'
 import { Reconciler } from '../../../src/reconcile/reconciler.ts'
-import type { InvalidCredential } from '../../../src/observe/parse-object.ts'
+import type { InvalidCredential } from '../../../src/observe/observed.ts'
 import { createLogger } from '../../../src/telemetry/logger.ts'
 import {
   gatewayUrl,
@@ -23,7 +23,7 @@ const { key } = credential
 const { fingerprint } = heldToken()
 
 /** A reconciler with one resource that an earlier process left in order; what it does is noted and has no effect. */
-function world(startedAt = now) {
+function world(startedAt = now, isMember = false) {
   const clock = new FakeClock(startedAt)
   const caches = createCaches()
   const done: string[] = []
@@ -33,18 +33,17 @@ function world(startedAt = now) {
   const refusals: ApiError[] = []
   const reconciler = new Reconciler({
     caches,
-    applications: { isMember: () => false, leave: (one) => void left.push(one), view: () => undefined },
+    applications: { isMember: () => isMember, leave: (one) => void left.push(one), view: () => undefined },
     executor: {
       executeAll: (actions) => {
         done.push(...actions.map((action) => action.do))
         return Promise.reject(new ApiError('any', { code: 500, reason: 'InternalError' }))
       },
-      report: () => {
-        done.push('report')
+      executeOnResource: (actions) => {
+        done.push(...actions.map((action) => action.do))
         const [refusal] = refusals
         return refusal === undefined ? Promise.resolve() : Promise.reject(refusal)
       },
-      setFinalizers: () => Promise.resolve(),
     },
     propagations: { propagation: () => undefined, forget: (one) => void forgotten.push(one) },
     configMapsSynced: () => Promise.resolve(),
@@ -113,14 +112,22 @@ describe('a resource that becomes invalid', () => {
     reconciler.run(1)
     await clock.advance(1000)
     expect(isOver()).toBe(true)
-    expect([left, forgotten]).toEqual([[key], [key]])
+    expect([left, forgotten]).toEqual([[], [key]])
     expect(reconciler.state(key)).toBeUndefined()
-    expect(done.splice(0)).toEqual(['report'])
+    expect(done.splice(0)).toEqual(['patchStatus'])
     write(102)
     await clock.advance(1000)
     expect(done).toEqual([])
     // It is still there, and so are its counters.
     expect(gone).toEqual([])
+  })
+
+  it('leaves its application first when it is a member', async () => {
+    const { clock, done, reconciler, write } = world(now, true)
+    write(101, invalid)
+    reconciler.run(1)
+    await clock.advance(1000)
+    expect(done).toEqual(['leave', 'patchStatus'])
   })
 
   it('is reported ever more rarely while the API server refuses that, and at once after it took it', async () => {

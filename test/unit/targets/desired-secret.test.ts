@@ -155,12 +155,15 @@ describe('compareSecret', () => {
   })
 
   it('has a Secret made anew whose type is another', () => {
-    expect(compare({ ...written(), type: 'example.com/other' })).toEqual({ kind: 'recreate' })
-    expect(compare(written(), desired({ type: 'example.com/token' }))).toEqual({ kind: 'recreate' })
+    expect(compare({ ...written(), type: 'example.com/other' })).toEqual({ kind: 'recreate', reason: 'TypeChanged' })
+    expect(compare(written(), desired({ type: 'example.com/token' }))).toEqual({
+      kind: 'recreate',
+      reason: 'TypeChanged',
+    })
   })
 
   it('has a Secret made anew that somebody made immutable: the next token could not be written', () => {
-    expect(compare({ ...written(), immutable: true })).toEqual({ kind: 'recreate' })
+    expect(compare({ ...written(), immutable: true })).toEqual({ kind: 'recreate', reason: 'Immutable' })
   })
 
   it('takes a Secret without type or data for an empty one of type Opaque', () => {
@@ -219,7 +222,9 @@ describe('what is sent', () => {
       { labels: { ...labels, team: 'wind' }, annotations, ownerReferences: [foreignOwner, owner] },
       { stays: 's', goes: 'g' },
     )
-    expect(disownBody(existing, owner.uid, operator, ['accessToken', 'stays'], precondition)).toEqual({
+    expect(
+      disownBody(existing, { credentialUid: owner.uid, fieldManager: operator, keptKeys: ['accessToken', 'stays'] }),
+    ).toEqual({
       metadata: {
         uid: 'uid-enos-token',
         resourceVersion: '20',

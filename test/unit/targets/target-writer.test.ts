@@ -1,3 +1,4 @@
+import type { WriteReason } from '../../../src/api/v1alpha1/action-reasons.ts'
 import { describe, expect, it } from 'vitest'
 import { ApiError } from '../../../src/kubernetes/errors.ts'
 import { secrets } from '../../../src/kubernetes/types.ts'
@@ -26,13 +27,18 @@ function desired(overrides: Partial<DesiredSecret> = {}): DesiredSecret {
   }
 }
 
+const context = { reason: 'Drift', signal } as const
+
 function setUp(failure?: ApiError | Error) {
   const api = new MemoryApi(new FakeClock(), operator)
-  const told: [WriteOperation, 'success' | 'error'][] = []
+  const counted: [WriteOperation, 'success' | 'error'][] = []
   const fail = failure === undefined ? undefined : () => Promise.reject(failure)
   const client = fail === undefined ? api : { get: fail, create: fail, patch: fail, delete: fail }
-  const onWrite = (operation: WriteOperation, result: 'success' | 'error') => void told.push([operation, result])
-  return { api, told, writer: new TargetWriter({ client, fieldManager: operator, onWrite }) }
+  const onWrite = (operation: WriteOperation, reason: WriteReason, result: 'success' | 'error') => {
+    expect(reason).toBe(context.reason)
+    counted.push([operation, result])
+  }
+  return { api, counted, writer: new TargetWriter({ client, fieldManager: operator, onWrite }) }
 }
 
 function versionOf({ metadata: { resourceVersion = '', uid = '' } }: Secret): { uid: string; resourceVersion: string } {
@@ -40,7 +46,7 @@ function versionOf({ metadata: { resourceVersion = '', uid = '' } }: Secret): { 
 }
 
 async function created(writer: TargetWriter): Promise<Secret> {
-  const result = await writer.create(desired(), signal)
+  const result = await writer.create(desired(), context)
   if (result.kind !== 'written') throw new Error(`it was ${result.kind}`)
   return result.secret
 }
@@ -50,78 +56,80 @@ const textOf = (object: { readonly data?: Readonly<Record<string, string>> } | u
 
 describe('reading', () => {
   it('has nothing where there is no Secret', async () => {
-    await expect(setUp().writer.read(ref, signal)).resolves.toBeUndefined()
+    await expect(setUp().writer.get(ref, signal)).resolves.toBeUndefined()
   })
 
   it('has what is there', async () => {
     const { writer } = setUp()
     const secret = await created(writer)
-    await expect(writer.read(ref, signal)).resolves.toEqual(secret)
+    await expect(writer.get(ref, signal)).resolves.toEqual(secret)
   })
 
   it('fails where nobody can tell', async () => {
     const error = new ApiError('get', { code: 503, reason: 'ServiceUnavailable' })
-    await expect(setUp(error).writer.read(ref, signal)).rejects.toBe(error)
+    await expect(setUp(error).writer.get(ref, signal)).rejects.toBe(error)
   })
 })
 
 describe('writing', () => {
   it('makes a Secret', async () => {
-    const { api, told, writer } = setUp()
+    const { api, counted, writer } = setUp()
     await created(writer)
     expect(textOf(api.find(secrets, ref), 'accessToken')).toBe(marker.token)
-    expect(told).toEqual([['create', 'success']])
+    expect(counted).toEqual([['create', 'success']])
   })
 
   it('never takes over a Secret that is there', async () => {
-    const { api, told, writer } = setUp()
+    const { api, counted, writer } = setUp()
     api.user('kubectl').create(secrets, 'plant-a', { metadata: { name: 'enos-token' }, stringData: { mine: 'x' } })
-    await expect(writer.create(desired(), signal)).resolves.toEqual({ kind: 'stale' })
+    await expect(writer.create(desired(), context)).resolves.toEqual({ kind: 'stale' })
     expect(Object.keys(api.find(secrets, ref)?.data ?? {})).toEqual(['mine'])
-    expect(told).toEqual([])
+    expect(counted).toEqual([])
   })
 
   it('patches the very Secret that was looked at', async () => {
-    const { api, told, writer } = setUp()
+    const { api, counted, writer } = setUp()
     const present = await created(writer)
     const data = { accessToken: new Sensitive('next') }
-    const result = await writer.patch(desired({ data }), noCorrection, versionOf(present), signal)
+    const result = await writer.patch(desired({ data }), noCorrection, versionOf(present), context)
     expect(result).toMatchObject({ kind: 'written', secret: { metadata: { uid: present.metadata.uid } } })
     expect(textOf(api.find(secrets, ref), 'accessToken')).toBe('next')
-    expect(told.at(-1)).toEqual(['update', 'success'])
+    expect(counted.at(-1)).toEqual(['update', 'success'])
   })
 
   it('writes nothing on a Secret that was changed, replaced or deleted since it was looked at', async () => {
-    const { api, told, writer } = setUp()
+    const { api, counted, writer } = setUp()
     const present = await created(writer)
     const was = versionOf(present)
-    const late = () => writer.patch(desired(), noCorrection, was, signal)
+    const late = () => writer.patch(desired(), noCorrection, was, context)
     api.user('kubectl').patch(secrets, ref, { data: { extra: 'eA==' } })
     await expect(late()).resolves.toEqual({ kind: 'stale' })
-    await expect(writer.delete(ref, was, signal)).resolves.toEqual({ kind: 'stale' })
+    await expect(writer.delete({ ...ref, ...was }, context)).resolves.toEqual({ kind: 'stale' })
     api.user('kubectl').delete(secrets, ref)
     await expect(late()).resolves.toEqual({ kind: 'stale' })
-    await expect(writer.delete(ref, was, signal)).resolves.toEqual({ kind: 'stale' })
+    await expect(writer.delete({ ...ref, ...was }, context)).resolves.toEqual({ kind: 'stale' })
     expect(api.find(secrets, ref)).toBeUndefined()
     api.user('kubectl').create(secrets, 'plant-a', { metadata: { name: 'enos-token' } })
     await expect(late()).resolves.toEqual({ kind: 'stale' })
-    expect(told).toEqual([['create', 'success']])
+    expect(counted).toEqual([['create', 'success']])
   })
 
   it('deletes the very Secret that was looked at', async () => {
-    const { api, told, writer } = setUp()
-    await expect(writer.delete(ref, versionOf(await created(writer)), signal)).resolves.toEqual({ kind: 'deleted' })
+    const { api, counted, writer } = setUp()
+    await expect(writer.delete({ ...ref, ...versionOf(await created(writer)) }, context)).resolves.toEqual({
+      kind: 'deleted',
+    })
     expect(api.find(secrets, ref)).toBeUndefined()
-    expect(told.at(-1)).toEqual(['delete', 'success'])
+    expect(counted.at(-1)).toEqual(['delete', 'success'])
   })
 
   it('deletes and makes anew what no patch can change', async () => {
-    const { api, told, writer } = setUp()
+    const { api, counted, writer } = setUp()
     const present = await created(writer)
-    const result = await writer.recreate(desired({ type: 'example.com/token' }), versionOf(present), signal)
+    const result = await writer.recreate(desired({ type: 'example.com/token' }), versionOf(present), context)
     expect(result).toMatchObject({ kind: 'written', secret: { type: 'example.com/token' } })
     expect(api.find(secrets, ref)?.metadata.uid).not.toBe(present.metadata.uid)
-    expect(told.slice(1)).toEqual([
+    expect(counted.slice(1)).toEqual([
       ['delete', 'success'],
       ['create', 'success'],
     ])
@@ -130,7 +138,7 @@ describe('writing', () => {
   it('makes nothing anew where the old Secret is not what it was', async () => {
     const { api, writer } = setUp()
     const was = { ...versionOf(await created(writer)), uid: 'uid-of-another' }
-    await expect(writer.recreate(desired(), was, signal)).resolves.toEqual({ kind: 'stale' })
+    await expect(writer.recreate(desired(), was, context)).resolves.toEqual({ kind: 'stale' })
     expect(api.calls.filter(({ verb }) => verb === 'create')).toHaveLength(1)
   })
 
@@ -145,9 +153,9 @@ describe('writing', () => {
       controller: true,
       blockOwnerDeletion: false,
     } as const
-    const result = await writer.create(desired({ data, owner }), signal)
+    const result = await writer.create(desired({ data, owner }), context)
     if (result.kind !== 'written') throw new Error(`it was ${result.kind}`)
-    await writer.disown(result.secret, credentialUid, ['accessToken'], signal)
+    await writer.disown(result.secret, credentialUid, ['accessToken'], context)
     const left = api.find(secrets, ref)
     expect(Object.keys(left?.data ?? {})).toEqual(['accessToken'])
     expect(left?.metadata).toMatchObject({ labels: {}, ownerReferences: [] })
@@ -163,15 +171,15 @@ describe('keys in somebody else’s Secret', () => {
   }
 
   it('are added beside what is there, and taken away again', async () => {
-    const { api, told, writer } = setUp()
-    const added = await writer.applyKeys(ref, { ours: new Sensitive('x') }, manager, foreign(api), signal)
+    const { api, counted, writer } = setUp()
+    const added = await writer.applyKeys({ ...ref, ...foreign(api) }, { ours: new Sensitive('x') }, manager, context)
     if (added.kind !== 'written') throw new Error(`it was ${added.kind}`)
     expect(Object.keys(added.secret.data ?? {}).sort()).toEqual(['ours', 'password', 'token'])
     const holders = added.secret.metadata.managedFields?.map((entry) => entry.manager)
     expect(holders).toEqual(['kubectl', manager.name])
-    await writer.releaseKeys(ref, ['ours'], versionOf(added.secret), signal)
+    await writer.releaseKeys({ ...ref, ...versionOf(added.secret) }, ['ours'], context)
     expect(Object.keys(api.find(secrets, ref)?.data ?? {}).sort()).toEqual(['password', 'token'])
-    expect(told).toEqual([
+    expect(counted).toEqual([
       ['update', 'success'],
       ['update', 'success'],
     ])
@@ -181,9 +189,9 @@ describe('keys in somebody else’s Secret', () => {
     const { api, writer } = setUp()
     const was = foreign(api)
     const data = { token: new Sensitive('ours') }
-    await expect(writer.applyKeys(ref, data, manager, was, signal)).resolves.toEqual({ kind: 'stale' })
+    await expect(writer.applyKeys({ ...ref, ...was }, data, manager, context)).resolves.toEqual({ kind: 'stale' })
     expect(textOf(api.find(secrets, ref), 'token')).toBe('theirs')
-    await writer.applyKeys(ref, data, { ...manager, isForced: true }, was, signal)
+    await writer.applyKeys({ ...ref, ...was }, data, { ...manager, isForced: true }, context)
     expect(textOf(api.find(secrets, ref), 'token')).toBe('ours')
   })
 
@@ -192,28 +200,28 @@ describe('keys in somebody else’s Secret', () => {
     const was = foreign(api)
     api.user('kubectl').delete(secrets, ref)
     const data = { token: new Sensitive('ours') }
-    await expect(writer.applyKeys(ref, data, manager, was, signal)).resolves.toEqual({ kind: 'stale' })
+    await expect(writer.applyKeys({ ...ref, ...was }, data, manager, context)).resolves.toEqual({ kind: 'stale' })
     expect(api.find(secrets, ref)).toBeUndefined()
   })
 })
 
 describe('a write that the API server refuses', () => {
   const writes = {
-    create: (writer: TargetWriter) => writer.create(desired(), signal),
-    update: (writer: TargetWriter) => writer.patch(desired(), noCorrection, versionOf(secret()), signal),
-    delete: (writer: TargetWriter) => writer.delete(ref, versionOf(secret()), signal),
+    create: (writer: TargetWriter) => writer.create(desired(), context),
+    update: (writer: TargetWriter) => writer.patch(desired(), noCorrection, versionOf(secret()), context),
+    delete: (writer: TargetWriter) => writer.delete({ ...ref, ...versionOf(secret()) }, context),
   }
 
-  it.each(['create', 'update', 'delete'] as const)('is told and counted: %s', async (operation) => {
+  it.each(['create', 'update', 'delete'] as const)('is counted and counted: %s', async (operation) => {
     for (const [code, reason] of [
       [403, 'Forbidden'],
       [422, 'Invalid'],
       [0, 'Timeout'],
     ] as const) {
       const error = new ApiError(operation, { code, reason })
-      const { told, writer } = setUp(error)
+      const { counted, writer } = setUp(error)
       await expect(writes[operation](writer)).resolves.toEqual({ kind: 'failed', error })
-      expect(told).toEqual([[operation, 'error']])
+      expect(counted).toEqual([[operation, 'error']])
     }
   })
 
@@ -224,8 +232,8 @@ describe('a write that the API server refuses', () => {
 
   it('is no result where the call was aborted', async () => {
     const error = new Error('stopped')
-    const { told, writer } = setUp(error)
+    const { counted, writer } = setUp(error)
     await expect(writes.create(writer)).rejects.toBe(error)
-    expect(told).toEqual([])
+    expect(counted).toEqual([])
   })
 })

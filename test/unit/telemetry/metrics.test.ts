@@ -122,14 +122,14 @@ describe('Metrics of counted events', () => {
 
   it('count writes of targets', async () => {
     const world = new World()
-    world.metrics.onTargetWrite('create', 'success')
-    world.metrics.onTargetWrite('update', 'success')
-    world.metrics.onTargetWrite('update', 'success')
-    world.metrics.onTargetWrite('delete', 'error')
+    world.metrics.onTargetWrite('create', 'Missing', 'success')
+    world.metrics.onTargetWrite('update', 'NewToken', 'success')
+    world.metrics.onTargetWrite('update', 'NewToken', 'success')
+    world.metrics.onTargetWrite('delete', 'RemovedFromSpec', 'error')
     expect(await world.series('enos_credential_target_writes_total')).toEqual({
-      'operation="create",result="success"': 1,
-      'operation="update",result="success"': 2,
-      'operation="delete",result="error"': 1,
+      'operation="create",reason="Missing",result="success"': 1,
+      'operation="update",reason="NewToken",result="success"': 2,
+      'operation="delete",reason="RemovedFromSpec",result="error"': 1,
     })
   })
 

@@ -8,10 +8,8 @@ import type { KubernetesClient } from '../../../src/kubernetes/types.ts'
 import { WorkQueue } from '../../../src/kubernetes/work-queue.ts'
 import type { Timer } from '../../../src/lib/clock.ts'
 import { createCaches } from '../../../src/observe/caches.ts'
-import { Executor } from '../../../src/reconcile/executor.ts'
+import { createExecutor } from '../../../src/operator.ts'
 import { Reconciler } from '../../../src/reconcile/reconciler.ts'
-import { TargetExecutor } from '../../../src/reconcile/target-executor.ts'
-import { TargetWriter } from '../../../src/targets/target-writer.ts'
 import { createLogger } from '../../../src/telemetry/logger.ts'
 import { Watches } from '../../../src/observe/watches.ts'
 import { credential, operator } from '../../support/builders.ts'
@@ -94,20 +92,19 @@ export function hangingReconciler(clock: FakeClock, applications: Applications) 
   const caches = createCaches()
   const hanging = { get: never, patch: never, create: never, delete: never }
   const propagator = consumersOf(clock, { ...hanging, list: never })
-  const writer = new TargetWriter({ client: hanging, fieldManager: operator, onWrite: () => undefined })
   const reconcilerOf = (): Reconciler =>
     new Reconciler({
       caches,
       applications,
       propagations: propagator,
-      executor: new Executor({
-        client: hanging,
+      executor: createExecutor({
+        client: { ...hanging, list: never },
         caches,
         applications,
-        targets: new TargetExecutor({ writer, secrets: caches.secrets }),
         propagator,
         clock,
         emitEvent: () => undefined,
+        onTargetWrite: () => undefined,
       }),
       configMapsSynced: () => Promise.resolve(),
       clock,

@@ -1,0 +1,50 @@
+import type { Problem } from '../api/v1alpha1/problem.ts'
+import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
+import { unreadDriftedTargets } from '../observe/drifted-targets.ts'
+import type { Observed } from '../observe/observed.ts'
+import { eventsBetween } from '../status/events.ts'
+import { isSameStatus, nextStatus } from '../status/next-status.ts'
+import { act, actIfAny, type Verdict } from './verdict.ts'
+
+/** A first sync that takes longer than this is reported as such; a quicker one saves that write. */
+const quietFirstSyncMs = 1000
+/** A higher number of failures is written this often while the reasons stay the same. */
+const failureCountIntervalMs = 60_000
+
+export function fetchDriftedTargets(observed: Observed): Verdict | undefined {
+  return actIfAny(unreadDriftedTargets(observed).map((name) => ({ do: 'fetchTarget', reason: 'Drift', name })))
+}
+
+export function writeStatus(observed: Observed, problem: Problem | undefined, now: number): Verdict | undefined {
+  const { credential, prunedStatus } = observed
+  const status = nextStatus(observed, problem, now)
+  // An older CRD prunes fields that it does not know: without this comparison every pass would write them again.
+  const present =
+    prunedStatus !== undefined && isSameStatus(prunedStatus.kept, credential.status)
+      ? prunedStatus.written
+      : credential.status
+  if (isSameStatus(present, status)) return undefined
+  const quietUntil = quietUntilOf(observed, problem, status)
+  if (now < quietUntil) return { kind: 'wait', reason: 'QuietPeriod', until: quietUntil }
+  const events = eventsBetween(credential.status, status)
+  return act({ do: 'patchStatus', reason: 'StatusChanged', status, events })
+}
+
+/** Until when a status that is not worth a write yet is held back, monotonic clock. */
+function quietUntilOf(observed: Observed, problem: Problem | undefined, next: CredentialStatus): number {
+  const { application, credential, firstSeenAt, statusWrittenAt } = observed
+  const isUndecided = problem === undefined && application?.token === undefined && application?.failure === undefined
+  if (credential.status.conditions.length === 0 && isUndecided) return firstSeenAt + quietFirstSyncMs
+  const { consecutiveFailures } = credential.status
+  const isFirstFailure = (consecutiveFailures ?? 0) === 0 || next.consecutiveFailures === 0
+  const isOneMoreFailure =
+    !isFirstFailure &&
+    next.consecutiveFailures !== consecutiveFailures &&
+    isSameStatus(withoutMessages(credential.status), { ...withoutMessages(next), consecutiveFailures })
+  return isOneMoreFailure ? statusWrittenAt + failureCountIntervalMs : Number.NEGATIVE_INFINITY
+}
+
+/** The detail of a failure may differ each time: refused, then timed out. */
+function withoutMessages(status: CredentialStatus): CredentialStatus {
+  return { ...status, conditions: status.conditions.map((condition) => ({ ...condition, message: '' })) }
+}
