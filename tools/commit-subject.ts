@@ -36,9 +36,15 @@ export function subjectFaults(message: string): string[] {
   if (text === undefined) return [...faults, 'the subject is not `type: text` or `type(scope): text`']
   const type = parts?.['type'] ?? ''
   if (!types.includes(type)) faults.push(`\`${type}\` is no type: use one of ${types.join(', ')}`)
+  return [...faults, ...textFaults(text)]
+}
+
+/** @param text the subject without its type */
+function textFaults(text: string): string[] {
+  const faults: string[] = []
   if (text.endsWith('.')) faults.push('the subject ends with a full stop')
   if (secondChange.test(text)) faults.push('the subject names two changes: make two commits')
-  const word = text.split(' ')[0] ?? ''
+  const [word = ''] = text.split(' ')
   if (!isImperative(word)) faults.push(`\`${word}\` is no imperative: begin with a verb, as in \`add\` or \`fix\``)
   return faults
 }

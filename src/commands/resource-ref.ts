@@ -26,11 +26,8 @@ const typeNames: ReadonlySet<string> = new Set(
  */
 export function parseResourceName(text: string, flag?: string): ResourceName {
   const namespaceFlag = flag === undefined ? undefined : parseNamespace(flag)
-  const parts = text.split('/')
-  if (parts.length === 2 && typeNames.has(parts[0]?.toLowerCase() ?? '')) parts.shift()
-  const [first = '', second, ...rest] = parts
-  const [namespace, name] = second === undefined ? [undefined, first] : [first, second]
-  if (rest.length > 0 || (namespace !== undefined && !label.test(namespace)) || !dnsName.test(name)) {
+  const { name, namespace } = splitName(text)
+  if ((namespace !== undefined && !label.test(namespace)) || !dnsName.test(name)) {
     throw new UsageError(
       `${JSON.stringify(text.slice(0, 80))} is not a resource: expected NAME, NAMESPACE/NAME or ${kind.toLowerCase()}/NAME`,
     )
@@ -39,6 +36,13 @@ export function parseResourceName(text: string, flag?: string): ResourceName {
     throw new UsageError(`--namespace ${namespaceFlag} contradicts ${namespace}/${name}`)
   }
   return { namespace: namespace ?? namespaceFlag, name }
+}
+
+/** Not checked; with more than one slash the name has one, which no name may. */
+function splitName(text: string): ResourceName {
+  const at = text.indexOf('/')
+  const [prefix, name] = [text.slice(0, Math.max(0, at)), text.slice(at + 1)]
+  return { namespace: at < 0 || typeNames.has(prefix.toLowerCase()) ? undefined : prefix, name }
 }
 
 /** @throws UsageError */

@@ -199,9 +199,7 @@ export class WorkQueue<K extends string> {
   #add(key: K, priority: number, dueAt: number | undefined): void {
     if (this.#isShutDown) return
     if (this.#processing.has(key)) {
-      const dirty = this.#dirty.get(key)
-      if (dirty === undefined) this.#options.observer?.onAdd(this.#options.name)
-      this.#dirty.set(key, { priority: Math.max(priority, dirty?.priority ?? priority), dueAt: dirty?.dueAt ?? dueAt })
+      this.#markDirty(key, priority, dueAt)
       return
     }
     const waiting = this.#ready.get(key)
@@ -209,6 +207,13 @@ export class WorkQueue<K extends string> {
     if (waiting === undefined) this.#options.observer?.onAdd(this.#options.name)
     this.#enqueue(key, priority, waiting?.readyAt ?? this.#options.clock.now(), waiting?.dueAt ?? dueAt)
     this.#dispatch()
+  }
+
+  /** Has a key that is being processed processed once more. */
+  #markDirty(key: K, priority: number, dueAt: number | undefined): void {
+    const dirty = this.#dirty.get(key)
+    if (dirty === undefined) this.#options.observer?.onAdd(this.#options.name)
+    this.#dirty.set(key, { priority: Math.max(priority, dirty?.priority ?? priority), dueAt: dirty?.dueAt ?? dueAt })
   }
 
   #enqueue(key: K, priority: number, readyAt: number, dueAt: number | undefined): void {

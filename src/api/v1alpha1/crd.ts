@@ -96,19 +96,26 @@ function clean(node: Json, isInList = false): Json {
   if (node === null || typeof node !== 'object') return node
   const cleaned: { [key: string]: Json } = {}
   for (const [key, value] of Object.entries(node)) {
-    if (key === 'properties') {
-      const properties = Object.entries(value as { [key: string]: Json })
-      cleaned[key] = Object.fromEntries(properties.map(([name, property]) => [name, clean(property, isInList)]))
-    } else if (key === 'additionalProperties' && typeof value === 'object') {
-      cleaned[key] = clean(value, isInList)
-    } else if (key === 'default') {
-      if (!isInList) cleaned[key] = value
-    } else if (key === 'x-kubernetes-validations') {
-      cleaned[key] = value
-    } else if (!notStructural.has(key) && !(typeof value === 'number' && boundsOfDouble.has(value))) {
-      cleaned[key] = clean(value, isInList || key === 'items')
-    }
+    const kept = cleanKeyword(key, value, isInList)
+    if (kept !== undefined) cleaned[key] = kept
   }
   if (cleaned['type'] === 'integer') cleaned['format'] = 'int64'
   return cleaned
+}
+
+/** @returns undefined where the CRD leaves the keyword out */
+function cleanKeyword(key: string, value: Json, isInList: boolean): Json | undefined {
+  switch (key) {
+    case 'properties': {
+      const properties = Object.entries(value as { [key: string]: Json })
+      return Object.fromEntries(properties.map(([name, property]) => [name, clean(property, isInList)]))
+    }
+    case 'default':
+      return isInList ? undefined : value
+    case 'x-kubernetes-validations':
+      return value
+  }
+  if (key === 'additionalProperties' && typeof value === 'object') return clean(value, isInList)
+  if (notStructural.has(key) || (typeof value === 'number' && boundsOfDouble.has(value))) return undefined
+  return clean(value, isInList || key === 'items')
 }
