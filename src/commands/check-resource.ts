@@ -115,6 +115,7 @@ function assess(
   const { problem, trimmed, values } = parseSources(spec, read)
   if (problem !== undefined) return { step: failedBecause('sources', problem.message, problem.reason) }
   const { appKey, appSecret, ca, headers } = values
+  const { tlsServerName } = spec.gateway
   const names = read.map(({ ref: { kind, name } }) => `${kind} ${name}`).join(', ')
   const hint = trimmed.length === 0 ? '' : `; trailing newlines were trimmed: ${trimmed.join(', ')}`
   return {
@@ -125,7 +126,8 @@ function assess(
       appSecret,
       timeoutMs: parseDuration(spec.gateway.timeout),
       ...(ca === undefined ? {} : { ca }),
-      ...(headers.size === 0 ? {} : { headers }),
+      ...(headers.size === 0 ? {} : { headers: [...headers] }),
+      ...(tlsServerName === undefined ? {} : { tlsServerName }),
     },
   }
 }

@@ -78,8 +78,8 @@ function refuseHeaders(files: readonly HeaderFile[]): void {
 async function readHeaders(
   context: CommandContext,
   files: readonly HeaderFile[],
-): Promise<ReadonlyMap<string, Sensitive>> {
-  const headers = new Map<string, Sensitive>()
+): Promise<NonNullable<CheckRequest['headers']>> {
+  const headers: [name: string, value: Sensitive][] = []
   let total = 0
   for (const { file, name } of files) {
     const value = await secretOf(context, { flag: '--header-file', file, variable: undefined })
@@ -88,7 +88,7 @@ async function readHeaders(
     if (!/^[\x20-\x7e]*$/.test(value.reveal()) || length > maxHeaderBytes) {
       throw new UsageError(`--header-file ${name}: expected at most ${maxHeaderBytes} printable ASCII characters`)
     }
-    headers.set(name, value)
+    headers.push([name, value])
   }
   if (total <= maxHeadersBytes) return headers
   throw new UsageError(`--header-file: expected at most ${maxHeadersBytes} characters in all values together`)

@@ -28,8 +28,10 @@ interface RequestBase {
   readonly timeoutMs: number
   /** CA certificates (PEM) to trust besides the system's. */
   readonly ca?: string
-  /** Headers that something before the gateway asks for, by name (headersFrom). */
-  readonly headers?: ReadonlyMap<string, Sensitive>
+  /** The name to ask for and to find in the gateway's certificate, instead of the host of its URL. */
+  readonly tlsServerName?: string
+  /** Additional headers, for a server before the gateway; they replace ours of the same name. */
+  readonly headers?: readonly (readonly [name: string, value: Sensitive])[]
 }
 
 export interface GetRequest extends RequestBase {
@@ -104,7 +106,7 @@ export class TokenClient {
 
   async #post(request: TokenRequest, deadlineAt: number, signal: AbortSignal): Promise<Answer> {
     const { clock, dispatchers, timestamps, userAgent } = this.#options
-    const { appKey, appSecret, ca, gatewayUrl, operation } = request
+    const { appKey, appSecret, ca, gatewayUrl, operation, tlsServerName } = request
     const url = new URL(gatewayUrl)
     url.pathname = `${url.pathname.replace(/\/$/, '')}${path}${operation}`
     const makeBody = async (stop: AbortSignal): Promise<string> => {
@@ -116,15 +118,20 @@ export class TokenClient {
         ...(operation === 'refresh' ? { accessToken: request.token.reveal() } : {}),
       })
     }
-    const headers = {
-      ...Object.fromEntries([...(request.headers ?? [])].map(([name, value]) => [name.toLowerCase(), value.reveal()])),
-      'content-type': 'application/json',
-      accept: 'application/json',
-      'user-agent': userAgent,
-    }
-    const dispatcher = dispatchers.for({ ca, tlsServerName: undefined })
+    const headers = headersOf(userAgent, request.headers ?? [])
+    const dispatcher = dispatchers.for({ ca, tlsServerName })
     return await post(dispatcher, clock, { url, headers, makeBody, deadlineAt }, signal)
   }
+}
+
+function headersOf(userAgent: string, additional: NonNullable<TokenRequest['headers']>): Record<string, string> {
+  const headers = new Map<string, string>([
+    ['content-type', 'application/json'],
+    ['accept', 'application/json'],
+    ['user-agent', userAgent],
+  ])
+  for (const [name, value] of additional) headers.set(name.toLowerCase(), value.reveal())
+  return Object.fromEntries(headers)
 }
 
 function outcomeOf(request: TokenRequest, answer: Answer, sentAt: number): Outcome {
