@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import { type AddressInfo, connect, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer as createTcpServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect, promisify } from 'node:util'
@@ -49,7 +49,7 @@ function dispatchers(proxy: Partial<ProxyConfig> = {}): GatewayDispatchers {
   return all
 }
 
-type Listening = ReturnType<typeof createServer> | ReturnType<typeof createTlsServer>
+type Listening = Server | ReturnType<typeof createServer> | ReturnType<typeof createTlsServer>
 
 /** @returns its port */
 async function listen(server: Listening): Promise<number> {
@@ -257,6 +257,32 @@ describe('GatewayDispatchers: proxies', () => {
     const all = dispatchers(parseProxyConfig({ HTTPS_PROXY: `127.0.0.1:${port}`, HTTP_PROXY: 'proxy.invalid' }))
     expect(await ask(all.for(noTls), 'https://127.0.0.1:8443')).toBe('PROXY_ECONNREFUSED')
     expect(await ask(all.for(noTls), 'http://127.0.0.1:8080')).toBe('PROXY_ENOTFOUND')
+  })
+
+  it('a SOCKS proxy resolves names, and TLS is verified through it', async () => {
+    const certificate = selfSigned({ names: ['apim.example'] })
+    const gatewayPort = await listen(createTlsServer(certificate, sayHello))
+    const asked: string[] = []
+    const server = createTcpServer((socket) => {
+      socket.once('data', () => {
+        socket.write(Buffer.from([5, 0]))
+        socket.once('data', (request: Buffer) => {
+          asked.push(request.subarray(5, 5 + (request[4] ?? 0)).toString())
+          const upstream = connect(gatewayPort, '127.0.0.1', () => {
+            socket.write(Buffer.from([5, 0, 0, 1, 0, 0, 0, 0, 0, 0]))
+            upstream.pipe(socket).pipe(upstream)
+          })
+          for (const one of [upstream, socket]) one.on('error', () => socket.destroy())
+          onTestFinished(() => void upstream.destroy())
+        })
+      })
+    })
+    const proxy = parseProxyConfig({ HTTPS_PROXY: `socks5h://127.0.0.1:${await listen(server)}` })
+    const all = dispatchers(proxy)
+    const origin = `https://apim.example:${gatewayPort}`
+    expect(await ask(all.for(trusting(certificate.cert)), origin)).toContain('hello')
+    expect(await ask(all.for(noTls), origin)).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
+    expect(asked).toEqual(['apim.example', 'apim.example'])
   })
 
   it('a proxy is reached by TLS where its URL says https', async () => {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { stringify } from 'yaml'
+import { openApiServer } from '../../../src/commands/api-server.ts'
 import { parseProxyConfig, type ProxyConfig } from '../../../src/config/proxy.ts'
 import { connect } from '../../../src/kubernetes/connect.ts'
 import { KubeconfigError } from '../../../src/kubernetes/kubeconfig-error.ts'
@@ -425,6 +426,16 @@ describe('connect: proxies', () => {
       reason: 'ENOTFOUND',
     })
     expect(asked).toHaveLength(2)
+  })
+
+  it('commands use the variables, as kubectl does', async () => {
+    const { port } = await startApiServer()
+    const { asked, url } = await startProxy(port)
+    const KUBECONFIG = write('config', kubeconfigOf(`https://kube.example:${port}`))
+    const server = openApiServer({ clock: new FakeClock(), environment: { KUBECONFIG, https_proxy: url } }, undefined)
+    onTestFinished(() => server.close())
+    await server.client.get(secrets, ref)
+    expect(asked).toEqual([`kube.example:${port}`])
   })
 
   it('an API server on this machine is reached without the proxy, as with kubectl', async () => {
