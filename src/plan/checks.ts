@@ -15,7 +15,7 @@ export type Check = (observed: Observed, now: number) => Verdict | undefined
 
 /**
  * Everything that the operator does for a resource with a valid spec, in order: the first check with a verdict decides.
- * When to get or refresh a token is not decided here: tokens/schedule.ts has the renewal rule.
+ * When to get or refresh a token is not decided here: tokens/renewal-rule.ts has the renewal rule.
  */
 export const checks = {
   /** Remove merged keys and the finalizer of a resource that is being deleted. */

@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { access, readdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
@@ -52,6 +52,41 @@ describe('the documentation', () => {
   })
 })
 
+describe('docs/architecture.md', () => {
+  /** Paths in backquotes, each with the names in the parentheses behind it. */
+  async function named(): Promise<{ path: string; symbols: string[] }[]> {
+    const paths = /`((?:src|test|tools|docs|deploy|simulator|eslint\.config\.js)[\w./-]*)`(?: \(([^)]*)\))?/g
+    return [...(await read('docs/architecture.md')).matchAll(paths)].map(([, path = '', names = '']) => ({
+      path,
+      symbols: [...names.matchAll(/`(\w+)`/g)].map(([, symbol = '']) => symbol),
+    }))
+  }
+
+  it('names files and folders that exist, and symbols that they have', async () => {
+    const all = await named()
+    expect(all.length).toBeGreaterThan(60)
+    for (const { path, symbols } of all) {
+      await expect(access(join(root, path)), path).resolves.toBeUndefined()
+      for (const symbol of symbols)
+        expect(await read(path), `${path}: ${symbol}`).toMatch(new RegExp(`\\b${symbol}\\b`))
+    }
+  })
+
+  it('names every folder of src', async () => {
+    const folders = (await readdir(join(root, 'src'), { withFileTypes: true })).filter((entry) => entry.isDirectory())
+    const paths = (await named()).map(({ path }) => path)
+    expect(paths).toEqual(expect.arrayContaining(folders.map(({ name }) => `src/${name}`)))
+  })
+
+  it('names checks that the plan has', async () => {
+    const page = await read('docs/architecture.md')
+    const checks = await read('src/plan/checks.ts')
+    const names = [...page.matchAll(/[Tt]he check `(\w+)`/g)].map(([, name = '']) => name)
+    expect(names.length).toBeGreaterThan(3)
+    for (const name of names) expect(checks).toMatch(new RegExp(`\\b${name}\\b`))
+  })
+})
+
 describe('the decision records', () => {
   it('have a status, a date, and the alternatives, and are in the list', async () => {
     const list = await read('docs/adr/README.md')
@@ -62,7 +97,7 @@ describe('the decision records', () => {
       const number = /^(\d{4})-/.exec(name)?.[1] ?? ''
       expect(list).toContain(`[${number}](${name})`)
       const text = await read(join('docs/adr', name))
-      expect(text, name).toMatch(/^Status: \w+.*\n\nDate: \d{4}-\d\d-\d\d$/m)
+      expect(text, name).toMatch(/^Status: \w+.*\n\nDate: \d{4}-\d\d-\d\d\b/m)
       expect(text, name).toContain('\n## Alternatives\n')
     }
   })
