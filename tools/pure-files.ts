@@ -24,6 +24,7 @@ const pureParts: readonly string[] = [
   'src/kubernetes/admission-denial.ts',
   'src/kubernetes/errors.ts',
   'src/kubernetes/types.ts',
+  'src/tokens/caller.ts',
   'src/tokens/renewal-rule.ts',
   'src/tokens/schedule.ts',
 ]

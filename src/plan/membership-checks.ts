@@ -1,3 +1,4 @@
+import { isSameCaller } from '../tokens/caller.ts'
 import type { FoundToken, Membership } from '../tokens/membership.ts'
 import { fingerprintOf } from '../enos/signature.ts'
 import { parseDuration } from '../lib/duration.ts'
@@ -42,6 +43,8 @@ function wantedMembership(observed: Observed): Membership | undefined {
     renewalMethod,
     timeoutMs: parseDuration(gateway.timeout),
     ca: sources.values.ca,
+    tlsServerName: gateway.tlsServerName,
+    headers: sources.values.headers,
     verifyEveryMs: verifyEvery === undefined ? undefined : parseDuration(verifyEvery),
     recorded: tokenOnTargets(observed),
     renewRequest: isNewRequest ? credential.renewRequest : undefined,
@@ -53,11 +56,10 @@ function isSameMembership(a: Membership, b: Membership): boolean {
   return (
     a.gatewayUrl === b.gatewayUrl &&
     a.appKey.equals(b.appKey) &&
-    a.appSecret.equals(b.appSecret) &&
+    isSameCaller(a, b) &&
     a.renewBeforeMs === b.renewBeforeMs &&
     a.renewalMethod === b.renewalMethod &&
     a.timeoutMs === b.timeoutMs &&
-    a.ca === b.ca &&
     a.verifyEveryMs === b.verifyEveryMs &&
     (b.renewRequest === undefined || a.renewRequest === b.renewRequest)
   )

@@ -1,5 +1,6 @@
 import type { ObjectKey } from '../kubernetes/types.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
+import { isSameCaller } from './caller.ts'
 import {
   addMember,
   type FoundToken,
@@ -48,7 +49,7 @@ export class Application {
     this.jitterShare = jitterShare
   }
 
-  /** Adds a member, or replaces what is known of it. */
+  /** Adds a member, or replaces its membership. */
   join(key: ObjectKey, membership: Membership): Member {
     const before = this.members.get(key)
     this.#forget(key)
@@ -70,8 +71,8 @@ export class Application {
   }
 
   /**
-   * Takes over a token that an earlier process got with the member's appSecret. Only members with the same appSecret
-   * are given it, so a resource cannot plant a token of its own into others.
+   * Takes over a token that an earlier process got with the member's appSecret. It is proven for members with the same
+   * appSecret only, so that a resource cannot plant a token of its own into others.
    */
   takeOver({ identity }: Member, found: FoundToken): void {
     if (identity.provenFor !== undefined) return
@@ -87,7 +88,7 @@ export class Application {
     return this.token !== undefined && identity.provenFor === this.token.fingerprint
   }
 
-  /** A token of this application was recorded with such a life. */
+  /** Takes the lifetime of a recorded token of this application into account. */
   noteLifetime({
     expiresAtWall,
     issuedAtWall,
@@ -96,14 +97,14 @@ export class Application {
     this.maxExpireMs = Math.max(this.maxExpireMs, expiresAtWall - prolongedAtWall)
   }
 
-  /** Members who may have the present token. */
+  /** Members for which the present token is proven. */
   *provenMembers(): Generator<ObjectKey> {
     for (const identity of this.#identities) if (this.isProven(identity)) yield* identity.members
   }
 
   /**
-   * Get where the gateway has no refresh, or every member wants it.
-   * @param identity whose attempt it is
+   * The method in force: Get when the gateway has no refresh, or every member chose Get.
+   * @param identity of the attempt, whose members count too
    */
   method(hasGatewayRefresh: boolean, identity?: Identity): RenewalMethod {
     if (!hasGatewayRefresh) return 'Get'
@@ -113,12 +114,12 @@ export class Application {
     return isGetOnly ? 'Get' : 'Refresh'
   }
 
-  /** The time allowed for a call of this identity: the longest that any of its members gives. */
+  /** The timeout of a call of this identity: the maximum of its members. */
   timeoutMs({ preferences }: Identity): number {
     return Math.max(...preferences.timeoutsMs.values())
   }
 
-  /** The longest time that a call may take. */
+  /** The maximum timeout of all identities. */
   maxTimeoutMs(): number {
     return Math.max(0, ...this.#identities.map((identity) => this.timeoutMs(identity)))
   }
@@ -133,7 +134,7 @@ export class Application {
     return isForced({ isRequested: pending.size > 0, lastForcedAt: this.lastForcedAt }, now)
   }
 
-  /** Notes that an attempt begins: it is what the members of this identity that want a renewal have asked for. */
+  /** An attempt begins: it takes the requests of this identity's members. */
   takeRequests(identity: Identity): void {
     for (const key of identity.pending) {
       const member = this.members.get(key)
@@ -142,7 +143,7 @@ export class Application {
     identity.pending.clear()
   }
 
-  /** Notes that the attempt has ended. */
+  /** The attempt has ended: the requests that it took are handled, whatever came of it. */
   handleRequests(identity: Identity): void {
     for (const key of identity.members) {
       const member = this.members.get(key)
@@ -150,7 +151,7 @@ export class Application {
     }
   }
 
-  /** An outage is over: what waits out a failure that heals by itself need not wait any longer. */
+  /** An outage is over: ends the backoff of failures that heal by themselves. */
   retryNow(): void {
     for (const identity of this.#identities) {
       if (identity.failure?.class === 'retry') identity.retryAt = Number.NEGATIVE_INFINITY
@@ -159,7 +160,7 @@ export class Application {
 
   /**
    * The wall clock jumped ahead of the monotonic clock: that much time may have passed, so every deadline comes nearer
-   * by it. A get then tells whether the token lives longer, because only a clock was corrected.
+   * by it. If only a clock was corrected, the next get shows that the token lives longer.
    */
   onClockJump(jumpMs: number, now: number): void {
     if (this.token !== undefined) {
@@ -213,8 +214,8 @@ export class Application {
   }
 
   /**
-   * Whose preferences count: of those who proved their appSecret, and of who is about to; so that who knows an appKey only can
-   * neither draw renewals forward nor have the gateway asked. Before the first proof, everybody's.
+   * The identities whose preferences count: those that are proven, and the one that is trying. A resource that knows an
+   * appKey only can neither make renewals earlier nor cause verifications. Before the first proof, all identities count.
    */
   #entitled(trying?: Identity): readonly Identity[] {
     const some = this.#identities.filter((identity) => identity === trying || this.isProven(identity))
@@ -222,8 +223,7 @@ export class Application {
   }
 
   #identityOf(membership: Membership): Identity {
-    const { appSecret, ca } = membership
-    const known = this.#identities.find((identity) => identity.appSecret.equals(appSecret) && identity.ca === ca)
+    const known = this.#identities.find((identity) => isSameCaller(identity, membership))
     if (known !== undefined) return known
     const identity = newIdentity(membership)
     this.#identities.push(identity)

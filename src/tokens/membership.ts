@@ -1,71 +1,67 @@
 import type { ObjectKey } from '../kubernetes/types.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
 import { Tally } from '../lib/tally.ts'
+import type { Caller } from './caller.ts'
 import type { RenewalMethod } from './renewal-rule.ts'
 import type { Failure } from '../enos/failure.ts'
 
-/** What a resource recorded of its token, in this process or an earlier one. Wall clock, ms. */
+/** A token that the status of a resource records, from this process or an earlier one. Wall clock, ms. */
 export interface RecordedToken {
   readonly fingerprint: string
   readonly expiresAtWall: number
   readonly issuedAtWall: number
-  /** When a refresh last prolonged it, where that answered the same token. */
+  /** When a refresh last prolonged the same token. */
   readonly prolongedAtWall?: number
 }
 
-/** A token that was read back from a target of ours after a restart, and has the fingerprint that was recorded. */
+/** A token that was read from an own target after a restart, and has the recorded fingerprint. */
 export interface FoundToken extends RecordedToken {
   readonly token: Sensitive
   /** Monotonic clock. */
   readonly expiresAt: number
 }
 
-/** A resource's stake in an application. */
-export interface Membership {
+/** What a resource contributes to an application. */
+export interface Membership extends Caller {
   /** Normalised. */
   readonly gatewayUrl: string
   readonly appKey: Sensitive
-  readonly appSecret: Sensitive
   readonly renewBeforeMs: number | undefined
   readonly renewalMethod: 'Auto' | RenewalMethod
   /** Of one call to the gateway. */
   readonly timeoutMs: number
-  /** CA certificates (PEM) to trust besides the system's. */
-  readonly ca: string | undefined
-  /** Ask the gateway this often whether the token is still the present one. */
+  /** How often get verifies the token. */
   readonly verifyEveryMs: number | undefined
   /** The token that the member's targets hold. */
   readonly recorded: RecordedToken | undefined
-  /** A renewal that was asked for and not yet tried. */
+  /** A renewal request that was not yet tried. */
   readonly renewRequest: string | undefined
 }
 
 /**
- * All that is known of one appSecret of an application. Members with the same appSecret (and the same idea of whom to
- * trust) share an identity, and only an identity whose own get answered the present token is given that token: who knows
- * an appKey alone gets nothing.
+ * The members of one application that make the same calls: with the same appSecret, CA, tlsServerName and headers. Only
+ * an identity whose own get answered the present token is given that token, so that an appKey alone yields nothing, and
+ * a call carries the secrets of no other member.
  */
-export interface Identity {
-  readonly appSecret: Sensitive
-  readonly ca: string | undefined
+export interface Identity extends Caller {
   readonly members: Set<ObjectKey>
-  /** Members that ask for a renewal which was not yet tried. */
+  /** Members whose renewal request was not yet tried. */
   readonly pending: Set<ObjectKey>
-  /** What its members want, each value as often as it is wanted. */
+  /** The wishes of its members, each value with its count. */
   readonly preferences: {
     readonly renewBeforeMs: Tally<number | undefined>
     readonly methods: Tally<Membership['renewalMethod']>
     readonly timeoutsMs: Tally<number>
     readonly verifyEveryMs: Tally<number>
   }
-  /** Fingerprint of the token that a call with this appSecret answered last. */
+  /** Fingerprint of the token that this identity's last call answered. */
   provenFor: string | undefined
   /** Consecutive attempts that failed. */
   failures: number
   failure: Failure | undefined
   /** No attempt before this moment, monotonic clock. */
   retryAt: number
-  /** When an attempt with this appSecret ended last, monotonic clock. */
+  /** The end of this identity's last attempt, monotonic clock. */
   lastAttemptAt: number
 }
 
@@ -79,10 +75,12 @@ export interface Member {
 }
 
 /** An identity without members. */
-export function newIdentity({ appSecret, ca }: Membership): Identity {
+export function newIdentity({ appSecret, ca, headers, tlsServerName }: Caller): Identity {
   return {
     appSecret,
     ca,
+    tlsServerName,
+    headers,
     members: new Set(),
     pending: new Set(),
     preferences: {

@@ -151,6 +151,8 @@ export function membership(overrides: Partial<Membership> = {}): Membership {
     renewalMethod: 'Auto',
     timeoutMs: 10_000,
     ca: undefined,
+    tlsServerName: undefined,
+    headers: new Map(),
     verifyEveryMs: undefined,
     recorded: undefined,
     renewRequest: undefined,

@@ -1,7 +1,7 @@
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { GatewayDispatchers } from '../../../src/enos/gateway-dispatchers.ts'
+import { GatewayDispatchers, type GatewayTls } from '../../../src/enos/gateway-dispatchers.ts'
 import { signRequest } from '../../../src/enos/signature.ts'
 import { Timestamps } from '../../../src/enos/timestamps.ts'
 import { type CallResult, type RefreshRequest, TokenClient } from '../../../src/enos/token-client.ts'
@@ -31,7 +31,7 @@ function json(value: unknown, status = 200, headers: Record<string, string> = {}
 }
 
 /** A gateway that answers as it is told to, and a client of it. Time stands still unless the test moves it. */
-async function setUp(answer: Answer, host = '127.0.0.1') {
+async function setUp(answer: Answer, host = '127.0.0.1', onChoice: (tls: GatewayTls) => void = () => undefined) {
   const asked: Asked[] = []
   const sockets = new Set<Socket>()
   const server = createServer((request, response) => {
@@ -55,7 +55,13 @@ async function setUp(answer: Answer, host = '127.0.0.1') {
   const clock = new FakeClock(now)
   const observer = { onCall: vi.fn(), onClockSkew: vi.fn() }
   const timestamps = new Timestamps(clock)
-  const client = new TokenClient({ dispatchers, clock, timestamps, observer, userAgent: 'unit-test/1' })
+  const chooser = {
+    for: (tls: GatewayTls) => {
+      onChoice(tls)
+      return dispatchers.for(tls)
+    },
+  }
+  const client = new TokenClient({ dispatchers: chooser, clock, timestamps, observer, userAgent: 'unit-test/1' })
   const authority = `${host === '::1' ? '[::1]' : host}:${(server.address() as AddressInfo).port}`
   const call = (
     { token, ...overrides }: Overrides = {},
@@ -109,6 +115,37 @@ describe('a call', () => {
     expect(await call(refresh)).toMatchObject({ kind: 'token' })
     expect(asked[0]).toMatchObject({ url: `${path}refresh`, body: { accessToken: 'the-old-token' } })
     expect(observer.onCall).toHaveBeenCalledExactlyOnceWith(authority, 'refresh', '0', 0)
+  })
+
+  it('carries additional headers, and shows none of their values', async () => {
+    const { asked, call } = await setUp(json({ status: 1002 }))
+    const result = await call({
+      headers: [
+        ['Ocp-Apim-Subscription-Key', new Sensitive('marker-header')],
+        ['User-Agent', new Sensitive('marker-agent')],
+      ],
+    })
+    expect(asked[0]?.headers).toMatchObject({
+      'ocp-apim-subscription-key': 'marker-header',
+      'user-agent': 'marker-agent',
+      'content-type': 'application/json',
+    })
+    expect(JSON.stringify(result)).not.toContain('marker')
+  })
+
+  it('fails, and shows no value, where a header cannot be sent', async () => {
+    const { asked, call } = await setUp(json(token))
+    const result = await call({ headers: [['X-Key', new Sensitive('marker\r\nX-Other: 1')]] })
+    expect(result).toMatchObject({ kind: 'failed', failure: { cause: 'UND_ERR_INVALID_ARG' } })
+    expect(JSON.stringify(result)).not.toContain('marker')
+    expect(asked).toEqual([])
+  })
+
+  it('asks for the dispatcher of its CA and tlsServerName', async () => {
+    const chosen: unknown[] = []
+    const { call } = await setUp(json(token), '127.0.0.1', (tls) => void chosen.push(tls))
+    await call({ tlsServerName: 'apim' })
+    expect(chosen).toEqual([{ ca: undefined, tlsServerName: 'apim' }])
   })
 
   it('goes below the base path of the gateway', async () => {

@@ -68,6 +68,8 @@ describe('membership in an application', () => {
     ['gateway', { gatewayUrl: 'https://old.example.com' }],
     ['appKey', { appKey: new Sensitive('another') }],
     ['appSecret', { appSecret: new Sensitive('another') }],
+    ['tlsServerName', { tlsServerName: 'another' }],
+    ['value of a header', { headers: new Map([['X-Key', new Sensitive('another')]]) }],
     ['renewBefore', { renewBeforeMs: 1 }],
     ['renewalMethod', { renewalMethod: 'Get' }],
     ['timeout', { timeoutMs: 1 }],

@@ -37,10 +37,26 @@ describe('members', () => {
 
   it.each([
     ['appSecret', { appSecret: new Sensitive('another') }],
-    ['idea of whom to trust', { ca: 'another' }],
+    ['CA', { ca: 'another' }],
+    ['tlsServerName', { tlsServerName: 'another' }],
+    ['header', { headers: new Map([['X-Key', new Sensitive('value')]]) }],
   ])('do not share an identity with another %s', (_, other) => {
     const a = application.join('ns/a', membership())
     expect(application.join('ns/b', membership(other)).identity).not.toBe(a.identity)
+  })
+
+  it.each([
+    ['in any case and order', ['x-b', '2'], ['X-A', '1'], true],
+    ['but not with another value', ['X-A', '1'], ['X-B', '3'], false],
+    ['but not with another name', ['X-A', '1'], ['X-C', '2'], false],
+    ['but not with fewer', ['X-A', '1'], undefined, false],
+  ] as const)('share an identity when their headers are equal, %s', (_, first, second, expected) => {
+    const headers = (...pairs: (readonly [string, string] | undefined)[]) => ({
+      headers: new Map(pairs.flatMap((pair) => (pair === undefined ? [] : [[pair[0], new Sensitive(pair[1])]]))),
+    })
+    const a = application.join('ns/a', membership(headers(['X-A', '1'], ['X-B', '2'])))
+    const b = application.join('ns/b', membership(headers(first, second)))
+    expect(b.identity === a.identity).toBe(expected)
   })
 
   it('change their identity with their appSecret', () => {

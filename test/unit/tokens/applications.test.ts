@@ -356,6 +356,33 @@ describe('Applications', () => {
     expect(client.operations).toEqual(['get'])
   })
 
+  it('calls with the headers and tlsServerName of the members that make the call, and of no other', async () => {
+    start()
+    const sent: string[] = []
+    const { answer } = client
+    client.answer = (operation, request) => {
+      const headers = (request.headers ?? []).map(([name, value]) => `${name}: ${value.reveal()}`)
+      sent.push([operation, request.tlsServerName ?? '-', ...headers].join(' '))
+      return answer(operation, request)
+    }
+    const headers = (value: string) => ({ headers: new Map([['X-Key', new Sensitive(value)]]) })
+    applications.join('ns/a', membership())
+    await clock.advance(1000)
+    applications.join('ns/b', membership(headers('one')))
+    applications.join('ns/c', membership(headers('one')))
+    await clock.advance(1000)
+    applications.join('ns/d', membership({ tlsServerName: 'apim' }))
+    await clock.advance(1000)
+    // Another value of the header: the member proves itself anew.
+    applications.join('ns/b', membership(headers('two')))
+    expect(tokenOf('ns/b')).toBeUndefined()
+    await clock.advance(1000)
+    expect(sent).toEqual(['get -', 'get - X-Key: one', 'get apim', 'get - X-Key: two'])
+    expect(tokenOf('ns/b')).toBe(tokenOf('ns/a'))
+    expect(tokenOf('ns/d')).toBe(tokenOf('ns/a'))
+    expect(lines.join('')).not.toMatch(/X-Key|one|two/)
+  })
+
   it('moves a member whose appKey or gateway changes', async () => {
     start()
     applications.join('ns/a', membership(nth(1)))
