@@ -7,19 +7,19 @@ import type { StoredCredential } from './parse-object.ts'
 export interface AwaitedConfigMapsOptions {
   readonly credentials: Store<StoredCredential>
   readonly clock: Pick<Clock, 'now'>
-  /** Resolves when the ConfigMaps of a namespace are watched and known; called when a credential there first names one. */
+  /** Resolves when the ConfigMaps of a namespace are synced; called when a credential there first names one. */
   readonly synced: (namespace: string) => Promise<void>
-  /** They are known: these were looked at without. */
+  /** Called with the credentials that were reconciled before the sync. */
   readonly onKnown: (keys: Iterable<ObjectKey>) => void
 }
 
 /**
- * The ConfigMaps of a namespace are watched from when a credential stored there first names one, also while another replica leads. Nobody waits
- * for that, since the API server may refuse it for ever: whoever needs one is looked at again when they are known.
+ * The ConfigMaps of a namespace are watched once a credential there names one, also while another replica leads. No
+ * worker waits for the sync, which the API server may refuse for ever: the credentials are enqueued when it is done.
  */
 export class AwaitedConfigMaps {
   readonly #options: AwaitedConfigMapsOptions
-  /** By namespace; undefined: they are known. */
+  /** By namespace; undefined once synced. Bound: the namespaces that have a credential with a ConfigMap. */
   readonly #since = new Map<string, number | undefined>()
 
   constructor(options: AwaitedConfigMapsOptions) {
@@ -32,7 +32,7 @@ export class AwaitedConfigMaps {
     })
   }
 
-  /** Since when this credential waits for ConfigMaps to be known, monotonic clock; undefined: it does not. */
+  /** Since when this credential waits for ConfigMaps to be synced, monotonic clock; undefined when it does not wait. */
   awaitedSince(credential: StoredCredential): number | undefined {
     return needsConfigMap(credential) ? this.#since.get(credential.namespace) : undefined
   }

@@ -3,7 +3,7 @@ import type { ObjectKey } from '../kubernetes/types.ts'
 import { type ObjectMetadata, type SourceRef, sourceRefs } from './observed.ts'
 import type { StoredCredential } from './parse-object.ts'
 
-/** What the API server has, as the watches and our own writes told. */
+/** The API server's objects, as the watches and our own writes brought them. */
 export interface Caches {
   readonly credentials: Store<StoredCredential>
   readonly secrets: Store<ObjectMetadata>

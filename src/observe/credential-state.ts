@@ -13,11 +13,11 @@ import {
 import { compileTemplates, type CompiledTemplates } from '../targets/template.ts'
 import { ExpiredTime } from './expired-time.ts'
 
-/** What this process knows of one credential beyond what the API server has. */
+/** What this process knows of one credential besides its resource. */
 export interface CredentialState {
   readonly uid: string
   readonly firstSeenAt: number
-  /** Of which generation `templates` are. */
+  /** Generation that `templates` were compiled from. */
   generation: number
   templates: ReadonlyMap<string, CompiledTemplates>
   /** Why a template cannot be used; then `templates` is empty. */
@@ -64,7 +64,7 @@ export function compileAll({ spec }: Credential): Pick<CredentialState, 'templat
   return { templates: all, templateProblem: undefined }
 }
 
-/** What an earlier process wrote to the targets, as the status has it. */
+/** The records of an earlier process, from the status. */
 function recordOf(
   status: CredentialStatus,
   templates: CredentialState['templates'],
@@ -84,7 +84,7 @@ function lastWriteOf({ lastWrite }: CredentialStatus['targets'][number]): LastWr
   return lastWrite === undefined ? undefined : { reason: lastWrite.reason, atWall: Date.parse(lastWrite.at) }
 }
 
-/** The token on the targets, where all is known of it. */
+/** The token on the targets; undefined where the status does not tell everything about it. */
 function tokenOf(
   { appKeyFingerprint, expiresAt, gateway, issuedAt, lastRenewalAt, tokenFingerprint }: CredentialStatus,
   wallOffset: number,

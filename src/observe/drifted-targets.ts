@@ -3,17 +3,16 @@ import { decodeKey } from '../targets/secret.ts'
 import { type Observed, type TargetSpec, tokenOnTargets } from './observed.ts'
 import { isStillTarget } from './ownership.ts'
 
-/** A target that does not hold the token as the spec wants it. */
+/** A target that does not hold the token as the spec asks for it. */
 export interface OutOfSyncTarget {
   readonly name: string
-  /** It did, and somebody changed or deleted it since. */
+  /** The target was in sync, and another writer changed or deleted it since. */
   readonly isDrifted: boolean
 }
 
 /**
- * Targets that somebody changed, of which nothing is known but that. Where the token is at hand they are put right
- * without more ado; where it is not (after a restart with a gateway that is down, say, or while suspended), whether they
- * still hold it decides whether the resource is Ready.
+ * Drifted targets that were not read yet. Where the token is in memory they are corrected without being reported; where
+ * it is not (after a restart while the gateway is down, or while suspended), Ready depends on whether they still hold it.
  */
 export function unreadDriftedTargets(observed: Observed): string[] {
   if (tokenOnTargets(observed) === undefined) return []
@@ -23,7 +22,7 @@ export function unreadDriftedTargets(observed: Observed): string[] {
     .filter((name) => !observed.targetContents.has(name))
 }
 
-/** The first target that does not hold what was written, as far as is known; before those, one that was not written yet. */
+/** The first target that is out of sync, as far as is known; targets that were never written come first. */
 export function firstOutOfSyncTarget(observed: Observed): OutOfSyncTarget | undefined {
   const { credential } = observed
   const unwritten = credential.spec.targets.find((target) => !hasAllKeys(observed, target))
@@ -34,7 +33,7 @@ export function firstOutOfSyncTarget(observed: Observed): OutOfSyncTarget | unde
   return altered === undefined ? undefined : { name: altered.name, isDrifted: true }
 }
 
-/** Every key of the present spec was written, with whatever value: a source may have changed since. */
+/** Whether every key of the present spec was written, with any value: a source may have changed since. */
 function hasAllKeys({ record, templates }: Observed, { name }: TargetSpec): boolean {
   const recorded = record.get(name)
   if (recorded?.token === undefined) return false
@@ -42,14 +41,14 @@ function hasAllKeys({ record, templates }: Observed, { name }: TargetSpec): bool
   return wanted.every((key) => recorded.keys.includes(key))
 }
 
-/** The target is still what was written: a write that failed took nothing away. */
+/** Whether the target is the version that was written: a failed write changes nothing. */
 function isAsWritten({ record, targetMetas }: Observed, { name }: TargetSpec): boolean {
   const recorded = record.get(name)
   const meta = targetMetas.get(name)
   return recorded?.uid === meta?.uid && recorded?.resourceVersion === meta?.resourceVersion
 }
 
-/** Something else was changed on it: a label, somebody else's key. */
+/** Whether the drift left the token alone: it changed a label, or a key of another owner. */
 function holdsRecordedToken({ record, targetContents, templates }: Observed, { name }: TargetSpec): boolean {
   const content = targetContents.get(name)
   const key = templates.get(name)?.tokenKey

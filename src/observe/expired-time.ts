@@ -1,17 +1,17 @@
-/** How long the targets have held an expired token, as far as this process was there to see it. It never falls. */
+/** How long the targets have held an expired token in the lifetime of this process. Never decreases. */
 export class ExpiredTime {
   #totalMs = 0
   #countedUntil: number
 
-  /** @param since when this process saw the targets first, monotonic clock */
+  /** @param since when this process first observed the targets, monotonic clock */
   constructor(since: number) {
     this.#countedUntil = since
   }
 
   /**
-   * Counts the time since it was last counted, in which the targets held a token that expires (or expired) then.
+   * Adds the time since the last call in which the targets held a token with this expiry.
    *
-   * @returns all of it, ms
+   * @returns the total, ms
    */
   countUntil(now: number, expiresAt: number | undefined): number {
     if (expiresAt !== undefined) this.#totalMs += Math.max(0, now - Math.max(expiresAt, this.#countedUntil))

@@ -4,7 +4,7 @@ import { type Observed, type ObjectMetadata, type Propagation, sourceRefs } from
 import { byUid, type Caches } from './caches.ts'
 import type { Pass } from './pass.ts'
 
-/** What is outside of the caches and of the pass. */
+/** What an observation needs besides the caches and the pass. */
 export interface Surroundings {
   readonly application: ApplicationView | undefined
   readonly propagation: Propagation | undefined
@@ -15,7 +15,7 @@ export interface Surroundings {
   readonly wallOffset: number
 }
 
-/** Puts together all that a plan is made of. */
+/** Collects everything that a plan depends on. */
 export function observe({ credentials, configMaps, secrets }: Caches, pass: Pass, around: Surroundings): Observed {
   const { contents, credential, problems, sourceProblem, state } = pass
   const { namespace, spec } = credential

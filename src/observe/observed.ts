@@ -10,7 +10,7 @@ import type { Sensitive } from '../lib/sensitive.ts'
 import type { Secret } from '../targets/secret.ts'
 import type { CompiledTemplates } from '../targets/template.ts'
 
-/** A status that was written, and what the API server kept of it: not all, for its CRD is older than this operator. */
+/** A status as it was written and as the API server stored it, where an older CRD has pruned fields. */
 export interface PrunedStatus {
   readonly written: CredentialStatus
   readonly kept: CredentialStatus
@@ -23,21 +23,21 @@ export interface ObjectVersion {
   readonly resourceVersion: string
 }
 
-/** What the watch tells of a Secret or a ConfigMap: no data. */
+/** A Secret or ConfigMap as the watch has it: no data. */
 export interface ObjectMetadata extends ObjectVersion {
   readonly namespace: string
   /** uid of the owner that is the controller. */
   readonly controllerUid: string | undefined
-  /** The controller is an EnosAppCredential. */
+  /** Whether that owner is an EnosAppCredential. */
   readonly isControlledByCredential: boolean
-  /** The credential that wrote a Secret which is to outlive it (deletionPolicy Retain). */
+  /** The credential that wrote a retained Secret (deletionPolicy Retain). */
   readonly retainedFor: { readonly name: string; readonly uid: string } | undefined
   readonly isDeleting: boolean
-  /** When this operator last wrote it, by the API server's clock, in whole seconds; undefined: never. */
+  /** When this operator last wrote it, by the API server's clock, in whole seconds; undefined when it never did. */
   readonly writtenAtWall: number | undefined
 }
 
-/** An EnosAppCredential that passed validation, without the metadata that is of no use here. */
+/** A valid EnosAppCredential, with the metadata that the operator uses. */
 export interface Credential {
   readonly key: ObjectKey
   readonly namespace: string
@@ -94,16 +94,16 @@ export interface LastWrite {
   readonly atWall: number
 }
 
-/** What was last written to a target, or found on it and confirmed. */
+/** A target as it was last written, or confirmed to be in sync. */
 export interface TargetRecord extends ObjectVersion {
   readonly creationPolicy: TargetSpec['creationPolicy']
   readonly deletionPolicy: TargetSpec['deletionPolicy']
   readonly keys: readonly string[]
-  /** Undefined for what was recorded without one: the target is then looked at again. */
+  /** Undefined where the status does not record it; the target is then read. */
   readonly token: TargetToken | undefined
-  /** What else went into it: two records with the same inputs have the same content. */
+  /** The other inputs of the content, as `inputsKey` makes them: the same inputs and token give the same content. */
   readonly inputs: string
-  /** Undefined where the status does not tell. */
+  /** Undefined where the status has none. */
   readonly lastWrite: LastWrite | undefined
 }
 
@@ -111,9 +111,9 @@ export interface TargetRecord extends ObjectVersion {
 export interface TargetToken extends RecordedToken {
   /** When it expires, on the monotonic clock. */
   readonly expiresAt: number
-  /** Normalised URL of the gateway that it came from. */
+  /** Normalised URL of the gateway that issued it. */
   readonly gatewayUrl: string
-  /** Of the appKey that it belongs to; undefined where a status does not say. */
+  /** Fingerprint of its appKey; undefined where the status has none. */
   readonly appKeyFingerprint: string | undefined
 }
 
@@ -139,7 +139,7 @@ export interface Propagation {
   readonly outcome: { readonly status: ConditionStatus; readonly reason: Reason; readonly message: string } | undefined
 }
 
-/** What the operator wrote for a credential, by target; after a restart taken from the status. */
+/** The records of a credential's targets, by name; from the status after a restart. */
 export type CredentialRecord = ReadonlyMap<string, TargetRecord>
 
 /** What is known of a resource whose spec cannot be parsed. */
@@ -161,37 +161,37 @@ export interface Observed {
   readonly templateProblem: Problem | undefined
   /** Whether the configuration allows this gateway. */
   readonly isGatewayAllowed: boolean
-  /** The sources as the watch has them now, in the order of `sourceRefs`; undefined for one that is not there. */
+  /** The sources as the watch has them, in the order of `sourceRefs`; undefined for one that does not exist. */
   readonly sourceMetas: readonly (ObjectMetadata | undefined)[]
   /** The sources as they were read last. */
   readonly sources: Sources | undefined
   /** Why they could not be read in this pass. */
   readonly sourceProblem: Problem | undefined
-  /** Since when ConfigMaps are awaited which a source is among, monotonic clock; undefined: they are known, or not needed. */
+  /** Since when the ConfigMaps with a source are awaited, monotonic clock; undefined when they are synced or not needed. */
   readonly configMapsAwaitedSince: number | undefined
-  /** The Secrets under the names of targets, present and former. */
+  /** The Secrets with the names of present and removed targets. */
   readonly targetMetas: ReadonlyMap<string, ObjectMetadata | undefined>
   /** Targets that were read in this pass. */
   readonly targetContents: ReadonlyMap<string, Secret>
-  /** Targets, present and former, whose write failed in this pass, or for good. */
+  /** Present and removed targets whose write failed in this pass. */
   readonly targetProblems: ReadonlyMap<string, Problem>
   readonly record: CredentialRecord
   readonly membership: Membership | undefined
   readonly application: ApplicationView | undefined
-  /** Whether a credential of this uid is there, in any namespace that is watched. */
+  /** Whether a credential with this uid exists in a watched namespace. */
   readonly isAlive: (uid: string) => boolean
-  /** What running consumers of the targets were told; undefined while this process told them nothing. */
+  /** The propagation of this process; undefined when it made none. */
   readonly propagation: Propagation | undefined
-  /** The application's other members asked for this one to join: a refresh is near. */
+  /** Whether the credential has to join its application for a refresh that is about to happen. */
   readonly isSummoned: boolean
-  /** Monotonic clock; when this process saw the resource first. */
+  /** When this process first observed the resource, monotonic clock. */
   readonly firstSeenAt: number
-  /** Monotonic clock; when this process last wrote the status. */
+  /** When this process last wrote the status, monotonic clock. */
   readonly statusWrittenAt: number
   readonly prunedStatus: PrunedStatus | undefined
   /** Notes of the events that were emitted for this resource, by reason; bounded by the number of reasons. */
   readonly notes: ReadonlyMap<string, string>
-  /** The name under which this operator writes. */
+  /** Field manager of this operator. */
   readonly fieldManager: string
   /** Wall clock less monotonic clock, ms. */
   readonly wallOffset: number
@@ -204,7 +204,7 @@ export function objectVersionOf({
   return { name, uid, resourceVersion }
 }
 
-/** Of whose targets, and what was written to them. */
+/** The targets of a spec, and their records. */
 export interface TargetsView {
   readonly credential: { readonly spec: Pick<CredentialSpec, 'targets'> }
   readonly record: CredentialRecord
@@ -246,8 +246,8 @@ export function sourceRefs({
 }
 
 /**
- * The token that the targets hold: the one that expires first, should they not all hold the same. A target without one,
- * which somebody else stands in the way of, say, takes nothing away from the others; Ready tells of it.
+ * The token that the targets hold; the one that expires first when they hold several. A target without a token, because
+ * of a conflict for instance, does not hide the others' token; Ready reports it.
  */
 export function tokenOnTargets({ credential, record }: TargetsView): TargetToken | undefined {
   let earliest: TargetToken | undefined
@@ -259,13 +259,13 @@ export function tokenOnTargets({ credential, record }: TargetsView): TargetToken
   return earliest
 }
 
-/** What goes into a target's content besides the token; sources only where a template uses them. */
+/** The inputs of a target's content besides the token; sources only where a template uses them. */
 export function inputsOf({ credential, templates, sourceMetas }: Observed, targetName: string): string {
   const usesSources = templates.get(targetName)?.usesSources === true
   return inputsKey(credential.generation, usesSources ? sourceMetas : undefined)
 }
 
-/** What two contents have in common that were made from the same spec and, where it matters, the same sources. */
+/** Equal for contents from the same generation and, where a template uses them, the same sources. */
 export function inputsKey(
   generation: number | undefined,
   sources: readonly (Pick<ObjectVersion, 'uid' | 'resourceVersion'> | undefined)[] | undefined,

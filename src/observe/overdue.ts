@@ -2,10 +2,10 @@ import type { ObjectKey } from '../kubernetes/types.ts'
 import type { Caches } from './caches.ts'
 
 /**
- * Credentials whose renewal was due before that moment (wall clock), and which nobody will see to: a wake-up was lost.
- * One that fails, or whose gateway is down, is tried again and so not among them.
+ * Credentials whose renewal was due before that moment (wall clock), and which no queue holds: a timer was lost. A
+ * renewal that fails, or waits for its gateway, is queued and so not among them.
  *
- * @param isQueued whether the next look at a credential is queued, and the next attempt for its application
+ * @param isQueued whether a reconcile of the credential and an attempt of its application are queued
  */
 export function* overdueCredentials(
   { credentials }: Caches,

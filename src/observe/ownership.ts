@@ -3,8 +3,8 @@ import type { MergeIdentity } from '../targets/merged-keys.ts'
 import type { ObjectMetadata, Observed } from './observed.ts'
 
 /**
- * Whether a Secret is ours: this credential controls it, or wrote it to be retained, or a credential of the same name
- * did that is gone.
+ * Whether a Secret is ours: this credential controls it, or retains it, or a deleted credential of the same name has
+ * retained it.
  */
 export function isOurs({ credential, isAlive }: Observed, meta: ObjectMetadata | undefined): boolean {
   if (meta === undefined) return false
@@ -15,8 +15,8 @@ export function isOurs({ credential, isAlive }: Observed, meta: ObjectMetadata |
 }
 
 /**
- * Whether a Secret is all another credential's, which would take out whatever is added to it: it controls the Secret, or
- * wrote it to be retained and is there still.
+ * Whether another credential owns the whole Secret and would remove added keys: it controls the Secret, or retains it
+ * and still exists.
  */
 export function isOfAnotherCredential(observed: Observed, meta: ObjectMetadata): boolean {
   if (isOurs(observed, meta)) return false
@@ -24,7 +24,7 @@ export function isOfAnotherCredential(observed: Observed, meta: ObjectMetadata):
   return meta.retainedFor !== undefined && observed.isAlive(meta.retainedFor.uid)
 }
 
-/** Whether a target is still the Secret that was written, whoever owns it. */
+/** Whether a target is still the Secret that was written, under any owner. */
 export function isStillTarget(observed: Observed, name: string): boolean {
   const meta = observed.targetMetas.get(name)
   const recorded = observed.record.get(name)
@@ -32,7 +32,7 @@ export function isStillTarget(observed: Observed, name: string): boolean {
   return recorded.creationPolicy === 'Merge' || isOurs(observed, meta)
 }
 
-/** Who a credential is in the API server's books of a Secret that is somebody else's. */
+/** The field managers that decide about keys in a Secret of another owner. */
 export function mergeIdentityOf({ credential, fieldManager, isAlive }: Observed): MergeIdentity {
   const prefix = mergeFieldManager('')
   const own = mergeFieldManager(credential.uid)

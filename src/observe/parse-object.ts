@@ -29,15 +29,15 @@ export function parseCredential(object: KubernetesObject & { spec?: unknown; sta
 }
 
 /**
- * The request is repeated in the status once it is handled. An annotation may hold more than the status takes: then its
- * digest stands for it, or the API server would refuse that status and every later one.
+ * The status repeats the request once it is handled. An annotation may be longer than the status takes: its digest
+ * stands for it then, or the API server would refuse that status and every later one.
  */
 function renewRequestOf(value: string | undefined): string | undefined {
   if (value === undefined || value.length <= maxRenewRequestLength) return value
   return `sha256:${createHash('sha256').update(value).digest('hex')}`
 }
 
-/** What is kept of a Secret or a ConfigMap: no data, and of the annotations only our own. */
+/** The parts of a Secret or ConfigMap that the store keeps: no data, and only our own annotations. */
 export function parseMetadata({ metadata }: KubernetesObject): ObjectMetadata {
   const controller = metadata.ownerReferences?.find((owner) => owner.controller === true)
   const name = metadata.annotations?.[annotations.retainedCredential]
@@ -55,7 +55,7 @@ export function parseMetadata({ metadata }: KubernetesObject): ObjectMetadata {
   }
 }
 
-/** By the API server's own books (managedFields). */
+/** The last time in managedFields with a manager of this operator. */
 function writtenAtWall({ managedFields = [] }: KubernetesObject['metadata']): number | undefined {
   const times = managedFields
     .filter(({ manager = '' }) => manager === managedBy || manager.startsWith(mergeFieldManager('')))

@@ -18,7 +18,7 @@ const maxHeadersBytes = 16 * 1024
 
 const serviceAccountToken = 'kubernetes.io/service-account-token'
 
-/** Reads appKey, appSecret, CA and headers out of the objects that the spec names. Pure; problems quote no value. */
+/** Parses appKey, appSecret, CA and headers from the objects that the spec names. Pure; problems quote no value. */
 export function parseSources(
   spec: CredentialSpec,
   read: readonly { readonly ref: SourceRef; readonly object: SourceObject }[],
@@ -36,8 +36,8 @@ export function parseSources(
     const where = `${field}: key ${ref.key} of ${kind} ${ref.name}`
     const text = textOf(kind, object, ref.key)
     if (text === undefined) {
-      const isThere = Object.hasOwn(object.data ?? {}, ref.key) || Object.hasOwn(object.binaryData ?? {}, ref.key)
-      return problem('SourceKeyMissing', isThere ? `${where} is no text (UTF-8)` : `${where} is missing`)
+      const doesExist = Object.hasOwn(object.data ?? {}, ref.key) || Object.hasOwn(object.binaryData ?? {}, ref.key)
+      return problem('SourceKeyMissing', doesExist ? `${where} is not UTF-8 text` : `${where} does not exist`)
     }
     const value = text.reveal().replace(/[\r\n]+$/, '')
     if (value === '') return problem('SourceKeyMissing', `${where} is empty`)
@@ -71,7 +71,7 @@ export function parseSources(
   return { versions, values: { appKey, appSecret, ca: ca?.reveal(), headers }, problem: undefined, trimmed }
 }
 
-/** A header that HTTP could not carry as it is would be refused, or end the header section early. */
+/** A value that HTTP cannot carry would be refused, or end the header section early. */
 function firstHeaderProblem(
   { gateway: { headersFrom = [] } }: CredentialSpec,
   values: ReadonlyMap<string, Sensitive>,
@@ -82,10 +82,13 @@ function firstHeaderProblem(
     const where = `${headerField(at)}: key ${secretKeyRef.key} of Secret ${secretKeyRef.name}`
     if (value.trim() === '') return problem('SourceKeyMissing', `${where} is empty`)
     if (!/^[\x20-\x7e]*$/.test(value)) {
-      return problem('SourceKeyMissing', `${where} is no value of a header: expected printable ASCII`)
+      return problem('SourceKeyMissing', `${where} cannot be a header value: expected printable ASCII`)
     }
     if (value.length > maxHeaderBytes) {
-      return problem('SourceKeyMissing', `${where} is no value of a header: expected at most ${maxHeaderBytes} bytes`)
+      return problem(
+        'SourceKeyMissing',
+        `${where} is too long for a header value: expected at most ${maxHeaderBytes} bytes`,
+      )
     }
     total += value.length
   }

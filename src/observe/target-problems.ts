@@ -5,7 +5,7 @@ import type { Secret } from '../targets/secret.ts'
 import { type Observed, type TargetSpec } from './observed.ts'
 import { isOfAnotherCredential, isOurs, mergeIdentityOf } from './ownership.ts'
 
-/** What stands in the way of a target, whatever token it is to hold. */
+/** Why a target cannot be written, with any token. */
 export function targetProblem(observed: Observed, target: TargetSpec): Problem | undefined {
   const failed = observed.targetProblems.get(target.name)
   if (failed !== undefined) return failed
@@ -20,8 +20,8 @@ function ownerProblem(observed: Observed, { name }: TargetSpec): Problem | undef
     meta.controllerUid === undefined && recorded?.uid === meta.uid && recorded.creationPolicy === 'Owner'
   if (isLostOwner) return undefined
   return conflict(
-    `Secret ${name} is there already and is not of this resource's making` +
-      `${meta.controllerUid === undefined ? '' : ' (it has another owner)'}; delete it, or name another target`,
+    `Secret ${name} already exists and is not owned by this resource` +
+      `${meta.controllerUid === undefined ? '' : ' (another object controls it)'}; delete it, or name another target`,
   )
 }
 
@@ -32,7 +32,7 @@ function mergeProblem(observed: Observed, target: TargetSpec): Problem | undefin
     return {
       class: 'waiting',
       reason: 'TargetMissing',
-      message: `spec.targets: Secret ${name} (creationPolicy Merge) is not there; create it, and its keys are added`,
+      message: `spec.targets: Secret ${name} (creationPolicy Merge) does not exist; create it, and the operator adds its keys`,
     }
   }
   if (isOfAnotherCredential(observed, meta)) {
@@ -44,7 +44,7 @@ function mergeProblem(observed: Observed, target: TargetSpec): Problem | undefin
     return {
       class: 'userMustAct',
       reason: 'TargetWriteFailed',
-      message: `spec.targets: Secret ${name} (creationPolicy Merge) is immutable; name one that is not`,
+      message: `spec.targets: Secret ${name} (creationPolicy Merge) is immutable; name a Secret that is not`,
     }
   }
   const { templates } = observed
@@ -53,12 +53,12 @@ function mergeProblem(observed: Observed, target: TargetSpec): Problem | undefin
   return foreign.length === 0
     ? undefined
     : conflict(
-        `Secret ${name} has ${foreign.join(', ')} already, set by somebody else; name other keys, or remove those`,
+        `Secret ${name} already has ${foreign.join(', ')}, owned by another field manager; name other keys, or remove those`,
       )
 }
 
 function foreignKeys(observed: Observed, name: string, content: Secret, keys: readonly string[]): readonly string[] {
-  // A Secret that was all ours so far is about to be given away.
+  // The operator is about to give up ownership of its own Secret.
   if (isOurs(observed, observed.targetMetas.get(name))) return []
   const recordedKeys = observed.record.get(name)?.keys ?? []
   const anything = new Sensitive('')

@@ -3,14 +3,14 @@ import { Sensitive } from '../lib/sensitive.ts'
 import { type Credential, type Observed, type TargetToken } from './observed.ts'
 
 /**
- * Tells one appKey from another after a restart, when only the status knows whose the token on the targets is. With the
- * uid in it, it leads from no resource to another; who knows an appKey can tell that it is the one.
+ * Tells one appKey from another after a restart, when only the status knows which application the token belongs to.
+ * The uid in it keeps the fingerprints of two resources apart; a reader who knows an appKey can recognise it.
  */
 export function appKeyFingerprintOf({ uid }: Pick<Credential, 'uid'>, appKey: Sensitive): string {
   return fingerprintOf(new Sensitive(`${uid} ${appKey.reveal()}`))
 }
 
-/** The targets hold a token, but of another application than the spec and the source Secret name now. */
+/** Whether the targets hold a token of another application than the spec and its sources name now. */
 export function holdsForeignToken(observed: Observed): boolean {
   const { credential, record } = observed
   return credential.spec.targets.some(({ name }) => {

@@ -27,7 +27,7 @@ export interface WatchesOptions {
 /** The parts of a reflector that do not depend on what it watches. */
 type AnyReflector = Pick<Reflector<KubernetesObject, Stored>, 'refused' | 'synced' | 'run' | 'lastContactAt'>
 
-/** What is known of a namespace, or of all. */
+/** The watched state of one namespace, or of all. */
 interface Scope {
   /** Undefined: all namespaces. */
   readonly namespace: string | undefined
@@ -35,14 +35,14 @@ interface Scope {
   isRefused: boolean
   /** Resolves when it is complete. */
   readonly complete: Promise<void>
-  /** Resolves when it is complete, or the API server refuses it. */
+  /** Resolves when it is complete, or when the API server has refused it. */
   readonly decided: Promise<void>
   configMaps: Promise<void> | undefined
 }
 
 /**
- * Keeps the caches as the API server has them: a reflector for each kind and namespace. Of Secrets metadata only. The
- * credentials of a namespace are watched when its Secrets are known: before, each would seem to lack all of them.
+ * Keeps the caches in sync with the API server: a reflector for each kind and namespace; metadata only for Secrets. The
+ * credentials of a namespace are watched after its Secrets are synced: before, all their Secrets would seem missing.
  */
 export class Watches {
   readonly #options: WatchesOptions
@@ -62,7 +62,7 @@ export class Watches {
     this.#scopes = (namespaces.length === 0 ? [undefined] : namespaces).map((namespace) => this.#follow(namespace))
   }
 
-  /** Whether work can begin: all is known, but for those of several namespaces that the API server refuses. */
+  /** Whether workers can start: everything is synced, except those of several namespaces that the API server refuses. */
   hasSynced(): boolean {
     const isOneOfSeveral = this.#scopes.length > 1
     return (
@@ -71,20 +71,20 @@ export class Watches {
     )
   }
 
-  /** Resolves when work can begin. */
+  /** Resolves when workers can start. */
   async synced(): Promise<void> {
     await Promise.all(this.#scopes.map(({ decided }) => decided))
     await Promise.race(this.#scopes.map(({ complete }) => complete))
   }
 
-  /** The namespaces that the API server refuses: they are looked after as soon as it does not. */
+  /** The namespaces that the API server refuses; they are watched once it no longer does. */
   refused(): string[] {
     return this.#scopes.flatMap(({ isComplete, isRefused, namespace }) =>
       isRefused && !isComplete && namespace !== undefined ? [namespace] : [],
     )
   }
 
-  /** Resolves when the ConfigMaps of a namespace are known; they are watched from the first call on. */
+  /** Resolves when the ConfigMaps of a namespace are synced; the first call starts to watch them. */
   async configMapsSynced(namespace: string): Promise<void> {
     const scope = this.#scopes.find((one) => one.namespace === undefined || one.namespace === namespace)
     if (scope === undefined) throw new Error(`namespace ${namespace} is not watched`)
@@ -92,12 +92,12 @@ export class Watches {
     await scope.configMaps
   }
 
-  /** When the watch that was heard of least lately was heard of, monotonic clock. */
+  /** Last contact of the watch that has been silent for longest, monotonic clock. */
   get oldestContactAt(): number {
     return Math.min(...this.#reflectors.map((reflector) => reflector.lastContactAt))
   }
 
-  /** Resolves when all have ended, after the signal aborted. */
+  /** Resolves when all watches have ended, after the signal aborted. */
   async ended(): Promise<void> {
     await Promise.all(this.#running)
   }

@@ -2,12 +2,12 @@ import { monotonicNextRenewalAt, type Observed } from '../observe/observed.ts'
 import { validUntil } from '../observe/validity.ts'
 import { firstVerificationAt } from './up-to-date.ts'
 
-/** However quiet, every resource is looked at again after this time. */
+/** Resync period. */
 const resyncMs = 10 * 60_000
 
 /**
- * When a resource must be looked at again though nothing changed: its token expires (Ready falls), its renewal is due
- * while it has not joined its application (which sees to that otherwise), or it was not looked at for long. Monotonic clock,
+ * When to reconcile again though nothing changes: the token expires (Ready falls), a renewal is due for a resource that
+ * has not joined its application (which otherwise renews the token), or the resync period is over. Monotonic clock,
  * always after `now`.
  */
 export function requeueAt(observed: Observed, now: number): number {

@@ -7,14 +7,17 @@ export interface RefreshBarrierOptions {
   readonly caches: Pick<Caches, 'credentials'>
   readonly applications: Pick<Applications, 'isMember'>
   readonly clock: Clock
-  /** Has these looked at, before others. */
+  /** Enqueues these before others. */
   readonly enqueue: (keys: Iterable<ObjectKey>) => void
 }
 
-/** How long a refresh waits for all holders of the old token to be ready to write the new one. */
+/** How long a refresh waits for all holders of the old token to join, at most. */
 const maxWaitMs = 5000
 
-/** Who holds a token that is about to be refreshed, and has not joined its application yet: after a restart, anybody. */
+/**
+ * Holds a refresh back until all credentials with the old token have joined the application, so that the new token
+ * reaches all of them at once. After a restart no credential has joined yet.
+ */
 export class RefreshBarrier {
   readonly #options: RefreshBarrierOptions
   readonly #summoned = new Set<ObjectKey>()
@@ -25,8 +28,8 @@ export class RefreshBarrier {
   }
 
   /**
-   * Has all credentials whose targets hold this token join their application, if they can: it is about to be refreshed,
-   * and a gateway may kill the old one by that.
+   * Has all credentials whose targets hold this token join their application, if they can: a gateway may revoke the old
+   * token when it is refreshed.
    */
   async summon(gatewayUrl: string, fingerprint: string, signal: AbortSignal): Promise<void> {
     const { applications, caches, clock, enqueue } = this.#options
@@ -44,26 +47,26 @@ export class RefreshBarrier {
     const limit = new AbortController()
     const stop = AbortSignal.any([signal, limit.signal])
     const timeout = sleep(clock, this.#waitMs(absent), stop).catch(() => {
-      // All are there, or the attempt is called off.
+      // All have joined, or the attempt was aborted.
     })
     await Promise.race([Promise.all(done), timeout])
     limit.abort()
   }
 
-  /** Whether a credential is to join its application though nothing of it has changed. */
+  /** Whether a credential has to join its application though nothing of it has changed. */
   isSummoned(key: ObjectKey): boolean {
     return this.#summoned.has(key)
   }
 
-  /** It has joined, or it is let go of. */
+  /** The credential has joined, or is gone. */
   release(key: ObjectKey): void {
     this.#summoned.delete(key)
   }
 
   /**
-   * A look at a credential begins.
+   * Marks the start of a reconcile.
    *
-   * @returns to be called at its end, for whoever waits for it by now
+   * @returns to be called at its end; resolves the barriers that waited for it when it started
    */
   beginReconcile(key: ObjectKey): () => void {
     const waiters = this.#waiters.get(key) ?? []
@@ -73,7 +76,7 @@ export class RefreshBarrier {
     }
   }
 
-  /** The refresh, too, takes its share of the life that the token has left. */
+  /** The refresh itself needs a share of the token's remaining life. */
   #waitMs([holder]: readonly ObjectKey[]): number {
     const { caches, clock } = this.#options
     const { expiresAt = '' } = (holder === undefined ? undefined : caches.credentials.get(holder))?.status ?? {}

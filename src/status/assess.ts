@@ -16,18 +16,18 @@ export interface ConditionValue {
 export interface Assessment {
   readonly ready: ConditionValue
   readonly renewalHealthy: ConditionValue
-  /** Present when the operator works on it. */
+  /** Present while the operator works on the resource. */
   readonly reconciling: ConditionValue | undefined
   /** Present when the user must act. */
   readonly stalled: ConditionValue | undefined
 }
 
-/** The conditions as they should be. Messages hold no count and no time left, so that they change only with the matter. */
+/** The conditions that the observation calls for. Messages hold no counts and no time left, so that they change only with the cause. */
 export function assess(observed: Observed, problem: Problem | undefined, now: number): Assessment {
   const failure: Problem | undefined = problem ?? observed.application?.failure
   const targetTrouble = firstTargetProblem(observed)
   const ready = assessReady(observed, targetTrouble ?? failure, targetTrouble, now)
-  // A token that could not be written was not renewed, as its consumers see it.
+  // For its pods a token that could not be written was not renewed.
   const writeFailure = targetTrouble?.reason === 'TargetWriteFailed' ? targetTrouble : undefined
   const renewalHealthy = assessRenewal(observed, failure ?? writeFailure)
   const leftover = firstRemovedTargetProblem(observed)
@@ -59,8 +59,8 @@ function assessReady(
   if (isValid && lacking !== undefined) {
     const { isDrifted, name } = lacking
     const what = isDrifted
-      ? `spec.targets: Secret ${name} was changed by somebody else; it is put right when the token is known again`
-      : `spec.targets: Secret ${name} is not written yet as the spec has it`
+      ? `spec.targets: Secret ${name} was changed by another writer; it is corrected once the token is known again`
+      : `spec.targets: Secret ${name} is not written yet as the spec asks for`
     return cause === undefined
       ? conditionValue('False', 'WaitingForToken', what)
       : conditionValue('False', cause.reason, `${what}: ${cause.message}`)
@@ -70,28 +70,32 @@ function assessReady(
     return conditionValue('True', 'Synced', `${length} ${length === 1 ? 'target holds' : 'targets hold'} a valid token`)
   }
   if (token !== undefined && !isValid) {
-    const why = cause === undefined ? 'a new one is being asked for' : cause.message
-    return conditionValue('False', 'TokenExpired', `the token has expired: ${why}`)
+    const why = cause === undefined ? 'the operator asks the gateway for a new one' : cause.message
+    return conditionValue('False', 'TokenExpired', `the token on the targets has expired: ${why}`)
   }
   if (cause !== undefined) return conditionValue('False', cause.reason, cause.message)
-  return conditionValue('False', 'WaitingForToken', 'the gateway is being asked for a token')
+  return conditionValue('False', 'WaitingForToken', 'the operator asks the gateway for a token')
 }
 
-/** Nothing is asked for and nothing is put right; what the targets hold is told all the same. */
+/** Ready of a suspended resource: no call and no write is made, and the state of the targets is reported all the same. */
 function assessSuspended(observed: Observed, isValid: boolean): ConditionValue {
   if (tokenOnTargets(observed) === undefined) {
-    return conditionValue('False', 'Suspended', 'spec.suspend is true: no token is asked for')
+    return conditionValue('False', 'Suspended', 'spec.suspend is true: the operator asks for no token')
   }
   if (!isValid) {
-    return conditionValue('False', 'TokenExpired', 'the token has expired, and spec.suspend is true: it is not renewed')
+    return conditionValue(
+      'False',
+      'TokenExpired',
+      'the token on the targets has expired, and spec.suspend is true: it is not renewed',
+    )
   }
   const lacking = firstOutOfSyncTarget(observed)
   if (lacking !== undefined) {
-    const what = `Secret ${lacking.name} ${lacking.isDrifted ? 'does not hold the token any more' : 'is not as the spec has it'}`
-    return conditionValue('False', 'Suspended', `spec.suspend is true: ${what}, and nothing is written`)
+    const what = `Secret ${lacking.name} ${lacking.isDrifted ? 'no longer holds the token' : 'is not as the spec asks for'}`
+    return conditionValue('False', 'Suspended', `spec.suspend is true: ${what}, and the operator writes nothing`)
   }
   if (holdsForeignToken(observed)) {
-    const what = 'the targets hold a token of another gateway or application, and none is asked for'
+    const what = 'the targets hold a token of another gateway or application, and the operator asks for none'
     return conditionValue('False', 'Suspended', `spec.suspend is true: ${what}`)
   }
   return conditionValue('True', 'Suspended', 'spec.suspend is true: the token is valid and will not be renewed')
@@ -99,9 +103,10 @@ function assessSuspended(observed: Observed, isValid: boolean): ConditionValue {
 
 function assessRenewal({ application, credential }: Observed, failure: Problem | undefined): ConditionValue {
   if (failure !== undefined) return conditionValue('False', failure.reason, failure.message)
-  if (credential.spec.suspend) return conditionValue('Unknown', 'Suspended', 'spec.suspend is true: nothing is renewed')
+  if (credential.spec.suspend)
+    return conditionValue('Unknown', 'Suspended', 'spec.suspend is true: the token is not renewed')
   if (application?.token === undefined) {
-    return conditionValue('Unknown', 'WaitingForToken', 'the gateway is being asked for a token')
+    return conditionValue('Unknown', 'WaitingForToken', 'the operator asks the gateway for a token')
   }
   if (application.isRefreshMissing && credential.spec.renewalMethod === 'Auto') {
     return conditionValue(
@@ -129,7 +134,7 @@ function firstTargetProblem(observed: Observed): Problem | undefined {
   return undefined
 }
 
-/** Something of a target that left the spec could not be removed. */
+/** Why a target that left the spec could not be removed. */
 function firstRemovedTargetProblem({ credential, targetProblems }: Observed): Problem | undefined {
   const isFormer = (name: string): boolean => credential.spec.targets.every((target) => target.name !== name)
   return [...targetProblems].find(([name]) => isFormer(name))?.[1]

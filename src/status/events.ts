@@ -1,18 +1,18 @@
 import type { Condition } from '../api/v1alpha1/conditions.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 
-/** Something that people care about, as it is told in an Event. */
+/** One event, without the object that it is about. */
 export interface EventInput {
   readonly type: 'Normal' | 'Warning'
   readonly reason: string
-  /** What the operator was doing, as events.k8s.io wants it. */
+  /** `action` of events.k8s.io/v1: what the operator was doing. */
   readonly action: 'Sync' | 'Renew' | 'ReadSources' | 'Propagate'
   readonly note: string
 }
 
 /**
- * The events between two statuses: first sync, failures, recovery, conflicts. Routine renewals make none; a failure that
- * goes on is told with each status that counts it, and the recorder makes a series of that.
+ * The events for the change from one status to the next: first sync, failures, recovery, conflicts. Routine renewals
+ * have none. A continuing failure has one for each status that counts it; the recorder turns those into a series.
  */
 export function eventsBetween(before: CredentialStatus, after: CredentialStatus): EventInput[] {
   const events: EventInput[] = []
@@ -24,14 +24,14 @@ export function eventsBetween(before: CredentialStatus, after: CredentialStatus)
   if (isReady?.status === 'True' && wasReady?.status !== 'True' && isReady.reason === 'Synced') {
     events.push({ type: 'Normal', reason: 'Synced', action: 'Sync', note: isReady.message })
   } else if (isHealthy?.status === 'True' && wasHealthy?.status === 'False') {
-    events.push({ type: 'Normal', reason: 'Renewed', action: 'Renew', note: 'renewal works again' })
+    events.push({ type: 'Normal', reason: 'Renewed', action: 'Renew', note: 'the token is renewed again' })
   }
   const hasFailedAgain = isHealthy?.status === 'False' && failuresOf(after) > failuresOf(before)
   const isStalledByRenewal = isStalled !== undefined && isStalled.reason === isHealthy?.reason
   if (isStalled !== undefined && (!isSame(isStalled, wasStalled) || (isStalledByRenewal && hasFailedAgain))) {
     events.push(warning(isStalled, 'Sync'))
   }
-  // What stalls was said above.
+  // Stalled has its own event, above.
   const isFailure = isHealthy?.status === 'False' && (hasFailedAgain || !isSame(isHealthy, wasHealthy))
   if (isFailure && !isStalledByRenewal) events.push(warning(isHealthy, 'Renew'))
   const isClamped = isHealthy?.reason === 'RenewBeforeClamped' && wasHealthy?.reason !== 'RenewBeforeClamped'

@@ -7,7 +7,7 @@ import type { Problem } from '../api/v1alpha1/problem.ts'
 import { inputsOf, type Observed, tokenOnTargets } from '../observe/observed.ts'
 import { assess } from './assess.ts'
 
-/** The status that tells what is observed. Pure; equal to the present one when there is nothing to tell. */
+/** The status for what is observed. Pure; equal to the present one when nothing has changed. */
 export function nextStatus(observed: Observed, problem: Problem | undefined, now: number): CredentialStatus {
   const { application, credential, record, sources } = observed
   const { status: present } = credential
@@ -49,7 +49,7 @@ export function nextStatus(observed: Observed, problem: Problem | undefined, now
     tokenFingerprint: token?.fingerprint,
     gateway: token?.gatewayUrl,
     appKeyFingerprint: token?.appKeyFingerprint,
-    // The versions that the token on the targets was proven with.
+    // The versions that the token on the targets was received with.
     sources:
       sources !== undefined && token !== undefined && application?.token?.fingerprint === token.fingerprint
         ? sources.versions.map(({ keys, ...version }) => ({ ...version, keys: [...keys] }))
@@ -57,8 +57,8 @@ export function nextStatus(observed: Observed, problem: Problem | undefined, now
     targets: [...record.values()].map((target) => ({
       name: target.name,
       uid: target.uid,
-      // Without a version a target is looked at again after a restart: it holds another token than tokenFingerprint,
-      // or was not yet made after the present spec. While suspended it need not be; to resume is another spec again.
+      // Without a version the target is read after a restart: it holds another token than tokenFingerprint, or was not
+      // written for the present spec yet. A suspended resource needs neither: resuming changes the spec again.
       resourceVersion:
         token !== undefined &&
         target.token?.fingerprint === token.fingerprint &&
@@ -78,7 +78,7 @@ export function nextStatus(observed: Observed, problem: Problem | undefined, now
   })
 }
 
-/** The status of a resource that cannot be read: only its conditions say anything. */
+/** The status of a resource whose spec cannot be parsed: only the conditions change. */
 export function invalidStatus(
   present: CredentialStatus,
   generation: number,
@@ -105,7 +105,7 @@ export function isSameStatus(a: CredentialStatus, b: CredentialStatus): boolean 
   return isDeepStrictEqual(sorted(a), sorted(b))
 }
 
-/** The merge patch from one status to another: what is gone becomes null. */
+/** The merge patch from one status to another: removed fields become null. */
 export function statusPatch(present: CredentialStatus, next: CredentialStatus): Record<string, unknown> {
   const patch: Record<string, unknown> = {}
   for (const key of new Set([...Object.keys(present), ...Object.keys(next)]) as Set<keyof CredentialStatus>) {

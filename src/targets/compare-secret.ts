@@ -3,17 +3,17 @@ import type { ControllerReference, DesiredSecret } from './desired-secret.ts'
 import { ownedMetadata } from './managed-fields.ts'
 import { type Secret, toBase64 } from './secret.ts'
 
-/** What a patch has to set right beyond the desired keys. */
+/** What a patch has to correct besides the desired keys. */
 export interface Correction {
-  /** Keys that stand on the Secret and should not. */
+  /** Keys of the Secret that should not exist. */
   readonly surplusData: readonly string[]
   readonly surplusLabels: readonly string[]
   readonly surplusAnnotations: readonly string[]
-  /** All owner references as they should be, where they are not. */
+  /** All owner references as they should be; undefined when they already are. */
   readonly owners: readonly object[] | undefined
 }
 
-/** For a Secret that is as we left it. */
+/** For a Secret that has not changed since the last write. */
 export const noCorrection: Correction = {
   surplusData: [],
   surplusLabels: [],
@@ -24,12 +24,12 @@ export const noCorrection: Correction = {
 export type Comparison =
   | { readonly kind: 'same' }
   | { readonly kind: 'differs'; readonly correction: Correction }
-  /** No patch can get there. */
+  /** No patch can make the change. */
   | { readonly kind: 'recreate'; readonly reason: 'TypeChanged' | 'Immutable' }
 
 /**
- * Compares a Secret as it is with what it should be. All of its data is ours, so a key that somebody added is surplus;
- * of labels and annotations only those that this field manager set are.
+ * Compares a Secret with the desired one. All of its data is ours, so keys of other writers are surplus; labels and
+ * annotations are surplus only where this field manager has set them.
  */
 export function compareSecret(
   existing: Secret,
@@ -60,7 +60,7 @@ export function compareSecret(
   return isSame ? { kind: 'same' } : { kind: 'differs', correction }
 }
 
-/** The owner references with ours as it should be; undefined where it is. */
+/** The owner references with ours corrected; undefined when ours is as it should be. */
 function ownersOf(
   present: NonNullable<KubernetesObject['metadata']['ownerReferences']>,
   credentialUid: string,

@@ -8,7 +8,7 @@ import type { CompiledTemplates } from './template.ts'
 
 export interface ControllerReference extends OwnerReference {
   readonly controller: true
-  /** The credential's deletion never waits for its Secrets'. */
+  /** The deletion of a credential never waits for its Secrets. */
   readonly blockOwnerDeletion: false
 }
 
@@ -19,7 +19,7 @@ export interface DesiredSecret {
   readonly type: string
   readonly labels: Readonly<Record<string, string>>
   readonly annotations: Readonly<Record<string, string>>
-  /** Undefined for a Secret that is to outlive its credential. */
+  /** Undefined for a retained Secret, which outlives its credential. */
   readonly owner: ControllerReference | undefined
   readonly data: Readonly<Record<string, Sensitive>>
 }

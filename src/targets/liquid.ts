@@ -1,15 +1,15 @@
 import { Context, defaultOperators, type FilterImplOptions, Liquid } from 'liquidjs'
 
-/** As etcd and the API server bound a Secret: 1 MiB in all. */
+/** The API server's limit for a Secret: 1 MiB in all. */
 export const maxOutputLength = 1024 * 1024
-/** Rendering is synchronous; a target of some lines takes well under a millisecond. */
+/** Rendering blocks the event loop; a target of a few lines takes well under a millisecond. */
 const renderLimitMs = 100
 /**
- * What all templates of a target may use together, in characters. Liquid looks at its clock between two outputs only and
- * charges a part of its filters: one output with a long chain would stop the process for minutes.
+ * Work that all templates of a target may do together, in characters. Liquid checks its time limit between two outputs
+ * only and charges only some filters: one output with a long chain of filters would block the process for minutes.
  */
 const maxWork = maxOutputLength
-/** What a call of a filter costs by itself, and what an element of a list does: some filters take microseconds for each. */
+/** Cost of a filter call, and of each list element: some filters take microseconds for each. */
 const callCost = 64
 const elementCost = 32
 
@@ -19,7 +19,7 @@ type FilterHandler = Extract<FilterImplOptions, (...args: never[]) => unknown>
 type FilterImpl = ThisParameterType<FilterHandler>
 type OperatorHandler = (typeof defaultOperators)[string]
 
-/** Liquid with outputs and filters only: no tags, no files, no chance, no clock. */
+/** Liquid with outputs and filters only: no tags, no files, no randomness, no clock. */
 export const engine = new Liquid({
   strictVariables: true,
   strictFilters: true,
@@ -28,26 +28,26 @@ export const engine = new Liquid({
   parseLimit: 64 * 1024,
   renderLimit: renderLimitMs,
   memoryLimit: maxWork,
-  // Nothing is read from anywhere.
+  // Templates include no files.
   templates: {},
   operators: Object.fromEntries(Object.entries(defaultOperators).map(([name, handler]) => [name, measured(handler)])),
   outputEscape: function (this: FilterImpl, value: unknown): string {
     this.context.memoryLimit.use(Array.isArray(value) ? costOf(value) : 0)
-    // Nothing is escaped: the type would have a text, and Liquid makes one of whatever it is.
+    // No escaping; the type asks for a string, and Liquid converts any value to one.
     return value as string
   },
 })
 for (const tag of Object.keys(engine.tags)) Reflect.deleteProperty(engine.tags, tag)
-// Chance has no place in a Secret, which would never be as it should; and expressions in strings hide their variables.
+// Random output would make every Secret drift; expressions in strings would hide their variables from the check.
 const refusedFilters = /^(?:sample|.*_exp)$/
 for (const [name, filter] of Object.entries(engine.filters)) {
   if (refusedFilters.test(name)) engine.unregisterFilter(name)
   else if (typeof filter === 'function') engine.registerFilter(name, guarded(name, filter))
 }
-// Liquid's own would have the output go past `outputEscape`.
+// Liquid's own `raw` would bypass `outputEscape`.
 engine.registerFilter('raw', (value: unknown) => value)
 
-/** A scope whose limits count for everything that is rendered with it. */
+/** A scope whose limits apply to everything rendered with it together. */
 export function newContext(scope: object): Context {
   return new Context(scope, engine.options, { sync: true }, { liquid: engine })
 }
@@ -59,13 +59,13 @@ function guarded(name: string, filter: FilterHandler): FilterHandler {
     const { memoryLimit } = this.context
     memoryLimit.use([value, ...args].reduce<number>((cost, one) => cost + costOf(one), callCost))
     const result: unknown = filter.call(this, value, ...args)
-    // What a filter makes longer (url_encode: up to nine times), the next would make longer still.
+    // A filter can lengthen its input (url_encode: up to nine times), and the next one can do so again.
     if (typeof result === 'string') memoryLimit.check(result.length)
     return result
   }
 }
 
-/** Liquid charges a range as if its elements cost nothing; to look for something among a million takes seconds. */
+/** Liquid charges nothing for the elements of a range, and searching a million of them takes seconds. */
 function measured(handler: OperatorHandler): OperatorHandler {
   return (...operands: [unknown, unknown, Context] | [unknown, Context]) => {
     const context = operands.at(-1) as Context

@@ -1,6 +1,6 @@
 import type { Secret } from './secret.ts'
 
-/** The labels and annotations that a field manager set, by the API server's own books (managedFields). */
+/** The labels and annotations that a field manager has set, by managedFields. */
 export function ownedMetadata(secret: Secret, fieldManager: string): { labels: string[]; annotations: string[] } {
   const labels: string[] = []
   const annotations: string[] = []

@@ -2,28 +2,28 @@ import type { Sensitive } from '../lib/sensitive.ts'
 import { fieldsOf, namesOf } from './managed-fields.ts'
 import { encodeData, nulls, type Secret, toBase64 } from './secret.ts'
 
-/** Who we are in the API server's books (managedFields). */
+/** The field managers (managedFields) that decide whose a key is. */
 export interface MergeIdentity {
   /** The field manager of this credential's keys. */
   readonly manager: string
-  /** The operator's own field manager, from the time when the whole Secret was ours. */
+  /** The operator's own field manager: of keys from the time when the operator owned the whole Secret. */
   readonly operatorManager: string
-  /** The field managers of credentials that are gone: what they left behind may be taken. */
+  /** Field managers of deleted credentials: the keys that they left behind may be taken. */
   readonly isOrphan: (manager: string) => boolean
-  /** The field managers of other credentials that are there: a key taken from one would be taken back, without end. */
+  /** Field managers of other existing credentials: they would take a key back, without end. */
   readonly isRival: (manager: string) => boolean
 }
 
 export type MergeComparison =
   | { readonly kind: 'same' }
-  /** These keys are somebody else's. */
+  /** These keys belong to another field manager. */
   | { readonly kind: 'conflict'; readonly keys: readonly string[] }
-  /** Keys of ours that should not be there any more. */
+  /** Our keys that the spec no longer has. */
   | { readonly kind: 'surplus'; readonly keys: readonly string[] }
-  /** `isForced`: of a key to be changed, another manager is a holder: a recorded one's, an orphan, a second applier. */
+  /** `isForced`: another field manager holds a key that has to change (a recorded key, an orphaned one, one applied twice). */
   | { readonly kind: 'differs'; readonly isForced: boolean }
 
-/** Compares our keys in somebody else's Secret with what they should be. Whoever holds a key keeps it. */
+/** Compares our keys in a Secret of another owner with the desired ones. The present holder of a key keeps it. */
 export function compareMerged(
   existing: Secret,
   desired: Readonly<Record<string, Sensitive>>,
@@ -46,15 +46,15 @@ export function compareMerged(
   if (surplus.length > 0) return { kind: 'surplus', keys: surplus }
   const isAsDesired = (key: string): boolean => desired[key] !== undefined && data[key] === toBase64(desired[key])
   if (Object.keys(desired).every((key) => isOurs(key) && isAsDesired(key))) return { kind: 'same' }
-  // Without force the API server refuses to change what another manager holds as well.
+  // Without force the API server refuses to change a key that another manager holds too.
   const hasOtherHolder = (key: string): boolean =>
     managers.get(key)?.some((holder) => holder !== identity.manager) === true
   return { kind: 'differs', isForced: present.some((key) => hasOtherHolder(key) && !isAsDesired(key)) }
 }
 
 /**
- * The keys of a Secret that are ours: by the API server's books, and those that are recorded and date from the time
- * when the whole Secret was ours. A recorded key that somebody else has changed since is theirs.
+ * The keys of a Secret that are ours, by managedFields: those of this credential, and recorded ones from the time when
+ * the operator owned the whole Secret. A recorded key that another writer has changed since belongs to that writer.
  */
 export function mergedKeys(
   existing: Secret,
@@ -68,7 +68,7 @@ export function mergedKeys(
   })
 }
 
-/** The body of the server-side apply that sets our keys. With uid and resourceVersion it never makes a Secret. */
+/** The body of the server-side apply that sets our keys. With uid and resourceVersion it never creates a Secret. */
 export function applyBody(
   { namespace, name }: { readonly namespace: string; readonly name: string },
   data: Readonly<Record<string, Sensitive>>,
@@ -78,7 +78,7 @@ export function applyBody(
   return { apiVersion: 'v1', kind: 'Secret', metadata, data: encodeData(data) }
 }
 
-/** The body of the merge patch that takes keys away; by name, since some may have a second manager. */
+/** The body of the merge patch that removes keys; by name, because a key may have a second manager. */
 export function releaseBody(
   keys: readonly string[],
   { uid, resourceVersion }: { readonly uid: string; readonly resourceVersion: string },

@@ -21,8 +21,8 @@ export function createBody(desired: DesiredSecret): object {
 }
 
 /**
- * The body of the merge patch that makes a target what it should be. With uid and resourceVersion it applies to the
- * very Secret that was looked at, or not at all.
+ * The body of the merge patch that makes a target the desired Secret. With uid and resourceVersion it applies to the
+ * version that was observed, or not at all.
  */
 export function patchBody(
   desired: DesiredSecret,
@@ -42,8 +42,8 @@ export function patchBody(
 }
 
 /**
- * The body of the merge patch that gives a Secret of ours away, so that only its keys are ours from then on
- * (creationPolicy went from Owner to Merge). The keys that stay keep their values.
+ * The body of the merge patch that gives up ownership of a Secret and keeps some keys (creationPolicy changed from Owner
+ * to Merge). Those keep their values.
  */
 export function disownBody(
   existing: Secret,

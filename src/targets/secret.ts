@@ -9,14 +9,14 @@ export interface Secret extends KubernetesObject {
   readonly data?: Readonly<Record<string, string>>
 }
 
-/** The text under a key of a Secret's data; undefined where there is none, or where it is not UTF-8. */
+/** The text of a key of a Secret's data; undefined when the key does not exist or is not UTF-8. */
 export function decodeKey(secret: Secret, key: string): Sensitive | undefined {
   const encoded = secret.data?.[key]
   if (encoded === undefined) return undefined
   try {
     return new Sensitive(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(encoded, 'base64')))
   } catch {
-    // Bytes that are no text are no value of ours, and nothing is to be said of them.
+    // Bytes that are not UTF-8 were not written by this operator, and an error would quote them.
     return undefined
   }
 }

@@ -2,7 +2,7 @@ import type { Template } from 'liquidjs'
 import { Sensitive } from '../lib/sensitive.ts'
 import { engine, maxOutputLength, newContext, presentTime } from './liquid.ts'
 
-/** What a template may use. */
+/** The variables of a template. */
 export interface TemplateValues {
   readonly accessToken: Sensitive
   readonly appKey: Sensitive
@@ -19,15 +19,15 @@ export interface TemplateValues {
 export interface CompiledTemplates {
   /** Keys of the Secret's data. */
   readonly keys: readonly string[]
-  /** A key that holds the token and nothing else, from which it can be read back. */
+  /** A key that holds exactly the token, so that a restart can read it back. */
   readonly tokenKey: string | undefined
-  /** Whether appKey or appSecret is used: then the content depends on the source Secrets. */
+  /** Whether a template uses appKey or appSecret, so that the content depends on the source Secrets. */
   readonly usesSources: boolean
   /** @throws TemplateRenderError, which names the key and quotes nothing */
   render(values: TemplateValues): Record<string, Sensitive>
 }
 
-/** A template that cannot be used. `detail` names the variable or filter and where it stands. */
+/** A template that cannot be used. `detail` names the variable or filter, and its line and column. */
 export interface TemplateProblem {
   readonly key: string
   readonly detail: string
@@ -55,7 +55,7 @@ const placeholders: TemplateValues = {
   namespace: 'namespace',
 }
 
-/** Compiles the templates of a target and tries them on placeholders, so that what is wrong is found before any call. */
+/** Compiles the templates of a target and renders them with placeholders, so that errors are found before any call. */
 export function compileTemplates(data: Readonly<Record<string, string>>): CompiledTemplates | TemplateProblem {
   const templates = new Map<string, Template[]>()
   let usesSources = false
@@ -94,10 +94,10 @@ function render(templates: ReadonlyMap<string, Template[]>, values: TemplateValu
     appSecret: values.appSecret.reveal(),
   }
   let result = renderAll(templates, scope)
-  // The time is a wall clock's: a pause of the process is not the template's fault. Twice in a row, it is.
+  // The limit is in wall-clock time, so a pause of the process can exceed it once; twice in a row it is the template.
   if (!result.ok && isTimeLimit(result.error)) result = renderAll(templates, scope)
   if (!result.ok) throw new TemplateRenderError(result.key, describe(result.error))
-  // Not by assignment: a Secret may have a key `__proto__`.
+  // fromEntries, not assignment: a Secret may have a key `__proto__`.
   return Object.fromEntries(result.rendered)
 }
 
@@ -128,7 +128,7 @@ function isTimeLimit(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('template render limit exceeded')
 }
 
-/** Liquid's messages quote the template, and may quote values; only names and places are taken from them. */
+/** Liquid's messages quote the template, and may quote values; only names and positions are taken from them. */
 function describe(error: unknown): string {
   const message = error instanceof Error ? error.message : ''
   const place = /line:(\d+), col:(\d+)/.exec(message)
@@ -141,7 +141,7 @@ function describe(error: unknown): string {
   return `not valid Liquid${where}`
 }
 
-/** A name as it stands in a template; `{{ ["any text"] }}` is a variable to Liquid, and of any length. */
+/** A name of a variable or filter, cut; `{{ ["any text"] }}` is a variable to Liquid too. */
 function nameIn(text: string): string {
   const [name] = /^[A-Za-z_][\w.-]{0,60}/.exec(text) ?? []
   return name === undefined ? '' : ` ${name}`

@@ -270,7 +270,9 @@ describe('check --resource', () => {
     await harness().patchSecret(namespace, 'lacking-app', { data: { appSecret: null } })
     const missingKey = await check(['--resource', `${namespace}/lacking`])
     expect(missingKey).toMatchObject({ code: 1, results: { resource: 'ok', sources: 'failed' } })
-    expect(missingKey.find('sources')?.detail).toBe('spec.appSecretRef: key appSecret of Secret lacking-app is missing')
+    expect(missingKey.find('sources')?.detail).toBe(
+      'spec.appSecretRef: key appSecret of Secret lacking-app does not exist',
+    )
     await harness().deleteSecret(namespace, 'lacking-app')
     const missing = await check(['--resource', `${namespace}/lacking`])
     expect(missing.find('sources')?.detail).toContain(`Secret lacking-app not found in namespace ${namespace}`)

@@ -21,12 +21,12 @@ import { appKeyFingerprintOf } from '../../src/observe/token-origin.ts'
 import { nextStatus } from '../../src/status/next-status.ts'
 import type { Secret } from '../../src/targets/secret.ts'
 
-/** The present of all builders: monotonic clock and wall clock alike. */
+/** The present time of all builders, on the monotonic clock and the wall clock. */
 export const now = Date.UTC(2026, 0, 1, 12)
 export const minuteMs = 60_000
 export const hourMs = 60 * minuteMs
 
-/** Recognisable, so that a leak is found wherever it comes out. */
+/** Recognisable values, so that a leak is found in any output. */
 export const marker = {
   appKey: 'marker-app-key-5f1e',
   appSecret: 'marker-app-secret-9a7c',
@@ -35,10 +35,10 @@ export const marker = {
 
 export const gatewayUrl = 'https://apim.example.com'
 export const operator = 'enos-credential-operator'
-/** As the status of `credential` has it. */
+/** The fingerprint in the status of `credential`. */
 export const appKeyFingerprint = appKeyFingerprintOf({ uid: 'uid-wind-farm' }, new Sensitive(marker.appKey))
 
-/** A deep partial, as it would be typed in a manifest. */
+/** A part of a spec, as in a manifest. */
 export type SpecInput = Record<string, unknown> & { readonly gateway?: Record<string, unknown> }
 
 export function spec(overrides: SpecInput = {}): Credential['spec'] {
@@ -178,7 +178,7 @@ export function sources({ problem, ...overrides }: Partial<Sources> = {}): Sourc
     : { ...reading, values: undefined, problem }
 }
 
-/** What is recorded of a target that holds `token`. */
+/** The record of a target that holds `token`. */
 export function targetRecord(overrides: Partial<TargetRecord> = {}, token: HeldToken = heldToken()): TargetRecord {
   const { fingerprint, expiresAt, expiresAtWall, issuedAtWall } = token
   return {
@@ -199,7 +199,7 @@ export type ObservedInput = Partial<Omit<Observed, 'credential'>> & {
   readonly credential?: CredentialInput
 }
 
-/** A resource that was created a moment ago; its source is there and was not read. */
+/** A resource that was just created; its source exists and was not read. */
 export function observed({ credential: given, ...overrides }: ObservedInput = {}): Observed {
   const of = credential(given)
   return {
@@ -230,12 +230,12 @@ export function observed({ credential: given, ...overrides }: ObservedInput = {}
   }
 }
 
-/** One that has joined its application, which has a token; no target is written yet. */
+/** A resource that has joined its application, which has a token; no target is written yet. */
 export function joined(overrides: ObservedInput = {}): Observed {
   return observed({ sources: sources(), membership: membership(), application: applicationView(), ...overrides })
 }
 
-/** One that is in order: joined, and its target holds the token. */
+/** A resource in sync: it has joined, and its target holds the token. */
 export function synced({ credential: given = {}, ...overrides }: ObservedInput = {}): Observed {
   const base = joined({ ...overrides, credential: given })
   const records = base.credential.spec.targets.map(({ name, creationPolicy, deletionPolicy }) =>
@@ -249,7 +249,7 @@ export function synced({ credential: given = {}, ...overrides }: ObservedInput =
   }
 }
 
-/** One that an earlier process left in order: nothing is known but the status and what the watch tells. */
+/** A resource that an earlier process left in sync: only the status and the watched metadata are known. */
 export function restarted(overrides: ObservedInput = {}): Observed {
   const { expiresAtWall, fingerprint, issuedAtWall } = heldToken()
   const { credential: given, ...rest } = overrides
@@ -287,7 +287,7 @@ export function restarted(overrides: ObservedInput = {}): Observed {
   })
 }
 
-/** The same, with all of it told in the status. */
+/** The same observation with its status written. */
 export function reported(one: Observed, problem?: Problem, at = now): Observed {
   return { ...one, credential: { ...one.credential, status: nextStatus(one, problem, at) } }
 }

@@ -2,7 +2,7 @@ import type { ManagedFieldsEntry } from '../../src/kubernetes/types.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { formatTime } from '../../src/lib/time.ts'
 
-/** The API server's books of who set what, as far as the operator reads them. */
+/** managedFields as far as the operator reads them. */
 
 type Fields = ManagedFieldsEntry['fieldsV1']
 

@@ -21,7 +21,7 @@ export interface StoredObject extends KubernetesObject {
   readonly status?: unknown
 }
 
-/** More calls than this in one test are a loop without an end. */
+/** A test with more calls than this is in an endless loop. */
 export const callLimit = 20_000
 
 /** A call that was answered. */
@@ -45,7 +45,7 @@ export interface MemoryUser {
  */
 export class MemoryApi implements Pick<KubernetesClient, 'get' | 'list' | 'create' | 'patch' | 'delete'> {
   readonly calls: ApiCall[] = []
-  /** What a call is refused with; undefined: it is answered. */
+  /** The error that refuses a call; undefined to answer it. */
   refuse: (call: ApiCall) => ApiError | undefined = () => undefined
   readonly #clock: Clock
   readonly #fieldManager: string
@@ -64,7 +64,7 @@ export class MemoryApi implements Pick<KubernetesClient, 'get' | 'list' | 'creat
     return () => this.#listeners.delete(listener)
   }
 
-  /** What is there, without a call. */
+  /** All stored objects, without a call. */
   all(type: ResourceType): StoredObject[] {
     return [...this.#objects].flatMap(([key, object]) => (key.startsWith(`${type.plural} `) ? [object] : []))
   }
@@ -73,7 +73,7 @@ export class MemoryApi implements Pick<KubernetesClient, 'get' | 'list' | 'creat
     return this.#objects.get(idOf(type, ref))
   }
 
-  /** A person with kubectl: at once, and not among `calls`. */
+  /** Another client, such as a person with kubectl; its calls are not among `calls`. */
   user(fieldManager: string): MemoryUser {
     return {
       create: (type, namespace, body) => this.#create(type, namespace, body, fieldManager),
@@ -251,7 +251,7 @@ export class MemoryApi implements Pick<KubernetesClient, 'get' | 'list' | 'creat
     if (isOther || isStale) throw new ApiError(`patch ${keyOf(ref)}`, { code: 409, reason: 'Conflict' })
   }
 
-  /** The metadata with who set which key of the data, label and annotation. */
+  /** The metadata with managedFields for data keys, labels and annotations. */
   #managed(
     before: StoredObject | undefined,
     after: StoredObject,

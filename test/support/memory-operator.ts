@@ -58,13 +58,13 @@ export class MemoryOperator {
     this.#operator.run(4)
   }
 
-  /** Has all resources looked at again, though nothing changed. */
+  /** Enqueues all resources though nothing has changed. */
   lookAgain(): void {
     const keys = [...this.#caches.credentials.values()].map((credential): ObjectKey => keyOf(credential))
     this.#operator.enqueue(keys)
   }
 
-  /** As if the process were killed: what is under way gets nothing done any more. */
+  /** As if the process were killed: running work has no further effect. */
   async kill(): Promise<void> {
     this.#stopWatching()
     await this.#operator.drain({ applications: 0, idle: 0, reconciler: 0 })

@@ -7,7 +7,7 @@ export async function run(file: string, args: readonly string[], input?: string)
   return stdout
 }
 
-/** Runs a program to its end, whatever that is. */
+/** Runs a program to its end, with any exit code. */
 export async function runToEnd(
   file: string,
   args: readonly string[],

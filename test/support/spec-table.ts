@@ -1,4 +1,4 @@
-/** A spec, and whether it is one. zod and the API server are both asked, and must agree. */
+/** A spec, and whether it is valid. zod and the API server must agree. */
 export interface SpecCase {
   readonly name: string
   readonly spec: unknown

@@ -7,9 +7,9 @@ interface ReasonText {
 /** Every reason that conditions and events carry. */
 export const reasons = {
   Synced: { meaning: 'Every target holds a valid token; the last attempt to renew it worked.', whatToDo: 'Nothing.' },
-  Renewed: { meaning: 'Renewal works again after failures.', whatToDo: 'Nothing.' },
+  Renewed: { meaning: 'The token is renewed again after failures.', whatToDo: 'Nothing.' },
   WaitingForToken: {
-    meaning: 'The gateway is being asked for a token.',
+    meaning: 'The operator asks the gateway for a token.',
     whatToDo: 'Wait some seconds; if it stays, look at RenewalHealthy.',
   },
   Suspended: { meaning: '`spec.suspend` is true.', whatToDo: 'Set it to false to have the token renewed again.' },
@@ -18,16 +18,17 @@ export const reasons = {
     whatToDo: 'The message says why it was not renewed; see the reason of RenewalHealthy.',
   },
   SourceSecretNotFound: {
-    meaning: 'A Secret that `appKeyRef` or `appSecretRef` names is not there.',
+    meaning:
+      'A Secret that `appKeyRef` or `appSecretRef` names does not exist; or the Secret or ConfigMap of `caRef` or `headersFrom`.',
     whatToDo: 'Create it in the namespace of the resource, or correct the name.',
   },
   WaitingForConfigMaps: {
-    meaning: 'Whether the ConfigMap that `caRef` names is there is not known: ConfigMaps could not be listed so far.',
+    meaning: 'ConfigMaps are not synced yet, so the one that `caRef` names cannot be found.',
     whatToDo:
       'Wait some seconds; if it stays, let the operator list and watch ConfigMaps. Its log says what was refused.',
   },
   SourceKeyMissing: {
-    meaning: 'A source Secret lacks the key, or its value is empty or no text.',
+    meaning: 'The key does not exist in the source, or its value is empty or not UTF-8 text.',
     whatToDo: 'Add the key to the Secret, or name the right one in `key`.',
   },
   SourceForbidden: {
@@ -35,7 +36,7 @@ export const reasons = {
     whatToDo: 'Use a Secret of type Opaque, and check the RBAC of the operator in this namespace.',
   },
   SourceTrimmed: {
-    meaning: 'A source value ended in newlines; they were cut off.',
+    meaning: 'A source value ended in newlines; they were trimmed.',
     whatToDo: 'Create the Secret without them: `kubectl create secret generic … --from-literal` or `printf %s`.',
   },
   AppKeyNotFound: {
@@ -47,12 +48,12 @@ export const reasons = {
     whatToDo: 'Correct the appSecret in the source Secret; a change is used within a second.',
   },
   GatewayUnreachable: {
-    meaning: 'No answer from the gateway: connection refused or reset, DNS, TLS, or timed out.',
+    meaning: 'The gateway did not answer: DNS, connection, TLS or timeout; the message has the cause.',
     whatToDo: 'Check `spec.gateway.url`, network policies and certificates. It is retried.',
   },
   GatewayError: {
     meaning: 'The gateway answered with an error of its own (1005, HTTP 429 or 5xx, or a refresh that failed).',
-    whatToDo: 'Nothing, if it passes; it is retried. Otherwise ask whoever runs the gateway.',
+    whatToDo: 'Nothing, if it passes; it is retried. Otherwise ask the operators of the gateway.',
   },
   GatewayRejected: {
     meaning: 'The gateway refused the request (1001, 1004, 1202, or HTTP 4xx).',
@@ -63,8 +64,7 @@ export const reasons = {
     whatToDo: 'Use an allowed gateway, or have the platform engineer allow this one.',
   },
   UnexpectedReply: {
-    meaning:
-      'What answered is not the token service, or not one that is known: HTML, a redirect, HTTP 404, other fields.',
+    meaning: 'The reply is not one of the token service: HTML, a redirect, HTTP 404, other fields.',
     whatToDo: 'Check host, port and base path of `spec.gateway.url`.',
   },
   RefreshNotSupported: {
@@ -76,32 +76,34 @@ export const reasons = {
     whatToDo: 'Set a smaller one, or leave it out.',
   },
   TargetConflict: {
-    meaning: 'A Secret of the name of a target is there already, and is not of this resource. It was not touched.',
+    meaning:
+      'A Secret with the name of a target already exists and is not owned by this resource. The operator does not touch it.',
     whatToDo: 'Delete that Secret, or name another target.',
   },
   TargetMissing: {
-    meaning: 'A target with `creationPolicy: Merge` is not there.',
-    whatToDo: 'Create the Secret; its own keys are left alone.',
+    meaning: 'A target with `creationPolicy: Merge` does not exist.',
+    whatToDo: 'Create the Secret; the operator adds its keys and leaves all others alone.',
   },
   TargetWriteFailed: {
     meaning: 'The API server refused to write a target; the message says how.',
     whatToDo: 'Correct the field that is named; with HTTP 403 check the RBAC of the operator and quotas.',
   },
   KeysLeftBehind: {
-    meaning: 'Keys of the resource stay in a Secret that was made immutable: nobody can take them out.',
-    whatToDo: 'Delete that Secret if it is of no use any more; the token in it expires by itself.',
+    meaning: 'Keys of the resource stay in a Secret that was made immutable: they cannot be removed.',
+    whatToDo: 'Delete that Secret if it is no longer needed; the token in it expires.',
   },
   TemplateError: {
     meaning: 'A template in `spec.targets[].data` cannot be used.',
     whatToDo: 'Correct the variable, filter or syntax that the message names.',
   },
   InvalidSpec: {
-    meaning: 'The resource is not valid, though the API server took it: is the CRD of another version installed?',
+    meaning: 'The spec is not valid, though the API server accepted it: the installed CRD may have another version.',
     whatToDo: 'Apply the CRD of this version of the operator, then correct what the message names.',
   },
   InvalidCA: {
-    meaning: 'What `spec.gateway.caRef` names is no certificate in PEM.',
-    whatToDo: 'Put the certificates of the CAs there, each between BEGIN CERTIFICATE and END CERTIFICATE.',
+    meaning:
+      'The value that `spec.gateway.caRef` names is not a PEM certificate, or one of its certificates is invalid.',
+    whatToDo: 'Store the certificates of the CAs there, each between BEGIN CERTIFICATE and END CERTIFICATE.',
   },
   Propagated: {
     meaning: 'The present token was propagated to running consumers (`propagation: Immediate`, `restartOnRenewal`).',

@@ -72,14 +72,14 @@ describe('headersFrom', () => {
   })
 
   it.each([
-    ['a missing key', {}, 'is missing'],
+    ['a missing key', {}, 'does not exist'],
     ['an empty value', { plant: '' }, 'is empty'],
     ['a value of newlines', { plant: '\n' }, 'is empty'],
     ['a value of blanks', { plant: '  ' }, 'is empty'],
-    ['a line break', { plant: 'a\r\nX-Other: b' }, 'is no value of a header: expected printable ASCII'],
-    ['a tab', { plant: 'a\tb' }, 'is no value of a header: expected printable ASCII'],
-    ['a letter beyond ASCII', { plant: 'ü' }, 'is no value of a header: expected printable ASCII'],
-    ['8193 bytes', { plant: 'a'.repeat(8193) }, 'is no value of a header: expected at most 8192 bytes'],
+    ['a line break', { plant: 'a\r\nX-Other: b' }, 'cannot be a header value: expected printable ASCII'],
+    ['a tab', { plant: 'a\tb' }, 'cannot be a header value: expected printable ASCII'],
+    ['a letter beyond ASCII', { plant: 'ü' }, 'cannot be a header value: expected printable ASCII'],
+    ['8193 bytes', { plant: 'a'.repeat(8193) }, 'is too long for a header value: expected at most 8192 bytes'],
   ])('refuses %s as SourceKeyMissing', (_, data, what) => {
     expect(problemOf([source({ ...application, key: 'k' }), gate(data)], of)).toEqual({
       class: 'userMustAct',
@@ -146,7 +146,7 @@ describe('reading the sources', () => {
   })
 
   it.each([
-    ['a missing key', {}, 'is missing'],
+    ['a missing key', {}, 'does not exist'],
     ['an empty value', { appKey: '' }, 'is empty'],
     ['a value of newlines alone', { appKey: '\r\n\n' }, 'is empty'],
   ])('refuses %s as SourceKeyMissing', (_, data, what) => {
@@ -160,7 +160,7 @@ describe('reading the sources', () => {
   it('refuses bytes that are no text', () => {
     const data = { ...source(application).data, appSecret: Buffer.from([0xff, 0xfe, 0x80]).toString('base64') }
     expect(problemOf(source({}, { data })).message).toBe(
-      'spec.appSecretRef: key appSecret of Secret enos-app is no text (UTF-8)',
+      'spec.appSecretRef: key appSecret of Secret enos-app is not UTF-8 text',
     )
   })
 
@@ -231,7 +231,7 @@ describe('reading the CA', () => {
 
   it('refuses a missing key', () => {
     expect(problemOf([source(application), configMap({})], of).message).toBe(
-      'spec.gateway.caRef: key ca.crt of ConfigMap corp-ca is missing',
+      'spec.gateway.caRef: key ca.crt of ConfigMap corp-ca does not exist',
     )
   })
 })

@@ -95,7 +95,7 @@ describe('keys in somebody else’s Secret', () => {
       },
     ])
     expect(readyOf(actions)?.message).toBe(
-      'spec.targets: Secret enos-token (creationPolicy Merge) is not there; create it, and its keys are added',
+      'spec.targets: Secret enos-token (creationPolicy Merge) does not exist; create it, and the operator adds its keys',
     )
   })
 
@@ -154,7 +154,7 @@ describe('keys in somebody else’s Secret', () => {
       status: 'False',
       reason: 'TargetConflict',
       message:
-        'spec.targets: Secret enos-token has accessToken already, set by somebody else; name other keys, or remove those',
+        'spec.targets: Secret enos-token already has accessToken, owned by another field manager; name other keys, or remove those',
     })
   })
 
@@ -211,7 +211,7 @@ describe('keys in somebody else’s Secret', () => {
   it('are not written to an immutable Secret', () => {
     expect(readyOf(first(read({ ...content({}), immutable: true })))).toMatchObject({
       reason: 'TargetWriteFailed',
-      message: 'spec.targets: Secret enos-token (creationPolicy Merge) is immutable; name one that is not',
+      message: 'spec.targets: Secret enos-token (creationPolicy Merge) is immutable; name a Secret that is not',
     })
   })
 })

@@ -31,14 +31,14 @@ function statusOf(input: ObservedInput) {
 describe('a Secret that is there and not ours', () => {
   it.each([
     ['made by hand', {}, ''],
-    ['of another owner', { controllerUid: 'uid-of-a-deployment' }, ' (it has another owner)'],
+    ['of another owner', { controllerUid: 'uid-of-a-deployment' }, ' (another object controls it)'],
     [
       'of another resource of this kind',
       { controllerUid: 'uid-other', isControlledByCredential: true },
-      ' (it has another owner)',
+      ' (another object controls it)',
     ],
   ])('is neither read nor written: %s', (_, meta, remark) => {
-    const message = `spec.targets: Secret enos-token is there already and is not of this resource's making${remark}; delete it, or name another target`
+    const message = `spec.targets: Secret enos-token already exists and is not owned by this resource${remark}; delete it, or name another target`
     expect(statusOf(there(meta)).conditions).toMatchObject([
       { type: 'Ready', status: 'False', reason: 'TargetConflict', message },
       { type: 'RenewalHealthy', status: 'True' },

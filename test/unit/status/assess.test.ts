@@ -121,7 +121,7 @@ describe('Ready: every target holds a token that is valid now', () => {
     expect(assess(one, undefined, now + hourMs).ready).toEqual({
       status: 'False',
       reason: 'TokenExpired',
-      message: 'the token has expired: connection refused',
+      message: 'the token on the targets has expired: connection refused',
     })
     expect(told(one, undefined, now + hourMs)).toContain('Reconciling=True/TokenExpired')
   })
@@ -131,7 +131,7 @@ describe('Ready: every target holds a token that is valid now', () => {
     expect(assess(one, undefined, now + hourMs + 1999).ready.status).toBe('True')
     expect(assess(one, undefined, now + hourMs + 2000).ready).toMatchObject({
       reason: 'TokenExpired',
-      message: 'the token has expired: a new one is being asked for',
+      message: 'the token on the targets has expired: the operator asks the gateway for a new one',
     })
   })
 
@@ -242,7 +242,7 @@ describe('a suspended resource', () => {
     expect(assess({ ...of, application: undefined }, undefined, now).ready).toMatchObject({
       status: 'False',
       reason: 'Suspended',
-      message: 'spec.suspend is true: Secret second is not as the spec has it, and nothing is written',
+      message: 'spec.suspend is true: Secret second is not as the spec asks for, and the operator writes nothing',
     })
   })
 
