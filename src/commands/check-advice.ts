@@ -7,6 +7,7 @@ export interface InputNames {
   readonly url: string
   readonly timeout: string
   readonly ca: string
+  readonly tlsServerName: string
   readonly appKey: string
   readonly appSecret: string
   readonly headers: string
@@ -47,7 +48,7 @@ export function adviceForTls(cause: string, names: InputNames): string {
     case 'CERT_NOT_YET_VALID':
       return 'Check the clock of this machine and the gateway’s certificate.'
     case 'ERR_TLS_CERT_ALTNAME_INVALID':
-      return `Use a host for which the certificate is valid in ${names.url}.`
+      return `Use a host for which the certificate is valid in ${names.url}, or name one in ${names.tlsServerName}.`
     case 'EPROTO':
     case 'ERR_SSL_WRONG_VERSION_NUMBER':
     case 'ERR_SSL_PACKET_LENGTH_TOO_LONG':

@@ -61,6 +61,7 @@ function namesOf({ appKeyRef, appSecretRef }: CredentialSpec, timeoutMs: number 
     url: 'spec.gateway.url',
     timeout: timeoutMs === undefined ? 'spec.gateway.timeout' : '--timeout',
     ca: 'spec.gateway.caRef',
+    tlsServerName: 'spec.gateway.tlsServerName',
     appKey: `key ${appKeyRef.key} of Secret ${appKeyRef.name}`,
     appSecret: `key ${appSecretRef.key} of Secret ${appSecretRef.name}`,
     headers: 'spec.gateway.headersFrom',

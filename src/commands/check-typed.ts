@@ -20,6 +20,7 @@ export interface TypedOptions {
   readonly appKeyFile?: string
   readonly appSecretFile?: string
   readonly caFile?: string
+  readonly tlsServerName?: string
   readonly allowInsecureHttp?: boolean
   /** NAME=FILE each. */
   readonly headerFile?: readonly string[]
@@ -34,7 +35,7 @@ export async function typedRequest(
   options: TypedOptions,
   timeoutMs = 10_000,
 ): Promise<CheckRequest> {
-  const { allowInsecureHttp = false, appKeyFile, appSecretFile, caFile, gateway, headerFile = [] } = options
+  const { appKeyFile, appSecretFile, caFile, gateway, headerFile = [], tlsServerName } = options
   const headerFiles = headerFile.map(parseHeaderFile)
   const readers = [
     ...(appKeyFile === '-' ? ['--app-key-file'] : []),
@@ -42,7 +43,7 @@ export async function typedRequest(
     ...headerFiles.flatMap(({ file, name }) => (file === '-' ? [`--header-file ${name}`] : [])),
   ]
   if (readers.length > 1) throw new UsageError(`${readers.slice(0, 2).join(' and ')} cannot both read standard input`)
-  refuseGateway(gateway, allowInsecureHttp)
+  refuseGateway(options)
   refuseHeaders(headerFiles)
   const ca = caFile === undefined ? undefined : await readCa(caFile)
   return {
@@ -51,6 +52,7 @@ export async function typedRequest(
     appSecret: await secretOf(context, { flag: '--app-secret-file', file: appSecretFile, variable: appSecretVariable }),
     timeoutMs,
     ...(ca === undefined ? {} : { ca }),
+    ...(tlsServerName === undefined ? {} : { tlsServerName }),
     ...(headerFiles.length === 0 ? {} : { headers: await readHeaders(context, headerFiles) }),
   }
 }
@@ -100,6 +102,7 @@ export function typedNames({ appKeyFile, appSecretFile }: TypedOptions): InputNa
     url: '--gateway',
     timeout: '--timeout',
     ca: '--ca-file',
+    tlsServerName: '--tls-server-name',
     appKey: appKeyFile === undefined ? appKeyVariable : '--app-key-file',
     appSecret: appSecretFile === undefined ? appSecretVariable : '--app-secret-file',
     headers: '--header-file',
@@ -107,12 +110,18 @@ export function typedNames({ appKeyFile, appSecretFile }: TypedOptions): InputNa
 }
 
 /** Applies the rules that the resource has for a gateway. */
-function refuseGateway(url: string, allowInsecureHTTP: boolean): void {
+function refuseGateway({ allowInsecureHttp, gateway: url, tlsServerName }: TypedOptions): void {
+  const gateway = {
+    url,
+    allowInsecureHTTP: allowInsecureHttp ?? false,
+    ...(tlsServerName === undefined ? {} : { tlsServerName }),
+  }
   const rest = { appKeyRef: { name: 'x' }, appSecretRef: { name: 'x' }, targets: [{ name: 'y' }] }
-  const parsed = parseSpec('x', { ...rest, gateway: { url, allowInsecureHTTP } })
+  const parsed = parseSpec('x', { ...rest, gateway })
   if (parsed.ok) return
-  const problem = (parsed.problems[0] ?? '').replace(/^spec\.gateway(?:\.url)?: /, '')
-  throw new UsageError(`--gateway: ${problem.replace('allowInsecureHTTP: true', '--allow-insecure-http')}`)
+  const [, field, problem = ''] = /^(?:spec\.gateway(\.\w+)?: )?(.*)$/s.exec(parsed.problems[0] ?? '') ?? []
+  const flag = field === '.tlsServerName' ? '--tls-server-name' : '--gateway'
+  throw new UsageError(`${flag}: ${problem.replace('allowInsecureHTTP: true', '--allow-insecure-http')}`)
 }
 
 async function readCa(file: string): Promise<string> {

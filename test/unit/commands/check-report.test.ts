@@ -10,6 +10,7 @@ const names: InputNames = {
   url: 'spec.gateway.url',
   timeout: 'spec.gateway.timeout',
   ca: 'spec.gateway.caRef',
+  tlsServerName: 'spec.gateway.tlsServerName',
   appKey: 'key appKey of Secret enos-app',
   appSecret: 'key appSecret of Secret enos-app',
   headers: 'spec.gateway.headersFrom',
