@@ -47,6 +47,7 @@ const typedOptions = {
   caFile: '--ca-file',
   allowInsecureHttp: '--allow-insecure-http',
   headerFile: '--header-file',
+  tlsServerName: '--tls-server-name',
 } as const satisfies Record<keyof TypedOptions, string>
 
 /** `check`: tries a credential against its gateway and reports each step. */
@@ -61,6 +62,7 @@ export function checkCommand(context: CommandContext): Command {
     .option('--app-key-file <file>', 'file with the appKey, - for standard input (default: ENOS_APP_KEY)')
     .option('--app-secret-file <file>', 'file with the appSecret, - for standard input (default: ENOS_APP_SECRET)')
     .option('--ca-file <file>', 'CA certificates (PEM) to trust in addition to those of the system')
+    .option('--tls-server-name <name>', 'name to find in the certificate (default: the host of the gateway)')
     .addOption(
       new Option('--header-file <name=file>', 'header to send and the file with its value; can be repeated').argParser(
         (text: string, before: readonly string[] | undefined) => [...(before ?? []), text],
@@ -149,7 +151,8 @@ async function renewTargets(context: CommandContext, server: ApiServer, ref: Obj
   }
   try {
     const request = await requestRenewal(server.client, ref, context.clock.wall())
-    if (request.isSuspended) return fail('spec.suspend is true', 'Set spec.suspend to false: the operator then renews.')
+    const { obstacle } = request
+    if (obstacle !== undefined) return fail(obstacle.text, obstacle.advice)
     const { isRenewed, text } = await awaitRenewal(context, server.client, request, renewalWaitMs)
     return isRenewed ? ok('renewal', `the operator put the new token on the targets: ${text}`) : fail(text)
   } catch (error) {

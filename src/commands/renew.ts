@@ -55,8 +55,8 @@ export async function renew(
   const named = `${ref.namespace}/${ref.name}`
   const request = await requestRenewal(client, ref, clock.wall())
   print(`${named}: renewal requested\n`)
-  if (request.isSuspended) {
-    print(`${named}: spec.suspend is true: the operator renews once it is false\n`)
+  if (request.obstacle !== undefined) {
+    print(`${named}: ${request.obstacle.text}\n`)
     return waitMs === 0 ? 0 : 1
   }
   if (waitMs === 0) return 0

@@ -2,18 +2,14 @@ import { parseStatus } from '../api/v1alpha1/credential.ts'
 import { annotations } from '../api/v1alpha1/names.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import { ApiError, isForbidden, isNotFound } from '../kubernetes/errors.ts'
-import { credentials, type KubernetesClient, type KubernetesObject, type ObjectRef } from '../kubernetes/types.ts'
+import { credentials, type KubernetesClient, type ObjectRef } from '../kubernetes/types.ts'
 import { sleep } from '../lib/clock.ts'
 import { formatDuration } from '../lib/duration.ts'
 import { parseCredential } from '../observe/parse-object.ts'
 import { isCrdMissing } from './api-server.ts'
 import { type CommandContext, CommandError } from './context.ts'
+import { type CredentialObject, statusProblems } from './status-problems.ts'
 import { printable } from './table.ts'
-
-interface CredentialObject extends KubernetesObject {
-  readonly spec?: { readonly suspend?: boolean }
-  readonly status?: unknown
-}
 
 /** A renewal that the annotation asks for. */
 export interface RenewalRequest {
@@ -22,7 +18,13 @@ export interface RenewalRequest {
   readonly value: string | undefined
   /** The status when the renewal was requested. */
   readonly before: CredentialStatus
-  readonly isSuspended: boolean
+  /** Why the operator will not renew now; undefined: it will. */
+  readonly obstacle: RenewalObstacle | undefined
+}
+
+export interface RenewalObstacle {
+  readonly text: string
+  readonly advice: string
 }
 
 /** What became of a requested renewal. */
@@ -50,7 +52,7 @@ export async function requestRenewal(
       ref,
       value: parseCredential({ metadata }).renewRequest,
       before: parseStatus(status),
-      isSuspended: spec?.suspend === true,
+      obstacle: obstacleOf(metadata.deletionTimestamp, spec?.suspend),
     }
   } catch (error) {
     if (isNotFound(error) && !isCrdMissing(error)) throw new CommandError(`${named} not found`)
@@ -61,6 +63,16 @@ export async function requestRenewal(
   }
 }
 
+function obstacleOf(deletionTimestamp: string | undefined, suspend: unknown): RenewalObstacle | undefined {
+  if (deletionTimestamp !== undefined) {
+    const text = 'deletion in progress: the operator no longer renews'
+    return { text, advice: 'Create the resource again once it is deleted.' }
+  }
+  if (suspend !== true) return undefined
+  const text = 'spec.suspend is true: the operator renews once it is false'
+  return { text, advice: 'Set spec.suspend to false.' }
+}
+
 /** Waits until the operator has handled the request. @throws ApiError; the reason of the signal */
 export async function awaitRenewal(
   { clock, signal }: Pick<CommandContext, 'clock' | 'signal'>,
@@ -69,8 +81,10 @@ export async function awaitRenewal(
   waitMs: number,
 ): Promise<RenewalOutcome> {
   const until = clock.now() + waitMs
+  let last: CredentialObject | undefined
   while (clock.now() < until) {
-    const { renewRequest, status } = parseCredential(await client.get<CredentialObject>(credentials, ref))
+    last = await client.get<CredentialObject>(credentials, ref)
+    const { renewRequest, status } = parseCredential(last)
     const handled = status.lastHandledRenewRequest
     // A later request of another user replaces this one; the operator then handles that one only.
     if (handled !== undefined && (handled === value || handled === renewRequest)) {
@@ -78,10 +92,12 @@ export async function awaitRenewal(
     }
     await sleep(clock, pollMs, signal)
   }
-  const text =
-    `no attempt within ${formatDuration(waitMs)}: is the operator running, and does it watch this namespace? ` +
-    'Requested renewals run at most once in 10 s for an application.'
-  return { isRenewed: false, text }
+  const [problem] = last === undefined ? [] : statusProblems(last, clock.wall())
+  const why =
+    problem === undefined
+      ? 'is the operator running, and does it watch this namespace? Requested renewals run at most once in 10 s for an application.'
+      : printable(`${problem.reason}: ${problem.message}`)
+  return { isRenewed: false, text: `no attempt within ${formatDuration(waitMs)}: ${why}` }
 }
 
 /**

@@ -49,7 +49,6 @@ export function statusRows(objects: readonly CredentialObject[], nowWall: number
 
 /** @param nowWall ms */
 export function renderStatus(rows: readonly StatusRow[], nowWall: number): string {
-  if (rows.length === 0) return 'No EnosAppCredentials found.\n'
   const table = renderTable(
     ['NAMESPACE', 'NAME', 'READY', 'EXPIRES IN', 'RENEWS IN', 'TOKEN AGE', 'LAST RENEWAL', 'TARGETS', 'REASON'],
     rows.map((row) => [

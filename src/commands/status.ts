@@ -63,7 +63,8 @@ async function table(
   const objects = await listAll(client, namespace)
   const nowWall = clock.wall()
   const rows = statusRows(objects, nowWall)
-  return [rows, renderStatus(rows, nowWall)]
+  const where = namespace === undefined ? 'in any namespace' : `in namespace ${namespace}`
+  return [rows, rows.length === 0 ? `No EnosAppCredentials found ${where}.\n` : renderStatus(rows, nowWall)]
 }
 
 async function detail(

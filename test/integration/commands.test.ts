@@ -25,7 +25,9 @@ describe('renew and status', () => {
     const { code, stdout } = await command(['status', '--namespace', namespace])
     expect(code).toBe(0)
     expect(stdout).toContain(`${namespace}/unseen: NotReconciled: no operator has reconciled it yet`)
-    expect((await command(['status', '-n', 'default'])).stdout).toBe('No EnosAppCredentials found.\n')
+    expect((await command(['status', '-n', 'default'])).stdout).toBe(
+      'No EnosAppCredentials found in namespace default.\n',
+    )
   })
 
   it('renew --wait reports that no attempt was made in time', async () => {

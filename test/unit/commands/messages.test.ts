@@ -96,6 +96,7 @@ async function usageErrors(): Promise<void> {
     [...https, '--app-key-file', '-'],
     [...https, '--app-key-file', '/nowhere/marker-typed'],
     [...https, '--ca-file', '/dev/null'],
+    [...https, '--tls-server-name', 'https://x'],
     [...https, '--header-file', 'marker-typed'],
     [...https, '--header-file', 'Host=/dev/null'],
     [...https, '--header-file', 'X-Key=-', '--app-key-file', '-'],
@@ -141,6 +142,7 @@ async function apiServerFailures(): Promise<void> {
 
 async function statusMessages(): Promise<void> {
   await run('no resources', ['status'])
+  await run('no resources in a namespace', ['status', '--namespace', 'plant-b'])
   const url = 'https://apim.example.com'
   create('wind-farm', url, { status: synced })
   create('unseen', url)
@@ -162,6 +164,13 @@ async function renewMessages(): Promise<void> {
   create('paused', url, { spec: { suspend: true } })
   await run('requested', ['renew', 'wind-farm'])
   await run('suspended', ['renew', 'paused', '--wait'])
+  world.api.user('me').create(credentials, 'plant-a', {
+    metadata: { name: 'leaving', finalizers: ['enos.io/merge-cleanup'], deletionTimestamp: at(-hourMs) },
+  })
+  await run('in deletion', ['renew', 'leaving', '--wait'])
+  const missing = condition('Ready', 'False', 'SourceSecretNotFound', 'spec.appKeyRef: Secret enos-app not found')
+  create('sourceless', url, { status: { conditions: [missing] } })
+  await run('no attempt is possible', ['renew', 'sourceless', '--wait', '--timeout', '2s'], { isWaiting: true })
   await run('no operator runs', ['renew', 'wind-farm', '--wait', '--timeout', '2s'], { isWaiting: true })
   await run('not found', ['renew', 'nobody'])
   world.api.refuse = ({ verb }) =>
@@ -221,6 +230,8 @@ async function checkGatewayMessages(): Promise<void> {
   await run('an untrusted certificate', ['check', '--gateway', secure.url], { environment })
   const elsewhere = secure.url.replace('127.0.0.1', 'localhost')
   await run('a certificate of other hosts', ['check', '--gateway', elsewhere, '--ca-file', ca], { environment })
+  const named = ['check', '--gateway', elsewhere, '--ca-file', ca, '--tls-server-name', 'simulator.example.com']
+  await run('a certificate without the given name', named, { environment })
   await run('https to a port of http', ['check', '--gateway', good.url.replace('http:', 'https:')], { environment })
   await run('http to a port of https', insecure(secure.url.replace('https:', 'http:')), { environment })
   await run('connection refused', insecure('http://127.0.0.1:1'), { environment })

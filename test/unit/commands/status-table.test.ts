@@ -123,10 +123,6 @@ describe('renderStatus', () => {
     ])
   })
 
-  it('prints a sentence if there are no resources', () => {
-    expect(lines([])).toEqual(['No EnosAppCredentials found.', ''])
-  })
-
   it('shows no negative age if clocks differ', () => {
     const early = { issuedAt: at(5000), lastRenewalAt: at(5000) }
     expect(lines([object('wind-farm', working(hourMs, early))])[1]).toMatch(/ 0s +0s ago by refresh /)
