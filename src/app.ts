@@ -154,6 +154,7 @@ function build(config: RunConfig): App {
     credentials: () => samplesOf(caches, (key) => operator.state(key), clock),
     gateways: () => operator.gateways(),
     queues: () => operator.queues(),
+    watches: () => watches.lastContacts(),
   })
   metrics.setLeading(elector === undefined)
   const [watching, leading] = [new AbortController(), new AbortController()]

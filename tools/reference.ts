@@ -70,7 +70,7 @@ export function flagsPage(): string {
 
 export function metricsPage(): string {
   const metrics = new Metrics({ version: '', leaseName: '' })
-  metrics.connect({ credentials: () => [], gateways: () => [], queues: () => [] })
+  metrics.connect({ credentials: () => [], gateways: () => [], queues: () => [], watches: () => [] })
   const own = metrics.register
     .getMetricsAsArray()
     .filter(({ name }) => !/^(?:process|nodejs)_/.test(name))

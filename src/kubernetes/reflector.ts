@@ -69,6 +69,11 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
     this.#lastContactAt = options.clock.now()
   }
 
+  /** The plural of the watched kind. */
+  get resource(): string {
+    return this.#options.type.plural
+  }
+
   /** Whether the first list is complete. Stays true through later failures. */
   hasSynced(): boolean {
     return this.#hasSynced

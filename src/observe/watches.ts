@@ -25,7 +25,10 @@ export interface WatchesOptions {
 }
 
 /** The parts of a reflector that do not depend on what it watches. */
-type AnyReflector = Pick<Reflector<KubernetesObject, Stored>, 'refused' | 'synced' | 'run' | 'lastContactAt'>
+type AnyReflector = Pick<
+  Reflector<KubernetesObject, Stored>,
+  'resource' | 'refused' | 'synced' | 'run' | 'lastContactAt'
+>
 
 /** The watched state of one namespace, or of all. */
 interface Scope {
@@ -95,6 +98,15 @@ export class Watches {
   /** Last contact of the watch that has been silent for longest, monotonic clock. */
   get oldestContactAt(): number {
     return Math.min(...this.#reflectors.map((reflector) => reflector.lastContactAt))
+  }
+
+  /** The last contact of each watch, ms, wall clock. */
+  lastContacts(): { readonly resource: string; readonly lastContactAtWall: number }[] {
+    const { clock } = this.#options
+    const wallOffset = clock.wall() - clock.now()
+    return this.#reflectors.map(({ lastContactAt, resource }) => {
+      return { resource, lastContactAtWall: lastContactAt + wallOffset }
+    })
   }
 
   /** Resolves when all watches have ended, after the signal aborted. */

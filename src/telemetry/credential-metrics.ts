@@ -11,17 +11,27 @@ export interface CredentialSample {
   readonly conditions: readonly Condition[]
   readonly consecutiveFailures: number | undefined
   readonly targets: number
+  /** Undefined while the spec is invalid, as is the next. */
+  readonly isSuspended: boolean | undefined
+  /** Host of the gateway, with the port unless it is the default of the scheme. */
+  readonly gatewayHost: string | undefined
   readonly expiredSeconds: number
 }
 
+const labelNames = ['namespace', 'name'] as const
 const statuses = ['True', 'False', 'Unknown'] as const
 
 /**
  * Registers the series per resource. They are computed at each scrape, so no series outlives its resource, and a value
  * that is not known has no series.
+ *
+ * @param labelOf the value of `host` in the gateways' metrics
  */
-export function registerCredentialMetrics(register: Registry, samples: () => Iterable<CredentialSample>): void {
-  const labelNames = ['namespace', 'name'] as const
+export function registerCredentialMetrics(
+  register: Registry,
+  samples: () => Iterable<CredentialSample>,
+  labelOf: (host: string) => string,
+): void {
   const gauge = (name: string, help: string, valueOf: (sample: CredentialSample) => number | undefined): void => {
     new Gauge({
       name,
@@ -51,6 +61,30 @@ export function registerCredentialMetrics(register: Registry, samples: () => Ite
     (sample) => sample.consecutiveFailures,
   )
   gauge('enos_credential_targets', 'Number of targets in the spec.', (sample) => sample.targets)
+  gauge('enos_credential_suspended', '1 while spec.suspend is set, else 0.', ({ isSuspended }) =>
+    isSuspended === undefined ? undefined : Number(isSuspended),
+  )
+  registerLabelled(register, samples, labelOf)
+}
+
+/** The series with more labels than the resource, and the counter. */
+function registerLabelled(
+  register: Registry,
+  samples: () => Iterable<CredentialSample>,
+  labelOf: (host: string) => string,
+): void {
+  new Gauge({
+    name: 'enos_credential_info',
+    help: 'Always 1. The gateway of the resource: the value of host in enos_gateway_*.',
+    labelNames: [...labelNames, 'host'],
+    registers: [register],
+    collect() {
+      this.reset()
+      for (const { gatewayHost, name, namespace } of samples()) {
+        if (gatewayHost !== undefined) this.set({ namespace, name, host: labelOf(gatewayHost) }, 1)
+      }
+    },
+  })
   new Gauge({
     name: 'enos_credential_condition',
     help: 'Conditions: 1 for the current status of a condition, 0 for its other statuses.',

@@ -21,6 +21,8 @@ export function* samplesOf(
       conditions: status.conditions,
       consecutiveFailures: status.consecutiveFailures,
       targets: spec?.targets.length ?? 0,
+      isSuspended: spec?.suspend,
+      gatewayHost: spec === undefined ? undefined : new URL(spec.gateway.url).host,
       expiredSeconds: state === undefined || spec === undefined ? 0 : expiredMs(spec, state, clock.now()) / 1000,
     }
   }

@@ -14,6 +14,7 @@ const other = 'other'
 
 /** Metrics of the gateways in use. A gateway that is no longer in use loses its series at the next scrape. */
 export class GatewayMetrics implements TokenClientObserver {
+  /** The hosts that have a label of their own: at most `maxHosts`. A gateway that is no longer in use leaves at a scrape. */
   readonly #hosts = new Set<string>()
   readonly #requests: Counter<'host' | 'operation' | 'code'>
   readonly #durations: Histogram<'host' | 'operation'>
@@ -84,9 +85,14 @@ export class GatewayMetrics implements TokenClientObserver {
     }
   }
 
+  /** The value of `host` in these metrics, for a gateway in use or not. */
+  hostLabel(host: string): string {
+    return this.#hosts.has(host) || this.#hosts.size < maxHosts ? host : other
+  }
+
   #labelOf(host: string): string {
-    if (!this.#hosts.has(host) && this.#hosts.size >= maxHosts) return other
-    this.#hosts.add(host)
-    return host
+    const label = this.hostLabel(host)
+    if (label === host) this.#hosts.add(host)
+    return label
   }
 }

@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { WriteReason } from '../api/v1alpha1/action-reasons.ts'
-import { type ObjectKey, refOf } from '../kubernetes/types.ts'
+import { keyOf, type ObjectKey, refOf } from '../kubernetes/types.ts'
 import type { WorkQueueSnapshot } from '../kubernetes/work-queue.ts'
 import type { WriteOperation } from '../targets/target-writer.ts'
 import { type CredentialSample, registerCredentialMetrics } from './credential-metrics.ts'
@@ -12,6 +12,8 @@ export interface MetricsSources {
   readonly credentials: () => Iterable<CredentialSample>
   readonly gateways: () => Iterable<GatewaySample>
   readonly queues: () => Iterable<WorkQueueSnapshot>
+  /** The last contact of each watch with the API server, ms, wall clock. */
+  readonly watches: () => Iterable<{ readonly resource: string; readonly lastContactAtWall: number }>
 }
 
 export interface MetricsOptions {
@@ -29,6 +31,8 @@ export class Metrics {
   readonly queues: QueueMetrics
   readonly #leaseName: string
   readonly #renewals: Counter<'namespace' | 'name' | 'method' | 'result'>
+  /** The resources with series in `#renewals`. At a scrape those of `sources.credentials`, and none else. */
+  readonly #renewalKeys = new Set<ObjectKey>()
   readonly #headroom: Histogram
   readonly #targetWrites: Counter<'operation' | 'reason' | 'result'>
   readonly #apiRequests: Counter<'code' | 'method' | 'host'>
@@ -46,7 +50,7 @@ export class Metrics {
     })
     this.#headroom = new Histogram({
       name: 'enos_credential_renewal_headroom_seconds',
-      help: 'Life left of the old token when the new one was on the last target; negative: it had expired.',
+      help: 'Life left of the old token when the new one was on the last target; 0 if the old token had expired.',
       buckets: [0, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600],
       registers,
     })
@@ -87,7 +91,8 @@ export class Metrics {
   /** Sets the sources. Called once, before the first scrape. */
   connect(sources: MetricsSources): void {
     this.#sources = sources
-    registerCredentialMetrics(this.register, sources.credentials)
+    registerCredentialMetrics(this.register, sources.credentials, (host) => this.gateways.hostLabel(host))
+    registerWatchMetric(this.register, sources.watches)
   }
 
   onApiAnswer({ code, host, method }: { readonly method: string; readonly code: string; readonly host: string }): void {
@@ -99,7 +104,10 @@ export class Metrics {
     method: (typeof renewalMethods)[number],
     result: (typeof results)[number],
   ): void {
-    for (const key of keys) this.#renewals.inc({ ...refOf(key), method, result })
+    for (const key of keys) {
+      this.#beginRenewals(key)
+      this.#renewals.inc({ ...refOf(key), method, result })
+    }
   }
 
   onTargetWrite(operation: WriteOperation, reason: WriteReason, result: 'success' | 'error'): void {
@@ -107,7 +115,7 @@ export class Metrics {
   }
 
   onHeadroom(headroomMs: number): void {
-    this.#headroom.observe(headroomMs / 1000)
+    this.#headroom.observe(Math.max(0, headroomMs) / 1000)
   }
 
   setLeading(isLeading: boolean): void {
@@ -116,6 +124,7 @@ export class Metrics {
 
   /** Drops the series of a deleted resource. */
   forget(key: ObjectKey): void {
+    this.#renewalKeys.delete(key)
     for (const method of renewalMethods) {
       for (const result of results) this.#renewals.remove({ ...refOf(key), method, result })
     }
@@ -126,7 +135,45 @@ export class Metrics {
     if (this.#sources !== undefined) {
       this.queues.update(this.#sources.queues())
       await this.gateways.update(this.#sources.gateways())
+      this.#updateRenewals(this.#sources.credentials())
     }
     return { contentType: this.register.contentType, body: await this.register.metrics() }
   }
+
+  /** Begins the series of new resources, and drops those of deleted ones. */
+  #updateRenewals(samples: Iterable<CredentialSample>): void {
+    const present = new Set<ObjectKey>()
+    for (const sample of samples) {
+      const key = keyOf(sample)
+      present.add(key)
+      this.#beginRenewals(key)
+    }
+    for (const key of this.#renewalKeys) if (!present.has(key)) this.forget(key)
+  }
+
+  /** Series begin with 0, so that a rate counts their first event too. */
+  #beginRenewals(key: ObjectKey): void {
+    if (this.#renewalKeys.has(key)) return
+    this.#renewalKeys.add(key)
+    for (const method of renewalMethods) {
+      for (const result of results) this.#renewals.inc({ ...refOf(key), method, result }, 0)
+    }
+  }
+}
+
+function registerWatchMetric(register: Registry, watches: MetricsSources['watches']): void {
+  new Gauge({
+    name: 'enos_watch_last_contact_timestamp_seconds',
+    help: 'Last contact of the watch with the API server, UNIX time; the earliest if several watches have the resource.',
+    labelNames: ['resource'],
+    registers: [register],
+    collect() {
+      const earliest = new Map<string, number>()
+      for (const { lastContactAtWall, resource } of watches()) {
+        earliest.set(resource, Math.min(earliest.get(resource) ?? Infinity, lastContactAtWall))
+      }
+      this.reset()
+      for (const [resource, at] of earliest) this.set({ resource }, at / 1000)
+    },
+  })
 }

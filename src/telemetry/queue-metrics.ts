@@ -69,11 +69,14 @@ export class QueueMetrics implements WorkQueueObserver {
     if (name === 'applications') this.#overdue.observe(lateMs / 1000)
   }
 
-  /** Sets the gauges from snapshots of the queues. */
+  /** Sets the gauges from snapshots of the queues, and begins the counters of new ones with 0. */
   update(snapshots: Iterable<WorkQueueSnapshot>): void {
     for (const gauge of [this.#depth, this.#unfinished, this.#maxRunning]) gauge.reset()
     const maxRunning = new Map<string, number>()
     for (const { depth, maxRunningMs, name, unfinishedMs } of snapshots) {
+      // From 0 on, so that a rate counts the first event too.
+      this.#adds.inc({ name }, 0)
+      this.#retries.inc({ name }, 0)
       this.#depth.inc({ name }, depth)
       this.#unfinished.inc({ name }, unfinishedMs / 1000)
       maxRunning.set(name, Math.max(maxRunning.get(name) ?? 0, maxRunningMs))

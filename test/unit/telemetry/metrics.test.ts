@@ -18,12 +18,14 @@ class World {
   credentials: CredentialSample[] = []
   gateways: GatewaySample[] = []
   queues: WorkQueueSnapshot[] = []
+  watches: { resource: string; lastContactAtWall: number }[] = []
 
   constructor() {
     this.metrics.connect({
       credentials: () => this.credentials,
       gateways: () => this.gateways,
       queues: () => this.queues,
+      watches: () => this.watches,
     })
   }
 
@@ -47,6 +49,8 @@ function sample(overrides: Partial<CredentialSample> = {}): CredentialSample {
     conditions: [condition('Ready'), condition('RenewalHealthy', 'False', 'GatewayError')],
     consecutiveFailures: 3,
     targets: 2,
+    isSuspended: false,
+    gatewayHost: 'apim.example.com:8443',
     expiredSeconds: 1.5,
     ...overrides,
   }
@@ -61,6 +65,7 @@ describe('Metrics of a resource', () => {
     ['enos_credential_consecutive_failures', 3],
     ['enos_credential_targets', 2],
     ['enos_credential_expired_seconds_total', 1.5],
+    ['enos_credential_suspended', 0],
   ])('include %s', async (name, value) => {
     const world = new World()
     world.credentials = [sample(), sample({ name: 'solar-farm' })]
@@ -83,12 +88,15 @@ describe('Metrics of a resource', () => {
   it('are absent while unknown', async () => {
     const world = new World()
     const unknown = { expiresAtWall: undefined, nextRenewalAtWall: undefined, consecutiveFailures: undefined }
-    world.credentials = [sample({ ...unknown, conditions: [] })]
+    const invalid = { isSuspended: undefined, gatewayHost: undefined }
+    world.credentials = [sample({ ...unknown, ...invalid, conditions: [] })]
     for (const name of [
       'enos_credential_token_expiry_timestamp_seconds',
       'enos_credential_next_renewal_timestamp_seconds',
       'enos_credential_consecutive_failures',
       'enos_credential_condition',
+      'enos_credential_suspended',
+      'enos_credential_info',
     ]) {
       expect(await world.series(name)).toEqual({})
     }
@@ -96,10 +104,10 @@ describe('Metrics of a resource', () => {
 
   it('disappear with the resource', async () => {
     const world = new World()
-    world.credentials = [sample()]
+    world.credentials = [sample(), sample({ name: 'solar-farm' })]
     world.metrics.onAttempt(['plant-a/wind-farm', 'plant-a/solar-farm'], 'refresh', 'success')
     await world.metrics.render()
-    world.credentials = []
+    world.credentials = [sample({ name: 'solar-farm' })]
     world.metrics.forget('plant-a/wind-farm')
     const { body } = await world.metrics.render()
     expect(body).not.toContain('wind-farm')
@@ -110,14 +118,38 @@ describe('Metrics of a resource', () => {
 describe('Metrics of counted events', () => {
   it('count renewals for each resource of an application', async () => {
     const world = new World()
+    world.credentials = [sample(), sample({ namespace: 'plant-b', name: 'other' })]
     world.metrics.onAttempt(['plant-a/wind-farm', 'plant-b/other'], 'get', 'success')
     world.metrics.onAttempt(['plant-a/wind-farm'], 'refresh', 'error')
     world.metrics.onAttempt(['plant-a/wind-farm'], 'refresh', 'error')
     expect(await world.series('enos_credential_renewals_total')).toEqual({
       [`${windFarm},method="get",result="success"`]: 1,
-      'namespace="plant-b",name="other",method="get",result="success"': 1,
+      [`${windFarm},method="get",result="error"`]: 0,
+      [`${windFarm},method="refresh",result="success"`]: 0,
       [`${windFarm},method="refresh",result="error"`]: 2,
+      'namespace="plant-b",name="other",method="get",result="success"': 1,
+      'namespace="plant-b",name="other",method="get",result="error"': 0,
+      'namespace="plant-b",name="other",method="refresh",result="success"': 0,
+      'namespace="plant-b",name="other",method="refresh",result="error"': 0,
     })
+  })
+
+  it('begin the renewals of a resource with 0 before its first attempt', async () => {
+    const world = new World()
+    world.credentials = [sample()]
+    expect(await world.series('enos_credential_renewals_total')).toEqual({
+      [`${windFarm},method="get",result="success"`]: 0,
+      [`${windFarm},method="get",result="error"`]: 0,
+      [`${windFarm},method="refresh",result="success"`]: 0,
+      [`${windFarm},method="refresh",result="error"`]: 0,
+    })
+  })
+
+  it('drop an attempt that is counted after its resource was deleted', async () => {
+    const world = new World()
+    world.metrics.forget('plant-a/wind-farm')
+    world.metrics.onAttempt(['plant-a/wind-farm'], 'get', 'error')
+    expect(await world.series('enos_credential_renewals_total')).toEqual({})
   })
 
   it('count writes of targets', async () => {
@@ -133,13 +165,13 @@ describe('Metrics of counted events', () => {
     })
   })
 
-  it('the headroom of renewals, negative where the old token had expired', async () => {
+  it('observe the headroom of renewals, which is 0 where the old token had expired', async () => {
     const world = new World()
     world.metrics.onHeadroom(24 * 60_000)
     world.metrics.onHeadroom(-500)
     const buckets = await world.series('enos_credential_renewal_headroom_seconds_bucket')
     expect([buckets['le="0"'], buckets['le="1200"'], buckets['le="1800"']]).toEqual([1, 1, 2])
-    expect(await world.series('enos_credential_renewal_headroom_seconds_sum')).toEqual({ '': 1439.5 })
+    expect(await world.series('enos_credential_renewal_headroom_seconds_sum')).toEqual({ '': 1440 })
   })
 
   it('observe the lateness of the queue of renewals and of no other queue', async () => {
@@ -237,6 +269,19 @@ describe('Metrics of gateways', () => {
     }
   })
 
+  it('have their host in enos_credential_info, also for the hosts that are counted as `other`', async () => {
+    const world = new World()
+    world.credentials = [sample(), sample({ name: 'solar-farm', isSuspended: true, gatewayHost: 'late.example' })]
+    const info = (host: string): string => `namespace="plant-a",name="solar-farm",host="${host}"`
+    const wanted = { [`${windFarm},host="apim.example.com:8443"`]: 1 }
+    world.metrics.gateways.onCall('apim.example.com:8443', 'get', '0', 30)
+    expect(await world.series('enos_credential_info')).toEqual({ ...wanted, [info('late.example')]: 1 })
+    world.gateways = [...Array(100).keys()].map((at) => gateway(at === 0 ? 'apim.example.com:8443' : `${at}.example`))
+    for (const { host } of world.gateways) world.metrics.gateways.onCall(host, 'get', '0', 30)
+    expect(await world.series('enos_credential_info')).toEqual({ ...wanted, [info('other')]: 1 })
+    expect((await world.series('enos_credential_suspended'))['namespace="plant-a",name="solar-farm"']).toBe(1)
+  })
+
   it('have at most a hundred hosts as labels and count the others as `other`, which stays', async () => {
     const world = new World()
     const hosts = [...Array(103).keys()].map((at) => `gateway-${at}.example`)
@@ -281,10 +326,24 @@ describe('Metrics of the machinery', () => {
     expect(await world.series('workqueue_depth')).toEqual(both(3))
     expect(await world.series('workqueue_unfinished_work_seconds')).toEqual(both(4))
     expect(await world.series('workqueue_longest_running_processor_seconds')).toEqual(both(2))
-    expect(await world.series('workqueue_adds_total')).toEqual({ 'name="credentials"': 1 })
-    expect(await world.series('workqueue_retries_total')).toEqual({ 'name="credentials"': 1 })
+    const counts = { 'name="applications"': 0, 'name="credentials"': 1 }
+    expect(await world.series('workqueue_adds_total')).toEqual(counts)
+    expect(await world.series('workqueue_retries_total')).toEqual(counts)
     expect(await world.series('workqueue_queue_duration_seconds_sum')).toEqual({ 'name="credentials"': 0.05 })
     expect(await world.series('workqueue_work_duration_seconds_sum')).toEqual({ 'name="credentials"': 0.2 })
+  })
+
+  it('show the earliest contact of the watches of a resource', async () => {
+    const world = new World()
+    world.watches = [
+      { resource: 'secrets', lastContactAtWall: now },
+      { resource: 'secrets', lastContactAtWall: now - 30_000 },
+      { resource: 'configmaps', lastContactAtWall: now - 500 },
+    ]
+    expect(await world.series('enos_watch_last_contact_timestamp_seconds')).toEqual({
+      'resource="secrets"': now / 1000 - 30,
+      'resource="configmaps"': now / 1000 - 0.5,
+    })
   })
 
   it('show by the lease whether the replica leads', async () => {
