@@ -151,7 +151,9 @@ function build(config: RunConfig): App {
     },
   })
   metrics.connect({
-    credentials: () => samplesOf(caches, (key) => operator.state(key), clock),
+    // A standby tells nothing of the resources while it sees a leader, which does.
+    credentials: () =>
+      !isLeading() && elector?.isOtherLeading() === true ? [] : samplesOf(caches, (key) => operator.state(key), clock),
     gateways: () => operator.gateways(),
     queues: () => operator.queues(),
     watches: () => watches.lastContacts(),

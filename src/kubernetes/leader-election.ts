@@ -61,7 +61,8 @@ export class LeaderElector {
   readonly #retryPeriodMs: number
   #lease: Lease | undefined
   /** The spec last seen, and since when it has been unchanged (monotonic clock). */
-  #observed: { readonly spec: string; readonly at: number } | undefined
+  #observed:
+    { readonly spec: string; readonly holder: string; readonly durationMs: number; readonly at: number } | undefined
   /** When the last successful renewal was sent (monotonic clock); undefined when not leading. */
   #renewedAt: number | undefined
   /** A write that makes the lease ours was sent; its answer may have been lost. */
@@ -86,6 +87,13 @@ export class LeaderElector {
   /** Whether no other replica can lead at this moment. Becomes false by the clock alone, whatever the state of `run`. */
   isLeading(): boolean {
     return this.#renewedAt !== undefined && this.#options.clock.now() - this.#renewedAt < this.#leaseDurationMs
+  }
+
+  /** Whether another replica was seen to hold the lease and may still lead. False before the first look at the lease. */
+  isOtherLeading(): boolean {
+    if (this.#observed === undefined) return false
+    const { at, durationMs, holder } = this.#observed
+    return holder !== '' && holder !== this.#options.identity && this.#options.clock.now() - at < durationMs
   }
 
   /** The last attempt to acquire or renew the lease, successful or not, monotonic clock. It stands still in a stuck elector. */
@@ -214,16 +222,14 @@ export class LeaderElector {
   /** Whether another replica holds the lease and may lead, by the changes that this process saw. */
   #isHeldByOther({ spec = {} }: Lease): boolean {
     const { clock, identity } = this.#options
-    // From after the read, since the holder counts from before its write.
-    const now = clock.now()
     const seen = JSON.stringify(spec)
-    if (this.#observed?.spec !== seen) this.#observed = { spec: seen, at: now }
-    const { holderIdentity = '', leaseDurationSeconds } = spec
-    if (holderIdentity === '' || holderIdentity === identity) return false
-    // A leader that finds another holder has lost the lease, expired or not.
-    if (this.#renewedAt !== undefined) return true
+    const { holderIdentity: holder = '', leaseDurationSeconds } = spec
     const durationMs = leaseDurationSeconds === undefined ? this.#leaseDurationMs : leaseDurationSeconds * 1000
-    return now - this.#observed.at < durationMs
+    // From after the read, since the holder counts from before its write.
+    if (this.#observed?.spec !== seen) this.#observed = { spec: seen, holder, durationMs, at: clock.now() }
+    if (holder === '' || holder === identity) return false
+    // A leader that finds another holder has lost the lease, expired or not.
+    return this.#renewedAt !== undefined || this.isOtherLeading()
   }
 
   /** Releases the lease, if this process holds it. */

@@ -49,6 +49,16 @@ describe('leader election', () => {
     expect(isWorking(second)).toBe(false)
     expect(await first.metric('leader_election_master_status')).toBe(1)
     expect(await second.metric('leader_election_master_status')).toBe(0)
+    // The series of the resources come from the leader alone.
+    for (const name of ['enos_credential_targets', 'enos_credential_info', 'enos_credential_renewals_total']) {
+      expect(await second.metric(name)).toBe(0)
+    }
+    expect(await first.metric('enos_credential_targets', { name: 'one' })).toBe(1)
+    expect(await first.metric('enos_credential_info', { name: 'one', host: new URL(gateway.url).host })).toBe(1)
+    for (const resource of ['secrets', 'enosappcredentials']) {
+      const contactAt = await second.metric('enos_watch_last_contact_timestamp_seconds', { resource })
+      expect(Math.abs(contactAt - Date.now() / 1000)).toBeLessThan(120)
+    }
     const { spec } = await lease()
     expect(spec).toMatchObject({ leaseDurationSeconds: 15, renewTime: expect.stringMatching(/\.\d{6}Z$/) as string })
 
