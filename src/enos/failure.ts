@@ -1,6 +1,7 @@
 import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { Reason } from '../api/v1alpha1/reasons.ts'
 import type { ForeignCode } from './reply.ts'
+import { describeNetworkError } from '../lib/network-errors.ts'
 import { meaningOf } from './status-codes.ts'
 
 /** Why a call returned no token. */
@@ -44,7 +45,8 @@ const keyRefusals: ReadonlySet<number> = new Set([1002, 1003, 1004, 1202])
 
 export function unreachable({ gatewayUrl, timeoutMs }: FailedRequest, cause: string): Failure {
   const isCallerSide = distrust.has(cause) || (cause === timedOut && timeoutMs < shortTimeoutMs)
-  const message = `cannot reach ${gatewayUrl}: ${cause}`
+  const isCode = /^[A-Z][A-Z0-9_]+$/.test(cause)
+  const message = `cannot reach ${gatewayUrl}: ${isCode ? describeNetworkError(cause) : cause}`
   return { class: 'retry', reason: 'GatewayUnreachable', message, cause, isCallerSide }
 }
 

@@ -1,4 +1,4 @@
-/** The two operations of the token service; `operation` is a value of this type wherever it is told or counted. */
+/** The operations of the token service. */
 export const operations = ['get', 'refresh'] as const
 
 /** `get` answers the present token of an appKey, `refresh` exchanges or prolongs it before it expires. */

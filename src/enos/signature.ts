@@ -11,7 +11,7 @@ export function signRequest(appKey: Sensitive, timestampMs: number, appSecret: S
   return createHash('sha256').update(`${appKey.reveal()}${timestampMs}${appSecret.reveal()}`).digest('hex')
 }
 
-/** The first 12 hex digits of sha256(token): tells tokens apart where a token must not stand. */
+/** The first 12 hex digits of sha256(token), which stand for a token where it must not be shown. */
 export function fingerprintOf(token: Sensitive): string {
   return createHash('sha256').update(token.reveal()).digest('hex').slice(0, 12)
 }

@@ -1,20 +1,20 @@
 import type { Reason } from '../api/v1alpha1/reasons.ts'
 
 /**
- * What a status code of the token service asks of a client.
+ * The reaction of a client to a status code of the token service.
  *
  * - `success`
- * - `newTimestamp`: the same request again, at once, with a timestamp of its own
- * - `getAgain`: the token that was to be refreshed is no good any more; ask get what is
- * - `retry`: heals by itself; later
- * - `userMustAct`: wrong until somebody changes something
+ * - `newTimestamp`: the same request again, at once, with another timestamp
+ * - `getAgain`: the token to refresh is no longer valid; call get
+ * - `retry`: call again later; the fault heals by itself
+ * - `userMustAct`: every call fails until the user changes something
  */
 export type Reaction = 'success' | 'newTimestamp' | 'getAgain' | 'retry' | 'userMustAct'
 
 export interface Meaning {
   readonly reaction: Reaction
   readonly reason: Reason
-  /** Said to the user; the gateway's own `msg` is an outsider's text and is never repeated. */
+  /** For the user. The gateway's own `msg` is an outsider's text and is never repeated. */
   readonly description: string
 }
 
@@ -30,7 +30,7 @@ const meanings: ReadonlyMap<number, Meaning> = new Map<number, Meaning>([
       reaction: 'newTimestamp',
       reason: 'GatewayRejected',
       description:
-        'the request was taken for a repeated one, again and again: does something else send the same timestamps for this appKey?',
+        'the gateway takes each request for a repeated one; check that no other client sends the same timestamps for this appKey',
     },
   ],
   [1002, { reaction: 'userMustAct', reason: 'AppKeyNotFound', description: 'the gateway does not know the appKey' }],
@@ -48,7 +48,7 @@ const meanings: ReadonlyMap<number, Meaning> = new Map<number, Meaning>([
       reaction: 'userMustAct',
       reason: 'GatewayRejected',
       description:
-        'the gateway calls a parameter invalid: are appKey and appSecret whole, and the clocks of node and gateway alike?',
+        'the gateway refuses a parameter as invalid; check that appKey and appSecret are complete, and that the clocks of node and gateway agree',
     },
   ],
   [1005, { reaction: 'retry', reason: 'GatewayError', description: 'the token service had an internal error' }],
@@ -57,10 +57,10 @@ const meanings: ReadonlyMap<number, Meaning> = new Map<number, Meaning>([
     {
       reaction: 'userMustAct',
       reason: 'GatewayRejected',
-      description: 'the gateway calls a parameter empty: are appKey and appSecret whole?',
+      description: 'the gateway refuses a parameter as empty; check that appKey and appSecret are complete',
     },
   ],
-  [1203, { reaction: 'getAgain', reason: 'GatewayError', description: 'the token to be refreshed has expired' }],
+  [1203, { reaction: 'getAgain', reason: 'GatewayError', description: 'the token to refresh has expired' }],
   [1204, { reaction: 'getAgain', reason: 'GatewayError', description: 'the gateway failed to refresh the token' }],
 ])
 
@@ -75,7 +75,7 @@ export function meaningOf(status: number): Meaning {
     meanings.get(status) ?? {
       reaction: 'retry',
       reason: 'UnexpectedReply',
-      description: 'the gateway answered with a status code that is not documented',
+      description: 'the status code is not documented',
     }
   )
 }

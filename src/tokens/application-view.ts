@@ -63,7 +63,7 @@ function wallOf(token: HeldToken, at: number): number {
   return Math.floor((token.expiresAtWall - (token.expiresAt - at)) / 1000) * 1000
 }
 
-/** A member with renewalMethod Refresh at a gateway without refresh is told so; its token is renewed by get. */
+/** The failure of a member with renewalMethod Refresh at a gateway without refresh; its token is renewed by get. */
 function refreshRequired(gatewayUrl: string, { renewalMethod }: Membership): Failure | undefined {
   if (renewalMethod !== 'Refresh') return undefined
   const message = `${gatewayUrl} has no refresh (HTTP 404 or 405), and spec.renewalMethod is Refresh: set it to Auto or Get`

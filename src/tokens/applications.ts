@@ -34,15 +34,18 @@ interface Gateway {
   readonly applications: Map<string, Application>
 }
 
-/** An attempt may take its calls' timeouts, which users choose, and this: for its turn at the breaker, and for gathering. */
+/** An attempt may take the timeouts of its calls, and this for the breaker's pace and `summonHolders`. */
 const attemptSlackMs = 4 * 60_000
-/** Timers fire within milliseconds. */
+/** A timer that is later than this was lost: timers fire within milliseconds. */
 const lostTimerMs = 60_000
 
 /**
- * All applications, and their attempts: each gateway has a queue of its own, with a limit of attempts at a time, and a
- * breaker before it, so that one which hangs or is down holds up nobody else's. Who has no valid token comes first, then
- * who has the nearest deadline.
+ * All applications and their attempts. Each gateway has its own queue, with a maximum of concurrent attempts, and its own
+ * circuit breaker, so that a gateway which hangs or is down delays no other. Applications without a valid token come
+ * first, then those with the nearest expiry.
+ *
+ * All maps are bounded by the members: the last one that leaves takes its application with it, and the last application
+ * its gateway.
  */
 export class Applications {
   readonly #options: ApplicationsOptions
@@ -63,7 +66,7 @@ export class Applications {
     })
   }
 
-  /** Makes a resource a member, or brings its membership up to date, and sees to it that what is due is done. */
+  /** Makes a resource a member, or updates its membership, and schedules the next attempt. */
   join(key: ObjectKey, membership: Membership, found?: FoundToken): void {
     const gateway = this.#gatewayOf(membership.gatewayUrl)
     const application = this.#applicationOf(gateway, membership.appKey)
@@ -93,7 +96,7 @@ export class Applications {
     if (application.members.size > 0) return
     const gateway = this.#gateways.get(application.gatewayUrl)
     gateway?.breaker.remove(application)
-    gateway?.refreshSupport.forget(application)
+    gateway?.refreshSupport.remove(application)
     this.#byId.delete(application.id)
     gateway?.applications.delete(application.appKey.reveal())
     if (gateway?.applications.size === 0) {
@@ -114,7 +117,10 @@ export class Applications {
     return this.#byMember.has(key)
   }
 
-  /** Whether the next attempt for a member's application is queued, or held by a breaker that moves; true of no member. */
+  /**
+   * Whether the next attempt of a member's application is queued, or held by a circuit breaker whose timer runs. True for
+   * a resource that is no member.
+   */
   isQueued(key: ObjectKey): boolean {
     const application = this.#byMember.get(key)
     const gateway = application === undefined ? undefined : this.#gateways.get(application.gatewayUrl)
@@ -161,7 +167,7 @@ export class Applications {
     log.warn({ jumpMs, ...counts }, 'wall clock jumped ahead, deadlines moved')
   }
 
-  /** Stops all attempts; those under way are given `drainMs`. */
+  /** Stops all attempts; running ones may take up to `drainMs`. */
   async shutDown(drainMs: number): Promise<void> {
     this.#isShutDown = true
     for (const { breaker } of this.#gateways.values()) breaker.shutDown()
@@ -220,7 +226,7 @@ export class Applications {
 
   async #attempt(gateway: Gateway, application: Application, signal: AbortSignal): Promise<void> {
     const { clock, onAttempt, onChange } = this.#options
-    // Asked again: while it waited for its turn, much may have changed.
+    // Computed again: the state may have changed while the application waited for the breaker's pace.
     const due = application.nextDue(this.#methodOf(gateway, application))
     if (due === undefined || due.at > clock.now()) return
     const { breaker, refreshSupport } = gateway
@@ -228,26 +234,30 @@ export class Applications {
     const report = await this.#renewer.attempt(application, due.identity, refreshSupport, signal)
     if (application.members.size > 0) breaker.report(application, report.gatewayHealth, gateway.applications.size)
     if (refreshSupport.isMissing !== wasRefreshMissing) this.#rescheduleAll(gateway)
-    // A get may bring a new token, and the refresh after it fail.
+    // An attempt may receive a new token by get and then fail to refresh it.
     if (report.hasNewToken)
       onAttempt(application.provenMembers(), application.lastRenewal?.operation ?? 'get', 'success')
     if (report.failure !== undefined) onAttempt(due.identity.members, report.operation, 'error')
     onChange(due.identity.members, false)
   }
 
-  /** The gateway turned out to have refresh, or to have none: its tokens are due at another time than was said. */
+  /** The gateway turned out to have refresh, or to have none, so that its tokens are due at another time. */
   #rescheduleAll({ applications, breaker }: Gateway): void {
     breaker.releaseAll(applications.values())
     for (const { members } of applications.values()) this.#options.onChange(members.keys(), false)
   }
 
-  /** A renewal that cannot even be tried fails as well, for its members; but it is no attempt, and is not counted. */
+  /** An attempt that is held back by an outage is a failure for its members, but is not counted as one. */
   #reportHeld(gateway: Gateway, application: Application): void {
     const failure = gateway.breaker.lastFailure
     const due = application.nextDue(this.#methodOf(gateway, application))
     if (due === undefined || due.identity.failure !== undefined || failure === undefined) return
     const { message, reason } = failure
-    due.identity.failure = { class: 'retry', reason, message: `waiting for a gateway that fails for all: ${message}` }
+    due.identity.failure = {
+      class: 'retry',
+      reason,
+      message: `waiting for the gateway, which fails for all: ${message}`,
+    }
     this.#options.onChange(due.identity.members, false)
   }
 

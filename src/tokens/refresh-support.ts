@@ -1,70 +1,71 @@
 const minuteMs = 60_000
 
-/** A gateway that had no refresh may have got one: one of its applications asks again, this long after a 404. */
-const askAgainMs = 60 * minuteMs
+/** A gateway may get refresh later: one of its applications probes for it, this long after the last 404. */
+const probeAfterMs = 60 * minuteMs
 
-/** A 404 so long after another is a new one: whoever is due asks at least every five minutes. */
-const forgottenAfterMs = 10 * minuteMs
+/** A 404 so long after another begins a new series: an application that is due refreshes at least every five minutes. */
+const seriesGapMs = 10 * minuteMs
 
-/** How long a refresh is answered 404 before it is believed: a minute, of tokens that live for hours. */
-function doubtMs(lifetimeMs: number): number {
+/** How long a series of 404 lasts before it counts: a minute, with tokens that live for hours. */
+function minSeriesMs(lifetimeMs: number): number {
   return Math.min(minuteMs, lifetimeMs / 100)
 }
 
 /**
- * Whether a gateway has refresh; some editions answer it with 404. It is known of the gateway, not of the application,
- * so that it is found out once. A 404 may also be an ingress's in the middle of an upgrade, and renewing by get means
- * that a token ends before the next is had: so it takes a second 404 a while later, and even then one application tries
- * again, an hour later at the soonest and with a token that is new.
+ * Whether a gateway has refresh; some editions answer it with 404 (or 405). This is state of the gateway, not of an
+ * application, so that it is found out once. A 404 may also come from an ingress during an upgrade, and renewal by get
+ * means that a token expires before the next one is there. So it takes a second 404 after a while, and even then one
+ * application probes for refresh, an hour later at the earliest and with a new token.
  */
 export class RefreshSupport<K> {
-  /** When it was answered 404 for the first time, of those that are in a row, monotonic clock. */
+  /** The first 404 of the present series, monotonic clock. */
   #missingSince = Number.POSITIVE_INFINITY
-  /** When it was answered 404 last, monotonic clock. */
+  /** The last 404, monotonic clock. */
   #missingAt = Number.NEGATIVE_INFINITY
   #isMissing = false
-  /** Who is to ask again. */
-  #asking: { readonly application: K; readonly until: number } | undefined
+  /** The application that probes for refresh, until its token expires. */
+  #probing: { readonly application: K; readonly until: number } | undefined
 
-  /** It was answered 404, again and again. */
+  /** The gateway has no refresh, after a series of 404. */
   get isMissing(): boolean {
     return this.#isMissing
   }
 
-  /** Whether this application's token is to be refreshed. */
+  /** Whether this application's token is renewed by refresh. */
   isFor(application: K): boolean {
-    return !this.#isMissing || this.#asking?.application === application
+    return !this.#isMissing || this.#probing?.application === application
   }
 
   /**
-   * A refresh was answered 404.
+   * Takes a 404 to a refresh.
    * @param lifetimeMs of the application's tokens
-   * @returns whether it is believed
+   * @returns whether it counts: the gateway has no refresh
    */
   reportMissing(lifetimeMs: number, now: number): boolean {
-    if (!this.#isMissing && now - this.#missingAt > forgottenAfterMs) this.#missingSince = now
+    if (!this.#isMissing && now - this.#missingAt > seriesGapMs) this.#missingSince = now
     this.#missingAt = now
-    this.#asking = undefined
-    this.#isMissing ||= now - this.#missingSince >= doubtMs(lifetimeMs)
+    this.#probing = undefined
+    this.#isMissing ||= now - this.#missingSince >= minSeriesMs(lifetimeMs)
     return this.#isMissing
   }
 
   reportRefreshed(): void {
     this.#missingAt = Number.NEGATIVE_INFINITY
     this.#isMissing = false
-    this.#asking = undefined
+    this.#probing = undefined
   }
 
   /**
-   * Get answered an application that would refresh with another token than before: it has all of its life to try that.
-   * @param expiresAt of the token. Who has not asked until then does so no more, and another takes over.
+   * Get answered a new token to an application that wants refresh. It may probe for the life of that token.
+   * @param expiresAt of the token; an application that has not probed until then is replaced by another
    */
   reportNewToken(application: K, expiresAt: number, now: number): void {
-    if (!this.#isMissing || now - this.#missingAt < askAgainMs) return
-    if (this.#asking === undefined || now >= this.#asking.until) this.#asking = { application, until: expiresAt }
+    if (!this.#isMissing || now - this.#missingAt < probeAfterMs) return
+    if (this.#probing === undefined || now >= this.#probing.until) this.#probing = { application, until: expiresAt }
   }
 
-  forget(application: K): void {
-    if (this.#asking?.application === application) this.#asking = undefined
+  /** Drops an application that no longer exists. */
+  remove(application: K): void {
+    if (this.#probing?.application === application) this.#probing = undefined
   }
 }

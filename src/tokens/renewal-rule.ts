@@ -22,7 +22,7 @@ export type RenewalMethod = 'Refresh' | 'Get'
 
 export type TokenLife = Pick<HeldToken, 'expiresAt' | 'lifetimeMs'>
 
-/** What the members of an application want, and the application's share of the jitter. */
+/** The merged wishes of an application's members, and the application's share of the jitter. */
 export interface RenewalTerms {
   readonly method: RenewalMethod
   /** One value for each wish; undefined stands for the default window. */

@@ -184,8 +184,8 @@ export class Renewer {
 
   #onRefreshMissing(run: Run): Next {
     const { application, refreshSupport } = run
-    const isBelieved = refreshSupport.reportMissing(application.maxExpireMs, this.#options.clock.now())
-    run.failure = isBelieved ? undefined : refreshMissing(application)
+    const isMissing = refreshSupport.reportMissing(application.maxExpireMs, this.#options.clock.now())
+    run.failure = isMissing ? undefined : refreshMissing(application)
     run.progress = { ...run.progress, method: 'Get' }
     return 'continue'
   }

@@ -12,12 +12,12 @@ export function callTimeoutMs(timeoutMs: number, lifeLeftMs: number): number {
 export const maxRetryAfterMs = 5 * minuteMs
 
 /**
- * How long to wait after a failed attempt. Spaced by the life that is left, so that several attempts fit into any
- * window and an outage of hours is no storm. Without a valid token, what only the user can mend is asked again after
- * 10 s, then ever later, up to 10 minutes: a source Secret that is mended is seen at once anyhow.
+ * Backoff after a failed attempt. It depends on the life left, so that several attempts fit into any window and an
+ * outage of hours is no storm. Without a valid token, a failure that only the user can fix is retried after 10 s,
+ * doubling up to 10 minutes: a changed source Secret leads to an attempt at once anyhow.
  *
  * @param failures consecutive ones, the last included
- * @param lifeLeftMs of the token that is held; 0 or less: there is none, or it has expired
+ * @param lifeLeftMs of the held token; 0 or less without a valid one
  * @param random in [0, 1)
  */
 export function retryDelayMs(
@@ -32,37 +32,36 @@ export function retryDelayMs(
     lifeLeftMs > 0 ? [1000, Math.min(5 * minuteMs, Math.max(1000, lifeLeftMs / 8))] : [baseMs, maxMs]
   const backoffMs = Math.min(capMs, firstMs * 2 ** Math.min(failures - 1, 20))
   const jitteredMs = backoffMs * (0.75 + 0.25 * random)
-  // Nor for so much that every chance to renew is lost.
+  // A longer Retry-After would leave no chance to renew.
   const retryAfterCapMs = lifeLeftMs > 0 ? Math.max(1000, lifeLeftMs / 4) : maxRetryAfterMs
   return Math.max(jitteredMs, Math.min(retryAfterMs ?? 0, maxRetryAfterMs, retryAfterCapMs))
 }
 
 /**
- * How long to wait from one probe of a gateway that is down to the next: 1 s, then 2, 3, 4, and 5 s for as long as it
- * lasts. Never more than a sixteenth of the shortest life left, so that an outage which ends inside a window is noticed
- * inside it; but at least a quarter of a second. Where the gateway asks for patience it has it, up to five minutes and
- * a quarter of that life.
+ * Delay from one probe of a gateway that is down to the next: 1 s, then 2, 3, 4, and 5 s until the outage ends. It is at
+ * most a sixteenth of the shortest life left, so that an outage which ends inside a window is noticed inside it, and at
+ * least a quarter of a second. Retry-After is honoured up to five minutes and a quarter of that life.
  *
  * @param probes made so far
- * @param minLifeMs of the tokens that wait for renewal; infinite: there is none
- * @param retryAfterMs what the gateway asked for
+ * @param minLifeMs the shortest life left of the tokens that wait for renewal; infinite without any
+ * @param retryAfterMs the gateway's Retry-After
  */
 export function probeDelayMs(probes: number, minLifeMs: number, retryAfterMs: number): number {
   const spacedMs = Math.min(5000, 1000 * (probes + 1), Math.max(250, minLifeMs / 16))
   return Math.max(spacedMs, Math.min(retryAfterMs, maxRetryAfterMs, Math.max(250, minLifeMs / 4)))
 }
 
-/** Between two attempts while those that an outage held up come back. */
+/** Between two attempts after an outage. */
 const maxPaceMs = 10
 const minPaceMs = 1
 
 /**
- * The pace at which those that an outage held up make their attempts when it is over: one each 10 ms, so that a gateway
- * which has just come back is not knocked over; 10,000 take 100 s, of a usual window of 24 min. Faster where that would
- * take more than two minutes in all, or anybody more than a quarter of its life left, but never faster than one each
- * millisecond. A deadline that cannot be kept even so hurries nobody.
+ * The pace of attempts after an outage: one each 10 ms, so that a gateway which has just come back is not overloaded;
+ * 10,000 take 100 s, of a usual window of 24 min. It is faster where all of them would take more than two minutes, or
+ * one of them more than a quarter of its life left, but never faster than one each millisecond. An expiry that comes
+ * sooner even so does not change the pace.
  *
- * @param livesLeftMs in the order in which they go; 0 or less: no valid token
+ * @param livesLeftMs in the order of the attempts; 0 or less without a valid token
  */
 export function recoveryPaceMs(livesLeftMs: readonly number[]): number {
   let paceMs = Math.min(maxPaceMs, (2 * minuteMs) / Math.max(1, livesLeftMs.length))
@@ -73,15 +72,15 @@ export function recoveryPaceMs(livesLeftMs: readonly number[]): number {
   return Math.max(minPaceMs, paceMs)
 }
 
-/** A key of the work queue counts one priority more for each such time that it has waited. */
+/** A key of the work queue gains one priority for each such time that it waits. */
 const msPerPriority = 2000
 
 /**
- * Priority in the work queue: one less for each two seconds of life left. As the queue counts waiting the other way
- * round, who became due at whatever moment is picked up in the order of expiry. Without a valid token, the moment of
- * becoming due counts as the deadline: before all renewals that have life left, and first come, first served.
+ * Priority in the work queue: one less for each two seconds of life left. The queue adds as much for waiting, so that
+ * applications are picked up in the order of expiry, whenever each became due. Without a valid token, the moment of
+ * becoming due counts as the expiry: such an application comes before all with life left, first come, first served.
  *
- * @param lifeLeftMs when it becomes due
+ * @param lifeLeftMs at the moment of becoming due
  */
 export function priorityOf(lifeLeftMs: number): number {
   return lifeLeftMs > 0 ? -lifeLeftMs / msPerPriority : 0

@@ -19,7 +19,7 @@ export interface Call {
   readonly timeoutMs: number
 }
 
-/** A token client that notes its calls and answers as `answer` says. */
+/** A token client that records its calls and answers with `answer`. */
 export class ScriptedClient {
   readonly calls: Call[] = []
   readonly #clock: FakeClock
@@ -73,7 +73,7 @@ export function tokenResult(clock: FakeClock, value: string, expireMs: number): 
   return { kind: 'token', token: new Sensitive(value), expireMs, sentAt: clock.now() }
 }
 
-/** A log of which the lines can be read. */
+/** A log whose lines are kept. */
 export function readableLog(): { readonly log: Log; readonly lines: string[] } {
   const lines: string[] = []
   const destination = { write: (line: string) => void lines.push(line) }

@@ -30,7 +30,7 @@ function json(value: unknown, status = 200, headers: Record<string, string> = {}
   }
 }
 
-/** A gateway that answers as it is told to, and a client of it. Time stands still unless the test moves it. */
+/** A gateway with scripted answers, and a client. Time stands still unless the test advances it. */
 async function setUp(answer: Answer, host = '127.0.0.1', onChoice: (tls: GatewayTls) => void = () => undefined) {
   const asked: Asked[] = []
   const sockets = new Set<Socket>()
@@ -77,7 +77,7 @@ async function setUp(answer: Answer, host = '127.0.0.1', onChoice: (tls: Gateway
   return { asked, authority, call, clock, observer }
 }
 
-/** Lets time pass until the result is there: a timestamp is never used twice. */
+/** Advances the clock until the result is there: a call waits for an unused timestamp. */
 async function pass<T>(clock: FakeClock, result: Promise<T>): Promise<T> {
   let isDone = false
   const done = result.finally(() => (isDone = true))
@@ -88,8 +88,8 @@ async function pass<T>(clock: FakeClock, result: Promise<T>): Promise<T> {
 const refresh = { token: new Sensitive('the-old-token') }
 const failureOf = (result: CallResult) => ('failure' in result ? result.failure : undefined)
 
-describe('a call', () => {
-  it('of get is a signed POST, and its answer a token', async () => {
+describe('TokenClient.call', () => {
+  it('makes a signed POST for get, and returns the token', async () => {
     const { asked, authority, call, clock, observer } = await setUp(json(token))
     const result = await call()
     expect(result).toEqual({
@@ -110,7 +110,7 @@ describe('a call', () => {
     expect(observer.onCall).toHaveBeenCalledExactlyOnceWith(authority, 'get', '0', 0)
   })
 
-  it('of refresh carries the token that is to be refreshed', async () => {
+  it('sends the token to refresh', async () => {
     const { asked, authority, call, observer } = await setUp(json(token))
     expect(await call(refresh)).toMatchObject({ kind: 'token' })
     expect(asked[0]).toMatchObject({ url: `${path}refresh`, body: { accessToken: 'the-old-token' } })
@@ -148,7 +148,7 @@ describe('a call', () => {
     expect(chosen).toEqual([{ ca: undefined, tlsServerName: 'apim' }])
   })
 
-  it('goes below the base path of the gateway', async () => {
+  it('keeps the base path of the gateway', async () => {
     const { asked, authority, call } = await setUp(json(token))
     await call({ gatewayUrl: `http://${authority}/base/a%20b` })
     expect(asked[0]?.url).toBe(`/base/a%20b${path}get`)
@@ -174,7 +174,7 @@ describe('a repeated request (1001)', () => {
     expect(observer.onCall.mock.calls.map((call: unknown[]) => call[2])).toEqual(['1001', '1001', '0'])
   })
 
-  it('is given up after three', async () => {
+  it('fails after three', async () => {
     const { asked, call, clock } = await setUp(json({ status: 1001 }))
     expect(await pass(clock, call())).toMatchObject({
       kind: 'failed',
@@ -183,7 +183,7 @@ describe('a repeated request (1001)', () => {
     expect(asked).toHaveLength(3)
   })
 
-  it('does not outlast the deadline of the call', async () => {
+  it('ends at the deadline of the call', async () => {
     const { asked, call, clock } = await setUp((response, count) => {
       if (count === 1) {
         void clock.advance(9000).then(() => {
@@ -199,7 +199,7 @@ describe('a repeated request (1001)', () => {
   })
 })
 
-describe('what the status in the body means', () => {
+describe('the status in the body', () => {
   it.each([
     [1002, 'get', { kind: 'failed', failure: { class: 'userMustAct', reason: 'AppKeyNotFound' } }],
     [1003, 'get', { kind: 'failed', failure: { class: 'userMustAct', reason: 'InvalidAppSecret' } }],
@@ -220,7 +220,7 @@ describe('what the status in the body means', () => {
     }
   })
 
-  it('an undocumented one is retried, and no label of a metric', async () => {
+  it('that is undocumented is retried, and is no label of a metric', async () => {
     const { authority, call, observer } = await setUp(json({ status: 4711 }))
     expect(failureOf(await call())).toMatchObject({ class: 'retry', reason: 'UnexpectedReply' })
     expect(observer.onCall).toHaveBeenCalledExactlyOnceWith(authority, 'get', 'unexpected', 0)
@@ -261,12 +261,12 @@ describe('an HTTP status without a status of the token service', () => {
     }
   })
 
-  it('404 to refresh means that there is no refresh', async () => {
+  it('of 404 to refresh means that there is no refresh', async () => {
     const { call } = await setUp(json({ status: 404, error: 'Not Found' }, 404))
     expect(await call(refresh)).toEqual({ kind: 'refreshMissing' })
   })
 
-  it('a redirect is not followed', async () => {
+  it('of a redirect is not followed', async () => {
     const elsewhere = await setUp(json(token))
     const { asked, call } = await setUp(json({}, 308, { location: `http://${elsewhere.authority}${path}get` }))
     expect(await call()).toMatchObject({ kind: 'failed' })
@@ -302,7 +302,7 @@ describe('the Date header', () => {
     expect(observer.onClockSkew).toHaveBeenCalledExactlyOnceWith(authority, skewMs)
   })
 
-  it('that cannot be read gives none', async () => {
+  it('that cannot be parsed gives no skew', async () => {
     const { call, observer } = await setUp(json(token, 200, { date: 'yesterday' }))
     expect(await call()).toMatchObject({ kind: 'token' })
     expect(observer.onClockSkew).not.toHaveBeenCalled()
@@ -316,7 +316,7 @@ describe('the size of a reply', () => {
     expect(await call()).toMatchObject({ kind: 'token' })
   })
 
-  it('of a byte more is not', async () => {
+  it('of one byte more is refused', async () => {
     const rest = JSON.stringify({ ...token, padding: '' }).length
     const { authority, call, observer } = await setUp(json({ ...token, padding: 'x'.repeat(64 * 1024 - rest + 1) }))
     expect(failureOf(await call())).toMatchObject({
@@ -327,7 +327,7 @@ describe('the size of a reply', () => {
     expect(observer.onCall).toHaveBeenCalledExactlyOnceWith(authority, 'get', 'unexpected', 0)
   })
 
-  it('without an end is read no further', async () => {
+  it('is bounded also without an end', async () => {
     const { call } = await setUp((response) => {
       const pour = (): void => {
         while (!response.destroyed && response.write('x'.repeat(64 * 1024)));
@@ -339,10 +339,10 @@ describe('the size of a reply', () => {
   })
 })
 
-describe('where no answer comes', () => {
+describe('a call without an answer', () => {
   const unreachable = { class: 'retry', reason: 'GatewayUnreachable' }
 
-  it('the deadline ends the call', async () => {
+  it('ends at the deadline', async () => {
     const { authority, call, clock, observer } = await setUp(() => void clock.advance(10_000))
     expect(failureOf(await call())).toEqual({
       ...unreachable,
@@ -353,12 +353,12 @@ describe('where no answer comes', () => {
     expect(observer.onCall).toHaveBeenCalledExactlyOnceWith(authority, 'get', 'error', 10_000)
   })
 
-  it('the failure is the caller’s own where the deadline was short', async () => {
+  it('is a caller-side failure when the deadline was short', async () => {
     const { call, clock } = await setUp(() => void clock.advance(4999))
     expect(failureOf(await call({ timeoutMs: 4999 }))).toMatchObject({ cause: 'timed out', isCallerSide: true })
   })
 
-  it('the deadline ends a body that does not', async () => {
+  it('ends at the deadline while the body is read', async () => {
     const { call, clock } = await setUp((response) => {
       response.writeHead(200).write('{"status":')
       void clock.advance(10_000)
@@ -366,7 +366,7 @@ describe('where no answer comes', () => {
     expect(failureOf(await call())).toMatchObject({ ...unreachable, cause: 'timed out' })
   })
 
-  it('a stop ends the call, before and while it is made', async () => {
+  it('ends with a stop, before and while it is made', async () => {
     const stop = new AbortController()
     const { asked, call, clock } = await setUp(() => {
       stop.abort()
@@ -377,17 +377,18 @@ describe('where no answer comes', () => {
     expect(clock.pendingTimers).toBe(0)
   })
 
-  it('the error is told by its code', async () => {
+  it('reports the code of the error', async () => {
     const { call, clock } = await setUp((response) => response.destroy())
     expect(failureOf(await call())).toMatchObject({ ...unreachable, cause: 'UND_ERR_SOCKET' })
     const refused = failureOf(await pass(clock, call({ gatewayUrl: 'http://127.0.0.1:1' })))
     expect(refused).toMatchObject({ ...unreachable, cause: 'ECONNREFUSED' })
+    expect(refused?.message).toBe('cannot reach http://127.0.0.1:1: connection refused (ECONNREFUSED)')
     const linkLocal = failureOf(await pass(clock, call({ gatewayUrl: 'http://169.254.169.254' })))
     expect(linkLocal).toMatchObject({ ...unreachable, cause: 'LINK_LOCAL_ADDRESS_REFUSED' })
   })
 })
 
-it('no result prints a secret', async () => {
+it('TokenClient never prints a secret in a result', async () => {
   for (const answer of [json(token), json({ status: 1003 }), json({ secret: marker.token }, 500)]) {
     const { call, clock } = await setUp(answer)
     expect(JSON.stringify([await call(), await pass(clock, call(refresh))])).not.toMatch(/marker-|the-old-token/)

@@ -11,7 +11,7 @@ beforeEach(() => {
   application = new Application('application-1', gatewayUrl, new Sensitive(marker.appKey), 0)
 })
 
-/** As after an attempt of this member that brought the token. */
+/** Sets the state after an attempt of this member that received the token. */
 function hold(member: Member, token = heldToken()): HeldToken {
   application.token = token
   application.lastAnsweredAt = now
@@ -27,7 +27,7 @@ function found({ expiresAt, expiresAtWall, fingerprint, issuedAtWall, token } = 
   return { expiresAt, expiresAtWall, fingerprint, issuedAtWall, token }
 }
 
-describe('members', () => {
+describe('members of an application', () => {
   it('share an identity when their appSecrets are equal', () => {
     const a = application.join('ns/a', membership())
     const b = application.join('ns/b', membership())
@@ -67,7 +67,7 @@ describe('members', () => {
     expect(application.members.size).toBe(1)
   })
 
-  it('leave nothing behind', () => {
+  it('leave no identity behind', () => {
     const a = application.join('ns/a', membership())
     application.leave('ns/a')
     expect(application.members.size).toBe(0)
@@ -75,35 +75,35 @@ describe('members', () => {
     expect(application.join('ns/b', membership()).identity).not.toBe(a.identity)
   })
 
-  it('may leave that never joined', () => {
+  it('may leave without having joined', () => {
     application.join('ns/a', membership())
     application.leave('ns/b')
     expect(application.members.size).toBe(1)
   })
 })
 
-describe('proof', () => {
-  it('gives the token to all who have the appSecret that got it', () => {
+describe('the proof of an appSecret', () => {
+  it('gives the token to all members with the same appSecret', () => {
     const a = application.join('ns/a', membership())
     hold(a)
     expect(application.isProven(application.join('ns/b', membership()).identity)).toBe(true)
   })
 
-  it('gives nothing to those who know the appKey only', () => {
+  it('gives no token to a member with the appKey only', () => {
     hold(application.join('ns/a', membership()))
     const thief = application.join('ns/thief', membership({ appSecret: new Sensitive('guessed') }))
     expect(application.isProven(thief.identity)).toBe(false)
     expect(application.nextDue('Refresh')).toEqual({ identity: thief.identity, at: Number.NEGATIVE_INFINITY })
   })
 
-  it('is asked anew for each token', () => {
+  it('is needed for each token', () => {
     const a = application.join('ns/a', membership())
     hold(a)
     application.token = heldToken({ value: 'another' })
     expect(application.isProven(a.identity)).toBe(false)
   })
 
-  it('asks an identity that lost its proof at most once a second', () => {
+  it('is tried at most once a second by an identity that lost it', () => {
     const a = application.join('ns/a', membership())
     hold(a)
     a.identity.lastAttemptAt = now
@@ -111,14 +111,14 @@ describe('proof', () => {
     expect(application.nextDue('Refresh')).toEqual({ identity: a.identity, at: now + 1000 })
   })
 
-  it('is never there while there is no token', () => {
+  it('does not exist without a token', () => {
     const { identity } = application.join('ns/a', membership())
     expect(application.isProven(identity)).toBe(false)
   })
 })
 
 describe('takeOver', () => {
-  it('makes a token that was found the application’s, without a call', () => {
+  it('makes a found token the application’s, without a call', () => {
     const member = application.join('ns/a', membership({ recorded: recorded() }))
     application.takeOver(member, found())
     expect(application.token?.token.reveal()).toBe(marker.token)
@@ -127,7 +127,7 @@ describe('takeOver', () => {
     expect(application.lastRenewal).toBeUndefined()
   })
 
-  it('proves others with the same appSecret, and nobody else', () => {
+  it('proves members with the same appSecret only', () => {
     const a = application.join('ns/a', membership())
     const b = application.join('ns/b', membership())
     const other = application.join('ns/c', membership({ appSecret: new Sensitive('another') }))
@@ -136,7 +136,7 @@ describe('takeOver', () => {
     expect(application.isProven(other.identity)).toBe(false)
   })
 
-  it('does not plant a token where there is one', () => {
+  it('does not replace a token', () => {
     const token = hold(application.join('ns/a', membership()))
     const planter = application.join('ns/planter', membership({ appSecret: new Sensitive('own') }))
     application.takeOver(planter, found(heldToken({ value: 'planted' })))
@@ -144,7 +144,7 @@ describe('takeOver', () => {
     expect(application.isProven(planter.identity)).toBe(false)
   })
 
-  it('does not plant a token into a member that has called already', () => {
+  it('does not give a token to a member that has made a call', () => {
     const member = application.join('ns/a', membership())
     member.identity.provenFor = 'something'
     application.takeOver(member, found())
@@ -162,13 +162,13 @@ describe('renewalAt', () => {
     expect(application.renewalAt(heldToken(), 'Refresh')).toBe(now + 36 * minuteMs)
   })
 
-  it('follows a member that changes its mind', () => {
+  it('follows a changed membership', () => {
     application.join('ns/a', membership({ renewBeforeMs: 40 * minuteMs }))
     application.join('ns/a', membership({ renewBeforeMs: 10 * minuteMs }))
     expect(application.renewalAt(heldToken(), 'Refresh')).toBe(now + 50 * minuteMs)
   })
 
-  it('is drawn forward by the application’s own jitter', () => {
+  it('is made earlier by the application’s own jitter', () => {
     application = new Application('application-1', gatewayUrl, new Sensitive(marker.appKey), 0.5)
     application.join('ns/a', membership({ renewBeforeMs: 10 * minuteMs }))
     expect(application.renewalAt(heldToken(), 'Refresh')).toBe(now + 47 * minuteMs)
@@ -189,7 +189,7 @@ describe('method and timeout', () => {
     expect(application.method(hasRefresh)).toBe(method)
   })
 
-  it('allows a call as long as the most patient member', () => {
+  it('the timeout of a call is the maximum of the members', () => {
     const { identity } = application.join('ns/a', membership({ timeoutMs: 1000 }))
     application.join('ns/b', membership({ timeoutMs: 20_000 }))
     expect(application.timeoutMs(identity)).toBe(20_000)
@@ -198,10 +198,10 @@ describe('method and timeout', () => {
   })
 })
 
-describe('a resource that has not proved its appSecret', () => {
+describe('a member without proof', () => {
   const stranger = { appSecret: new Sensitive('guessed') }
 
-  it('draws no renewal forward, and has nothing verified', () => {
+  it('makes no renewal earlier, and causes no verification', () => {
     hold(application.join('ns/a', membership({ renewBeforeMs: 10 * minuteMs, verifyEveryMs: undefined })))
     const preferences = { renewBeforeMs: 30 * minuteMs, verifyEveryMs: 10_000 }
     const { identity } = application.join('ns/stranger', membership({ ...stranger, ...preferences }))
@@ -210,7 +210,7 @@ describe('a resource that has not proved its appSecret', () => {
     expect(application.nextDue('Refresh')?.at).toBe(now + 50 * minuteMs)
   })
 
-  it('changes neither the method nor the time allowed for a call of others', () => {
+  it('changes neither the method nor the timeout of others', () => {
     const honest = application.join('ns/a', membership({ renewalMethod: 'Get', timeoutMs: 1000 }))
     hold(honest)
     application.join('ns/stranger', membership({ ...stranger, renewalMethod: 'Refresh', timeoutMs: 300_000 }))
@@ -218,44 +218,44 @@ describe('a resource that has not proved its appSecret', () => {
     expect(application.timeoutMs(honest.identity)).toBe(1000)
   })
 
-  it('has its own preferences in its own attempt', () => {
+  it('uses its own preferences in its own attempt', () => {
     hold(application.join('ns/a', membership({ renewalMethod: 'Get' })))
     const { identity } = application.join('ns/b', membership({ ca: 'another', renewalMethod: 'Refresh' }))
     expect(application.method(true, identity)).toBe('Refresh')
   })
 })
 
-describe('the lifetime', () => {
-  it('is that of the token which is taken over', () => {
+describe('the lifetime of an application’s tokens', () => {
+  it('is that of a token taken over', () => {
     application.takeOver(application.join('ns/a', membership({ recorded: recorded() })), found())
     expect(application.maxExpireMs).toBe(2 * hourMs)
   })
 
-  it('of a token that refreshes prolong is counted from the last of them', () => {
+  it('is counted from the last refresh of a prolonged token', () => {
     const prolongedAtWall = found().expiresAtWall - hourMs
     application.takeOver(application.join('ns/a', membership()), { ...found(), prolongedAtWall })
     expect(application.maxExpireMs).toBe(hourMs)
   })
 
-  it('is not what a member recorded of another token: it may be another application’s', () => {
+  it('ignores the record of another token, which may be another application’s', () => {
     application.join('ns/a', membership({ recorded: recorded() }))
     expect(application.maxExpireMs).toBe(0)
   })
 })
 
 describe('nextDue', () => {
-  it('is at once without a token', () => {
+  it('is in the past without a token', () => {
     const { identity } = application.join('ns/a', membership())
     expect(application.nextDue('Refresh')).toEqual({ identity, at: Number.NEGATIVE_INFINITY })
   })
 
-  it('waits for the retry of what failed', () => {
+  it('waits for the backoff of a failure', () => {
     const { identity } = application.join('ns/a', membership())
     identity.retryAt = now + 5000
     expect(application.nextDue('Refresh')?.at).toBe(now + 5000)
   })
 
-  it('is not held up by another identity that failed', () => {
+  it('is not delayed by another identity that failed', () => {
     const bad = application.join('ns/bad', membership({ appSecret: new Sensitive('wrong') }))
     bad.identity.retryAt = now + 2 * hourMs
     hold(application.join('ns/a', membership()))
@@ -274,21 +274,21 @@ describe('nextDue', () => {
     expect(application.nextDue('Get')?.at).toBe(now + 250)
   })
 
-  it('never comes closer than a second with method Refresh', () => {
+  it('is never closer than a second with method Refresh', () => {
     hold(application.join('ns/a', membership()), heldToken({ expiresAt: now - 1 }))
     application.lastAttemptAt = now
     expect(application.nextDue('Refresh')?.at).toBe(now + 1000)
   })
 })
 
-describe('a renewal that is asked for', () => {
-  it('is due at once, when none was made of late', () => {
+describe('a renewal request', () => {
+  it('is due at once after 10 s without one', () => {
     const member = application.join('ns/a', membership({ renewRequest: '1' }))
     hold(member)
     expect(application.nextDue('Refresh')?.at).toBe(Number.NEGATIVE_INFINITY)
   })
 
-  it('puts nothing off: neither a renewal that is due meanwhile, nor a first token', () => {
+  it('delays neither a regular renewal nor a first token', () => {
     const member = application.join('ns/a', membership({ renewRequest: 'now' }))
     application.lastForcedAt = now
     expect(application.nextDue('Refresh')?.at).toBe(Number.NEGATIVE_INFINITY)
@@ -298,14 +298,14 @@ describe('a renewal that is asked for', () => {
     expect(application.isForced(member.identity, now + 10_000)).toBe(true)
   })
 
-  it('coalesces with others of the application: one in 10 s', () => {
+  it('coalesces with others of the application to one in 10 s', () => {
     hold(application.join('ns/a', membership({ renewRequest: '1' })))
     application.join('ns/b', membership({ renewRequest: '7' }))
     application.lastForcedAt = now
     expect(application.nextDue('Refresh')?.at).toBe(now + 10_000)
   })
 
-  it('is tried for all members of the identity at once', () => {
+  it('is taken for all members of the identity at once', () => {
     const a = application.join('ns/a', membership({ renewRequest: '1' }))
     const b = application.join('ns/b', membership({ renewRequest: '7' }))
     application.takeRequests(a.identity)
@@ -316,7 +316,7 @@ describe('a renewal that is asked for', () => {
     expect([a.handledRequest, b.handledRequest]).toEqual(['1', '7'])
   })
 
-  it('is not tried again when the member joins again with the same value', () => {
+  it('is not taken again when the member joins again with the same value', () => {
     const before = application.join('ns/a', membership({ renewRequest: '1' }))
     application.takeRequests(before.identity)
     application.handleRequests(before.identity)
@@ -326,7 +326,7 @@ describe('a renewal that is asked for', () => {
     expect(application.join('ns/a', membership({ renewRequest: '2' })).identity.pending.size).toBe(1)
   })
 
-  it('is forgotten when the member leaves', () => {
+  it('ends when the member leaves', () => {
     const { identity } = application.join('ns/a', membership({ renewRequest: '1' }))
     application.join('ns/b', membership())
     application.leave('ns/a')
@@ -335,7 +335,7 @@ describe('a renewal that is asked for', () => {
 })
 
 describe('verification', () => {
-  it('is due as often as any member wants', () => {
+  it('is due at the shortest interval of any member', () => {
     hold(application.join('ns/a', membership({ verifyEveryMs: 20 * minuteMs })))
     application.join('ns/b', membership({ verifyEveryMs: 5 * minuteMs }))
     expect(application.nextDue('Refresh')?.at).toBe(now + 5 * minuteMs)
@@ -343,12 +343,12 @@ describe('verification', () => {
     expect(application.nextDue('Refresh')?.at).toBe(now + 20 * minuteMs)
   })
 
-  it('does not put off a renewal', () => {
+  it('does not delay a renewal', () => {
     hold(application.join('ns/a', membership({ verifyEveryMs: 10 * hourMs })))
     expect(application.nextDue('Refresh')?.at).toBe(now + 36 * minuteMs)
   })
 
-  it('never comes closer than 10 s, jitter and all', () => {
+  it('is never closer than 10 s, jitter included', () => {
     application = new Application('application-1', gatewayUrl, new Sensitive(marker.appKey), 0.99)
     hold(application.join('ns/a', membership({ verifyEveryMs: 10_000 })))
     expect(application.nextDue('Refresh')?.at).toBe(now + 10_000)

@@ -20,7 +20,7 @@ let attempts: string[]
 let lines: string[]
 
 const share = jitterShareOf(gatewayUrl, new Sensitive(marker.appKey))
-/** From a new token of two hours to its renewal. */
+/** Time from a new token of two hours to its renewal. */
 const untilRenewalMs = 96 * minuteMs - 0.05 * share * 2 * hourMs
 
 beforeEach(() => {
@@ -69,7 +69,7 @@ function tokenOf(key: ObjectKey): string | undefined {
 }
 
 describe('Applications', () => {
-  it('gets a token at once for the first member, and says when it is due', async () => {
+  it('gets a token at once for the first member, and reports its renewal time', async () => {
     start()
     applications.join('ns/a', membership())
     await clock.advance(0)
@@ -89,7 +89,7 @@ describe('Applications', () => {
     expect(applications.view('ns/member-199')?.memberCount).toBe(200)
   })
 
-  it('gives a member that comes later the token without a call', async () => {
+  it('gives a later member the token without a call', async () => {
     start()
     applications.join('ns/a', membership())
     await clock.advance(1000)
@@ -99,7 +99,7 @@ describe('Applications', () => {
     expect(client.operations).toEqual(['get'])
   })
 
-  it('gives nothing to who knows the appKey only, and tells the reason', async () => {
+  it('gives no token to a member with the appKey only, and reports the reason', async () => {
     start()
     applications.join('ns/a', membership())
     applications.join('ns/thief', membership({ appSecret: new Sensitive('guessed') }))
@@ -114,7 +114,7 @@ describe('Applications', () => {
     expect(tokenOf('ns/a')).toBeDefined()
   })
 
-  it('refreshes when the window begins, not before, and all members get the new token', async () => {
+  it('refreshes when the window begins, not before, for all members', async () => {
     start()
     applications.join('ns/a', membership())
     applications.join('ns/b', membership())
@@ -139,7 +139,7 @@ describe('Applications', () => {
     expect(client.calls.length).toBeLessThanOrEqual(1 + 2 * renewals)
   })
 
-  it('polls with get at expiry where the gateway has no refresh, and has the new token within a second', async () => {
+  it('polls by get at expiry when the gateway has no refresh, and has the new token within a second', async () => {
     start({ hasRefresh: false, lifetimeSeconds: 60 })
     applications.join('ns/a', membership())
     await clock.advance(0)
@@ -152,7 +152,7 @@ describe('Applications', () => {
     expect(applications.view('ns/a')).toMatchObject({ method: 'Get', isRefreshMissing: true, failure: undefined })
   })
 
-  it('knows of a gateway without refresh for all of its applications', async () => {
+  it('finds out once for all applications that a gateway has no refresh', async () => {
     start({ hasRefresh: false, lifetimeSeconds: 60 })
     applications.join('ns/a', membership(nth(1)))
     await clock.advance(59_000)
@@ -162,7 +162,7 @@ describe('Applications', () => {
     expect(client.operations.filter((operation) => operation === 'refresh')).toHaveLength(2)
   })
 
-  it('goes on refreshing where a refresh is answered 404 once', async () => {
+  it('goes on refreshing after a single 404', async () => {
     start()
     for (let i = 0; i < 20; i++) {
       applications.join(`ns/${i}`, membership(nth(i)))
@@ -180,7 +180,7 @@ describe('Applications', () => {
     }
   })
 
-  it('renews all in time again, and says so, once a gateway without refresh has got one', async () => {
+  it('renews all applications in time again once a gateway has refresh', async () => {
     start()
     const honest = client.answer
     let isMissing = true
@@ -201,7 +201,7 @@ describe('Applications', () => {
     expect(attempts.slice(-2)).toEqual(['ns/a refresh success', 'ns/b refresh success'])
   })
 
-  it('soon tries again what failed before its time, and does not wait for the renewal', async () => {
+  it('retries a failed forced renewal soon, not at the next renewal', async () => {
     start()
     applications.join('ns/a', membership())
     await clock.advance(minuteMs)
@@ -215,7 +215,7 @@ describe('Applications', () => {
     expect(applications.view('ns/a')).toMatchObject({ failures: 0, failure: undefined })
   })
 
-  it('calls for nobody who joins after a stop', async () => {
+  it('makes no call for a member that joins after a stop', async () => {
     start()
     await applications.shutDown(0)
     applications.join('ns/a', membership())
@@ -238,7 +238,7 @@ describe('Applications', () => {
     expect(attempts.at(-1)).toBe('ns/a get success')
   })
 
-  it('asks what only the user can mend at most every ten minutes, and at once when the appSecret changes', async () => {
+  it('retries user errors at most every ten minutes, and at once when the appSecret changes', async () => {
     start()
     applications.join('ns/a', membership({ appSecret: new Sensitive('wrong') }))
     await clock.advance(3 * hourMs)
@@ -250,7 +250,7 @@ describe('Applications', () => {
     expect(tokenOf('ns/a')).toBe(service.currentToken(marker.appKey))
   })
 
-  it('lets a gateway that is down be tried by one application now and then, not by all', async () => {
+  it('probes a gateway that is down with one application at a time', async () => {
     start()
     client.answer = () => ({ kind: 'failed', failure: failure({ reason: 'GatewayUnreachable' }) })
     for (let i = 0; i < 100; i++) applications.join(`ns/${i}`, membership(nth(i)))
@@ -262,7 +262,7 @@ describe('Applications', () => {
     expect(client.calls.length - length).toBeGreaterThanOrEqual(12)
   })
 
-  it('has everybody’s token soon after a gateway is back', async () => {
+  it('has all tokens soon after a gateway is back', async () => {
     start()
     const honest = client.answer
     client.answer = () => ({ kind: 'failed', failure: failure({ reason: 'GatewayUnreachable' }) })
@@ -274,7 +274,7 @@ describe('Applications', () => {
     expect(applications.gateways()).toEqual([{ host: 'apim.example.com', isCircuitOpen: false }])
   })
 
-  it('holds up no gateway by another one that hangs', async () => {
+  it('does not delay a gateway when another one hangs', async () => {
     start({}, 2)
     const honest = client.answer
     client.answer = (operation, request) =>
@@ -292,7 +292,7 @@ describe('Applications', () => {
     await clock.advance(hourMs)
   })
 
-  it('coalesces renewals that are asked for: one in 10 s', async () => {
+  it('coalesces forced renewals to one in 10 s', async () => {
     start()
     applications.join('ns/a', membership())
     await clock.advance(minuteMs)
@@ -306,7 +306,7 @@ describe('Applications', () => {
     expect(applications.view('ns/a')?.handledRequest).toBe('5')
   })
 
-  it('finds a token that was revoked when a member wants it verified', async () => {
+  it('finds a revoked token when a member has verifyEvery', async () => {
     start()
     applications.join('ns/a', membership({ verifyEveryMs: minuteMs }))
     await clock.advance(1000)
@@ -317,7 +317,7 @@ describe('Applications', () => {
     expect(client.operations).toEqual(['get', 'get'])
   })
 
-  it('takes over a token that was found, and calls for the first time when it is due', async () => {
+  it('takes over a found token, and makes its first call when that is due', async () => {
     start()
     const token = heldToken({ expiresAt: now + 2 * hourMs, issuedAtWall: now })
     const { expiresAt, expiresAtWall, fingerprint, issuedAtWall } = token
@@ -330,7 +330,7 @@ describe('Applications', () => {
     expect(client.operations).toEqual(['get'])
   })
 
-  it('tells all members when one with a wider window draws the renewal forward', async () => {
+  it('reports to all members when one with a larger window makes the renewal earlier', async () => {
     start()
     applications.join('ns/a', membership())
     await clock.advance(0)
@@ -341,7 +341,7 @@ describe('Applications', () => {
     expect(client.operations).toEqual(['get', 'get', 'refresh'])
   })
 
-  it('forgets an application with its last member, and a gateway with its last application', async () => {
+  it('drops an application with its last member, and a gateway with its last application', async () => {
     start()
     applications.join('ns/a', membership())
     applications.join('ns/b', membership())
@@ -393,7 +393,7 @@ describe('Applications', () => {
     expect(applications.gateways().map(({ host }) => host)).toEqual(['other.example'])
   })
 
-  it('is no storm where a gateway answers each get with another token and two members trust different CAs', async () => {
+  it('makes no storm when each get answers another token and two members have different CAs', async () => {
     start()
     let count = 0
     client.answer = () => tokenResult(clock, `token-${++count}`, 7_200_000)
@@ -422,7 +422,7 @@ describe('Applications', () => {
     expect(applications.view('ns/a')?.failure).toBeUndefined()
   })
 
-  it('is no storm where a gateway answers expired tokens only', async () => {
+  it('makes no storm when a gateway answers expired tokens only', async () => {
     start()
     let count = 0
     client.answer = () => tokenResult(clock, `token-${++count}`, 0)
@@ -431,7 +431,7 @@ describe('Applications', () => {
     expect(client.calls.length).toBeLessThanOrEqual(22)
   })
 
-  it('never sends two calls with the same timestamp: no 1001 in a thousand renewals', async () => {
+  it('never sends two calls with the same timestamp, in a thousand renewals', async () => {
     start({ lifetimeSeconds: 10 })
     client.answer = clientOf(clock, () => service, new Timestamps(clock)).answer
     applications.join('ns/a', membership())

@@ -14,13 +14,13 @@ function missing(): RefreshSupport<string> {
 }
 
 describe('RefreshSupport', () => {
-  it('is there until told otherwise', () => {
+  it('assumes refresh until a gateway answers 404', () => {
     const support = new RefreshSupport<string>()
     expect(support.isMissing).toBe(false)
     expect(support.isFor('a')).toBe(true)
   })
 
-  it('does not believe a 404, nor any number of them within a minute', () => {
+  it('ignores any number of 404 within a minute', () => {
     const support = new RefreshSupport<string>()
     for (let at = 0; at < minuteMs; at += 1000) expect(support.reportMissing(lifetimeMs, at)).toBe(false)
     expect(support.isFor('a')).toBe(true)
@@ -29,28 +29,28 @@ describe('RefreshSupport', () => {
     expect(support.isFor('a')).toBe(false)
   })
 
-  it('believes it sooner where tokens live for a minute', () => {
+  it('takes a shorter series of 404 where tokens live for a minute', () => {
     const support = new RefreshSupport<string>()
     expect(support.reportMissing(minuteMs, 0)).toBe(false)
     expect(support.reportMissing(minuteMs, 599)).toBe(false)
     expect(support.reportMissing(minuteMs, 600)).toBe(true)
   })
 
-  it('begins anew after a refresh', () => {
+  it('begins a new series after a refresh', () => {
     const support = new RefreshSupport<string>()
     support.reportMissing(lifetimeMs, 0)
     support.reportRefreshed()
     expect(support.reportMissing(lifetimeMs, hourMs)).toBe(false)
   })
 
-  it('takes a 404 long after another for a new one', () => {
+  it('begins a new series with a 404 long after another', () => {
     const support = new RefreshSupport<string>()
     support.reportMissing(lifetimeMs, 0)
     expect(support.reportMissing(lifetimeMs, 24 * hourMs)).toBe(false)
     expect(support.reportMissing(lifetimeMs, 24 * hourMs + minuteMs)).toBe(true)
   })
 
-  it('has another one ask where the first did not in all the life of its token', () => {
+  it('lets another application probe when the first did not in the life of its token', () => {
     const support = missing()
     support.reportNewToken('a', 3 * hourMs, hourMs)
     support.reportNewToken('b', never, 3 * hourMs - 1)
@@ -60,7 +60,7 @@ describe('RefreshSupport', () => {
     expect(support.isFor('b')).toBe(true)
   })
 
-  it('lets one application ask again, an hour later and with a new token', () => {
+  it('lets one application probe, an hour later and with a new token', () => {
     const support = missing()
     support.reportNewToken('a', never, hourMs - 1)
     expect(support.isFor('a')).toBe(false)
@@ -82,7 +82,7 @@ describe('RefreshSupport', () => {
     expect(support.isFor('a')).toBe(true)
   })
 
-  it('is there for all again after a refresh', () => {
+  it('applies to all applications again after a refresh', () => {
     const support = missing()
     support.reportNewToken('a', never, hourMs)
     support.reportRefreshed()
@@ -90,12 +90,12 @@ describe('RefreshSupport', () => {
     expect(support.isFor('b')).toBe(true)
   })
 
-  it('has another application ask where the first one is gone', () => {
+  it('lets another application probe when the first is removed', () => {
     const support = missing()
     support.reportNewToken('a', never, hourMs)
-    support.forget('b')
+    support.remove('b')
     expect(support.isFor('a')).toBe(true)
-    support.forget('a')
+    support.remove('a')
     support.reportNewToken('b', never, hourMs)
     expect(support.isFor('b')).toBe(true)
   })

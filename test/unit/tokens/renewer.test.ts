@@ -17,7 +17,7 @@ let clock: FakeClock
 let application: Application
 let identity: Identity
 let refreshSupport: RefreshSupport<Application>
-let gathered: string[]
+let summoned: string[]
 let tokens: string[]
 let lines: string[]
 
@@ -26,7 +26,7 @@ beforeEach(() => {
   application = new Application('application-1', gatewayUrl, new Sensitive(marker.appKey), 0)
   identity = application.join('ns/a', membership()).identity
   refreshSupport = new RefreshSupport()
-  gathered = []
+  summoned = []
   tokens = []
 })
 
@@ -45,7 +45,7 @@ function attempt(client: ScriptedClient, signal = new AbortController().signal):
     log: readable.log,
     random: () => 1,
     summonHolders: (_, fingerprint) => {
-      gathered.push(fingerprint)
+      summoned.push(fingerprint)
       return Promise.resolve()
     },
     onToken: ({ token }) => void tokens.push(token?.token.reveal() ?? ''),
@@ -55,8 +55,8 @@ function attempt(client: ScriptedClient, signal = new AbortController().signal):
 
 const failed = (overrides?: Partial<Failure>): CallResult => ({ kind: 'failed', failure: failure(overrides) })
 
-describe('an attempt', () => {
-  it('begins with get, and is content with a new token', async () => {
+describe('Renewer.attempt', () => {
+  it('makes only a get when that answers a new token', async () => {
     const { client, service } = serviceClient()
     const report = await attempt(client)
     expect(client.operations).toEqual(['get'])
@@ -67,7 +67,7 @@ describe('an attempt', () => {
     expect(application.lastRenewal).toEqual({ atWall: now, operation: 'get' })
   })
 
-  it('does not refresh a token that is not inside its window', async () => {
+  it('does not refresh a token outside its window', async () => {
     const { client } = serviceClient()
     await attempt(client)
     await clock.advance(95 * minuteMs)
@@ -76,7 +76,7 @@ describe('an attempt', () => {
     expect(report.hasNewToken).toBe(false)
   })
 
-  it('refreshes inside the window, and hands out the new token at once', async () => {
+  it('refreshes inside the window, and reports the new token at once', async () => {
     const { client, service } = serviceClient()
     await attempt(client)
     const first = service.currentToken(marker.appKey)
@@ -90,7 +90,7 @@ describe('an attempt', () => {
     expect(application.lastRenewal?.operation).toBe('refresh')
   })
 
-  it('takes a token that somebody else renewed, without a refresh', async () => {
+  it('takes a token that another client renewed, without a refresh', async () => {
     const { client, service } = serviceClient()
     await attempt(client)
     const first = service.currentToken(marker.appKey) ?? ''
@@ -111,16 +111,16 @@ describe('an attempt', () => {
     expect(application.token?.token.reveal()).toBe(service.currentToken(marker.appKey))
   })
 
-  it('has all who hold the old token gathered before it refreshes', async () => {
+  it('summons the holders of the old token before a refresh', async () => {
     const { client } = serviceClient()
     await attempt(client)
     const first = application.token?.fingerprint
     await clock.advance(96 * minuteMs)
     await attempt(client)
-    expect(gathered).toEqual([first])
+    expect(summoned).toEqual([first])
   })
 
-  it('refreshes a token that was prolonged and not exchanged', async () => {
+  it('takes a refresh that prolongs the token without changing it', async () => {
     const { client } = serviceClient({ doesRefreshChangeToken: false })
     await attempt(client)
     const first = application.token
@@ -202,7 +202,7 @@ describe('an attempt', () => {
     expect(application.token?.token.reveal()).toBe('second')
   })
 
-  it('reports a refresh that is refused twice, and leaves the rest to the next attempt', async () => {
+  it('fails after two refused refreshes, and leaves the rest to the next attempt', async () => {
     application.maxExpireMs = 7_200_000
     const client = new ScriptedClient(clock, (operation) =>
       operation === 'get' ? tokenResult(clock, 'first', 60_000) : { kind: 'getAgain', failure: failure() },
@@ -214,7 +214,7 @@ describe('an attempt', () => {
     expect(application.token?.token.reveal()).toBe('first')
   })
 
-  it('fails where refresh is HTTP 404 once, and falls back to method Get where it stays so', async () => {
+  it('fails after one HTTP 404 to refresh, and falls back to method Get after a series', async () => {
     const { client } = serviceClient({ hasRefresh: false })
     await attempt(client)
     await clock.advance(96 * minuteMs)
@@ -235,7 +235,7 @@ describe('an attempt', () => {
     expect(client.operations).toEqual(['get', 'get', 'refresh', 'get', 'refresh', 'get'])
   })
 
-  it('tries a refresh again with a new token, an hour after a 404 at the soonest', async () => {
+  it('probes for refresh with a new token, at the earliest an hour after a 404', async () => {
     const { client } = serviceClient({ hasRefresh: false })
     await attempt(client)
     await clock.advance(96 * minuteMs)
@@ -254,7 +254,7 @@ describe('an attempt', () => {
     expect(refreshSupport.isFor(application)).toBe(false)
   })
 
-  it('leaves it to others to try a refresh again, where all of its members want get', async () => {
+  it('does not probe for refresh when all members chose method Get', async () => {
     refreshSupport.reportMissing(hourMs, now - 2 * hourMs - minuteMs)
     refreshSupport.reportMissing(hourMs, now - 2 * hourMs)
     identity = application.join('ns/a', membership({ renewalMethod: 'Get' })).identity
@@ -266,7 +266,7 @@ describe('an attempt', () => {
     expect(refreshSupport.isFor(application)).toBe(false)
   })
 
-  it('tells that the gateway answers, where get was answered and a refresh failed as its own', async () => {
+  it('reports that the gateway answers when get worked and refresh failed on the caller’s side', async () => {
     const { client } = serviceClient()
     await attempt(client)
     await clock.advance(96 * minuteMs)
@@ -277,7 +277,7 @@ describe('an attempt', () => {
     expect((await attempt(client)).gatewayHealth).toBe('answers')
   })
 
-  it('forgets a 404 when a refresh has worked', async () => {
+  it('forgets a series of 404 after a successful refresh', async () => {
     refreshSupport.reportMissing(hourMs, now - hourMs - minuteMs)
     refreshSupport.reportMissing(hourMs, now - hourMs)
     refreshSupport.reportNewToken(application, now + 2 * hourMs, now)
@@ -289,7 +289,7 @@ describe('an attempt', () => {
     expect(refreshSupport.isMissing).toBe(false)
   })
 
-  it('takes a call that a stop broke off for no failure, and has nothing handled that was asked for', async () => {
+  it('records neither a failure nor a handled request when a stop aborts the call', async () => {
     identity = application.join('ns/a', membership({ renewRequest: 'please' })).identity
     const aborter = new AbortController()
     const client = new ScriptedClient(clock, () => {
@@ -304,16 +304,16 @@ describe('an attempt', () => {
   })
 
   it.each([
-    ['that it answers, of a token', () => tokenResult(clock, 'token', hourMs), 'answers'],
-    ['that it answers, of a refusal', () => failed({ class: 'userMustAct' }), 'answers'],
-    ['its failure', () => failed(), failure()],
-    ['nothing of it, where the failure is its own', () => failed({ isCallerSide: true }), 'unknown'],
-  ])('tells of the gateway: %s', async (_, answer, expected) => {
+    ['that it answers, for a token', () => tokenResult(clock, 'token', hourMs), 'answers'],
+    ['that it answers, for a refusal', () => failed({ class: 'userMustAct' }), 'answers'],
+    ['its failure, for a failure', () => failed(), failure()],
+    ['nothing, for a caller-side failure', () => failed({ isCallerSide: true }), 'unknown'],
+  ])('reports about the gateway %s', async (_, answer, expected) => {
     const { gatewayHealth } = await attempt(new ScriptedClient(clock, answer))
     expect(gatewayHealth).toEqual(expected)
   })
 
-  it('keeps the lifetime where refreshes prolong the same token', async () => {
+  it('keeps the lifetime when refreshes prolong the same token', async () => {
     const { client } = serviceClient({ doesRefreshChangeToken: false })
     await attempt(client)
     for (let times = 0; times < 3; times++) {
@@ -324,7 +324,7 @@ describe('an attempt', () => {
     expect(application.token?.lifetimeMs).toBe(2 * hourMs)
   })
 
-  it('sends nothing more once nobody is left to make it for', async () => {
+  it('makes no further call once the last member has left', async () => {
     const { client } = serviceClient({ lifetimeSeconds: 60 })
     await attempt(client)
     await clock.advance(40_000)
@@ -337,14 +337,14 @@ describe('an attempt', () => {
     expect(client.operations).toEqual(['get', 'get'])
   })
 
-  it('has all who hold a token gathered when get answers another one in its place', async () => {
+  it('summons the holders of a token when get answers another one', async () => {
     const { client, service } = serviceClient()
     await attempt(client)
     const before = application.token?.fingerprint
-    expect(gathered).toEqual([])
+    expect(summoned).toEqual([])
     service.revoke(marker.appKey)
     await attempt(client)
-    expect(gathered).toEqual([before])
+    expect(summoned).toEqual([before])
   })
 
   it('never refreshes with method Get, and takes the new token after expiry', async () => {
@@ -360,7 +360,7 @@ describe('an attempt', () => {
     expect(application.token?.expiresAt).toBe(clock.now() + 60_000)
   })
 
-  it('refreshes at once what get answers with an expire of 0', async () => {
+  it('refreshes a token with an expire of 0 at once', async () => {
     const client = new ScriptedClient(clock, (operation) =>
       operation === 'get' ? tokenResult(clock, 'dying', 0) : tokenResult(clock, 'new', 7_200_000),
     )
@@ -370,7 +370,7 @@ describe('an attempt', () => {
     expect(application.token?.token.reveal()).toBe('new')
   })
 
-  it('retries with backoff when the gateway does not answer, and counts', async () => {
+  it('counts failures and backs off when the gateway does not answer', async () => {
     const client = new ScriptedClient(clock, () => ({ kind: 'failed', failure: failure() }))
     const delays: number[] = []
     for (let i = 0; i < 7; i++) {
@@ -395,7 +395,7 @@ describe('an attempt', () => {
     expect(application.isProven(identity)).toBe(true)
   })
 
-  it('asks again for a refresh whose reply was lost with get, and finds the new token there', async () => {
+  it('finds the new token by get after a refresh whose reply was lost', async () => {
     const { client, service } = serviceClient()
     await attempt(client)
     await clock.advance(96 * minuteMs)
@@ -412,7 +412,7 @@ describe('an attempt', () => {
     expect(application.token?.token.reveal()).toBe(service.currentToken(marker.appKey))
   })
 
-  it('allows each call a third of the life that is left', async () => {
+  it('limits each call to a third of the life left', async () => {
     application.token = heldToken({ expiresAt: now + 12_000 })
     const client = new ScriptedClient(clock, () => ({ kind: 'failed', failure: failure() }))
     await attempt(client)
@@ -420,7 +420,7 @@ describe('an attempt', () => {
   })
 })
 
-describe('a renewal that is asked for', () => {
+describe('a forced attempt', () => {
   it('refreshes outside of the window', async () => {
     const { client } = serviceClient()
     await attempt(client)
@@ -433,7 +433,7 @@ describe('a renewal that is asked for', () => {
     expect(application.lastForcedAt).toBe(clock.now())
   })
 
-  it('is content with another token than the one that was held', async () => {
+  it('does not refresh when get answers another token than the held one', async () => {
     const { client, service } = serviceClient()
     await attempt(client)
     service.revoke(marker.appKey)
@@ -443,7 +443,7 @@ describe('a renewal that is asked for', () => {
     expect(client.operations).toEqual(['get', 'get'])
   })
 
-  it('refreshes after a restart, when get answers the token that was recorded', async () => {
+  it('refreshes after a restart when get answers the recorded token', async () => {
     const { client } = serviceClient()
     await attempt(client)
     const { expiresAtWall, fingerprint, issuedAtWall } = application.token ?? heldToken()
@@ -455,7 +455,7 @@ describe('a renewal that is asked for', () => {
     expect(client.operations).toEqual(['get', 'get', 'refresh'])
   })
 
-  it('is handled when it was tried, whatever came of it', async () => {
+  it('handles the request even when it fails', async () => {
     const client = new ScriptedClient(clock, () => ({ kind: 'failed', failure: failure() }))
     application.join('ns/a', membership({ renewRequest: '1' }))
     await attempt(client)
@@ -464,8 +464,8 @@ describe('a renewal that is asked for', () => {
   })
 })
 
-describe('after a restart', () => {
-  it('takes issue and expiry of a token that get answers from what was recorded: nothing new is published', async () => {
+describe('an attempt after a restart', () => {
+  it('takes issue and expiry of a token from its record, so that nothing new is published', async () => {
     const { client } = serviceClient()
     await attempt(client)
     const before = application.token ?? heldToken()
@@ -479,7 +479,7 @@ describe('after a restart', () => {
   })
 })
 
-describe('whatever the gateway answers', () => {
+describe('Renewer.attempt with any answers', () => {
   const results = fc.oneof(
     fc.record({
       kind: fc.constant('token' as const),
@@ -491,7 +491,7 @@ describe('whatever the gateway answers', () => {
     fc.constant({ kind: 'failed' as const }),
   )
 
-  it('an attempt makes at most five calls, the first a get, and is granted at most one refresh', async () => {
+  it('makes at most five calls, the first a get, with at most one successful refresh', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(results, { minLength: 6, maxLength: 6 }),
@@ -533,7 +533,7 @@ describe('whatever the gateway answers', () => {
     )
   })
 
-  it('the log names a resource, and how many there are', async () => {
+  it('logs one credential and the number of members', async () => {
     application.join('ns/b', membership({ appSecret: new Sensitive('another') }))
     const logged = async (client: ScriptedClient): Promise<object[]> => {
       await attempt(client)
@@ -548,7 +548,7 @@ describe('whatever the gateway answers', () => {
     ])
   })
 
-  it('no secret is logged', async () => {
+  it('logs no secret', async () => {
     const { client, service } = serviceClient()
     await attempt(client)
     expect(lines).toHaveLength(1)

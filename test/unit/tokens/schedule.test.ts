@@ -42,7 +42,7 @@ describe('retryDelayMs', () => {
     ['at most an eighth of the life left', 50, 80_000, false, undefined, 10_000],
     ['at least a second, however little life is left', 50, 10, false, undefined, 1000],
     ['at most 30 s while no token is valid', 50, 0, false, undefined, 30_000],
-    ['at most ten minutes for what the user must mend', 50, 0, true, undefined, 600_000],
+    ['at most ten minutes for user errors', 50, 0, true, undefined, 600_000],
     ['as long as the gateway asks', 1, 3_600_000, false, 120_000, 120_000],
     ['not longer than five minutes, whatever the gateway asks', 1, 7_200_000, false, 86_400_000, 300_000],
     ['not longer than a quarter of the life left', 1, 40_000, false, 86_400_000, 10_000],
@@ -117,7 +117,7 @@ describe('recoveryPaceMs', () => {
     ['10 ms for ten thousand with a usual window left', lives(10_000, 24 * minuteMs), 10],
     ['10 ms for ten thousand without a token', lives(10_000, 0), 10],
     ['10 ms for one', [1000], 10],
-    ['10 ms for nobody', [], 10],
+    ['10 ms for none', [], 10],
     ['less for so many that they would take more than two minutes', lives(24_000, 0), 5],
     ['as little as a quarter of the life left needs', lives(10_000, 2 * minuteMs), 3],
     ['as little as the last one needs, if that has least', [...lives(999, 0), 20_000], 5],
@@ -127,7 +127,7 @@ describe('recoveryPaceMs', () => {
     expect(recoveryPaceMs(livesLeftMs)).toBe(expected)
   })
 
-  it('takes nobody more than a quarter of its life, unless that needs more than a thousand a second', () => {
+  it('leaves each application three quarters of its life, unless that needs more than a thousand a second', () => {
     const someLives = fc.array(fc.integer({ min: -1000, max: 100_000 }), { maxLength: 200 })
     fc.assert(
       fc.property(someLives, (livesLeftMs) => {

@@ -13,35 +13,35 @@ import { clientOf, failure } from '../enos/support.ts'
 
 export type Call = { readonly appKey: string; readonly operation: Operation; readonly at: number }
 
-/** How a gateway answers: as it should, or with this after so long. */
+/** How a gateway answers: well, not at all, or with this failure. */
 export type Mood = 'well' | 'refuses' | 'hangs' | Failure
 
 export interface StormOptions {
   readonly lifetimeSeconds?: number
   readonly concurrency?: number
-  /** How long a call takes that is answered. */
+  /** Duration of an answered call. */
   readonly latencyMs?: number
   /** The gateway's time is the wall clock: a step of it is a sleep of this machine, not a correction. */
   readonly isStepSleep?: boolean
 }
 
-/** Thousands of applications at one gateway, with the real queue and breaker, on a clock that jumps. */
+/** Thousands of applications at one gateway, with the real queue and circuit breaker, on a fake clock. */
 export class Storm {
   readonly clock = new FakeClock(now)
   readonly applications: Applications
   readonly service: TokenService
   mood: Mood = 'well'
-  /** How it answers some, by appKey, whatever its mood otherwise. */
+  /** Moods for single appKeys, before the general one. */
   readonly moods = new Map<string, Mood>()
   calls: Call[] = []
   queueAdds = 0
-  mostInFlight = 0
+  maxInFlight = 0
   #inFlight = 0
   #size = 0
 
-  /** A CA by which nobody reaches it. */
+  /** A CA with which every call fails on the caller's side. */
   distrusted: string | undefined
-  /** False: it answers refreshes with 404. */
+  /** False answers every refresh with 404. */
   hasRefresh = true
 
   constructor({ concurrency = 32, isStepSleep = false, latencyMs = 0, lifetimeSeconds = 7200 }: StormOptions = {}) {
@@ -74,7 +74,7 @@ export class Storm {
       client: {
         call: async (request) => {
           this.calls.push({ appKey: request.appKey.reveal(), operation: request.operation, at: clock.now() })
-          this.mostInFlight = Math.max(this.mostInFlight, ++this.#inFlight)
+          this.maxInFlight = Math.max(this.maxInFlight, ++this.#inFlight)
           const result = await answer(request)
           this.#inFlight--
           return result
@@ -96,7 +96,7 @@ export class Storm {
     })
   }
 
-  /** Adds so many applications, each with one member. */
+  /** Joins new applications, each with one member. */
   join(count: number, overrides: Partial<Membership> = {}): void {
     for (let i = 0; i < count; i++) this.rejoin(this.#size++, overrides)
   }
@@ -110,7 +110,7 @@ export class Storm {
     )
   }
 
-  /** Adds applications in groups, so that each group's tokens end `everyMs` after the group's before. */
+  /** Adds applications in groups, so that the tokens of a group expire `everyMs` after those of the group before. */
   async joinSpread(groups: number, perGroup: number, everyMs: number): Promise<void> {
     for (let group = 0; group < groups; group++) {
       this.join(perGroup)
@@ -118,23 +118,23 @@ export class Storm {
     }
   }
 
-  /** Lets time pass with another mood of the gateway, and begins counting anew. */
+  /** Sets the mood, resets the counts and advances the clock. */
   async pass(mood: Mood, ms: number): Promise<Call[]> {
     this.mood = mood
     this.calls = []
     this.queueAdds = 0
-    this.mostInFlight = 0
+    this.maxInFlight = 0
     await this.clock.advance(ms)
     return this.calls
   }
 
-  /** Steps the wall clock ahead, and lets the applications know. */
+  /** Steps the wall clock ahead, and reports it to the applications. */
   jump(ms: number): void {
     this.clock.stepWall(ms)
     this.applications.onClockJump(ms)
   }
 
-  /** How many applications have no token that is valid at the gateway. */
+  /** The number of applications without a token that is valid at the gateway. */
   get withoutToken(): number {
     let count = 0
     for (let i = 0; i < this.#size; i++) {
@@ -153,8 +153,8 @@ export class Storm {
   }
 }
 
-/** The most calls in any one second, of those from `fromMs` after the first on. */
-export function mostInASecond(calls: readonly Call[], fromMs = 0): number {
+/** The maximum of calls in any one second, counted from `fromMs` after the first call. */
+export function maxPerSecond(calls: readonly Call[], fromMs = 0): number {
   const [first] = calls
   let most = 0
   let start = 0
@@ -170,7 +170,7 @@ export function mostInASecond(calls: readonly Call[], fromMs = 0): number {
   return most
 }
 
-/** The number in an appKey: a smaller one joined earlier. */
+/** The number in an appKey, in the order of joining. */
 export function indexOf({ appKey }: Call): number {
   return Number(appKey.slice('app-'.length))
 }

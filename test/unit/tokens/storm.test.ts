@@ -2,13 +2,13 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { ApplicationView } from '../../../src/tokens/application-view.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
 import { hourMs, membership, minuteMs } from '../../support/builders.ts'
-import { type Call, indexOf, type Mood, mostInASecond, Storm } from './storm-world.ts'
+import { type Call, indexOf, type Mood, maxPerSecond, Storm } from './storm-world.ts'
 import { failure } from '../enos/support.ts'
 
 const concurrency = 32
-/** The bound that `Circuit` states: so many attempts fail before it is open. */
+/** The bound that `CircuitState` states: so many attempts fail before it is open. */
 const openingLimit = 9 + concurrency
-/** From the moment of joining on, no renewal of a token of two hours is due. */
+/** No renewal of a token of two hours is due before this, counted from the join. */
 const untilFirstRenewalMs = 85 * minuteMs
 
 const unavailable = failure({ message: 'get at https://apim.example.com: HTTP 503' })
@@ -20,7 +20,7 @@ const moods: readonly (readonly [number, string, Mood])[] = [
 
 let storm: Storm
 
-/** The good one among many. */
+/** The one application that works among many. */
 const owner = { appKey: new Sensitive('owner'), appSecret: new Sensitive('secret-of-owner') }
 const good = (): ApplicationView | undefined => storm.applications.view('ns/owner')
 
@@ -29,10 +29,10 @@ afterEach(async () => {
   await Promise.all([storm.applications.shutDown(0), storm.clock.advance(minuteMs)])
 })
 
-/** Members of one group have tokens that end in the same second, of a lower one earlier. */
+/** The tokens of a group expire in the same second, those of a lower group earlier. */
 const groupOf = (call: Call): number => Math.floor(indexOf(call) / 100)
 
-/** Applications with tokens, of which each hundredth end a second after the hundredth before. */
+/** Applications with tokens; each hundredth of them expires a second after the hundredth before. */
 async function withTokens(count: number): Promise<Storm> {
   const made = new Storm({ concurrency })
   await made.joinSpread(100, count / 100, 1000)
@@ -43,28 +43,32 @@ async function withTokens(count: number): Promise<Storm> {
 }
 
 describe.each(moods)('%i applications and a gateway that %s', (count, _, mood) => {
-  it('make no storm in an hour, and all have a token within two minutes of its end', { timeout: 60_000 }, async () => {
-    storm = await withTokens(count)
-    const outage = await storm.pass(mood, hourMs)
-    expect(storm.isCircuitOpen).toBe(true)
-    // One in 5 s, and up to four a second while tokens run out, which takes 100 s.
-    expect(outage.length).toBeLessThanOrEqual(openingLimit + 3600 / 5 + 4 * 110)
-    expect(outage.length).toBeGreaterThanOrEqual(3300 / 5)
-    expect(mostInASecond(outage)).toBeLessThanOrEqual(openingLimit)
-    expect(mostInASecond(outage, 30_000)).toBeLessThanOrEqual(4)
-    expect(storm.mostInFlight).toBeLessThanOrEqual(concurrency)
-    // Each is added as it comes due; after that only who probed and failed.
-    expect(storm.queueAdds).toBeLessThanOrEqual(count + 2 * outage.length)
-    expect(storm.withoutToken).toBe(count)
+  it(
+    'make no storm in an hour of outage, and all have a token within two minutes of its end',
+    { timeout: 60_000 },
+    async () => {
+      storm = await withTokens(count)
+      const outage = await storm.pass(mood, hourMs)
+      expect(storm.isCircuitOpen).toBe(true)
+      // One in 5 s, and up to four a second while tokens run out, which takes 100 s.
+      expect(outage.length).toBeLessThanOrEqual(openingLimit + 3600 / 5 + 4 * 110)
+      expect(outage.length).toBeGreaterThanOrEqual(3300 / 5)
+      expect(maxPerSecond(outage)).toBeLessThanOrEqual(openingLimit)
+      expect(maxPerSecond(outage, 30_000)).toBeLessThanOrEqual(4)
+      expect(storm.maxInFlight).toBeLessThanOrEqual(concurrency)
+      // Each is added as it comes due; after that only who probed and failed.
+      expect(storm.queueAdds).toBeLessThanOrEqual(count + 2 * outage.length)
+      expect(storm.withoutToken).toBe(count)
 
-    await storm.pass('well', 2 * minuteMs)
-    expect(storm.withoutToken).toBe(0)
-    expect(storm.isCircuitOpen).toBe(false)
-  })
+      await storm.pass('well', 2 * minuteMs)
+      expect(storm.withoutToken).toBe(0)
+      expect(storm.isCircuitOpen).toBe(false)
+    },
+  )
 })
 
 describe('ten thousand applications whose gateway is back', { timeout: 60_000 }, () => {
-  it('come back at 100 attempts a second, the nearest deadline first, and none has lost its token', async () => {
+  it('make 100 attempts a second, the nearest expiry first, and lose no token', async () => {
     storm = await withTokens(10_000)
     await storm.pass('hangs', 25 * minuteMs)
     expect(storm.withoutToken).toBe(0)
@@ -72,7 +76,7 @@ describe('ten thousand applications whose gateway is back', { timeout: 60_000 },
     expect(storm.withoutToken).toBe(0)
     expect(storm.queueAdds).toBeLessThanOrEqual(10_100)
     // Two calls an attempt; probes come before.
-    expect(mostInASecond(calls)).toBeLessThanOrEqual(2 * 102)
+    expect(maxPerSecond(calls)).toBeLessThanOrEqual(2 * 102)
     expect((calls.at(-1)?.at ?? 0) - (calls[0]?.at ?? 0)).toBeGreaterThan(95_000)
 
     const renewals = calls.filter(({ operation }) => operation === 'refresh')
@@ -90,17 +94,17 @@ describe('ten thousand applications whose gateway is back', { timeout: 60_000 },
     expect(storm.withoutToken).toBe(0)
   })
 
-  it('keep to the limit of calls at a time, where the gateway is slow to answer', async () => {
+  it('keep to the maximum of concurrent calls when the gateway is slow', async () => {
     storm = new Storm({ concurrency: 8, latencyMs: 1000 })
     storm.join(200)
     await storm.pass('refuses', 10 * minuteMs)
     const calls = await storm.pass('well', minuteMs)
     expect(storm.withoutToken).toBe(0)
-    expect(storm.mostInFlight).toBe(8)
-    expect(mostInASecond(calls)).toBeLessThanOrEqual(8)
+    expect(storm.maxInFlight).toBe(8)
+    expect(maxPerSecond(calls)).toBeLessThanOrEqual(8)
   })
 
-  it('let first syncs go before renewals', async () => {
+  it('make first syncs before renewals', async () => {
     storm = await withTokens(1000)
     await storm.pass('refuses', 22 * minuteMs)
     storm.join(100)
@@ -114,7 +118,7 @@ describe('ten thousand applications whose gateway is back', { timeout: 60_000 },
     expect(firstSyncs.findLast(({ isFirst }) => isFirst)?.place).toBeLessThanOrEqual(101)
   })
 
-  it('come back faster where their lives are short, and none of them ends', async () => {
+  it('recover faster when their tokens are short-lived, and lose none', async () => {
     storm = new Storm({ concurrency, lifetimeSeconds: 120 })
     storm.join(2000)
     await storm.pass('well', 50_000)
@@ -123,20 +127,20 @@ describe('ten thousand applications whose gateway is back', { timeout: 60_000 },
     const calls = await storm.pass('well', 10_000)
     expect(storm.withoutToken).toBe(0)
     // 20 s of life are left, of which a quarter is used: 2.5 ms each.
-    expect(mostInASecond(calls)).toBeGreaterThan(2 * 350)
-    expect(mostInASecond(calls)).toBeLessThanOrEqual(2 * 501)
+    expect(maxPerSecond(calls)).toBeGreaterThan(2 * 350)
+    expect(maxPerSecond(calls)).toBeLessThanOrEqual(2 * 501)
     await storm.pass('well', 15_000)
     expect(storm.withoutToken).toBe(0)
   })
 
-  it('make it no storm where the gateway fails again at once', async () => {
+  it('make no storm when the gateway fails again at once', async () => {
     storm = await withTokens(2000)
     await storm.pass('refuses', 15 * minuteMs)
     let renewals = 0
     for (let i = 0; i < 10; i++) {
       renewals += (await storm.pass('well', 6000)).filter(({ operation }) => operation === 'refresh').length
       const outage = await storm.pass('hangs', 30_000)
-      expect(storm.mostInFlight).toBeLessThanOrEqual(concurrency)
+      expect(storm.maxInFlight).toBeLessThanOrEqual(concurrency)
       expect(outage.length).toBeLessThanOrEqual(openingLimit + 10)
     }
     expect(renewals).toBeGreaterThan(1000)
@@ -144,7 +148,7 @@ describe('ten thousand applications whose gateway is back', { timeout: 60_000 },
 })
 
 describe('a gateway that is down', () => {
-  it('is probed often enough for the shortest life that waits', async () => {
+  it('is probed often enough for the shortest life left', async () => {
     storm = new Storm({ concurrency, lifetimeSeconds: 60 })
     storm.join(100)
     await storm.pass('well', 25_000)
@@ -157,7 +161,7 @@ describe('a gateway that is down', () => {
     expect(storm.withoutToken).toBe(0)
   })
 
-  it('is probed by no more than have room, and holds nobody for lost, where all calls hang', async () => {
+  it('is probed by at most the concurrent calls when all hang, and no application counts as lost', async () => {
     storm = new Storm({ concurrency: 2 })
     storm.join(100, { timeoutMs: 5 * minuteMs })
     for (let passed = 0; passed < 30; passed++) {
@@ -170,7 +174,7 @@ describe('a gateway that is down', () => {
     expect(storm.withoutToken).toBe(0)
   })
 
-  it('is left alone for as long as it asks', async () => {
+  it('gets no call before its Retry-After has passed', async () => {
     storm = new Storm({ concurrency })
     storm.join(1000)
     const [first] = await storm.pass(failure({ ...unavailable, retryAfterMs: minuteMs }), 500)
@@ -181,7 +185,7 @@ describe('a gateway that is down', () => {
     expect(calls[0]?.at).toBe((first?.at ?? 0) + minuteMs)
   })
 
-  it('has those told that wait for it, though they made no attempt', async () => {
+  it('is reported to the members of held applications, which made no attempt', async () => {
     storm = new Storm({ concurrency })
     storm.join(100)
     await storm.pass('refuses', 1000)
@@ -190,14 +194,14 @@ describe('a gateway that is down', () => {
       failure: {
         class: 'retry',
         reason: 'GatewayUnreachable',
-        message: 'waiting for a gateway that fails for all: the gateway said no',
+        message: 'waiting for the gateway, which fails for all: the gateway said no',
       },
     })
     await storm.pass('well', minuteMs)
     expect(storm.applications.view('ns/app-70')).toMatchObject({ failures: 0, failure: undefined })
   })
 
-  it('does not make those wait on for their own retry that found it down', async () => {
+  it('does not leave failed applications in their own backoff once it answers', async () => {
     storm = new Storm({ concurrency })
     storm.join(12)
     await storm.pass('well', untilFirstRenewalMs)
@@ -208,7 +212,7 @@ describe('a gateway that is down', () => {
     for (let i = 0; i < 12; i++) expect(storm.applications.view(`ns/app-${i}`)?.failure).toBeUndefined()
   })
 
-  it('is probed for those who stay, and paces nobody for the sake of those who left', async () => {
+  it('is probed for remaining applications, and applications that left slow down no other', async () => {
     storm = new Storm({ concurrency })
     storm.join(100)
     await storm.pass('hangs', 1000)
@@ -224,7 +228,7 @@ describe('a gateway that is down', () => {
     expect(calls).toHaveLength(1000)
   })
 
-  it('is probed by another one when the next leaves on its way', async () => {
+  it('is probed by another application when the released one leaves', async () => {
     storm = new Storm({ concurrency: 1 })
     storm.join(100)
     // Ten time out, one after the other; an eleventh probes and hangs, and the twelfth waits for it to end.
@@ -235,7 +239,7 @@ describe('a gateway that is down', () => {
     expect(storm.withoutToken).toBe(88)
   })
 
-  it('is not called any more after a stop, by those either who wait for their turn', async () => {
+  it('gets no call after a stop, also from applications that wait for the pace', async () => {
     storm = new Storm({ concurrency })
     storm.join(1000)
     await storm.pass('refuses', minuteMs)
@@ -251,7 +255,7 @@ describe('a gateway that is down', () => {
 describe('an application that always fails', () => {
   const timedOut = failure({ reason: 'GatewayUnreachable', message: 'timed out' })
 
-  it('opens no circuit for the others', async () => {
+  it('does not open the circuit for the others', async () => {
     storm = new Storm({ concurrency })
     storm.join(20)
     await storm.pass('well', minuteMs)
@@ -260,7 +264,7 @@ describe('an application that always fails', () => {
     expect(storm.isCircuitOpen).toBe(false)
   })
 
-  it('cannot keep it open, even with many like it: who was answered last probes next', async () => {
+  it('cannot keep the circuit open, even with many like it: the application answered last probes next', async () => {
     storm = new Storm({ concurrency })
     storm.applications.join('ns/owner', membership(owner))
     await storm.pass('well', untilFirstRenewalMs)
@@ -271,7 +275,7 @@ describe('an application that always fails', () => {
     expect(storm.applications.view('ns/owner')?.failure).toBeUndefined()
   })
 
-  it('holds up a first sync by one probe at the most, even with a thousand like it', async () => {
+  it('delays a first sync by at most one probe, even with a thousand like it', async () => {
     storm = new Storm({ concurrency })
     storm.join(1000)
     storm.moods.set('owner', 'well')
@@ -282,7 +286,7 @@ describe('an application that always fails', () => {
     expect(good()?.token).toBeDefined()
   })
 
-  it('holds up a renewal by get that is due as the token ends by one probe at the most', async () => {
+  it('delays a renewal by get at expiry by at most one probe', async () => {
     storm = new Storm({ concurrency, lifetimeSeconds: 120 })
     storm.applications.join('ns/owner', membership({ ...owner, renewalMethod: 'Get' }))
     await storm.pass('well', 1000)
@@ -298,7 +302,7 @@ describe('an application that always fails', () => {
     expect(expiredMs).toBeLessThanOrEqual(10 * 5000)
   })
 
-  it('comes after those that did not fail, whatever its deadline', async () => {
+  it('probes after those that did not fail, whatever its expiry', async () => {
     storm = new Storm({ concurrency })
     storm.join(40)
     await storm.pass('well', 5 * minuteMs)
@@ -310,10 +314,10 @@ describe('an application that always fails', () => {
   })
 })
 
-describe('a thousand applications whose failures say nothing of the gateway', () => {
+describe('a thousand applications with caller-side failures', () => {
   const distrust = failure({ reason: 'GatewayUnreachable', message: 'SELF_SIGNED_CERT_IN_CHAIN', isCallerSide: true })
 
-  /** Has its first renewal fail for a reason of its own, which is over then. */
+  /** Its first renewal fails on the caller's side, and no later one does. */
   async function failOnce(): Promise<void> {
     storm.moods.set('owner', distrust)
     for (let seconds = 0; (good()?.failures ?? 0) === 0 && seconds < hourMs / 1000; seconds++) {
@@ -323,7 +327,7 @@ describe('a thousand applications whose failures say nothing of the gateway', ()
     storm.moods.set('owner', 'well')
   }
 
-  it('open no circuit, and hold up nobody', async () => {
+  it('do not open the circuit, and delay no other', async () => {
     storm = new Storm({ concurrency, lifetimeSeconds: 120 })
     storm.join(1000)
     storm.moods.set('owner', 'well')
@@ -339,7 +343,7 @@ describe('a thousand applications whose failures say nothing of the gateway', ()
     }
   })
 
-  it('have their turn to probe, however many others are always refused', async () => {
+  it('take turns to probe, however many others always fail', async () => {
     storm = new Storm({ concurrency })
     storm.applications.join('ns/owner', membership(owner))
     await storm.pass('well', minuteMs)
@@ -351,7 +355,7 @@ describe('a thousand applications whose failures say nothing of the gateway', ()
     expect(storm.calls.filter(({ appKey, operation }) => appKey === 'owner' && operation === 'refresh')).toHaveLength(1)
   })
 
-  it('take no probe from others by failing where a second secret of theirs is good', async () => {
+  it('take no probe from others when a second appSecret of theirs works', async () => {
     storm = new Storm({ concurrency })
     storm.applications.join('ns/owner', membership(owner))
     storm.join(200)
@@ -372,7 +376,7 @@ describe('a thousand applications whose failures say nothing of the gateway', ()
     }
   })
 
-  it('go before those that never were answered, where they have been', async () => {
+  it('probe before those that were never answered, if they have a token', async () => {
     storm = new Storm({ concurrency })
     storm.applications.join('ns/owner', membership(owner))
     await storm.pass('well', minuteMs)
@@ -388,7 +392,7 @@ describe('a thousand applications whose failures say nothing of the gateway', ()
     expect(good()?.failure).toBeUndefined()
   })
 
-  it('do not hide that the gateway is back after an outage', async () => {
+  it('do not delay the end of an outage', async () => {
     storm = new Storm({ concurrency })
     storm.join(1000)
     await storm.pass(distrust, minuteMs)
@@ -403,8 +407,8 @@ describe('a thousand applications whose failures say nothing of the gateway', ()
   })
 })
 
-describe('a gateway that has got refresh again', () => {
-  it('is no more asked by all at once than after an outage', async () => {
+describe('a gateway that has refresh again', () => {
+  it('gets calls at the pace of a recovery', async () => {
     storm = new Storm({ concurrency, latencyMs: 10 })
     storm.hasRefresh = false
     storm.join(2000)
@@ -413,13 +417,13 @@ describe('a gateway that has got refresh again', () => {
     storm.hasRefresh = true
     const calls = await storm.pass('well', 30 * minuteMs)
     expect(calls.filter(({ operation }) => operation === 'refresh')).toHaveLength(2000)
-    expect(mostInASecond(calls)).toBeLessThanOrEqual(2 * 102)
+    expect(maxPerSecond(calls)).toBeLessThanOrEqual(2 * 102)
     expect(storm.withoutToken).toBe(0)
   })
 })
 
-describe('a gateway that is well, and has no room for all', () => {
-  it('is called first for who has no token, then for who has the nearest deadline', async () => {
+describe('a healthy gateway with a full queue', () => {
+  it('is called first for applications without a token, then by expiry', async () => {
     storm = new Storm({ concurrency: 1, latencyMs: 1000 })
     await storm.joinSpread(5, 1, minuteMs)
     for (const index of [4, 3, 2, 1, 0]) storm.rejoin(index, { renewRequest: 'now' })
