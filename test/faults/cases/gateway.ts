@@ -6,27 +6,11 @@ import { TokenClient } from '../../../src/enos/token-client.ts'
 import { configMaps } from '../../../src/kubernetes/types.ts'
 import { SystemClock } from '../../../src/lib/clock.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
-import { eventually } from '../../integration/harness.ts'
 import { selfSigned } from '../../support/certificate.ts'
 import type { FaultCase } from '../fault-case.ts'
 import type { World } from '../world.ts'
-
-/** A fault that strikes every call until it ends. */
-function everyCall(name: string, fault: Fault, reason: string, rest: Partial<FaultCase> = {}): FaultCase {
-  return {
-    name,
-    expected: `RenewalHealthy False, ${reason}; Ready stays; renewed when the fault ends`,
-    begin: (world) => world.gateway.setFaults([{ fault }]),
-    during: async (world) => {
-      await world.expectConditions('RenewalHealthy', `False/${reason}`)
-      for (const name of world.names) {
-        expect(await world.harness.condition(world.namespace, name, 'Ready')).toBe('True/Synced')
-      }
-    },
-    end: (world) => world.gateway.setFaults([]),
-    ...rest,
-  }
-}
+import { everyCall, expectRenewed } from './every-call.ts'
+import { replyFaults } from './replies.ts'
 
 const http = (status: number, body = '', headers: Record<string, string> = {}): Fault => {
   return { kind: 'http', status, body, headers }
@@ -256,11 +240,6 @@ function tlsCase(name: string, bad: () => ReturnType<typeof selfSigned>): FaultC
   }
 }
 
-/** The fault is too small to delay the renewal. */
-async function expectRenewed(world: World): Promise<void> {
-  await eventually(() => expect(world.minLifeMs()).toBeGreaterThan(world.windowMs + 1000), 6000)
-}
-
 async function refreshAsAnotherClient({ gateway }: World, { appKey, appSecret }: World['own']): Promise<void> {
   const dispatchers = new GatewayDispatchers({ proxy: { httpProxy: '', httpsProxy: '', noProxy: '' } })
   const clock = new SystemClock()
@@ -290,6 +269,7 @@ export const gatewayFaults: readonly FaultCase[] = [
   ...odd,
   ...statuses,
   ...refusedRefreshes,
+  ...replyFaults,
   ...others,
   ...clocks,
   ...tls,

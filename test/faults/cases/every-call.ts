@@ -1,0 +1,26 @@
+import { expect } from 'vitest'
+import type { Fault } from '../../../simulator/faults.ts'
+import { eventually } from '../../integration/harness.ts'
+import type { FaultCase } from '../fault-case.ts'
+import type { World } from '../world.ts'
+
+/** A fault that strikes every call until it ends. */
+export function everyCall(name: string, fault: Fault, reason: string, rest: Partial<FaultCase> = {}): FaultCase {
+  return {
+    name,
+    expected: `RenewalHealthy False, ${reason}; Ready stays; renewed when the fault ends`,
+    begin: (world) => world.gateway.setFaults([{ fault }]),
+    during: async (world) => {
+      await world.expectConditions('RenewalHealthy', `False/${reason}`)
+      for (const name of world.names)
+        expect(await world.harness.condition(world.namespace, name, 'Ready')).toBe('True/Synced')
+    },
+    end: (world) => world.gateway.setFaults([]),
+    ...rest,
+  }
+}
+
+/** The fault is too small to delay the renewal. */
+export async function expectRenewed(world: World): Promise<void> {
+  await eventually(() => expect(world.minLifeMs()).toBeGreaterThan(world.windowMs + 1000), 6000)
+}
