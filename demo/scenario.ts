@@ -118,8 +118,8 @@ async function tamper(
   stage.excuse(target)
   await damage(target)
   stage.log('fault', `${target}: ${action}`)
-  const isWhole = await poll(options, { signal, maxMs: maxRepairMs }, () => stage.isWhole(target, signal))
-  const repairedAfterMs = isWhole === undefined ? undefined : clock.now() - startAt
+  const polledMs = await poll(options, { signal, maxMs: maxRepairMs }, () => stage.isWhole(target, signal))
+  const repairedAfterMs = polledMs === undefined ? undefined : clock.now() - startAt
   const calls = stage.calls() - callsBefore
   stage.endExcuse(target)
   if (repairedAfterMs === undefined) {

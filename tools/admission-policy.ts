@@ -10,37 +10,24 @@ import { group, kind, plural, version } from '../src/api/v1alpha1/names.ts'
 export function admissionPolicies(): object[] {
   return [
     ...policy('enosappcredential-secrets', [
-      check('spec.appKeyRef.name', 'get', 'secrets', 'object.spec.appKeyRef.name'),
-      check('spec.appSecretRef.name', 'get', 'secrets', 'object.spec.appSecretRef.name'),
-      check(
-        'spec.gateway.caRef.name',
-        'get',
-        'secrets',
-        'object.spec.gateway.caRef.name',
-        "!has(object.spec.gateway.caRef) || object.spec.gateway.caRef.kind != 'Secret'",
-      ),
-      check(
-        'spec.gateway.caRef.name',
-        'get',
-        'configmaps',
-        'object.spec.gateway.caRef.name',
-        "!has(object.spec.gateway.caRef) || object.spec.gateway.caRef.kind != 'ConfigMap'",
-      ),
-      check(
-        'spec.targets',
-        'create',
-        'secrets',
-        undefined,
-        "object.spec.targets.all(target, has(target.creationPolicy) && target.creationPolicy == 'Merge')",
-      ),
+      check('spec.appKeyRef.name', 'get', 'secrets', { name: 'object.spec.appKeyRef.name' }),
+      check('spec.appSecretRef.name', 'get', 'secrets', { name: 'object.spec.appSecretRef.name' }),
+      check('spec.gateway.caRef.name', 'get', 'secrets', {
+        name: 'object.spec.gateway.caRef.name',
+        unless: "!has(object.spec.gateway.caRef) || object.spec.gateway.caRef.kind != 'Secret'",
+      }),
+      check('spec.gateway.caRef.name', 'get', 'configmaps', {
+        name: 'object.spec.gateway.caRef.name',
+        unless: "!has(object.spec.gateway.caRef) || object.spec.gateway.caRef.kind != 'ConfigMap'",
+      }),
+      check('spec.targets', 'create', 'secrets', {
+        unless: "object.spec.targets.all(target, has(target.creationPolicy) && target.creationPolicy == 'Merge')",
+      }),
       ...indexes(targetLimit).map((at) =>
-        check(
-          `spec.targets[${at}].name`,
-          'patch',
-          'secrets',
-          `object.spec.targets[${at}].name`,
-          `object.spec.targets.size() <= ${at}`,
-        ),
+        check(`spec.targets[${at}].name`, 'patch', 'secrets', {
+          name: `object.spec.targets[${at}].name`,
+          unless: `object.spec.targets.size() <= ${at}`,
+        }),
       ),
     ]),
     ...policy(
@@ -48,7 +35,7 @@ export function admissionPolicies(): object[] {
       indexes(headerLimit).map((at) => headerCheck(at)),
     ),
     ...policy('enosappcredential-consumers', [
-      check('spec.propagation', 'patch', 'pods', undefined, "object.spec.propagation != 'Immediate'"),
+      check('spec.propagation', 'patch', 'pods', { unless: "object.spec.propagation != 'Immediate'" }),
       ...indexes(workloadLimit).map((at) => workloadCheck(at)),
     ]),
   ]
@@ -101,8 +88,14 @@ function policy(name: string, validations: object[]): object[] {
   ]
 }
 
-/** @param name CEL of the object's name; undefined: the right on all names @param unless CEL; true: no check */
-function check(field: string, verb: string, resource: string, name?: string, unless?: string): object {
+interface CheckOptions {
+  /** CEL of the object's name. Default: the right on all names. */
+  readonly name?: string
+  /** CEL; true: no check. */
+  readonly unless?: string
+}
+
+function check(field: string, verb: string, resource: string, { name, unless }: CheckOptions): object {
   const named = name === undefined ? '' : `.name(${name})`
   const asked = `authorizer.group('').resource('${resource}').namespace(object.metadata.namespace)${named}.check('${verb}').allowed()`
   const what = name === undefined ? `'${resource}'` : `'${resource} ' + ${name}`
@@ -115,13 +108,10 @@ function check(field: string, verb: string, resource: string, name?: string, unl
 
 function headerCheck(at: number): object {
   const headers = 'object.spec.gateway.headersFrom'
-  return check(
-    `spec.gateway.headersFrom[${at}].secretKeyRef.name`,
-    'get',
-    'secrets',
-    `${headers}[${at}].secretKeyRef.name`,
-    `!has(${headers}) || ${headers}.size() <= ${at}`,
-  )
+  return check(`spec.gateway.headersFrom[${at}].secretKeyRef.name`, 'get', 'secrets', {
+    name: `${headers}[${at}].secretKeyRef.name`,
+    unless: `!has(${headers}) || ${headers}.size() <= ${at}`,
+  })
 }
 
 function workloadCheck(at: number): object {

@@ -161,16 +161,21 @@ function replyOutcome(request: TokenRequest, head: Head, reply: Reply, sentAt: n
   if (reply.kind === 'token' && isHttpSuccess) {
     return { code: '0', result: { kind: 'token', token: reply.token, expireMs: reply.expireMs, sentAt } }
   }
-  const code = isHttpSuccess ? 'unexpected' : httpCode(head.status)
+  return { code: isHttpSuccess ? 'unexpected' : httpCode(head.status), result: refusal(request, head, reply) }
+}
+
+/** The result of a reply that is neither a token nor a documented status. */
+function refusal(request: TokenRequest, head: Head, reply: Reply): CallResult {
+  const isHttpSuccess = head.status >= 200 && head.status < 300
   const bodyStatus = reply.kind === 'status' ? reply.status : undefined
   const bodyCode = reply.kind === 'unexpected' ? reply.code : undefined
   const seen = isHttpSuccess ? (bodyStatus ?? bodyCode?.value) : head.status
   if (request.operation === 'refresh' && seen !== undefined && missingStatuses.has(seen)) {
-    return { code, result: { kind: 'refreshMissing' } }
+    return { kind: 'refreshMissing' }
   }
-  if (!isHttpSuccess) return { code, result: failed(httpFailure(request, { ...head, code: bodyCode })) }
-  if (bodyStatus !== undefined) return { code, result: failed(statusFailure(request, bodyStatus, head.retryAfterMs)) }
-  return { code, result: failed(unexpectedReply(request, reply.kind === 'unexpected' ? reply.problem : '')) }
+  if (!isHttpSuccess) return failed(httpFailure(request, { ...head, code: bodyCode }))
+  if (bodyStatus !== undefined) return failed(statusFailure(request, bodyStatus, head.retryAfterMs))
+  return failed(unexpectedReply(request, reply.kind === 'unexpected' ? reply.problem : ''))
 }
 
 function statusOutcome(request: TokenRequest, { retryAfterMs }: Head, status: number): Outcome {

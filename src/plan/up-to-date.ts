@@ -18,25 +18,39 @@ import type { Verdict } from './verdict.ts'
  * goes through the remaining checks.
  */
 export function stopWhenUpToDate(observed: Observed, now: number): Verdict | undefined {
-  const { credential, gatewayUrl, isSummoned, membership, sourceMetas } = observed
-  const { conditions, lastHandledRenewRequest, observedGeneration, propagatedFingerprint, sources } = credential.status
-  const isTrue = (type: string): boolean => conditions.find((condition) => condition.type === type)?.status === 'True'
-  const token = tokenOnTargets(observed)
-  const isAsRecorded =
+  const { credential, isSummoned, membership, sourceMetas } = observed
+  const isUpToDate =
     membership === undefined &&
     !isSummoned &&
-    observedGeneration === credential.generation &&
-    (credential.renewRequest === undefined || credential.renewRequest === lastHandledRenewRequest) &&
+    isSpecAsRecorded(observed) &&
+    isSameVersions(credential.status.sources, sourceMetas) &&
+    isTokenAsRecorded(observed, now) &&
+    credential.spec.targets.every((target) => isTargetAsRecorded(observed, target))
+  return isUpToDate ? { kind: 'upToDate', reason: 'UpToDate' } : undefined
+}
+
+/** The status is about this spec and this renewal request, and all was well. */
+function isSpecAsRecorded({ credential: { generation, renewRequest, status } }: Observed): boolean {
+  const isTrue = (type: string): boolean => status.conditions.some((one) => one.type === type && one.status === 'True')
+  return (
+    status.observedGeneration === generation &&
+    (renewRequest === undefined || renewRequest === status.lastHandledRenewRequest) &&
     isTrue('Ready') &&
-    isTrue('RenewalHealthy') &&
-    token?.gatewayUrl === gatewayUrl &&
-    isSameVersions(sources, sourceMetas) &&
+    isTrue('RenewalHealthy')
+  )
+}
+
+/** The token on the targets is of this gateway, is propagated, and is neither expired nor due. */
+function isTokenAsRecorded(observed: Observed, now: number): boolean {
+  const { propagatedFingerprint } = observed.credential.status
+  const token = tokenOnTargets(observed)
+  return (
+    token?.gatewayUrl === observed.gatewayUrl &&
     now < token.expiresAt &&
     isBefore(now, monotonicNextRenewalAt(observed)) &&
     now < (firstVerificationAt(observed) ?? Number.POSITIVE_INFINITY) &&
-    propagatedFingerprint === (wantsPropagation(observed) ? token.fingerprint : undefined) &&
-    credential.spec.targets.every((target) => isTargetAsRecorded(observed, target))
-  return isAsRecorded ? { kind: 'upToDate', reason: 'UpToDate' } : undefined
+    propagatedFingerprint === (wantsPropagation(observed) ? token.fingerprint : undefined)
+  )
 }
 
 /**

@@ -267,8 +267,9 @@ export class CircuitBreaker {
 
 /** Of two with caller-side failures, one with a token goes first; then they take turns. */
 function isLikelier(a: Application, b: Application): boolean {
-  const [hasToken, otherHasToken] = [a.token !== undefined, b.token !== undefined]
-  return hasToken === otherHasToken ? a.lastAttemptAt < b.lastAttemptAt : hasToken
+  const hasToken = a.token !== undefined
+  const isEven = hasToken === (b.token !== undefined)
+  return isEven ? a.lastAttemptAt < b.lastAttemptAt : hasToken
 }
 
 /** Applications without a token first, then by expiry. */
