@@ -102,10 +102,16 @@ export function mayPrecede({ status = {} }: Pod, container: string, writtenAtWal
   return Date.parse((running ?? terminated)?.startedAt ?? '') <= writtenAtWall
 }
 
+const kindPattern = /^[A-Za-z]{1,63}$/
+const namePattern = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/
+
 /** The workload that controls a pod. A Deployment is known by the name of its ReplicaSet, which ends in the template's hash. */
 export function podOwner({ metadata }: Pod): { readonly kind: string; readonly name: string } | undefined {
   const controller = metadata.ownerReferences?.find((owner) => owner.controller === true)
-  if (controller === undefined) return undefined
+  // The API server takes any text in an owner reference; this one goes into messages.
+  if (controller === undefined || !kindPattern.test(controller.kind) || !namePattern.test(controller.name)) {
+    return undefined
+  }
   const hash = metadata.labels?.['pod-template-hash']
   return controller.kind === 'ReplicaSet' && hash !== undefined && controller.name.endsWith(`-${hash}`)
     ? { kind: 'Deployment', name: controller.name.slice(0, -hash.length - 1) }

@@ -14,17 +14,18 @@ const maxTries = 5
  */
 export async function restartWorkload(
   { client, clock }: { readonly client: Pick<KubernetesClient, 'get' | 'patch'>; readonly clock: Clock },
-  { kind, name, namespace, tasks }: NamedWorkload,
+  named: NamedWorkload,
   signal: AbortSignal,
 ): Promise<WorkloadState> {
+  const { kind, name, namespace } = named
   const type = workloadTypes[kind]
   const ref = { namespace, name }
   for (let tries = 1; ; tries++) {
     try {
       const workload = await client.get<Workload>(type, ref, { signal })
-      const planned = planWorkload(workload, tasks)
+      const planned = planWorkload(workload, named)
       if (typeof planned === 'string') return planned
-      const body = restartPatch(workload.metadata, planned, clock.wall())
+      const body = restartPatch(workload, planned, clock.wall())
       await client.patch(type, ref, { type: 'merge', body }, { signal })
       return 'restarted'
     } catch (error) {

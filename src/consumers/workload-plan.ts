@@ -39,7 +39,10 @@ export function namedWorkloads(tasks: readonly Task[]): ReadonlyMap<string, Name
 }
 
 /** Decides about a workload as it was read. @returns the restart to make, or its state where there is none to make */
-export function planWorkload(workload: Workload, tasks: readonly Task[]): Restart | Exclude<WorkloadState, 'isAbsent'> {
+export function planWorkload(
+  workload: Workload,
+  { tasks, ...ref }: NamedWorkload,
+): Restart | Exclude<WorkloadState, 'isAbsent'> {
   const asking = tasks.filter((task) => asksForRestart(task, workload))
   if (asking.length === 0) {
     const earlier = restartFor(tasks)
@@ -47,6 +50,8 @@ export function planWorkload(workload: Workload, tasks: readonly Task[]): Restar
   }
   const restart = restartFor(asking)
   if (!needsRestart(workload, restart)) return rolloutOf(workload, restart)
+  // Another client replaced the whole object, marks and all: it is not restarted a second time.
+  if (asking.every(({ job }) => job.restarted.has(workloadName(ref)))) return 'reset'
   return workload.spec?.paused === true ? 'isPaused' : restart
 }
 

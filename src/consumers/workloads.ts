@@ -1,4 +1,5 @@
-import type { KubernetesObject, ObjectMeta, ResourceType } from '../kubernetes/types.ts'
+import { restartedForAnnotation } from '../api/v1alpha1/names.ts'
+import type { KubernetesObject, ResourceType } from '../kubernetes/types.ts'
 import { formatTime } from '../lib/time.ts'
 import type { PodSpec } from './pods.ts'
 
@@ -34,6 +35,9 @@ export const workloadTypes = {
 /** The annotation of the pod template that `kubectl rollout restart` sets. */
 const restartedAtAnnotation = 'kubectl.kubernetes.io/restartedAt'
 
+/** More marks than any workload has of living credentials. */
+const maxMarks = 32
+
 /** The tokens that a workload is restarted for. */
 export interface Restart {
   /** When the last of the tokens was written, by the API server's clock, ms. */
@@ -58,14 +62,29 @@ export function needsRestart(workload: Workload, restart: Restart): boolean {
 }
 
 /** The merge patch of `kubectl rollout restart`, for this version of a workload. */
-export function restartPatch({ resourceVersion, uid }: ObjectMeta, restart: Restart, nowWall: number): object {
+export function restartPatch({ metadata, spec }: Workload, restart: Restart, nowWall: number): object {
+  const { resourceVersion, uid } = metadata
   // Later than the write by either clock, so that the restart is known to have come after it.
   const restartedAt = formatTime(Math.max(nowWall, restart.writtenAtWall + 1000))
   const { marks } = restart
+  const template = spec?.template?.metadata?.annotations
   return {
-    metadata: { uid, resourceVersion, annotations: marks },
-    spec: { template: { metadata: { annotations: { [restartedAtAnnotation]: restartedAt, ...marks } } } },
+    metadata: { uid, resourceVersion, annotations: { ...staleMarks(metadata.annotations), ...marks } },
+    spec: {
+      template: {
+        metadata: { annotations: { [restartedAtAnnotation]: restartedAt, ...staleMarks(template), ...marks } },
+      },
+    },
   }
+}
+
+/**
+ * Nulls for the marks of all tokens, once there are more than 32: those of credentials that were deleted would add up. A
+ * mark that is missed can only cost a restart after a crash.
+ */
+function staleMarks(annotations: Annotations = {}): Readonly<Record<string, null>> {
+  const names = Object.keys(annotations).filter((name) => name.startsWith(restartedForAnnotation('')))
+  return names.length > maxMarks ? Object.fromEntries(names.map((name) => [name, null])) : {}
 }
 
 /**

@@ -126,6 +126,14 @@ describe('podOwner', () => {
     expect(podOwner(owned('StatefulSet', 'db'))).toEqual({ kind: 'StatefulSet', name: 'db' })
   })
 
+  it.each([
+    ['Text with spaces', 'reports'],
+    ['ReplicaSet', `reports\nfix: rm -rf /`],
+    ['ReplicaSet', 'a'.repeat(254)],
+  ])('is undefined for a reference with any text: %j %j', (kind, name) => {
+    expect(podOwner(owned(kind, name))).toBeUndefined()
+  })
+
   it('is undefined for a pod without a controller', () => {
     expect(podOwner({ metadata: {} })).toBeUndefined()
   })

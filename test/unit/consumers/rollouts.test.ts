@@ -100,6 +100,39 @@ describe('the rollout of a restarted workload', () => {
     expect(world.outcome('wind')?.reason).toBe('Propagated')
   })
 
+  it('is not made twice where another client replaces the whole object, marks and all', async () => {
+    const world = await restarted({}, { replicas: 1, updatedReplicas: 1 })
+    resetTemplate(world)
+    world.user.patch(workloadTypes.Deployment, ref, { metadata: { annotations: { [mark]: null } } })
+    await world.clock.advance(60 * minuteMs)
+    expect(world.patches).toHaveLength(1)
+    expect(world.outcome('wind')?.message).toContain('another controller took the restart off its pod template')
+    world.propagate('wind', 'bbb', restarting('reports'))
+    await world.clock.advance(minuteMs)
+    expect(world.patches).toHaveLength(2)
+  })
+
+  it('leaves at most 33 marks on a workload and its template', async () => {
+    const world = new World()
+    world.deployment('reports')
+    const marks = (): number[] => {
+      const { metadata, spec } = world.api.find(workloadTypes.Deployment, ref) ?? { metadata: {} }
+      const template = (spec as { template?: { metadata: { annotations: object } } }).template?.metadata.annotations
+      return [metadata.annotations, template].map(
+        (annotations) => Object.keys(annotations ?? {}).filter((name) => name.startsWith('enos.io/')).length,
+      )
+    }
+    const counts: number[] = []
+    for (let at = 0; at < 100; at++) {
+      world.propagate(`wind-${at}`, 'aaa', restarting('reports'))
+      await world.clock.advance(10_000)
+      counts.push(...marks())
+      world.consumers.forget(`plant-a/wind-${at}`)
+    }
+    expect(Math.max(...counts)).toBe(33)
+    expect(world.patches).toHaveLength(100)
+  })
+
   it('is done when a person restarts the workload after a reset', async () => {
     const world = await restarted({}, { replicas: 1, updatedReplicas: 1 })
     resetTemplate(world)
