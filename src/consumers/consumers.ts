@@ -15,6 +15,7 @@ import { PodPlan, type PodToAnnotate } from './pod-plan.ts'
 import {
   createJob,
   isOver,
+  isSilent,
   isWanted,
   noWork,
   outcomeOf,
@@ -86,7 +87,7 @@ export class Consumers implements Propagator {
     const job = this.#jobs.get(key)
     if (job === undefined) return undefined
     const { fingerprint, generation } = job
-    return { fingerprint, generation, outcome: outcomeOf(job) }
+    return { fingerprint, generation, isSilent: isSilent(job), outcome: outcomeOf(job) }
   }
 
   forget(key: ObjectKey): void {

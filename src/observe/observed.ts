@@ -135,6 +135,8 @@ export interface Propagation {
   readonly fingerprint: string
   /** The generation of the credential that it was done for. */
   readonly generation: number
+  /** The outcome makes no condition where there is none: no new token, nothing done, nothing amiss. */
+  readonly isSilent?: boolean
   /** Undefined while it is under way. */
   readonly outcome: { readonly status: ConditionStatus; readonly reason: Reason; readonly message: string } | undefined
 }

@@ -29,8 +29,9 @@ export function nextStatus(observed: Observed, problem: Problem | undefined, now
   }
 
   const { propagation } = observed
+  const hasPropagated = conditions.some(({ type }) => type === 'Propagated')
   if (!wantsPropagation(observed)) conditions = conditions.filter(({ type }) => type !== 'Propagated')
-  else if (propagation?.outcome !== undefined) {
+  else if (propagation?.outcome !== undefined && (!propagation.isSilent || hasPropagated)) {
     const condition = { type: 'Propagated', ...propagation.outcome, observedGeneration: propagation.generation }
     conditions = setCondition(conditions, condition, nowWall)
   }

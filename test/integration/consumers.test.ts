@@ -115,6 +115,17 @@ describe('propagation without the permission', () => {
   })
 })
 
+describe('propagation without the permission, once that is given', () => {
+  beforeAll(allowConsumers)
+
+  it('is done without a renewal', async () => {
+    // The workload that it names is the next thing in the way.
+    await harness().expectCondition(namespace, 'forbidden', 'Propagated', 'False/WorkloadNotFound', 45_000)
+    await createWorkload('Deployment', 'any')
+    await harness().expectCondition(namespace, 'forbidden', 'Propagated', 'True/Propagated', 45_000)
+  }, 100_000)
+})
+
 describe('propagation: Immediate', () => {
   beforeAll(allowConsumers)
 
@@ -231,7 +242,9 @@ describe('restartOnRenewal, of a workload that does not replace its pods', () =>
   async function createRestarting(kind: keyof typeof workloadTypes, name: string): Promise<void> {
     await harness().createCredential(namespace, name, gateway, application(), { restartOnRenewal: [{ kind, name }] })
     await harness().expectReady(namespace, name)
-    await harness().expectCondition(namespace, name, 'Propagated', 'True/Propagated')
+    // The first token is looked at after the debounce.
+    await delay(2500)
+    expect(await harness().condition(namespace, name, 'Propagated')).toBe('none')
   }
 
   it.concurrent.each(['StatefulSet', 'DaemonSet'] as const)(

@@ -94,6 +94,7 @@ describe('a changed spec', () => {
     expect(world.consumers.propagation('plant-a/wind')).toEqual({
       fingerprint: 'aaa',
       generation: 2,
+      isSilent: true,
       outcome: { status: 'True', reason: 'Propagated', message: 'no running consumer holds an older token' },
     })
   })

@@ -17,6 +17,7 @@ describe('propagation to pods', () => {
     expect(world.consumers.propagation('plant-a/wind')).toEqual({
       fingerprint: 'aaa',
       generation: 1,
+      isSilent: false,
       outcome: undefined,
     })
     await settle()

@@ -138,6 +138,25 @@ describe('conditions', () => {
   })
 })
 
+describe('the condition Propagated', () => {
+  const spec = { propagation: 'Immediate' }
+  const outcome = { status: 'True', reason: 'Propagated', message: 'nothing to do' } as const
+  const propagation = { fingerprint: heldToken().fingerprint, generation: 1, isSilent: true, outcome }
+  const after = (conditions: ReturnType<typeof condition>[]) =>
+    conditionOf(
+      nextStatus(synced({ credential: { spec, status: { conditions } }, propagation }), undefined, now),
+      'Propagated',
+    )
+
+  it('is not made for a look that did nothing', () => {
+    expect(after([])).toBeUndefined()
+  })
+
+  it('is corrected by a look that did nothing', () => {
+    expect(after([condition('Propagated', 'False', 'WorkloadNotFound')])).toMatchObject(outcome)
+  })
+})
+
 describe('what the status keeps', () => {
   it('is the last renewal and the number of failures, while the application is not known', () => {
     const one = restarted({
