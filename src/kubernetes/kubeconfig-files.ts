@@ -33,23 +33,26 @@ export function loadKubeconfigFiles(files: readonly string[], origin: string): K
   // As with kubectl, some of several files may be missing.
   const present = files.filter((file) => existsSync(file))
   const loaded = (present.length > 0 ? present : files).map((file) => loadFile(file, origin))
-  const problem = loaded.map((one) => one.problem).find((one) => one !== undefined)
   const fail = (text: string): never => {
-    const detail = problem === undefined ? '' : ` (${problem})`
-    throw new KubeconfigError(`the kubeconfig ${files.join(delimiter)} (from ${origin}) ${text}${detail}`)
+    throw new KubeconfigError(`the kubeconfig ${files.join(delimiter)} (from ${origin}) ${text}`)
   }
+  const problem = loaded.map((one) => one.problem).find((one) => one !== undefined)
+  // An entry that is missing may be one that cannot be used.
+  const failMissing = (text: string): never => fail(problem === undefined ? text : `${text} (${problem})`)
   const currentContext = loaded.map(({ config }): unknown => config.currentContext).find(isSet)
-  if (typeof currentContext !== 'string')
-    return fail('has no current-context; set it with `kubectl config use-context`')
+  if (typeof currentContext !== 'string') {
+    return failMissing('has no current-context; set it with `kubectl config use-context`')
+  }
   const context = findFirst(loaded, ({ contexts }) => contexts, currentContext)?.entry
   if (context === undefined) {
-    return fail('has no context of the name in current-context; list them with `kubectl config get-contexts`')
+    return failMissing('has no context of the name in current-context; list them with `kubectl config get-contexts`')
   }
   const foundCluster = findFirst(loaded, ({ clusters }) => clusters, context.cluster)
-  if (foundCluster === undefined) return fail('has no cluster of the name in the current context; add it')
+  if (foundCluster === undefined) return failMissing('has no cluster of the name in the current context; add it')
   const foundUser = isSet(context.user) ? findFirst(loaded, ({ users }) => users, context.user) : undefined
-  if (isSet(context.user) && foundUser === undefined)
-    return fail('has no user of the name in the current context; add it')
+  if (isSet(context.user) && foundUser === undefined) {
+    return failMissing('has no user of the name in the current context; add it')
+  }
   try {
     const cluster = completeCluster(foundCluster)
     // client-node applies the cluster's CA only where there is a user.
