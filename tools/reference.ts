@@ -1,6 +1,6 @@
+import { otherActionReasons, writeReasons } from '../src/api/v1alpha1/action-reasons.ts'
 import { customResourceDefinition } from '../src/api/v1alpha1/crd.ts'
 import { annotations, labels, managedBy, mergeFinalizer } from '../src/api/v1alpha1/names.ts'
-import { otherActionReasons, writeReasons } from '../src/api/v1alpha1/action-reasons.ts'
 import { reasons } from '../src/api/v1alpha1/reasons.ts'
 import { maxNameLength } from '../src/api/v1alpha1/schema.ts'
 import { runFlags, variableOf } from '../src/config/flags.ts'

@@ -1,6 +1,6 @@
 import type { Failure } from '../enos/failure.ts'
-import type { CallResult } from '../enos/token-client.ts'
 import type { Operation } from '../enos/operation.ts'
+import type { CallResult } from '../enos/token-client.ts'
 import { formatDuration } from '../lib/duration.ts'
 import { describeNetworkError, isTlsError } from '../lib/network-errors.ts'
 import { describeOddForm } from '../lib/odd-form.ts'

@@ -1,7 +1,7 @@
 import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { Reason } from '../api/v1alpha1/reasons.ts'
-import type { ForeignCode } from './reply.ts'
 import { describeNetworkError } from '../lib/network-errors.ts'
+import type { ForeignCode } from './reply.ts'
 import { meaningOf } from './status-codes.ts'
 
 /** Why a call returned no token. */

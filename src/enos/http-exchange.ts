@@ -142,8 +142,9 @@ function notHttp(error: unknown): Answer | undefined {
         problem: 'the answer is not valid HTTP (its body does not have the length in its header)',
       }
     }
-    if (code === 'UND_ERR_HEADERS_OVERFLOW')
+    if (code === 'UND_ERR_HEADERS_OVERFLOW') {
       return { kind: 'notHttp', problem: 'the headers of the answer are too large' }
+    }
     // A fixed text of undici, which accepts no 100 Continue.
     if (code === 'UND_ERR_SOCKET' && current.message === 'bad response') {
       return { kind: 'notHttp', problem: 'the server answered 100 Continue, which the request does not ask for' }

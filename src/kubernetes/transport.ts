@@ -3,7 +3,7 @@ import type { ClientHttp2Stream } from 'node:http2'
 import type { Dispatcher } from 'undici'
 import type { Clock } from '../lib/clock.ts'
 import { ApiConnections } from './api-connections.ts'
-import type { Connection, ApiServerAuth } from './auth.ts'
+import type { ApiServerAuth, Connection } from './auth.ts'
 import { ApiError } from './errors.ts'
 import { KubeconfigError } from './kubeconfig-error.ts'
 

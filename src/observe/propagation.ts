@@ -14,8 +14,9 @@ export function propagatedFingerprint(observed: Observed): string | undefined {
   if (!wantsPropagation(observed)) return undefined
   const { credential, propagation } = observed
   const reason = propagation?.outcome?.reason
-  if (propagation !== undefined && reason !== undefined && reason !== 'PropagationFailed')
+  if (propagation !== undefined && reason !== undefined && reason !== 'PropagationFailed') {
     return propagation.fingerprint
+  }
   return credential.status.propagatedFingerprint ?? tokenOnTargets(observed)?.fingerprint
 }
 

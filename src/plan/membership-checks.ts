@@ -1,10 +1,10 @@
-import { isSameCaller } from '../tokens/caller.ts'
-import type { FoundToken, Membership } from '../tokens/membership.ts'
 import { fingerprintOf } from '../enos/signature.ts'
 import { parseDuration } from '../lib/duration.ts'
-import { type Observed, tokenOnTargets, monotonicNextRenewalAt, type TargetSpec } from '../observe/observed.ts'
+import { monotonicNextRenewalAt, type Observed, type TargetSpec, tokenOnTargets } from '../observe/observed.ts'
 import { isStillTarget } from '../observe/ownership.ts'
 import { decodeKey } from '../targets/secret.ts'
+import { isSameCaller } from '../tokens/caller.ts'
+import type { FoundToken, Membership } from '../tokens/membership.ts'
 import { isSameSources } from './source-checks.ts'
 import { act, type Verdict } from './verdict.ts'
 

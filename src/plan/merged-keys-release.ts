@@ -1,7 +1,7 @@
 import { objectVersionOf, type Observed } from '../observe/observed.ts'
 import { mergeIdentityOf } from '../observe/ownership.ts'
-import type { Secret } from '../targets/secret.ts'
 import { mergedKeys } from '../targets/merged-keys.ts'
+import type { Secret } from '../targets/secret.ts'
 import type { Action } from './actions.ts'
 
 type ReleaseReason = 'RemovedFromSpec' | 'Deleted'

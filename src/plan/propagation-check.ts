@@ -1,5 +1,5 @@
-import { propagationOccasion } from '../observe/propagation.ts'
 import type { Observed } from '../observe/observed.ts'
+import { propagationOccasion } from '../observe/propagation.ts'
 import { targetProblem } from '../observe/target-problems.ts'
 import { act, type Verdict } from './verdict.ts'
 

@@ -3,10 +3,10 @@ import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import {
   type ObjectVersion,
   type Observed,
-  tokenOnTargets,
   sourceRefs,
   type Sources,
   type SourceVersion,
+  tokenOnTargets,
 } from '../observe/observed.ts'
 import { act, stopAt, type Verdict } from './verdict.ts'
 

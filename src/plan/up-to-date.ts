@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto'
 import { parseDuration } from '../lib/duration.ts'
-import { wantsPropagation } from '../observe/propagation.ts'
 import {
   inputsOf,
-  type Observed,
-  tokenOnTargets,
   monotonicNextRenewalAt,
+  type Observed,
   type TargetSpec,
+  tokenOnTargets,
 } from '../observe/observed.ts'
 import { isStillTarget } from '../observe/ownership.ts'
+import { wantsPropagation } from '../observe/propagation.ts'
 import { isSameVersions } from './source-checks.ts'
 import type { Verdict } from './verdict.ts'
 

@@ -1,7 +1,7 @@
-import type { Applications } from '../tokens/applications.ts'
 import type { ObjectKey } from '../kubernetes/types.ts'
 import { type Clock, sleep } from '../lib/clock.ts'
 import { byToken, type Caches } from '../observe/caches.ts'
+import type { Applications } from '../tokens/applications.ts'
 
 export interface RefreshBarrierOptions {
   readonly caches: Pick<Caches, 'credentials'>

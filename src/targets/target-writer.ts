@@ -1,12 +1,12 @@
 import type { WriteReason } from '../api/v1alpha1/action-reasons.ts'
 import { ApiError, isAlreadyExists, isConflict, isNotFound } from '../kubernetes/errors.ts'
 import { type KubernetesClient, type ObjectRef, type Patch, secrets } from '../kubernetes/types.ts'
+import type { Sensitive } from '../lib/sensitive.ts'
 import type { Correction } from './compare-secret.ts'
 import type { DesiredSecret } from './desired-secret.ts'
-import { createBody, disownBody, patchBody } from './secret-bodies.ts'
-import type { Secret } from './secret.ts'
 import { applyBody, releaseBody } from './merged-keys.ts'
-import type { Sensitive } from '../lib/sensitive.ts'
+import type { Secret } from './secret.ts'
+import { createBody, disownBody, patchBody } from './secret-bodies.ts'
 
 export type WriteOperation = 'create' | 'update' | 'delete'
 

@@ -1,6 +1,8 @@
+import type { Operation } from '../enos/operation.ts'
 import type { ObjectKey } from '../kubernetes/types.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
 import { isSameCaller } from './caller.ts'
+import type { HeldToken } from './held-token.ts'
 import {
   addMember,
   type FoundToken,
@@ -11,9 +13,7 @@ import {
   type RecordedToken,
   removeMember,
 } from './membership.ts'
-import type { HeldToken } from './held-token.ts'
-import { dueAt, isForced, type RenewalMethod, type RenewalTerms, renewalAt, type TokenLife } from './renewal-rule.ts'
-import type { Operation } from '../enos/operation.ts'
+import { dueAt, isForced, renewalAt, type RenewalMethod, type RenewalTerms, type TokenLife } from './renewal-rule.ts'
 
 export interface Due {
   readonly identity: Identity

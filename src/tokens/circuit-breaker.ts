@@ -1,8 +1,8 @@
+import type { Failure } from '../enos/failure.ts'
 import { type Clock, sleep, type Timer } from '../lib/clock.ts'
 import type { Application } from './application.ts'
 import { CircuitState } from './circuit-state.ts'
 import { maxRetryAfterMs, probeDelayMs, recoveryPaceMs } from './schedule.ts'
-import type { Failure } from '../enos/failure.ts'
 
 /** What an attempt found out about its gateway: that it answers, why it does not, or neither. */
 export type GatewayHealth = 'answers' | 'unknown' | Failure
@@ -212,7 +212,9 @@ export class CircuitBreaker {
     for (const [application, isCallerSide] of this.#held) {
       if (isCallerSide) {
         if (bestCallerSide === undefined || isLikelier(application, bestCallerSide)) bestCallerSide = application
-      } else if (best === undefined || this.#isBetterProbe(application, best)) best = application
+      } else if (best === undefined || this.#isBetterProbe(application, best)) {
+        best = application
+      }
       this.#nearestExpiryAt = Math.min(this.#nearestExpiryAt, this.#expiryOf(application))
     }
     const next = this.#probes % 4 === 3 ? (bestCallerSide ?? best) : (best ?? bestCallerSide)

@@ -1,9 +1,9 @@
+import type { Failure } from '../enos/failure.ts'
 import type { ObjectKey } from '../kubernetes/types.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
 import { Tally } from '../lib/tally.ts'
 import type { Caller } from './caller.ts'
 import type { RenewalMethod } from './renewal-rule.ts'
-import type { Failure } from '../enos/failure.ts'
 
 /** A token that the status of a resource records, from this process or an earlier one. Wall clock, ms. */
 export interface RecordedToken {

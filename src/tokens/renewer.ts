@@ -1,18 +1,18 @@
-import { clockJumpMs, wallOffsetOf } from '../lib/clock-jump.ts'
+import { type Failure, refreshFailureAfterGet } from '../enos/failure.ts'
+import type { Operation } from '../enos/operation.ts'
+import type { CallResult, TokenClient } from '../enos/token-client.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Random } from '../lib/random.ts'
+import { clockJumpMs, wallOffsetOf } from '../lib/clock-jump.ts'
 import type { Log } from '../lib/log.ts'
-import type { Application } from './application.ts'
+import type { Random } from '../lib/random.ts'
 import { adoptToken, affected, recordOf, type TokenResult } from './adopt-token.ts'
-import type { Identity } from './membership.ts'
+import type { Application } from './application.ts'
 import type { GatewayHealth } from './circuit-breaker.ts'
-import type { RefreshSupport } from './refresh-support.ts'
 import type { HeldToken } from './held-token.ts'
+import type { Identity } from './membership.ts'
+import type { RefreshSupport } from './refresh-support.ts'
 import { type AttemptProgress, nextCall } from './renewal-rule.ts'
 import { callTimeoutMs, retryDelayMs } from './schedule.ts'
-import type { Operation } from '../enos/operation.ts'
-import { type Failure, refreshFailureAfterGet } from '../enos/failure.ts'
-import type { CallResult, TokenClient } from '../enos/token-client.ts'
 
 export interface AttemptReport {
   /** That of the attempt's last call. */
@@ -155,8 +155,9 @@ export class Renewer {
     else await this.#onAnsweredGet(run, answered)
     const answeredRenewalAt = application.renewalAt(answered, progress.method)
     run.progress = { ...progress, answered, answeredRenewalAt, hasRefreshed: isRefresh }
-    if (isRefresh) run.failure = hasProlonged ? undefined : notProlonged(application, result.expireMs)
-    else {
+    if (isRefresh) {
+      run.failure = hasProlonged ? undefined : notProlonged(application, result.expireMs)
+    } else {
       run.getExpireMs = result.expireMs
       if (this.#options.clock.now() < answeredRenewalAt) run.failure = undefined
     }

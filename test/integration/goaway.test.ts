@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { type Cluster, startCluster } from '../control-plane/cluster.ts'
 import { ApiConnections } from '../../src/kubernetes/api-connections.ts'
 import { ApiServerAuth } from '../../src/kubernetes/auth.ts'
 import { loadKubeconfig } from '../../src/kubernetes/kubeconfig.ts'
 import { SystemClock } from '../../src/lib/clock.ts'
+import { type Cluster, startCluster } from '../control-plane/cluster.ts'
 
 let cluster: Cluster | undefined
 let connections: ApiConnections | undefined

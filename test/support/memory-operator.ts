@@ -52,8 +52,11 @@ export class MemoryOperator {
         const store = plural === secrets.plural ? this.#caches.secrets : this.#caches.configMaps
         if (isGone) store.remove(parseMetadata(object))
         else store.upsert(parseMetadata(object))
-      } else if (isGone) this.#caches.credentials.remove(parseCredential(object))
-      else this.#caches.credentials.upsert(parseCredential(object))
+      } else if (isGone) {
+        this.#caches.credentials.remove(parseCredential(object))
+      } else {
+        this.#caches.credentials.upsert(parseCredential(object))
+      }
     })
     this.#operator.run(4)
   }

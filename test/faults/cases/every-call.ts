@@ -12,8 +12,9 @@ export function everyCall(name: string, fault: Fault, reason: string, rest: Part
     begin: (world) => world.gateway.setFaults([{ fault }]),
     during: async (world) => {
       await world.expectConditions('RenewalHealthy', `False/${reason}`)
-      for (const name of world.names)
+      for (const name of world.names) {
         expect(await world.harness.condition(world.namespace, name, 'Ready')).toBe('True/Synced')
+      }
     },
     end: (world) => world.gateway.setFaults([]),
     ...rest,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { workloadTypes } from '../../../src/consumers/workloads.ts'
-import { formatTime } from '../../../src/lib/time.ts'
 import { ApiError } from '../../../src/kubernetes/errors.ts'
+import { formatTime } from '../../../src/lib/time.ts'
 import { hourMs, minuteMs } from '../../support/builders.ts'
 import { settle } from '../../support/fake-clock.ts'
 import { namespace, World } from './support.ts'

@@ -67,8 +67,9 @@ describe('docs/architecture.md', () => {
     expect(all.length).toBeGreaterThan(60)
     for (const { path, symbols } of all) {
       await expect(access(join(root, path)), path).resolves.toBeUndefined()
-      for (const symbol of symbols)
+      for (const symbol of symbols) {
         expect(await read(path), `${path}: ${symbol}`).toMatch(new RegExp(`\\b${symbol}\\b`))
+      }
     }
   })
 

@@ -34,14 +34,16 @@ const mutated = fc
       const key = name ?? path.at(-1) ?? 'x'
       // Only a valid length can be assigned to an array's length.
       if (Array.isArray(parent) && key === 'length') continue
-      if (value === null) Reflect.deleteProperty(parent, key)
-      else
+      if (value === null) {
+        Reflect.deleteProperty(parent, key)
+      } else {
         Object.defineProperty(parent, key, {
           value: structuredClone(value),
           enumerable: true,
           configurable: true,
           writable: true,
         })
+      }
     }
     return spec
   })

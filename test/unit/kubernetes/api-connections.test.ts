@@ -10,8 +10,9 @@ import { type Answer, json, type Response, setUpClient, startServer } from './lo
 async function setUp() {
   const responses: Response[] = []
   const server = await startServer('HTTP/2', (response, { url }) => {
-    if (!url.pathname.endsWith('/watch')) json(response, 200, {})
-    else {
+    if (!url.pathname.endsWith('/watch')) {
+      json(response, 200, {})
+    } else {
       responses.push(response)
       response.writeHead(200)
       response.write('first')
@@ -99,8 +100,9 @@ describe('Transport', () => {
     'answers calls while more watches are open than calls may have connections, over %s',
     async (protocol) => {
       const answer: Answer = (response, { url }) => {
-        if (!url.searchParams.has('watch')) json(response, 200, { metadata: { name: 'lease' } })
-        else {
+        if (!url.searchParams.has('watch')) {
+          json(response, 200, { metadata: { name: 'lease' } })
+        } else {
           response.writeHead(200)
           response.write('\n')
         }

@@ -13,8 +13,8 @@ import { ApiServerAuth } from '../../../src/kubernetes/auth.ts'
 import { ApiError } from '../../../src/kubernetes/errors.ts'
 import { HttpKubernetesClient } from '../../../src/kubernetes/http-client.ts'
 import { Transport } from '../../../src/kubernetes/transport.ts'
-import { FakeClock } from '../../support/fake-clock.ts'
 import { selfSigned } from '../../support/certificate.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
 
 export type Request = IncomingMessage | Http2ServerRequest
 /** The common part of both protocols. */

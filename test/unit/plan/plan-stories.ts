@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { credentials, secrets } from '../../../src/kubernetes/types.ts'
-import { gatewayUrl, heldToken, hourMs, marker, minuteMs } from '../../support/builders.ts'
 import type { Iteration } from '../../../src/reconcile/converge.ts'
+import { gatewayUrl, heldToken, hourMs, marker, minuteMs } from '../../support/builders.ts'
 import { type Answer, name, namespace, PlanWorld } from './plan-world.ts'
 
 const targetNames = ['token-a', 'token-b', 'token-c'] as const
@@ -93,8 +93,9 @@ function interfere(world: PlanWorld, { to, what }: { to: string; what: string })
   const present = world.secret(to)
   const ref = { namespace, name: to }
   if (present === undefined) {
-    if (what === 'add' || what === 'replace')
+    if (what === 'add' || what === 'replace') {
       world.user.create(secrets, namespace, { metadata: { name: to }, data: { theirs } })
+    }
     return
   }
   switch (what) {

@@ -1,22 +1,22 @@
 import { inspect } from 'node:util'
 import { expect } from 'vitest'
 import { managedBy } from '../../../src/api/v1alpha1/names.ts'
-import type { Membership } from '../../../src/tokens/membership.ts'
-import type { ApplicationView } from '../../../src/tokens/application-view.ts'
-import type { HeldToken } from '../../../src/tokens/held-token.ts'
 import { credentials, secrets } from '../../../src/kubernetes/types.ts'
 import { createCaches } from '../../../src/observe/caches.ts'
 import { CredentialStates } from '../../../src/observe/credential-states.ts'
-import { converge, type Iteration } from '../../../src/reconcile/converge.ts'
-import type { Executor } from '../../../src/reconcile/executor.ts'
 import { observe } from '../../../src/observe/observe.ts'
 import type { Observed, Propagation } from '../../../src/observe/observed.ts'
+import { parseCredential, parseMetadata } from '../../../src/observe/parse-object.ts'
 import { newPass, type Pass } from '../../../src/observe/pass.ts'
 import { createExecutor } from '../../../src/operator.ts'
-import { parseCredential, parseMetadata } from '../../../src/observe/parse-object.ts'
+import { converge, type Iteration } from '../../../src/reconcile/converge.ts'
+import type { Executor } from '../../../src/reconcile/executor.ts'
 import { assess } from '../../../src/status/assess.ts'
 import { eventsBetween } from '../../../src/status/events.ts'
 import { nextStatus } from '../../../src/status/next-status.ts'
+import type { ApplicationView } from '../../../src/tokens/application-view.ts'
+import type { HeldToken } from '../../../src/tokens/held-token.ts'
+import type { Membership } from '../../../src/tokens/membership.ts'
 import { marker } from '../../support/builders.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { MemoryApi } from '../../support/memory-api.ts'
@@ -48,8 +48,11 @@ export class PlanWorld {
       if (plural === secrets.plural) {
         if (isGone) this.#caches.secrets.remove(parseMetadata(object))
         else this.#caches.secrets.upsert(parseMetadata(object))
-      } else if (isGone) this.#caches.credentials.remove(parseCredential(object))
-      else this.#caches.credentials.upsert(parseCredential(object))
+      } else if (isGone) {
+        this.#caches.credentials.remove(parseCredential(object))
+      } else {
+        this.#caches.credentials.upsert(parseCredential(object))
+      }
     })
   }
 

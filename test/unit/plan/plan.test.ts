@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { plan } from '../../../src/plan/plan.ts'
 import {
   applicationView,
+  condition,
   heldToken,
   hourMs,
   joined,
@@ -13,7 +14,6 @@ import {
   type ObservedInput,
   reported,
   synced,
-  condition,
 } from '../../support/builders.ts'
 
 const failure = { class: 'retry', reason: 'GatewayUnreachable', message: 'connection refused' } as const

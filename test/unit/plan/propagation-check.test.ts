@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { propagatedFingerprint } from '../../../src/observe/propagation.ts'
 import type { Propagation } from '../../../src/observe/observed.ts'
+import { propagatedFingerprint } from '../../../src/observe/propagation.ts'
 import { propagateToken } from '../../../src/plan/propagation-check.ts'
 import { heldToken, synced } from '../../support/builders.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Action } from '../../../src/plan/actions.ts'
 import type { ObjectMetadata, TargetRecord } from '../../../src/observe/observed.ts'
+import type { Action } from '../../../src/plan/actions.ts'
 import { plan } from '../../../src/plan/plan.ts'
 import { metadata, now, type ObservedInput, secret, synced, targetRecord } from '../../support/builders.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { plan } from '../../../src/plan/plan.ts'
 import { isOurs, isStillTarget } from '../../../src/observe/ownership.ts'
+import { plan } from '../../../src/plan/plan.ts'
 import {
   heldToken,
   joined,

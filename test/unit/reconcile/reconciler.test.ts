@@ -2,8 +2,8 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { ApiError } from '../../../src/kubernetes/errors.ts'
 import type { ObjectKey } from '../../../src/kubernetes/types.ts'
 import { createCaches } from '../../../src/observe/caches.ts'
-import { Reconciler } from '../../../src/reconcile/reconciler.ts'
 import type { InvalidCredential } from '../../../src/observe/observed.ts'
+import { Reconciler } from '../../../src/reconcile/reconciler.ts'
 import { createLogger } from '../../../src/telemetry/logger.ts'
 import {
   gatewayUrl,

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { reasons } from '../../../src/api/v1alpha1/reasons.ts'
+import type { Observed } from '../../../src/observe/observed.ts'
 import { eventsBetween } from '../../../src/status/events.ts'
 import { nextStatus } from '../../../src/status/next-status.ts'
-import type { Observed } from '../../../src/observe/observed.ts'
 import {
   applicationView,
   heldToken,

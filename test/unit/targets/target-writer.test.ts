@@ -1,5 +1,5 @@
-import type { WriteReason } from '../../../src/api/v1alpha1/action-reasons.ts'
 import { describe, expect, it } from 'vitest'
+import type { WriteReason } from '../../../src/api/v1alpha1/action-reasons.ts'
 import { ApiError } from '../../../src/kubernetes/errors.ts'
 import { secrets } from '../../../src/kubernetes/types.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { Application } from '../../../src/tokens/application.ts'
-import type { FoundToken, Member, RecordedToken } from '../../../src/tokens/membership.ts'
-import type { HeldToken } from '../../../src/tokens/held-token.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
+import { Application } from '../../../src/tokens/application.ts'
+import type { HeldToken } from '../../../src/tokens/held-token.ts'
+import type { FoundToken, Member, RecordedToken } from '../../../src/tokens/membership.ts'
 import { gatewayUrl, heldToken, hourMs, marker, membership, minuteMs, now } from '../../support/builders.ts'
 
 let application: Application

@@ -1,14 +1,14 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { TokenService, type TokenServiceOptions } from '../../../simulator/token-service.ts'
+import type { Failure } from '../../../src/enos/failure.ts'
+import { statusFailure } from '../../../src/enos/failure.ts'
+import type { CallResult } from '../../../src/enos/token-client.ts'
+import { Sensitive } from '../../../src/lib/sensitive.ts'
 import { Application } from '../../../src/tokens/application.ts'
 import type { Identity } from '../../../src/tokens/membership.ts'
 import { RefreshSupport } from '../../../src/tokens/refresh-support.ts'
 import { type AttemptReport, Renewer } from '../../../src/tokens/renewer.ts'
-import type { Failure } from '../../../src/enos/failure.ts'
-import type { CallResult } from '../../../src/enos/token-client.ts'
-import { statusFailure } from '../../../src/enos/failure.ts'
-import { Sensitive } from '../../../src/lib/sensitive.ts'
 import { gatewayUrl, heldToken, hourMs, marker, membership, minuteMs, now } from '../../support/builders.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { clientOf, failure, readableLog, ScriptedClient, tokenResult } from '../enos/support.ts'
@@ -512,8 +512,9 @@ describe('Renewer.attempt with any answers', () => {
             const next = script[at++] ?? { kind: 'failed' }
             if (request.operation === 'refresh' && next.kind === 'token') done.push(request.token.reveal())
             if (next.kind === 'token') return tokenResult(clock, next.value, next.expireMs)
-            if (next.kind === 'refreshMissing')
+            if (next.kind === 'refreshMissing') {
               return operation === 'get' ? { kind: 'failed', failure: failure() } : next
+            }
             if (next.kind === 'getAgain' && operation === 'refresh') return { kind: 'getAgain', failure: failure() }
             return { kind: 'failed', failure: failure() }
           })

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import type { ApplicationView } from '../../../src/tokens/application-view.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
+import type { ApplicationView } from '../../../src/tokens/application-view.ts'
 import { hourMs, membership, minuteMs } from '../../support/builders.ts'
-import { type Call, indexOf, type Mood, maxPerSecond, Storm } from './storm-world.ts'
 import { failure } from '../enos/support.ts'
+import { type Call, indexOf, maxPerSecond, type Mood, Storm } from './storm-world.ts'
 
 const concurrency = 32
 /** The bound that `CircuitState` states: so many attempts fail before it is open. */
