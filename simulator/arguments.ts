@@ -64,7 +64,10 @@ Administration (unless --no-admin), with JSON bodies:
   PUT  /simulator/required-headers  {"Ocp-Apim-Subscription-Key": "…"}
   POST /simulator/revoke        {"appKey": "…"}
   POST /simulator/is-valid      {"token": "…"}
-Kinds of fault: ${faultKinds.join(', ')}.`
+
+Kinds of fault:
+  ${faultKinds.slice(0, 9).join(', ')},
+  ${faultKinds.slice(9).join(', ')}`
 
 /**
  * @param argv the arguments alone, without program and script

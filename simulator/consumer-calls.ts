@@ -5,12 +5,14 @@ export interface Refusal {
   /** In ms on the monotonic clock. */
   readonly atMs: number
   readonly method: string
+  /** Without the query, cut at 200 characters. */
   readonly path: string
   /** In words, without secrets. */
   readonly problem: string
 }
 
 const maxRefusals = 1000
+const maxPathLength = 200
 
 /** Counts the calls of consumers to APIs. */
 export class ConsumerCalls {
@@ -25,7 +27,7 @@ export class ConsumerCalls {
 
   addRefused(refusal: Refusal): void {
     this.#refused++
-    this.#refusals.push(refusal)
+    this.#refusals.push({ ...refusal, path: refusal.path.slice(0, maxPathLength) })
     if (this.#refusals.length > maxRefusals) {
       this.#refusals.shift()
     }

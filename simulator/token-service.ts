@@ -25,7 +25,7 @@ export interface TokenServiceOptions {
   readonly doesRefreshChangeToken?: boolean
   /** Whether a refresh prolongs at all. Default true; false answers the same token with its unchanged expiry. */
   readonly doesRefreshProlong?: boolean
-  /** Default true; false answers a refresh as `missingRefresh` says. */
+  /** Default true; false answers a refresh by `missingRefresh`. */
   readonly hasRefresh?: boolean
   /** The answer to a refresh of a gateway that has none. Without it `hasRefresh: false` means `http404`. */
   readonly missingRefresh?: MissingRefresh | undefined

@@ -232,4 +232,10 @@ describe('ConsumerCalls', () => {
     expect(calls.refusals).toHaveLength(1000)
     expect(calls.refusals[0]?.atMs).toBe(5)
   })
+
+  it('cuts long paths', () => {
+    const calls = new ConsumerCalls()
+    calls.addRefused({ atMs: 0, method: 'GET', path: `/${'x'.repeat(5000)}`, problem: 'no token' })
+    expect(calls.refusals[0]?.path).toHaveLength(200)
+  })
 })

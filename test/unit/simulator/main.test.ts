@@ -109,7 +109,7 @@ describe('enos-gateway-simulator', { timeout: 20_000 }, () => {
     }
   })
 
-  it('answers a refresh as --refresh says', async () => {
+  it('answers a refresh by the behaviour of --refresh', async () => {
     const keys = { appKey: 'any', appSecret: 'secret-of-any' }
     const refreshed = async (behaviour: string): Promise<unknown> => {
       const { url } = await greeting(run(['--port', '0', '--any-application', '--refresh', behaviour]))

@@ -138,7 +138,7 @@ describe('refresh', () => {
     ['http405', { httpStatus: 405, json: { error: 'Method Not Allowed' } }],
     ['status404', { httpStatus: 200, json: { status: 404, error: 'Not Found' } }],
     ['http404', { httpStatus: 404, json: { error: 'Not Found' } }],
-  ] as const)('answers as %s of missingRefresh says, and get still works', (missingRefresh, expected) => {
+  ] as const)('answers a refresh by missingRefresh %s, and get still works', (missingRefresh, expected) => {
     const gateway = service({ missingRefresh })
     const token = tokenOf(get(gateway))
     expect(gateway.refresh(signed('key-1', 'secret-1', fresh(), token))).toEqual(expected)
