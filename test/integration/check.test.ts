@@ -246,7 +246,9 @@ describe('check --resource', () => {
     await harness().createCredential(other, 'refreshed', strict, own)
     const alone = await check(['refreshed', '-n', other, '--refresh'])
     expect(alone).toMatchObject({ code: 1, results: { refresh: 'ok', renewal: 'failed' } })
-    expect(alone.find('renewal')?.detail).toContain('no attempt within 20s: is the operator running')
+    expect(alone.find('renewal')?.detail).toContain(
+      'no attempt within 20s: NotReconciled: no operator has reconciled it yet: is the operator running?',
+    )
     expect(alone.find('renewal')?.advice).toContain(`renew ${other}/refreshed`)
 
     await harness().operator({ args: ['--no-leader-elect', '--namespace', other] })

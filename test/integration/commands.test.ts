@@ -33,7 +33,9 @@ describe('renew and status', () => {
   it('renew --wait reports that no attempt was made in time', async () => {
     const { code, stdout } = await command(['renew', `${namespace}/unseen`, '--wait', '--timeout', '1s'])
     expect(code).toBe(1)
-    expect(stdout).toContain('no attempt within 1s: is the operator running')
+    expect(stdout).toContain(
+      'no attempt within 1s: NotReconciled: no operator has reconciled it yet: is the operator running?',
+    )
   })
 
   it('renew reports a suspended resource at once', async () => {
@@ -204,6 +206,20 @@ describe('the command line', () => {
     expect(stdout).toBe('')
     expect(stderr).toContain(message)
     expect(stderr.trimEnd().split('\n')).toHaveLength(1)
+  })
+
+  it.each([
+    ['status', 0],
+    ['nothing', 2],
+  ])('%s ends with its exit code if the reader of its output is gone', async (name, exitCode) => {
+    const child = spawn(process.execPath, [main, name], {
+      env: { PATH: process.env['PATH'], KUBECONFIG: inject('adminKubeconfig') },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const exited = once(child, 'exit')
+    child.stdout.destroy()
+    child.stderr.destroy()
+    expect(await exited).toEqual([exitCode, null])
   })
 
   it('run names the flag of a port that is in use', async () => {

@@ -1,0 +1,70 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { describeApiError, isCrdMissing } from '../../../src/commands/api-server.ts'
+import { ApiError } from '../../../src/kubernetes/errors.ts'
+import { describeKubeconfig, loadKubeconfig } from '../../../src/kubernetes/kubeconfig.ts'
+
+const call = 'get enosappcredentials plant-a/wind-farm'
+const server = { url: 'https://api.example.com', origin: 'the kubeconfig /home/me/.kube/config' }
+const named = 'the API server https://api.example.com (from the kubeconfig /home/me/.kube/config)'
+
+describe('describeApiError', () => {
+  it.each([
+    [0, 'ECONNREFUSED', `cannot reach ${named}: connection refused (ECONNREFUSED)`],
+    [0, 'PROXY_REFUSED_403', `cannot reach ${named}: the proxy refuses to connect (HTTP 403)`],
+    [0, 'Timeout', `${named} does not answer in time`],
+    [0, 'NotJson', `${named} does not answer in JSON: correct the server in the kubeconfig`],
+    [401, 'Unauthorized', `${named} refuses the credentials (HTTP 401): log in again, or use another kubeconfig`],
+    [403, 'Forbidden', `forbidden: cannot ${call}`],
+    [404, 'NotFound', `not found: ${call}`],
+    [404, 'Unknown', `${named} does not serve EnosAppCredentials: install the CRD, crds/ of enos-credential-operator`],
+    [503, 'ServiceUnavailable', `${named} answers HTTP 503 (ServiceUnavailable): try again`],
+  ])('describes %d %s', (code, reason, text) => {
+    expect(describeApiError(new ApiError(call, { code, reason }), server)).toBe(text)
+  })
+
+  it('names the file or plugin that cannot be used', () => {
+    const error = new ApiError(call, { code: 0, reason: 'KubeconfigUnusable', detail: 'aws is not installed' })
+    expect(describeApiError(error, server)).toBe(`cannot reach ${named}: aws is not installed`)
+  })
+
+  it('names the admission policy that refused', () => {
+    const admissionDenial = { kind: 'ValidatingAdmissionPolicy', name: 'p.example.com', verdict: 'denied' } as const
+    const error = new ApiError(call, { code: 403, reason: 'Forbidden', admissionDenial })
+    expect(describeApiError(error, server)).toMatch(new RegExp(`^refused: ${call}: .*p\\.example\\.com`))
+  })
+})
+
+describe('isCrdMissing', () => {
+  it.each([
+    [404, 'Unknown', true],
+    [404, 'NotFound', false],
+    [403, 'Unknown', false],
+  ])('returns for %d %s: %s', (code, reason, expected) => {
+    expect(isCrdMissing(new ApiError(call, { code, reason }))).toBe(expected)
+  })
+})
+
+describe('describeKubeconfig', () => {
+  it('names the source that loadKubeconfig reads', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'origin-'))
+    onTestFinished(() => rm(directory, { recursive: true }))
+    await writeFile(join(directory, 'token'), 'marker-token')
+    const pod = { KUBERNETES_SERVICE_HOST: '10.0.0.1' }
+    const sources = [
+      [{ flag: '/nowhere/flag', environment: { KUBECONFIG: '/nowhere/variable', ...pod } }, '/nowhere/flag'],
+      [{ flag: '', environment: { KUBECONFIG: '/nowhere/a:/nowhere/b', ...pod } }, '/nowhere/a:/nowhere/b'],
+      [{ flag: undefined, environment: { HOME: '/nowhere' } }, '/nowhere/.kube/config'],
+      [{ flag: undefined, environment: {} }, '~/.kube/config'],
+    ] as const
+    for (const [source, files] of sources) {
+      expect(describeKubeconfig(source)).toBe(`the kubeconfig ${files}`)
+      expect(loadKubeconfig(source)).toThrow(files.split(':')[0])
+    }
+    const inPod = { flag: undefined, environment: pod, serviceAccountDirectory: directory }
+    expect(describeKubeconfig(inPod)).toBe('the service account of the pod')
+    expect(loadKubeconfig(inPod)().getCurrentCluster()?.server).toBe('https://10.0.0.1:443')
+  })
+})
