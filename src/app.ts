@@ -11,6 +11,7 @@ import { type ApiConnection, connect } from './kubernetes/connect.ts'
 import { EventRecorder } from './kubernetes/event-recorder.ts'
 import { guardWrites } from './kubernetes/guarded-client.ts'
 import { LeaderElector } from './kubernetes/leader-election.ts'
+import { ClockJumpWatch } from './lib/clock-jump.ts'
 import { type Clock, SystemClock } from './lib/clock.ts'
 import type { Log } from './lib/log.ts'
 import { type Random, systemRandom } from './lib/random.ts'
@@ -61,6 +62,7 @@ interface App {
   readonly events: EventRecorder
   readonly dispatchers: GatewayDispatchers
   readonly operator: Operator
+  readonly clockJumps: ClockJumpWatch
   /** Ends the watches. */
   readonly watching: AbortController
   /** Gives the lease back. */
@@ -161,7 +163,10 @@ function build(config: RunConfig): App {
   metrics.setLeading(elector === undefined)
   const [watching, leading] = [new AbortController(), new AbortController()]
   const base = { config, clock, random, log, metrics, connection, elector, caches, watches, events }
-  const app: App = { ...base, dispatchers, operator, watching, leading, work }
+  const clockJumps = new ClockJumpWatch(clock, (jumpMs) => {
+    operator.onClockJump(jumpMs)
+  })
+  const app: App = { ...base, clockJumps, dispatchers, operator, watching, leading, work }
   return app
 }
 
@@ -181,7 +186,7 @@ async function run(
 }
 
 /** Starts the workers once the caches are synced. */
-function startWorking({ caches, config, log, metrics, operator, watches, watching, work }: App): void {
+function startWorking({ caches, clockJumps, config, log, metrics, operator, watches, watching, work }: App): void {
   work.hasLed = true
   metrics.setLeading(true)
   const begin = (): void => {
@@ -193,14 +198,19 @@ function startWorking({ caches, config, log, metrics, operator, watches, watchin
     log.info({ credentials: caches.credentials.size }, 'caches synced, starting workers')
     work.hasBegun = true
     operator.run(config.maxConcurrentReconciles)
+    clockJumps.start()
   }
   void watches.synced().then(begin)
 }
 
 /** Ends running work, then the watches, and gives the lease back. */
-async function drain({ elector, events, leading, log, operator, watching }: App, isLost: boolean): Promise<void> {
+async function drain(
+  { clockJumps, elector, events, leading, log, operator, watching }: App,
+  isLost: boolean,
+): Promise<void> {
   if (isLost) log.error('leader election lost, exiting')
   else log.info('stopping')
+  clockJumps.stop()
   const isLeading = elector?.isLeading() ?? true
   const limits = isLost ? noDrain : drainLimits
   // The tokens of the last attempts are still written, unless another replica leads.

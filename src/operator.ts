@@ -53,6 +53,8 @@ export interface Operator {
   gateways: Applications['gateways']
   /** Credentials whose renewal was due before that moment (wall clock, ms), and for which no queue holds an attempt. */
   overdue(dueBefore: number): Iterable<ObjectKey>
+  /** The wall clock jumped ahead of the monotonic clock (`ClockJumpWatch`): every deadline comes nearer by that, in ms. */
+  onClockJump(jumpMs: number): void
   /** Ends the workers: attempts first, then the writes of their tokens. */
   drain(limits: DrainLimits): Promise<void>
 }
@@ -111,12 +113,25 @@ export function createOperator(options: OperatorOptions): Operator {
     gateways: () => applications.gateways(),
     overdue: (dueBefore) =>
       overdueCredentials(caches, (key) => reconciler.isQueued(key) && applications.isQueued(key), dueBefore),
+    onClockJump: onClockJump.bind(undefined, reconciler, applications, caches),
     drain: async (limits) => {
       await applications.shutDown(limits.applications)
       await reconciler.idle(limits.idle)
       await Promise.all([reconciler.shutDown(limits.reconciler), consumers.shutDown(limits.reconciler)])
     },
   }
+}
+
+function onClockJump(
+  reconciler: Reconciler,
+  applications: Applications,
+  { credentials }: Caches,
+  jumpMs: number,
+): void {
+  reconciler.states.onClockJump(jumpMs)
+  applications.onClockJump(jumpMs)
+  // Resources that were only taken over have no application: a pass finds those that are due.
+  reconciler.enqueue(credentials.keys())
 }
 
 /** The part of an operator that acts: it executes plans on the API server. */

@@ -1,7 +1,10 @@
 import type { ObjectKey } from '../kubernetes/types.ts'
 import type { Clock } from '../lib/clock.ts'
 import { compileAll, type CredentialState, newState } from './credential-state.ts'
-import type { Credential } from './observed.ts'
+import type { Credential, TargetToken } from './observed.ts'
+
+/** A token that expired by a jump counts as valid for so long: get may show that only a clock was corrected. */
+const confirmationMs = 10_000
 
 /** The states of all credentials that this process has reconciled. Bound: a state ends with its credential. */
 export class CredentialStates {
@@ -38,7 +41,24 @@ export class CredentialStates {
     return known
   }
 
+  /** The wall clock jumped ahead of the monotonic clock: the tokens on targets expire earlier on the monotonic one. */
+  onClockJump(jumpMs: number): void {
+    const now = this.#clock.now()
+    for (const { record } of this.#states.values()) {
+      for (const [name, target] of record) {
+        const token = target.token === undefined ? undefined : afterClockJump(target.token, jumpMs, now)
+        record.set(name, { ...target, token })
+      }
+    }
+  }
+
   delete(key: ObjectKey): void {
     this.#states.delete(key)
   }
+}
+
+function afterClockJump(token: TargetToken, jumpMs: number, now: number): TargetToken {
+  const expiresAt = token.expiresAt - jumpMs
+  const isExpiredByJump = now < token.expiresAt && now >= expiresAt
+  return { ...token, expiresAt, ...(isExpiredByJump ? { unconfirmedUntil: now + confirmationMs } : {}) }
 }

@@ -111,6 +111,8 @@ export interface TargetRecord extends ObjectVersion {
 export interface TargetToken extends RecordedToken {
   /** When it expires, on the monotonic clock. */
   readonly expiresAt: number
+  /** It expired by a jump of the clock, which get may yet show to be a correction; until then it counts as valid. */
+  readonly unconfirmedUntil?: number
   /** Normalised URL of the gateway that issued it. */
   readonly gatewayUrl: string
   /** Fingerprint of its appKey; undefined where the status has none. */

@@ -7,5 +7,7 @@ const pollingGraceMs = 2000
 export function validUntil(observed: Observed): number | undefined {
   const token = tokenOnTargets(observed)
   const isPolling = observed.application?.method === 'Get'
-  return token === undefined ? undefined : token.expiresAt + (isPolling ? pollingGraceMs : 0)
+  if (token === undefined) return undefined
+  const { expiresAt, unconfirmedUntil = expiresAt } = token
+  return Math.max(expiresAt + (isPolling ? pollingGraceMs : 0), unconfirmedUntil)
 }

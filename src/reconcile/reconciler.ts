@@ -57,7 +57,7 @@ const maxRetryAfterMs = 5 * 60_000
 export class Reconciler {
   readonly #options: ReconcilerOptions
   readonly #queue: WorkQueue<ObjectKey>
-  readonly #states: CredentialStates
+  readonly states: CredentialStates
   readonly #refreshBarrier: RefreshBarrier
   readonly #configMaps: AwaitedConfigMaps
   #hasWarnedOfCrd = false
@@ -67,7 +67,7 @@ export class Reconciler {
   constructor(options: ReconcilerOptions) {
     this.#options = options
     const { caches, clock, configMapsSynced, queueObserver, random } = options
-    this.#states = new CredentialStates(clock)
+    this.states = new CredentialStates(clock)
     this.#refreshBarrier = new RefreshBarrier({
       ...options,
       enqueue: (keys) => {
@@ -136,7 +136,7 @@ export class Reconciler {
 
   /** What this process knows of a credential besides its resource, for metrics. */
   state(key: ObjectKey): CredentialState | undefined {
-    return this.#states.get(key)
+    return this.states.get(key)
   }
 
   /** Resolves when no key is ready or being worked on, at the latest after `limitMs`. */
@@ -252,8 +252,8 @@ export class Reconciler {
   }
 
   #stateOf(credential: Credential): CredentialState {
-    if (this.#states.isReplaced(credential)) this.#forget(credential.key)
-    return this.#states.of(credential)
+    if (this.states.isReplaced(credential)) this.#forget(credential.key)
+    return this.states.of(credential)
   }
 
   /** Measures how much of the old token's life was left when the last target had the new one. */
@@ -276,7 +276,7 @@ export class Reconciler {
     const { applications, caches, onGone } = this.#options
     // Another credential may wait for a Secret that this one held.
     const [namespace = ''] = key.split('/')
-    for (const name of this.#states.get(key)?.record.keys() ?? []) {
+    for (const name of this.states.get(key)?.record.keys() ?? []) {
       this.enqueue(caches.credentials.byIndex(byObject('Secret', keyOf({ namespace, name }))))
     }
     applications.leave(key)
@@ -289,7 +289,7 @@ export class Reconciler {
   #release(key: ObjectKey): void {
     this.#options.propagations.forget(key)
     this.#refreshBarrier.release(key)
-    this.#states.delete(key)
+    this.states.delete(key)
   }
 }
 

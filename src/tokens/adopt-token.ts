@@ -33,15 +33,15 @@ export function adoptToken(options: AdoptOptions, answered: Answered, result: To
   const { clock } = options
   const fingerprint = fingerprintOf(result.token)
   const expiresAt = result.sentAt + result.expireMs
-  const { token: held, unconfirmed } = application
+  const { token: held, unconfirmedJumpMs } = application
   identity.provenFor = fingerprint
   application.lastAnsweredAt = clock.now()
-  application.unconfirmed = undefined
+  application.unconfirmedJumpMs = 0
 
   const isSame = held?.fingerprint === fingerprint
   if (isSame && isNear(held.expiresAt, expiresAt)) return held
   // The token lives as long as was known before the jump of the clock: only the wall clock was corrected.
-  const isCorrectedClock = isSame && unconfirmed !== undefined && isNear(held.expiresAt + unconfirmed.jumpMs, expiresAt)
+  const isCorrectedClock = isSame && unconfirmedJumpMs > 0 && isNear(held.expiresAt + unconfirmedJumpMs, expiresAt)
 
   const recorded = isSame ? held : recordOf(application, identity, fingerprint)
   if (!isSame && recorded !== undefined) application.noteLifetime(recorded)

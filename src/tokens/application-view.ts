@@ -25,11 +25,6 @@ export interface ApplicationView {
   /** The last renewal request of the member that was tried. */
   readonly handledRequest: string | undefined
   readonly memberCount: number
-  /**
-   * When a jump of the clock brought the expiry nearer, monotonic clock, while no answer has confirmed or replaced the
-   * token since; undefined otherwise.
-   */
-  readonly unconfirmedSince: number | undefined
 }
 
 export function viewOf(
@@ -54,7 +49,6 @@ export function viewOf(
     lastRenewal: token === undefined ? undefined : application.lastRenewal,
     handledRequest: member.handledRequest,
     memberCount: application.members.size,
-    unconfirmedSince: application.unconfirmed?.since,
   }
 }
 

@@ -38,8 +38,8 @@ export class Application {
   /** When the gateway last answered with the present token, monotonic clock; -Infinity for a token taken over. */
   lastAnsweredAt = Number.NEGATIVE_INFINITY
   lastForcedAt = Number.NEGATIVE_INFINITY
-  /** Jumps of the clock since the gateway's last answer: when the first was, monotonic clock, and their sum. */
-  unconfirmed: { readonly since: number; readonly jumpMs: number } | undefined
+  /** Sum of the jumps of the clock since the gateway's last answer, in ms. */
+  unconfirmedJumpMs = 0
   readonly #identities: Identity[] = []
 
   constructor(id: string, gatewayUrl: string, appKey: Sensitive, jitterShare: number) {
@@ -162,11 +162,10 @@ export class Application {
    * The wall clock jumped ahead of the monotonic clock: that much time may have passed, so every deadline comes nearer
    * by it. If only a clock was corrected, the next get shows that the token lives longer.
    */
-  onClockJump(jumpMs: number, now: number): void {
+  onClockJump(jumpMs: number): void {
     if (this.token !== undefined) {
       this.token = { ...this.token, expiresAt: this.token.expiresAt - jumpMs }
-      const { jumpMs: before = 0, since = now } = this.unconfirmed ?? {}
-      this.unconfirmed = { since, jumpMs: before + jumpMs }
+      this.unconfirmedJumpMs += jumpMs
     }
     this.lastAttemptAt -= jumpMs
     this.lastAnsweredAt -= jumpMs

@@ -155,7 +155,7 @@ export class Applications {
       gateway.breaker.onClockJump(jumpMs)
       const due: Application[] = []
       for (const application of gateway.applications.values()) {
-        application.onClockJump(jumpMs, now)
+        application.onClockJump(jumpMs)
         const next = application.nextDue(this.#methodOf(gateway, application))
         if (next !== undefined && next.at <= now) due.push(application)
         else this.#schedule(gateway, application)

@@ -137,7 +137,6 @@ export function applicationView(overrides: Partial<ApplicationView> = {}): Appli
     lastRenewal: { atWall: now - hourMs, operation: 'get' },
     handledRequest: undefined,
     memberCount: 1,
-    unconfirmedSince: undefined,
     ...overrides,
   }
 }

@@ -67,6 +67,11 @@ export class MemoryOperator {
     this.#operator.enqueue(keys)
   }
 
+  /** The wall clock jumped ahead. */
+  onClockJump(jumpMs: number): void {
+    this.#operator.onClockJump(jumpMs)
+  }
+
   /** As if the process were killed: running work has no further effect. */
   async kill(): Promise<void> {
     this.#stopWatching()

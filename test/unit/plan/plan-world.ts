@@ -125,7 +125,6 @@ export class PlanWorld {
       isClamped: false,
       lastRenewal: undefined,
       memberCount: 1,
-      unconfirmedSince: undefined,
       ...this.answer,
       handledRequest: this.#lastRequest,
     }
