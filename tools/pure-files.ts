@@ -39,6 +39,7 @@ export const impureFiles: readonly string[] = [
   'src/lib/clock.ts',
   'src/lib/connector.ts',
   'src/lib/heap.ts',
+  'src/lib/keyed-heap.ts',
   'src/lib/proxy-agent.ts',
   'src/lib/random.ts',
   'src/lib/tally.ts',

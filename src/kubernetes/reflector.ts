@@ -60,6 +60,7 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
   #failures = 0
   #reported = ''
   #hasSynced = false
+  /** One for each caller of `synced`, until the first list. */
   #onSynced: (() => void)[] = []
   readonly #refused = Promise.withResolvers<undefined>()
   #lastContactAt: number

@@ -31,9 +31,12 @@ export function isOlder(resourceVersion: string, than: string): boolean {
  * Subscribers get keys only, never event types.
  */
 export class Store<S extends Stored> {
+  /** Bounded by the API server: the objects of the kind in the watched namespaces. */
   readonly #objects = new Map<ObjectKey, S>()
+  /** Subscribed once each, when the operator is wired. */
   readonly #subscribers: ((key: ObjectKey) => void)[] = []
   readonly #indexOf: (object: S) => readonly string[]
+  /** The values of stored objects; a value without objects is removed. */
   readonly #index = new Map<string, Set<ObjectKey>>()
 
   /** @param indexOf returns the values under which `byIndex` finds the object */

@@ -1,6 +1,6 @@
 import { type Backoff, backoffMs } from '../lib/backoff.ts'
 import type { Clock, Timer } from '../lib/clock.ts'
-import { Heap } from '../lib/heap.ts'
+import { KeyedHeap } from '../lib/keyed-heap.ts'
 import type { Random } from '../lib/random.ts'
 
 /** Receives a queue's measurements, with the meanings of client-go's workqueue metrics. */
@@ -87,13 +87,16 @@ const defaultHandlingLimitMs = 5 * 60_000
 export class WorkQueue<K extends string> {
   readonly #options: WorkQueueOptions<K>
   readonly #backoff: Backoff
-  readonly #order = new Heap<Ready<K>>((a, b) => rank(a) < rank(b) || (rank(a) === rank(b) && a.sequence < b.sequence))
-  /** The valid entry of each ready key. Other entries in `#order` are outdated: one of a higher priority replaced them. */
-  readonly #ready = new Map<K, Ready<K>>()
+  readonly #ready = new KeyedHeap<K, Ready<K>>(
+    (a, b) => rank(a) < rank(b) || (rank(a) === rank(b) && a.sequence < b.sequence),
+  )
+  /** At most as many keys as workers. */
   readonly #processing = new Map<K, number>()
+  /** At most as many keys as workers. */
   readonly #dirty = new Map<K, { priority: number; dueAt: number | undefined }>()
-  readonly #delays = new Heap<Delayed<K>>((a, b) => a.dueAt < b.dueAt)
-  readonly #delayed = new Map<K, Delayed<K>>()
+  /** A key stays until it is due or `remove` is called. */
+  readonly #delayed = new KeyedHeap<K, Delayed<K>>((a, b) => a.dueAt < b.dueAt)
+  /** A key stays until `forget` after a success, or `remove`. */
   readonly #failures = new Map<K, number>()
   readonly #aborter = new AbortController()
   #handler: Handler<K> | undefined
@@ -119,9 +122,7 @@ export class WorkQueue<K extends string> {
     const dueAt = this.#options.clock.now() + Math.max(0, delayMs)
     const pending = this.#delayed.get(key)
     if (pending !== undefined && pending.dueAt <= dueAt) return
-    const delayed = { key, dueAt, priority }
-    this.#delayed.set(key, delayed)
-    this.#delays.push(delayed)
+    this.#delayed.set({ key, dueAt, priority })
     this.#armTimer()
   }
 
@@ -135,6 +136,12 @@ export class WorkQueue<K extends string> {
 
   /** Resets the count of `addRateLimited`. */
   forget(key: K): void {
+    this.#failures.delete(key)
+  }
+
+  /** Drops the delay and the count of a key that no longer exists; the delay would stay until it is due, days perhaps. */
+  remove(key: K): void {
+    this.#delayed.remove(key)
     this.#failures.delete(key)
   }
 
@@ -182,7 +189,7 @@ export class WorkQueue<K extends string> {
     // Waiting for busy workers is no neglect: `overrunMs` shows whether those are stuck.
     const isNeglected = this.#handler === undefined || this.#processing.size < this.#concurrency
     const neglected = isNeglected ? [...this.#ready.values()] : []
-    const overdueMs = this.#delayed.size === 0 ? 0 : now - (this.#delays.peek()?.dueAt ?? now)
+    const overdueMs = now - (this.#delayed.peek()?.dueAt ?? now)
     return {
       name: this.#options.name,
       depth: this.#ready.size,
@@ -217,17 +224,13 @@ export class WorkQueue<K extends string> {
   }
 
   #enqueue(key: K, priority: number, readyAt: number, dueAt: number | undefined): void {
-    const ready = { key, priority, readyAt, sequence: this.#sequence++, dueAt }
-    this.#ready.set(key, ready)
-    this.#order.push(ready)
+    this.#ready.set({ key, priority, readyAt, sequence: this.#sequence++, dueAt })
   }
 
   #dispatch(): void {
     while (this.#handler !== undefined && this.#processing.size < this.#concurrency) {
-      const next = this.#order.pop()
+      const next = this.#ready.pop()
       if (next === undefined) return
-      if (this.#ready.get(next.key) !== next) continue
-      this.#ready.delete(next.key)
       void this.#process(next, this.#handler)
     }
   }
@@ -257,7 +260,7 @@ export class WorkQueue<K extends string> {
 
   /** Keeps one timer, for the earliest delay. */
   #armTimer(): void {
-    const next = this.#delays.peek()
+    const next = this.#delayed.peek()
     if (next === undefined || this.#isShutDown) return
     if (this.#timer !== undefined && this.#timer.dueAt <= next.dueAt) return
     this.#timer?.timer.cancel()
@@ -271,10 +274,8 @@ export class WorkQueue<K extends string> {
 
   #addDue(): void {
     const now = this.#options.clock.now()
-    for (let next = this.#delays.peek(); next !== undefined && next.dueAt <= now; next = this.#delays.peek()) {
-      this.#delays.pop()
-      if (this.#delayed.get(next.key) !== next) continue
-      this.#delayed.delete(next.key)
+    for (let next = this.#delayed.peek(); next !== undefined && next.dueAt <= now; next = this.#delayed.peek()) {
+      this.#delayed.pop()
       this.#add(next.key, next.priority, next.dueAt)
     }
     this.#armTimer()

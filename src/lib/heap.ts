@@ -1,5 +1,6 @@
 /** A binary heap: `pop` returns the item that `isBefore` orders first. */
 export class Heap<T> {
+  /** The owner bounds it: an item stays until `pop` or `reset`. */
   readonly #items: T[] = []
   readonly #isBefore: (a: T, b: T) => boolean
 
@@ -39,6 +40,12 @@ export class Heap<T> {
       this.#swap(child, at)
       at = child
     }
+  }
+
+  /** Replaces all items. */
+  reset(items: Iterable<T>): void {
+    this.#items.length = 0
+    for (const item of items) this.push(item)
   }
 
   #isOrdered(a: number, b: number): boolean {

@@ -1,5 +1,6 @@
 /** A multiset: counts how often each value was added. */
 export class Tally<K> {
+  /** Bounded by its owner: the values added and not removed since. */
   readonly #counts = new Map<K, number>()
 
   add(value: K): void {

@@ -281,7 +281,7 @@ export class Reconciler {
     }
     applications.leave(key)
     this.#release(key)
-    this.#queue.forget(key)
+    this.#queue.remove(key)
     onGone(key)
   }
 

@@ -30,7 +30,7 @@ export interface HttpServer {
  * @throws the error of listening, such as EADDRINUSE
  */
 export async function startHttpServer({ address, routes, log }: HttpServerOptions): Promise<HttpServer> {
-  /** The last failure of each route that fails: one line for each kind of failure, not for each scrape. */
+  /** The last failure of each failing route, so bounded by the routes: one line for each kind of failure, not for each scrape. */
   const failures = new Map<string, string>()
   const answer = async (method: string | undefined, path: string): Promise<HttpAnswer> => {
     const route = method === 'GET' || method === 'HEAD' ? routes[path] : undefined

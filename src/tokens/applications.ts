@@ -98,6 +98,7 @@ export class Applications {
     gateway?.breaker.remove(application)
     gateway?.refreshSupport.remove(application)
     this.#byId.delete(application.id)
+    gateway?.queue.remove(application.id)
     gateway?.applications.delete(application.appKey.reveal())
     if (gateway?.applications.size === 0) {
       this.#gateways.delete(gateway.url)

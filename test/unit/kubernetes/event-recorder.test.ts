@@ -265,6 +265,27 @@ describe('EventRecorder: bounds', () => {
   })
 })
 
+describe('EventRecorder: bounds of its rate limit', () => {
+  it('keep the buckets of 1,000 objects and evict the least recently used one', async () => {
+    const { recorder, sent } = setUp()
+    const burst = (uid: string, from: number): void => {
+      for (let i = from; i < from + 30; i++) recorder.record(eventOf({ uid, note: `${uid} ${i}` }))
+    }
+    const count = (uid: string): number => sent().filter(({ note }) => note.startsWith(`${uid} `)).length
+    burst('first', 0)
+    await recorder.flush(1000)
+    for (let i = 0; i < 999; i++) recorder.record(eventOf({ uid: `other-${i}` }))
+    burst('first', 100)
+    await recorder.flush(1000)
+    expect(count('first')).toBe(25)
+    for (let i = 0; i < 1000; i++) recorder.record(eventOf({ uid: `another-${i}` }))
+    await recorder.flush(1000)
+    burst('first', 200)
+    await recorder.flush(1000)
+    expect(count('first')).toBe(50)
+  })
+})
+
 describe('EventRecorder: failures', () => {
   it.each([
     ['no answer', { code: 0, reason: 'Timeout' }],

@@ -336,6 +336,27 @@ describe('WorkQueue: a handler that throws', () => {
   })
 })
 
+describe('WorkQueue.remove', () => {
+  it('drops the delay and the retries of a key', async () => {
+    const { clock, queue, handler, started } = setUp()
+    queue.run(1, handler)
+    queue.addRateLimited('deleted')
+    queue.addAfter('kept', 60 * second)
+    queue.remove('deleted')
+    expect([queue.has('deleted'), queue.retries('deleted'), queue.snapshot().delayed]).toEqual([false, 0, 1])
+    await clock.advance(60 * second)
+    expect(started).toEqual(['kept'])
+  })
+
+  it('leaves a key that is ready to its handler', () => {
+    const { queue, handler, started } = setUp()
+    queue.add('a')
+    queue.remove('a')
+    queue.run(1, handler)
+    expect(started).toEqual(['a'])
+  })
+})
+
 describe('WorkQueue.shutDown', () => {
   it('accepts no more keys, drops waiting ones, and resolves when handlers are done', async () => {
     const { clock, queue, started, job, end, handler } = setUp()

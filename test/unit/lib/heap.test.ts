@@ -12,6 +12,13 @@ describe('Heap', () => {
     expect(heap.size).toBe(0)
   })
 
+  it('holds exactly the items of reset', () => {
+    const heap = ascending()
+    for (const item of [5, 1, 4]) heap.push(item)
+    heap.reset([3, 9, 2])
+    expect([heap.pop(), heap.pop(), heap.pop(), heap.pop()]).toEqual([2, 3, 9, undefined])
+  })
+
   it('pops all items in order', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: -20, max: 20 })), (items) => {
