@@ -189,7 +189,7 @@ describe.skipIf(!canBuild)('kstatus', () => {
     expect(await computed('new')).toBe('InProgress')
   })
 
-  it('follows a resource from its first token to its deletion', async () => {
+  it('computes Current only while the token of the present spec is valid, and Failed while the user must act', async () => {
     const keys = harness().keys()
     const gateway = await harness().gateway({ applications: [keys] })
     await gateway.setOutage(true)
