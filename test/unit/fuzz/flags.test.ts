@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isGatewayAllowed, isGatewayPattern } from '../../../src/config/allowed-gateways.ts'
 import { InvalidValueError, runFlags, variableOf } from '../../../src/config/flags.ts'
+import { createProxySelector } from '../../../src/config/proxy.ts'
 import { parseRunConfig } from '../../../src/config/run-config.ts'
 
 const value = fc.oneof(
@@ -27,15 +28,26 @@ const value = fc.oneof(
 )
 const names = runFlags.map(({ name }) => name)
 const flags = fc.dictionary(fc.constantFrom(...names), fc.oneof(value, fc.array(value, { maxLength: 3 })))
-const proxyVariables = ['HTTPS_PROXY', 'HTTP_PROXY', 'no_proxy']
-const variables = [...names.map(variableOf), ...proxyVariables, 'PATH']
-const environment = fc.dictionary(fc.constantFrom(...variables), value)
+const proxies = ['HTTPS_PROXY', 'HTTP_PROXY', 'http_proxy', 'NO_PROXY', 'no_proxy']
+const proxy = fc
+  .tuple(
+    fc.constantFrom('', 'http://', 'https://', 'socks5://', 'ftp://'),
+    fc.constantFrom('', 'user:hunter2@', 'user:hunter2%@', 'hunter2@', 'user:hunter2#@'),
+    fc.oneof(fc.constantFrom('proxy', 'proxy:3128', '10.0.0.0/8', '::1', '[::1]:1', '*', '.a', 'a,b'), fc.string()),
+  )
+  .map((parts) => parts.join(''))
+const environment = fc
+  .tuple(
+    fc.dictionary(fc.constantFrom(...names.map(variableOf), 'PATH'), value),
+    fc.dictionary(fc.constantFrom(...proxies), fc.oneof(proxy, value)),
+  )
+  .map(([own, others]) => ({ ...own, ...others }))
 
 it('parseRunConfig returns a configuration or names the invalid flag or variable in one line', () => {
   fc.assert(
-    fc.property(flags, environment, (given, present) => {
+    fc.property(flags, environment, (given, variables) => {
       try {
-        const config = parseRunConfig(given, present)
+        const config = parseRunConfig(given, variables)
         expect(Object.isFrozen(config)).toBe(true)
         for (const count of [config.maxConcurrentReconciles, config.gatewayMaxConcurrency]) {
           expect(Number.isInteger(count) && count >= 1 && count <= 10_000).toBe(true)
@@ -45,11 +57,20 @@ it('parseRunConfig returns a configuration or names the invalid flag or variable
         }
         for (const namespace of config.namespaces) expect(namespace).toMatch(/^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/)
         expect(config.allowedGateways.every(isGatewayPattern)).toBe(true)
+        const selectProxy = createProxySelector(config.proxy)
+        for (const target of ['https://apim.example', 'http://[::1]:8080']) {
+          const selected = selectProxy(new URL(target))
+          expect(selected === undefined || URL.canParse(selected)).toBe(true)
+        }
       } catch (error) {
         if (!(error instanceof InvalidValueError)) throw error
         expect(error.message).not.toMatch(/[\n\r]/)
-        const named = [...names.map((name) => `--${name}`), ...names.map(variableOf), ...proxyVariables]
-        expect(named.some((name) => error.message.startsWith(name))).toBe(true)
+        expect(
+          [...names.map((name) => `--${name}`), ...names.map(variableOf), ...proxies].some((name) =>
+            error.message.startsWith(`${name}: `),
+          ),
+        ).toBe(true)
+        if (!/^(?:--|ENOS_)/.test(error.message)) expect(error.message).not.toContain('hunter2')
       }
     }),
     { numRuns: 3000 },
