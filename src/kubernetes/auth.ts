@@ -81,8 +81,8 @@ export class ApiServerAuth {
     void this.#begin(true)
   }
 
-  #begin(reload: boolean): Promise<Connection> {
-    const resolved = { promise: this.#resolve(reload), at: this.#clock.now(), isPending: true }
+  #begin(shouldReload: boolean): Promise<Connection> {
+    const resolved = { promise: this.#resolve(shouldReload), at: this.#clock.now(), isPending: true }
     this.#resolved = resolved
     resolved.promise.then(
       () => {
@@ -96,8 +96,8 @@ export class ApiServerAuth {
     return resolved.promise
   }
 
-  async #resolve(reload: boolean): Promise<Connection> {
-    if (reload) {
+  async #resolve(shouldReload: boolean): Promise<Connection> {
+    if (shouldReload) {
       this.#config = this.#load()
       this.#loadedAt = this.#clock.now()
     }

@@ -157,30 +157,9 @@ export class LeaderElector {
 
   /** Tries once to acquire or renew. */
   async #round(deadlineAt: number, signal: AbortSignal): Promise<Round> {
-    const { client } = this.#options
     const call = (): CallOptions => ({ signal, timeoutMs: this.#timeUntil(deadlineAt) })
     try {
-      if (this.#renewedAt !== undefined && this.#lease !== undefined) {
-        try {
-          return await this.#write(this.#lease, call())
-        } catch (error) {
-          // A conflict means that the lease was written or deleted; after no answer the next round tries again.
-          if (!isConflict(error) && !isNotFound(error)) throw error
-        }
-      }
-      let lease: Lease
-      try {
-        lease = await client.get<Lease>(leases, this.#ref, call())
-      } catch (error) {
-        if (!isNotFound(error)) throw error
-        return await this.#write(undefined, call())
-      }
-      if (this.#isHeldByOther(lease)) {
-        this.#renewedAt = undefined
-        this.#report('info', `held by ${lease.spec?.holderIdentity ?? ''}`)
-        return 'foreign'
-      }
-      return await this.#write(lease, call())
+      return (await this.#renewOnce(call)) ?? (await this.#acquireOnce(call))
     } catch (error) {
       if (signal.aborted) return 'failed'
       // Another replica was quicker: the next round sees it.
@@ -188,6 +167,34 @@ export class LeaderElector {
       this.#report('warn', error instanceof Error ? error.message : String(error))
       return 'failed'
     }
+  }
+
+  /** @returns undefined when this process does not hold the lease, or another process wrote or deleted it */
+  async #renewOnce(call: () => CallOptions): Promise<'held' | undefined> {
+    if (this.#renewedAt === undefined || this.#lease === undefined) return undefined
+    try {
+      return await this.#write(this.#lease, call())
+    } catch (error) {
+      // After no answer the next round tries again.
+      if (!isConflict(error) && !isNotFound(error)) throw error
+      return undefined
+    }
+  }
+
+  async #acquireOnce(call: () => CallOptions): Promise<Round> {
+    let lease: Lease
+    try {
+      lease = await this.#options.client.get<Lease>(leases, this.#ref, call())
+    } catch (error) {
+      if (!isNotFound(error)) throw error
+      return await this.#write(undefined, call())
+    }
+    if (this.#isHeldByOther(lease)) {
+      this.#renewedAt = undefined
+      this.#report('info', `held by ${lease.spec?.holderIdentity ?? ''}`)
+      return 'foreign'
+    }
+    return await this.#write(lease, call())
   }
 
   /** Updates `lease` to be held by this process, or creates it. */

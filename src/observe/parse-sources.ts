@@ -4,7 +4,14 @@ import type { KubernetesObject } from '../kubernetes/types.ts'
 import { certificatesProblem } from '../lib/pem.ts'
 import { Sensitive } from '../lib/sensitive.ts'
 import { decodeKey } from '../targets/secret.ts'
-import { headerField, objectVersionOf, type SourceRef, type Sources, type SourceVersion } from './observed.ts'
+import {
+  headerField,
+  objectVersionOf,
+  type SourceRef,
+  type Sources,
+  type SourceValues,
+  type SourceVersion,
+} from './observed.ts'
 
 /** A source as the API server sends it: a Secret, or a ConfigMap. */
 export interface SourceObject extends KubernetesObject {
@@ -19,56 +26,76 @@ const maxHeadersBytes = 16 * 1024
 const serviceAccountToken = 'kubernetes.io/service-account-token'
 
 /** Parses appKey, appSecret, CA and headers from the objects that the spec names. Pure; problems quote no value. */
-export function parseSources(
-  spec: CredentialSpec,
-  read: readonly { readonly ref: SourceRef; readonly object: SourceObject }[],
-): Sources {
+export function parseSources(spec: CredentialSpec, read: readonly ReadSource[]): Sources {
   const versions = read.map(({ object, ref: { keys } }): SourceVersion => ({ ...objectVersionOf(object), keys }))
   const trimmed: string[] = []
-  const valueOf = (field: string, kind: SourceRef['kind'], ref: { name: string; key: string }): Sensitive | Problem => {
-    const object = read.find((one) => one.ref.kind === kind && one.ref.name === ref.name)?.object ?? { metadata: {} }
-    if (object.type === serviceAccountToken) {
-      return problem(
-        'SourceForbidden',
-        `${field}: Secret ${ref.name} is a service-account token; expected a Secret made for this application`,
-      )
-    }
-    const where = `${field}: key ${ref.key} of ${kind} ${ref.name}`
-    const text = textOf(kind, object, ref.key)
-    if (text === undefined) {
-      const doesExist = Object.hasOwn(object.data ?? {}, ref.key) || Object.hasOwn(object.binaryData ?? {}, ref.key)
-      return problem('SourceKeyMissing', doesExist ? `${where} is not UTF-8 text` : `${where} does not exist`)
-    }
-    const value = text.reveal().replace(/[\r\n]+$/, '')
-    if (value === '') return problem('SourceKeyMissing', `${where} is empty`)
-    if (value.length !== text.reveal().length && kind === 'Secret' && field !== 'spec.gateway.caRef') {
-      trimmed.push(`${field} (key ${ref.key} of Secret ${ref.name})`)
-    }
-    return new Sensitive(value)
-  }
+  const values = valuesOf(spec, { read, trimmed })
+  return 'reason' in values
+    ? { versions, values: undefined, problem: values, trimmed }
+    : { versions, values, problem: undefined, trimmed }
+}
 
-  const { caRef } = spec.gateway
-  const appKey = valueOf('spec.appKeyRef', 'Secret', spec.appKeyRef)
-  const appSecret = valueOf('spec.appSecretRef', 'Secret', spec.appSecretRef)
-  const ca = caRef === undefined ? undefined : valueOf('spec.gateway.caRef', caRef.kind, caRef)
-  const failed = (cause: Problem): Sources => ({ versions, values: undefined, problem: cause, trimmed })
-  if (!(appKey instanceof Sensitive)) return failed(appKey)
-  if (!(appSecret instanceof Sensitive)) return failed(appSecret)
-  if (ca !== undefined && !(ca instanceof Sensitive)) return failed(ca)
-  const caProblem = ca === undefined ? undefined : certificatesProblem(ca.reveal())
-  if (caProblem !== undefined) {
-    const message = `spec.gateway.caRef: key ${caRef?.key ?? ''} of ${caRef?.kind ?? ''} ${caRef?.name ?? ''} ${caProblem}`
-    return failed(problem('InvalidCA', message))
-  }
+interface ReadSource {
+  readonly ref: SourceRef
+  readonly object: SourceObject
+}
+
+interface ReadSources {
+  readonly read: readonly ReadSource[]
+  /** Collects the values that ended in newlines. */
+  readonly trimmed: string[]
+}
+
+function valuesOf(spec: CredentialSpec, sources: ReadSources): SourceValues | Problem {
+  const { caRef, headersFrom = [] } = spec.gateway
+  const appKey = valueOf(sources, 'spec.appKeyRef', 'Secret', spec.appKeyRef)
+  const appSecret = valueOf(sources, 'spec.appSecretRef', 'Secret', spec.appSecretRef)
+  const ca = caRef === undefined ? undefined : caOf(sources, caRef)
+  if (!(appKey instanceof Sensitive)) return appKey
+  if (!(appSecret instanceof Sensitive)) return appSecret
+  if (ca !== undefined && !(ca instanceof Sensitive)) return ca
   const headers = new Map<string, Sensitive>()
-  for (const [at, { name, secretKeyRef }] of (spec.gateway.headersFrom ?? []).entries()) {
-    const value = valueOf(headerField(at), 'Secret', secretKeyRef)
-    if (!(value instanceof Sensitive)) return failed(value)
+  for (const [at, { name, secretKeyRef }] of headersFrom.entries()) {
+    const value = valueOf(sources, headerField(at), 'Secret', secretKeyRef)
+    if (!(value instanceof Sensitive)) return value
     headers.set(name, value)
   }
-  const headerProblem = firstHeaderProblem(spec, headers)
-  if (headerProblem !== undefined) return failed(headerProblem)
-  return { versions, values: { appKey, appSecret, ca: ca?.reveal(), headers }, problem: undefined, trimmed }
+  return firstHeaderProblem(spec, headers) ?? { appKey, appSecret, ca: ca?.reveal(), headers }
+}
+
+function caOf(sources: ReadSources, caRef: NonNullable<CredentialSpec['gateway']['caRef']>): Sensitive | Problem {
+  const ca = valueOf(sources, 'spec.gateway.caRef', caRef.kind, caRef)
+  if (!(ca instanceof Sensitive)) return ca
+  const certificates = certificatesProblem(ca.reveal())
+  if (certificates === undefined) return ca
+  return problem('InvalidCA', `spec.gateway.caRef: key ${caRef.key} of ${caRef.kind} ${caRef.name} ${certificates}`)
+}
+
+function valueOf(
+  { read, trimmed }: ReadSources,
+  field: string,
+  kind: SourceRef['kind'],
+  ref: { readonly name: string; readonly key: string },
+): Sensitive | Problem {
+  const object = read.find((one) => one.ref.kind === kind && one.ref.name === ref.name)?.object ?? { metadata: {} }
+  if (object.type === serviceAccountToken) {
+    return problem(
+      'SourceForbidden',
+      `${field}: Secret ${ref.name} is a service-account token; expected a Secret made for this application`,
+    )
+  }
+  const where = `${field}: key ${ref.key} of ${kind} ${ref.name}`
+  const text = textOf(kind, object, ref.key)
+  if (text === undefined) {
+    const doesExist = Object.hasOwn(object.data ?? {}, ref.key) || Object.hasOwn(object.binaryData ?? {}, ref.key)
+    return problem('SourceKeyMissing', doesExist ? `${where} is not UTF-8 text` : `${where} does not exist`)
+  }
+  const value = text.reveal().replace(/[\r\n]+$/, '')
+  if (value === '') return problem('SourceKeyMissing', `${where} is empty`)
+  if (value.length !== text.reveal().length && kind === 'Secret' && field !== 'spec.gateway.caRef') {
+    trimmed.push(`${field} (key ${ref.key} of Secret ${ref.name})`)
+  }
+  return new Sensitive(value)
 }
 
 /** A value that HTTP cannot carry would be refused, or end the header section early. */

@@ -31,6 +31,13 @@ type AnyReflector = Pick<
 >
 
 /** The watched state of one namespace, or of all. */
+interface WatchedType<S extends Stored> {
+  readonly type: ResourceType
+  readonly store: Store<S>
+  readonly transform: (object: KubernetesObject) => S
+  readonly metadataOnly?: boolean
+}
+
 interface Scope {
   /** Undefined: all namespaces. */
   readonly namespace: string | undefined
@@ -91,7 +98,12 @@ export class Watches {
   async configMapsSynced(namespace: string): Promise<void> {
     const scope = this.#scopes.find((one) => one.namespace === undefined || one.namespace === namespace)
     if (scope === undefined) throw new Error(`namespace ${namespace} is not watched`)
-    scope.configMaps ??= this.#watch(scope, configMaps, this.#options.caches.configMaps, parseMetadata, true).synced()
+    scope.configMaps ??= this.#watch(scope, {
+      type: configMaps,
+      store: this.#options.caches.configMaps,
+      transform: parseMetadata,
+      metadataOnly: true,
+    }).synced()
     await scope.configMaps
   }
 
@@ -134,8 +146,10 @@ export class Watches {
       await reflector.synced()
     }
     const follow = async (): Promise<void> => {
-      await require(this.#watch(scope, secrets, caches.secrets, parseMetadata, true))
-      await require(this.#watch(scope, credentials, caches.credentials, parseCredential))
+      await require(
+        this.#watch(scope, { type: secrets, store: caches.secrets, transform: parseMetadata, metadataOnly: true }),
+      )
+      await require(this.#watch(scope, { type: credentials, store: caches.credentials, transform: parseCredential }))
       scope.isComplete = true
       complete.resolve(undefined)
     }
@@ -145,10 +159,7 @@ export class Watches {
 
   #watch<S extends Stored>(
     { namespace }: Pick<Scope, 'namespace'>,
-    type: ResourceType,
-    store: Store<S>,
-    transform: (object: KubernetesObject) => S,
-    metadataOnly = false,
+    { metadataOnly = false, store, transform, type }: WatchedType<S>,
   ): AnyReflector {
     const { client, clock, log, random } = this.#options
     const signal = this.#signal

@@ -1,4 +1,5 @@
 import type { Condition } from '../api/v1alpha1/conditions.ts'
+import type { Reason } from '../api/v1alpha1/reasons.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 
 /** One event, without the object that it is about. */
@@ -15,39 +16,62 @@ export interface EventInput {
  * have none. A continuing failure has one for each status that counts it; the recorder turns those into a series.
  */
 export function eventsBetween(before: CredentialStatus, after: CredentialStatus): EventInput[] {
-  const events: EventInput[] = []
-  const [wasReady, isReady] = [find(before, 'Ready'), find(after, 'Ready')]
-  const [wasHealthy, isHealthy] = [find(before, 'RenewalHealthy'), find(after, 'RenewalHealthy')]
-  const wasStalled = find(before, 'Stalled')
-  const isStalled = find(after, 'Stalled')
+  const ready = changeOf(before, after, 'Ready')
+  const healthy = changeOf(before, after, 'RenewalHealthy')
+  const hasFailedAgain = healthy.after?.status === 'False' && failuresOf(after) > failuresOf(before)
+  return [
+    ...successEvents(ready, healthy),
+    ...failureEvents(changeOf(before, after, 'Stalled'), healthy, hasFailedAgain),
+    ...enterEvents(healthy, 'RenewBeforeClamped', 'Renew'),
+    ...enterEvents(ready, 'TokenExpired', 'Renew'),
+    ...enterEvents(ready, 'TargetMissing', 'Sync'),
+    ...propagationEvents(changeOf(before, after, 'Propagated')),
+  ]
+}
 
-  if (isReady?.status === 'True' && wasReady?.status !== 'True' && isReady.reason === 'Synced') {
-    events.push({ type: 'Normal', reason: 'Synced', action: 'Sync', note: isReady.message })
-  } else if (isHealthy?.status === 'True' && wasHealthy?.status === 'False') {
-    events.push({ type: 'Normal', reason: 'Renewed', action: 'Renew', note: 'the token is renewed again' })
+/** A condition in two statuses. */
+interface Change {
+  readonly before: Condition | undefined
+  readonly after: Condition | undefined
+}
+
+function changeOf(before: CredentialStatus, after: CredentialStatus, type: string): Change {
+  const find = ({ conditions }: CredentialStatus): Condition | undefined => conditions.find((one) => one.type === type)
+  return { before: find(before), after: find(after) }
+}
+
+function successEvents(ready: Change, healthy: Change): EventInput[] {
+  if (ready.after?.status === 'True' && ready.before?.status !== 'True' && ready.after.reason === 'Synced') {
+    return [{ type: 'Normal', reason: 'Synced', action: 'Sync', note: ready.after.message }]
   }
-  const hasFailedAgain = isHealthy?.status === 'False' && failuresOf(after) > failuresOf(before)
-  const isStalledByRenewal = isStalled !== undefined && isStalled.reason === isHealthy?.reason
-  if (isStalled !== undefined && (!isSame(isStalled, wasStalled) || (isStalledByRenewal && hasFailedAgain))) {
-    events.push(warning(isStalled, 'Sync'))
+  if (healthy.after?.status === 'True' && healthy.before?.status === 'False') {
+    return [{ type: 'Normal', reason: 'Renewed', action: 'Renew', note: 'the token is renewed again' }]
   }
-  // Stalled has its own event, above.
-  const isFailure = isHealthy?.status === 'False' && (hasFailedAgain || !isSame(isHealthy, wasHealthy))
-  if (isFailure && !isStalledByRenewal) events.push(warning(isHealthy, 'Renew'))
-  const isClamped = isHealthy?.reason === 'RenewBeforeClamped' && wasHealthy?.reason !== 'RenewBeforeClamped'
-  if (isClamped) events.push(warning(isHealthy, 'Renew'))
-  const isExpired = isReady?.reason === 'TokenExpired' && wasReady?.reason !== 'TokenExpired'
-  if (isExpired) events.push(warning(isReady, 'Renew'))
-  const isMissing = isReady?.reason === 'TargetMissing' && wasReady?.reason !== 'TargetMissing'
-  if (isMissing) events.push(warning(isReady, 'Sync'))
-  const [wasPropagated, isPropagated] = [find(before, 'Propagated'), find(after, 'Propagated')]
-  const isPropagationNews = isPropagated !== undefined && isPropagated.reason !== 'Propagated'
-  if (isPropagationNews && !isSame(isPropagated, wasPropagated)) events.push(warning(isPropagated, 'Propagate'))
+  return []
+}
+
+/** A failed renewal that stalls the resource has one event, that of Stalled. */
+function failureEvents(stalled: Change, healthy: Change, hasFailedAgain: boolean): EventInput[] {
+  const isStalledByRenewal = stalled.after !== undefined && stalled.after.reason === healthy.after?.reason
+  const isNews = ({ after, before }: Change): boolean => after !== undefined && !isSame(after, before)
+  const events: EventInput[] = []
+  if (stalled.after !== undefined && (isNews(stalled) || (isStalledByRenewal && hasFailedAgain))) {
+    events.push(warning(stalled.after, 'Sync'))
+  }
+  if (healthy.after?.status === 'False' && !isStalledByRenewal && (hasFailedAgain || isNews(healthy))) {
+    events.push(warning(healthy.after, 'Renew'))
+  }
   return events
 }
 
-function find({ conditions }: CredentialStatus, type: string): Condition | undefined {
-  return conditions.find((condition) => condition.type === type)
+/** An event when a condition comes to have a reason. */
+function enterEvents({ after, before }: Change, reason: Reason, action: EventInput['action']): EventInput[] {
+  return after?.reason === reason && before?.reason !== reason ? [warning(after, action)] : []
+}
+
+function propagationEvents({ after, before }: Change): EventInput[] {
+  const isNews = after !== undefined && after.reason !== 'Propagated' && !isSame(after, before)
+  return isNews ? [warning(after, 'Propagate')] : []
 }
 
 function failuresOf({ consecutiveFailures = 0 }: CredentialStatus): number {

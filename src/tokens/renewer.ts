@@ -238,10 +238,12 @@ export class Renewer {
     identity.failures++
     const lifeLeftMs = application.token === undefined ? 0 : application.token.expiresAt - clock.now()
     const delayMs = retryDelayMs(
-      identity.failures,
-      lifeLeftMs,
-      failure.class === 'userMustAct',
-      failure.retryAfterMs,
+      {
+        failures: identity.failures,
+        lifeLeftMs,
+        needsUser: failure.class === 'userMustAct',
+        retryAfterMs: failure.retryAfterMs,
+      },
       random(),
     )
     identity.retryAt = clock.now() + delayMs

@@ -11,23 +11,26 @@ export function callTimeoutMs(timeoutMs: number, lifeLeftMs: number): number {
 /** Retry-After of a gateway is honoured up to this. */
 export const maxRetryAfterMs = 5 * minuteMs
 
+export interface FailedAttempt {
+  /** Consecutive ones, the last included. */
+  readonly failures: number
+  /** Of the held token; 0 or less: there is none, or it has expired. */
+  readonly lifeLeftMs: number
+  /** Fails until the user changes something. */
+  readonly needsUser: boolean
+  /** What the gateway asked for. */
+  readonly retryAfterMs: number | undefined
+}
+
 /**
  * Backoff after a failed attempt. It depends on the life left, so that several attempts fit into any window and an
  * outage of hours is no storm. Without a valid token, a failure that only the user can fix is retried after 10 s,
  * doubling up to 10 minutes: a changed source Secret leads to an attempt at once anyhow.
  *
- * @param failures consecutive ones, the last included
- * @param lifeLeftMs of the held token; 0 or less without a valid one
  * @param random in [0, 1)
  */
-export function retryDelayMs(
-  failures: number,
-  lifeLeftMs: number,
-  userMustAct: boolean,
-  retryAfterMs: number | undefined,
-  random: number,
-): number {
-  const [baseMs, maxMs] = userMustAct ? [10_000, 10 * minuteMs] : [1000, 30_000]
+export function retryDelayMs({ failures, lifeLeftMs, needsUser, retryAfterMs }: FailedAttempt, random: number): number {
+  const [baseMs, maxMs] = needsUser ? [10_000, 10 * minuteMs] : [1000, 30_000]
   const [firstMs, capMs] =
     lifeLeftMs > 0 ? [1000, Math.min(5 * minuteMs, Math.max(1000, lifeLeftMs / 8))] : [baseMs, maxMs]
   const backoffMs = Math.min(capMs, firstMs * 2 ** Math.min(failures - 1, 20))

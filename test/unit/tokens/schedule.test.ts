@@ -47,14 +47,14 @@ describe('retryDelayMs', () => {
     ['not longer than five minutes, whatever the gateway asks', 1, 7_200_000, false, 86_400_000, 300_000],
     ['not longer than a quarter of the life left', 1, 40_000, false, 86_400_000, 10_000],
     ['not shorter than the backoff, whatever the gateway asks', 6, 3_600_000, false, 1, 32_000],
-  ])('waits %s', (_, count, lifeLeftMs, userMustAct, retryAfterMs, expected) => {
-    expect(retryDelayMs(count, lifeLeftMs, userMustAct, retryAfterMs, 1)).toBe(expected)
+  ])('waits %s', (_, count, lifeLeftMs, needsUser, retryAfterMs, expected) => {
+    expect(retryDelayMs({ failures: count, lifeLeftMs, needsUser, retryAfterMs }, 1)).toBe(expected)
   })
 
   it('lies between 0.75 s and ten minutes, always', () => {
     fc.assert(
       fc.property(failures, lives, fc.boolean(), retryAfters, shares, (count, left, isUsers, retryAfterMs, random) => {
-        const delayMs = retryDelayMs(count, left, isUsers, retryAfterMs, random)
+        const delayMs = retryDelayMs({ failures: count, lifeLeftMs: left, needsUser: isUsers, retryAfterMs }, random)
         expect(delayMs).toBeGreaterThanOrEqual(750)
         expect(delayMs).toBeLessThanOrEqual(10 * minuteMs)
       }),
@@ -64,7 +64,9 @@ describe('retryDelayMs', () => {
   it('leaves room for three more attempts while a token has more than 4 s to live', () => {
     fc.assert(
       fc.property(failures, fc.integer({ min: 4000, max: 7_200_000 }), retryAfters, shares, (count, left, after, r) => {
-        expect(retryDelayMs(count, left, false, after, r)).toBeLessThanOrEqual(left / 4)
+        expect(
+          retryDelayMs({ failures: count, lifeLeftMs: left, needsUser: false, retryAfterMs: after }, r),
+        ).toBeLessThanOrEqual(left / 4)
       }),
     )
   })
@@ -72,8 +74,9 @@ describe('retryDelayMs', () => {
   it('takes at most a quarter off by jitter', () => {
     fc.assert(
       fc.property(failures, lives, fc.boolean(), shares, (count, left, isUsers, random) => {
-        const whole = retryDelayMs(count, left, isUsers, undefined, 1)
-        const delayMs = retryDelayMs(count, left, isUsers, undefined, random)
+        const attempt = { failures: count, lifeLeftMs: left, needsUser: isUsers, retryAfterMs: undefined }
+        const whole = retryDelayMs(attempt, 1)
+        const delayMs = retryDelayMs(attempt, random)
         expect(delayMs).toBeGreaterThanOrEqual(0.75 * whole - 0.001)
         expect(delayMs).toBeLessThanOrEqual(whole)
       }),
