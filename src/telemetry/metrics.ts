@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { type Operation, operations } from '../enos/operation.ts'
 import type { WriteReason } from '../api/v1alpha1/action-reasons.ts'
 import { keyOf, type ObjectKey, refOf } from '../kubernetes/types.ts'
 import type { WorkQueueSnapshot } from '../kubernetes/work-queue.ts'
@@ -21,7 +22,6 @@ export interface MetricsOptions {
   readonly leaseName: string
 }
 
-const renewalMethods = ['get', 'refresh'] as const
 const results = ['success', 'error'] as const
 
 /** All metrics of the operator, under the names of docs/reference/metrics.md. */
@@ -99,14 +99,10 @@ export class Metrics {
     this.#apiRequests.inc({ code, method, host })
   }
 
-  onAttempt(
-    keys: Iterable<ObjectKey>,
-    method: (typeof renewalMethods)[number],
-    result: (typeof results)[number],
-  ): void {
+  onAttempt(keys: Iterable<ObjectKey>, operation: Operation, result: (typeof results)[number]): void {
     for (const key of keys) {
       this.#beginRenewals(key)
-      this.#renewals.inc({ ...refOf(key), method, result })
+      this.#renewals.inc({ ...refOf(key), method: operation, result })
     }
   }
 
@@ -125,7 +121,7 @@ export class Metrics {
   /** Drops the series of a deleted resource. */
   forget(key: ObjectKey): void {
     this.#renewalKeys.delete(key)
-    for (const method of renewalMethods) {
+    for (const method of operations) {
       for (const result of results) this.#renewals.remove({ ...refOf(key), method, result })
     }
   }
@@ -155,7 +151,7 @@ export class Metrics {
   #beginRenewals(key: ObjectKey): void {
     if (this.#renewalKeys.has(key)) return
     this.#renewalKeys.add(key)
-    for (const method of renewalMethods) {
+    for (const method of operations) {
       for (const result of results) this.#renewals.inc({ ...refOf(key), method, result }, 0)
     }
   }
