@@ -1,6 +1,8 @@
 import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { Reason } from '../api/v1alpha1/reasons.ts'
 import { describeNetworkError } from '../lib/network-errors.ts'
+import { describeOddForm } from '../lib/odd-form.ts'
+import type { Sensitive } from '../lib/sensitive.ts'
 import type { ForeignCode } from './reply.ts'
 import { meaningOf } from './status-codes.ts'
 
@@ -70,6 +72,14 @@ export function refreshFailureAfterGet(failure: Failure): Failure {
   if (failure.status === undefined || !keyRefusals.has(failure.status)) return failure
   const message = `${failure.message}; but get has just worked with the same keys, so that the fault is the gateway's`
   return { ...failure, class: 'retry', reason: 'GatewayError', message }
+}
+
+/** The failure, with what is odd about the form of the value that the gateway refused. The value is not shown. */
+export function withOddForm(failure: Failure, appKey: Sensitive, appSecret: Sensitive): Failure {
+  const refused = failure.status === 1002 ? 'appKey' : failure.status === 1003 ? 'appSecret' : undefined
+  if (refused === undefined) return failure
+  const oddForm = describeOddForm(refused === 'appKey' ? appKey : appSecret)
+  return oddForm === undefined ? failure : { ...failure, message: `${failure.message}; the ${refused} ${oddForm}` }
 }
 
 export function unexpectedReply({ gatewayUrl, operation }: FailedRequest, problem: string): Failure {

@@ -1,4 +1,4 @@
-import { type Failure, refreshFailureAfterGet } from '../enos/failure.ts'
+import { type Failure, refreshFailureAfterGet, withOddForm } from '../enos/failure.ts'
 import type { Operation } from '../enos/operation.ts'
 import type { CallResult, TokenClient } from '../enos/token-client.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -192,8 +192,12 @@ export class Renewer {
   }
 
   #onFailed(run: Run, failure: Failure): Next {
+    const { application, identity, operation } = run
     // A refresh always follows a get that worked.
-    run.failure = run.operation === 'refresh' ? refreshFailureAfterGet(failure) : failure
+    run.failure =
+      operation === 'refresh'
+        ? refreshFailureAfterGet(failure)
+        : withOddForm(failure, application.appKey, identity.appSecret)
     return 'stop'
   }
 

@@ -187,6 +187,21 @@ describe('Renewer.attempt', () => {
     },
   )
 
+  it.each([
+    [1002, { appKey: new Sensitive('"marker-key"') }, '; the appKey is in quotes'],
+    [1003, { appSecret: new Sensitive('marker-secret ') }, '; the appSecret ends with white space'],
+    [1003, {}, 'the appSecret does not belong to the appKey'],
+    [1004, { appSecret: new Sensitive('marker-secret ') }, 'that the clocks of node and gateway agree'],
+  ])('says after %i what is odd about the form of the refused value', async (status, overrides, ending) => {
+    const wanted = membership(overrides)
+    application = new Application('application-1', gatewayUrl, wanted.appKey, 0)
+    identity = application.join('ns/a', wanted).identity
+    const refused = statusFailure({ operation: 'get', gatewayUrl, timeoutMs: 1 }, status)
+    const { failure: seen } = await attempt(new ScriptedClient(clock, () => ({ kind: 'failed', failure: refused })))
+    expect(seen?.message.endsWith(ending)).toBe(true)
+    expect(lines.join('')).not.toContain('marker')
+  })
+
   it.each([1203, 1204])('asks get again when a refresh is answered with %i', async (status) => {
     const second = tokenResult(clock, 'second', 7_200_000)
     const answers: CallResult[] = [
