@@ -1,9 +1,9 @@
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import type { Membership } from '../tokens/membership.ts'
 import type { Problem } from '../api/v1alpha1/problem.ts'
+import { inputsKey } from './inputs.ts'
 import {
   type Credential,
-  inputsKey,
   type LastWrite,
   type PrunedStatus,
   type TargetToken,
@@ -11,6 +11,8 @@ import {
   type TargetRecord,
 } from './observed.ts'
 import { compileTemplates, type CompiledTemplates } from '../targets/template.ts'
+import type { Alteration } from '../targets/alteration.ts'
+import type { Contest } from './contest.ts'
 import { ExpiredTime } from './expired-time.ts'
 
 /** What this process knows of one credential besides its resource. */
@@ -29,6 +31,10 @@ export interface CredentialState {
   prunedStatus: PrunedStatus | undefined
   /** Note of the last event by reason, for events that no condition tells; bounded by the number of reasons. */
   readonly notes: Map<string, string>
+  /** Contested targets, by name. Bound: the targets of the spec. */
+  readonly contests: Map<string, Contest>
+  /** How admission altered the last write of a target, by name. Bound: the targets of the spec. */
+  readonly alterations: Map<string, Alteration>
   readonly expiredTime: ExpiredTime
 }
 
@@ -46,6 +52,8 @@ export function newState(credential: Credential, now: number, wallOffset: number
     statusWrittenAt: Number.NEGATIVE_INFINITY,
     prunedStatus: undefined,
     notes: new Map(),
+    contests: new Map(),
+    alterations: new Map(),
     expiredTime: new ExpiredTime(now),
   }
 }

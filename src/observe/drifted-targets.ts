@@ -33,6 +33,11 @@ export function firstOutOfSyncTarget(observed: Observed): OutOfSyncTarget | unde
   return altered === undefined ? undefined : { name: altered.name, isDrifted: true }
 }
 
+/** Whether a target holds what was written to it, as far as is known. */
+export function isInSync(observed: Observed, target: TargetSpec): boolean {
+  return hasAllKeys(observed, target) && (isAsWritten(observed, target) || holdsRecordedToken(observed, target))
+}
+
 /** Whether every key of the present spec was written, with any value: a source may have changed since. */
 function hasAllKeys({ record, templates }: Observed, { name }: TargetSpec): boolean {
   const recorded = record.get(name)

@@ -48,6 +48,8 @@ export function observe({ credentials, configMaps, secrets }: Caches, pass: Pass
     statusWrittenAt: state.statusWrittenAt,
     prunedStatus: state.prunedStatus,
     notes: state.notes,
+    contests: state.contests,
+    alterations: state.alterations,
     fieldManager: around.fieldManager,
     wallOffset: around.wallOffset,
   }

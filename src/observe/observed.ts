@@ -7,8 +7,11 @@ import type { ApplicationView } from '../tokens/application-view.ts'
 import type { Membership, RecordedToken } from '../tokens/membership.ts'
 import type { KubernetesObject, ObjectKey } from '../kubernetes/types.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
+import type { Alteration } from '../targets/alteration.ts'
 import type { Secret } from '../targets/secret.ts'
 import type { CompiledTemplates } from '../targets/template.ts'
+
+import type { Contest } from './contest.ts'
 
 /** A status as it was written and as the API server stored it, where an older CRD has pruned fields. */
 export interface PrunedStatus {
@@ -195,6 +198,10 @@ export interface Observed {
   readonly prunedStatus: PrunedStatus | undefined
   /** Notes of the events that were emitted for this resource, by reason; bounded by the number of reasons. */
   readonly notes: ReadonlyMap<string, string>
+  /** Corrections of targets that another writer changes again, by target. */
+  readonly contests: ReadonlyMap<string, Contest>
+  /** How admission altered the last write, by target. */
+  readonly alterations: ReadonlyMap<string, Alteration>
   /** Field manager of this operator. */
   readonly fieldManager: string
   /** Wall clock less monotonic clock, ms. */
@@ -261,30 +268,6 @@ export function tokenOnTargets({ credential, record }: TargetsView): TargetToken
     if (earliest === undefined || token.expiresAt < earliest.expiresAt) earliest = token
   }
   return earliest
-}
-
-/** The inputs of a target's content besides the token; sources only where a template uses them. */
-export function inputsOf({ credential, templates, sourceMetas }: Observed, targetName: string): string {
-  const usesSources = templates.get(targetName)?.usesSources === true
-  return inputsKey(credential.generation, usesSources ? sourceMetas : undefined)
-}
-
-/** Equal for contents from the same generation and, where a template uses them, the same sources. */
-export function inputsKey(
-  generation: number | undefined,
-  sources: readonly (Pick<ObjectVersion, 'uid' | 'resourceVersion'> | undefined)[] | undefined,
-): string {
-  const versions = sources?.map((source) => `${source?.uid ?? ''}@${source?.resourceVersion ?? ''}`)
-  return JSON.stringify({ generation, versions })
-}
-
-/** Which of the inputs differs between two results of `inputsKey`. */
-export function changedInput(before: string, after: string): 'SpecChanged' | 'SourceChanged' {
-  return generationOf(before) === generationOf(after) ? 'SourceChanged' : 'SpecChanged'
-}
-
-function generationOf(inputs: string): unknown {
-  return inputs === '' ? undefined : (JSON.parse(inputs) as { readonly generation?: number }).generation
 }
 
 /** `status.nextRenewalAt` on the monotonic clock. */

@@ -27,6 +27,8 @@ export interface Pass {
   /** The longest time that the API server asked to wait, ms. */
   retryAfterMs: number
   readonly executed: ExecutedAction[]
+  /** Targets that were read after a refused write; each at most once. */
+  readonly reread: Set<string>
 }
 
 export function newPass(credential: Credential, state: CredentialState): Pass {
@@ -38,6 +40,7 @@ export function newPass(credential: Credential, state: CredentialState): Pass {
     sourceProblem: undefined,
     retryAfterMs: 0,
     executed: [],
+    reread: new Set(),
   }
 }
 

@@ -3,6 +3,7 @@ import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { Reason } from '../api/v1alpha1/reasons.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
+import type { Interference } from '../observe/contest.ts'
 import type { ObjectVersion, PropagationRequest, TargetRecord } from '../observe/observed.ts'
 import type { EventInput } from '../status/events.ts'
 import type { Correction } from '../targets/compare-secret.ts'
@@ -16,7 +17,11 @@ export type PlanReason = ActionReason | Reason
 export type TargetStamp = Omit<TargetRecord, keyof ObjectVersion | 'lastWrite'>
 
 /** A write of one target Secret. */
-export type TargetWrite = { readonly reason: WriteReason } & (
+export type TargetWrite = {
+  readonly reason: WriteReason
+  /** The change of another writer that this write undoes. */
+  readonly undoes?: Interference
+} & (
   | { readonly do: 'createTarget'; readonly desired: DesiredSecret; readonly stamp: TargetStamp }
   | {
       readonly do: 'patchTarget'

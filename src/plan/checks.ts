@@ -8,6 +8,7 @@ import { awaitConfigMaps, fetchSources, rejectBrokenSources, warnOfTrimmedSource
 import { rejectBrokenTemplate, rejectDisallowedGateway, stopWhenSuspended } from './spec-checks.ts'
 import { fetchDriftedTargets, writeStatus } from './status-checks.ts'
 import { writeTargets } from './target-checks.ts'
+import { warnOfAlteredTargets, warnOfContestedTargets } from './warning-checks.ts'
 import { stopWhenUpToDate } from './up-to-date.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -46,6 +47,10 @@ export const checks = {
   joinApplication,
   /** Bring all targets to the application's token. */
   writeTargets,
+  /** Warn, once, of targets that another writer keeps changing. */
+  warnOfContestedTargets,
+  /** Warn, once, of targets that admission stored otherwise than they were written. */
+  warnOfAlteredTargets,
   /** Have running pods see the new token. */
   propagateToken,
 } as const satisfies Record<string, Check>

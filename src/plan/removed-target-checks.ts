@@ -1,3 +1,4 @@
+import { contestedTargets } from '../observe/disputed-targets.ts'
 import type { Observed, TargetRecord } from '../observe/observed.ts'
 import { isOurs } from '../observe/ownership.ts'
 import type { Action } from './actions.ts'
@@ -8,14 +9,17 @@ import { actIfAny, type Verdict } from './verdict.ts'
  * Prunes targets that left the spec, by what the status recorded of them and never by name or label alone; drops the
  * records of Secrets that are gone.
  */
-export function pruneRemovedTargets(observed: Observed): Verdict | undefined {
+export function pruneRemovedTargets(observed: Observed, now: number): Verdict | undefined {
   const { credential, record, targetMetas } = observed
   const wanted = new Set(credential.spec.targets.map((target) => target.name))
+  const contested = new Set(contestedTargets(observed, now).map((target) => target.name))
   const actions: Action[] = []
   for (const recorded of record.values()) {
     const { name, uid } = recorded
     const isGone = targetMetas.get(name)?.uid !== uid
-    if (isGone) actions.push({ do: 'forgetTarget', reason: 'Missing', name })
+    // The record of a target that another writer keeps deleting stays: the status would change with each deletion.
+    const isKept = wanted.has(name) && contested.has(name)
+    if (isGone && !isKept) actions.push({ do: 'forgetTarget', reason: 'Missing', name })
     else if (!wanted.has(name)) actions.push(...removal(observed, recorded))
   }
   return actIfAny(actions)

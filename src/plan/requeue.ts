@@ -1,3 +1,4 @@
+import { calmAt, isContested, nextCorrectionAt, stayedAt } from '../observe/contest.ts'
 import { monotonicNextRenewalAt, type Observed } from '../observe/observed.ts'
 import { validUntil } from '../observe/validity.ts'
 import { firstVerificationAt } from './up-to-date.ts'
@@ -14,6 +15,9 @@ export function requeueAt(observed: Observed, now: number): number {
   const moments = [validUntil(observed)]
   const isRenewedHere = observed.membership === undefined && !observed.credential.spec.suspend
   if (isRenewedHere) moments.push(monotonicNextRenewalAt(observed), firstVerificationAt(observed))
+  for (const contest of observed.contests.values()) {
+    if (isContested(contest, now)) moments.push(nextCorrectionAt(contest), stayedAt(contest), calmAt(contest))
+  }
   return moments.reduce<number>(
     (earliest, at) => (at !== undefined && at > now && at < earliest ? at : earliest),
     now + resyncMs,

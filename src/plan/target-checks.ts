@@ -1,7 +1,8 @@
 import type { WriteReason } from '../api/v1alpha1/action-reasons.ts'
+import { mergeFieldManager } from '../api/v1alpha1/names.ts'
+import { type Interference, nextCorrectionAt, otherWriterOf } from '../observe/contest.ts'
+import { changedInput, inputsOf } from '../observe/inputs.ts'
 import {
-  changedInput,
-  inputsOf,
   objectVersionOf,
   type Observed,
   type ObjectVersion,
@@ -12,10 +13,11 @@ import {
 import { isOurs, mergeIdentityOf } from '../observe/ownership.ts'
 import { targetProblem } from '../observe/target-problems.ts'
 import { appKeyFingerprintOf } from '../observe/token-origin.ts'
-import { compareSecret, noCorrection } from '../targets/compare-secret.ts'
+import { accepting } from '../targets/alteration.ts'
+import { type Comparison, compareSecret, noCorrection } from '../targets/compare-secret.ts'
 import { type DesiredSecret, desiredSecret } from '../targets/desired-secret.ts'
 import { compareMerged } from '../targets/merged-keys.ts'
-import type { Secret } from '../targets/secret.ts'
+import { type Secret, toBase64 } from '../targets/secret.ts'
 import { type CompiledTemplates, TemplateRenderError } from '../targets/template.ts'
 import type { RecordedToken } from '../tokens/membership.ts'
 import type { HeldToken } from '../tokens/held-token.ts'
@@ -41,7 +43,7 @@ export function writeTargets(observed: Observed, now: number): Verdict | undefin
     const templates = observed.templates.get(target.name)
     if (templates === undefined || targetProblem(observed, target) !== undefined) continue
     const action = tryTargetAction({ observed, target, templates, values: sources.values, token })
-    if (action !== undefined) actions.push(action)
+    if (action !== undefined && !mustWait(observed, target.name, action, now)) actions.push(action)
   }
   return actIfAny(actions)
 }
@@ -67,7 +69,10 @@ function targetAction(context: TargetContext): TargetAction | undefined {
   const stamp = stampOf(context)
 
   // Creating is safe: a POST never takes over a Secret that another writer creates meanwhile.
-  if (meta === undefined) return { do: 'createTarget', reason: 'Missing', desired: desiredOf(context), stamp }
+  if (meta === undefined) {
+    const undoes = observed.contests.has(name) ? { undoes: { isTokenLost: true, writer: undefined } } : {}
+    return { do: 'createTarget', reason: 'Missing', desired: desiredOf(context), stamp, ...undoes }
+  }
   // Its deletion is awaited; then it is missing.
   if (meta.isDeleting) return undefined
 
@@ -84,6 +89,9 @@ function targetAction(context: TargetContext): TargetAction | undefined {
     return isComplete ? undefined : { do: 'confirmTarget', reason: 'InSync', was: recorded, stamp }
   }
   const desired = desiredOf(context)
+  if (observed.alterations.get(name)?.isImmutable === true) {
+    return { do: 'recreateTarget', reason: 'Immutable', desired, was: recorded, stamp }
+  }
   return target.creationPolicy === 'Merge'
     ? { do: 'applyKeys', reason: 'NewToken', was: recorded, data: desired.data, isForced: false, stamp }
     : { do: 'patchTarget', reason: 'NewToken', desired, correction: noCorrection, was: recorded, stamp }
@@ -95,22 +103,27 @@ function correctionOf(context: TargetContext, content: Secret, stamp: TargetStam
   const desired = desiredOf(context)
   const recorded = observed.record.get(desired.name)
   const was = objectVersionOf(content)
+  const alteration = observed.alterations.get(desired.name)
+  const accepted = alteration === undefined ? desired : accepting(desired, alteration, content)
+  const reason = reasonFor(recorded, stamp)
+  const undoes = undoing(context, reason, content, desired)
   if (stamp.creationPolicy === 'Owner') {
-    const comparison = compareSecret(content, desired, observed.credential.uid, observed.fieldManager)
+    const comparison = compareOwned(observed, content, accepted)
     switch (comparison.kind) {
       case 'same':
         return confirmation(recorded, was, stamp)
       case 'differs':
         return {
           do: 'patchTarget',
-          reason: reasonFor(recorded, stamp),
+          reason,
           desired,
           correction: comparison.correction,
           was,
           stamp,
+          ...undoes,
         }
       case 'recreate':
-        return { do: 'recreateTarget', reason: comparison.reason, desired, was, stamp }
+        return { do: 'recreateTarget', reason: comparison.reason, desired, was, stamp, ...undoes }
     }
   }
   if (isOurs(observed, observed.targetMetas.get(desired.name))) {
@@ -124,24 +137,60 @@ function correctionOf(context: TargetContext, content: Secret, stamp: TargetStam
       stamp: { ...stamp, keys: keptKeys, inputs: '' },
     }
   }
-  const comparison = compareMerged(content, desired.data, recorded?.keys ?? [], mergeIdentityOf(observed))
+  const comparison = compareMerged(content, accepted.data, recorded?.keys ?? [], mergeIdentityOf(observed))
   switch (comparison.kind) {
     case 'same':
       return confirmation(recorded, was, stamp)
     case 'conflict':
       return undefined
     case 'surplus':
-      return { do: 'releaseKeys', reason: reasonFor(recorded, stamp), was, keys: comparison.keys }
+      return { do: 'releaseKeys', reason, was, keys: comparison.keys }
     case 'differs':
       return {
         do: 'applyKeys',
-        reason: reasonFor(recorded, stamp),
+        reason,
         was,
         data: desired.data,
         isForced: comparison.isForced,
         stamp,
+        ...undoes,
       }
   }
+}
+
+/** Immutability that admission sets at the creation is no reason to recreate a Secret that is otherwise in sync. */
+function compareOwned(observed: Observed, content: Secret, desired: DesiredSecret): Comparison {
+  const { alterations, credential, fieldManager } = observed
+  const options = { credentialUid: credential.uid, fieldManager }
+  if (alterations.get(desired.name)?.isImmutable !== true) return compareSecret(content, desired, options)
+  const comparison = compareSecret({ ...content, immutable: false }, desired, options)
+  return comparison.kind === 'same' ? comparison : { kind: 'recreate', reason: 'Immutable' }
+}
+
+/** Reasons for a write that undoes the change of another writer. */
+const corrections: ReadonlySet<string> = new Set(['Drift', 'Missing', 'TypeChanged', 'Immutable'])
+
+/** The change of another writer that a write for this reason undoes; nothing for other reasons. */
+function undoing(
+  { observed, templates }: TargetContext,
+  reason: WriteReason,
+  content: Secret,
+  desired: DesiredSecret,
+): { readonly undoes?: Interference } {
+  if (!corrections.has(reason) || !observed.record.has(desired.name)) return {}
+  const own = new Set([observed.fieldManager, mergeFieldManager(observed.credential.uid)])
+  const isTokenLost = templates.keysWithToken.some((key) => {
+    const value = desired.data[key]
+    return value !== undefined && content.data?.[key] !== toBase64(value)
+  })
+  return { undoes: { isTokenLost, writer: otherWriterOf(content, own) } }
+}
+
+/** A correction of a contested target waits; a token that the target has never held does not. */
+function mustWait({ contests }: Observed, name: string, action: TargetAction, now: number): boolean {
+  const contest = contests.get(name)
+  if (contest === undefined || !('stamp' in action) || !corrections.has(action.reason)) return false
+  return action.stamp.token?.fingerprint === contest.fingerprint && now < nextCorrectionAt(contest)
 }
 
 function confirmation(

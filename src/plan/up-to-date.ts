@@ -1,12 +1,7 @@
 import { createHash } from 'node:crypto'
 import { parseDuration } from '../lib/duration.ts'
-import {
-  inputsOf,
-  monotonicNextRenewalAt,
-  type Observed,
-  type TargetSpec,
-  tokenOnTargets,
-} from '../observe/observed.ts'
+import { inputsOf } from '../observe/inputs.ts'
+import { monotonicNextRenewalAt, type Observed, type TargetSpec, tokenOnTargets } from '../observe/observed.ts'
 import { isStillTarget } from '../observe/ownership.ts'
 import { wantsPropagation } from '../observe/propagation.ts'
 import { isSameVersions } from './source-checks.ts'

@@ -4,16 +4,20 @@ import { describeDenial } from '../kubernetes/admission-denial.ts'
 import { type ApiError, isForbidden } from '../kubernetes/errors.ts'
 import type { Store } from '../kubernetes/store.ts'
 import type { Clock } from '../lib/clock.ts'
+import { contestOfMissing, isContested, noteCorrection } from '../observe/contest.ts'
 import type { ObjectMetadata } from '../observe/observed.ts'
 import { parseMetadata } from '../observe/parse-object.ts'
 import type { Pass } from '../observe/pass.ts'
 import type { TargetAction, TargetWrite } from '../plan/actions.ts'
+import { alterationOf } from '../targets/alteration.ts'
+import type { DesiredSecret } from '../targets/desired-secret.ts'
+import type { Secret } from '../targets/secret.ts'
 import type { TargetWriter, WriteResult } from '../targets/target-writer.ts'
 
 export interface TargetExecutorOptions {
   readonly writer: TargetWriter
   readonly secrets: Store<ObjectMetadata>
-  readonly clock: Pick<Clock, 'wall'>
+  readonly clock: Pick<Clock, 'now' | 'wall'>
 }
 
 /** Executes planned actions on targets and notes the results. Decides nothing. */
@@ -37,7 +41,7 @@ export class TargetExecutor {
         return undefined
       }
       case 'forgetTarget':
-        record.delete(action.name)
+        this.#forget(action, pass)
         return undefined
       case 'failTarget':
         pass.problems.set(action.name, action.problem)
@@ -91,6 +95,7 @@ export class TargetExecutor {
         const { resourceVersion, uid } = meta
         const lastWrite = { reason: action.reason, atWall: clock.wall() }
         state.record.set(name, { ...action.stamp, name, uid, resourceVersion, lastWrite })
+        this.#noteOutcome(action, result.secret, pass)
         return
       }
       case 'deleted':
@@ -102,10 +107,43 @@ export class TargetExecutor {
         await this.#fetch(name, pass, signal)
         return
       case 'failed':
+        // A Secret that was made immutable refuses every change: the Secret as it is now decides, once a pass.
+        if (result.error.code === 422 && 'was' in action && !pass.reread.has(name)) {
+          pass.reread.add(name)
+          await this.#fetch(name, pass, signal)
+          return
+        }
         problems.set(name, writeProblem(action, name, result.error))
         pass.retryAfterMs = Math.max(pass.retryAfterMs, result.error.retryAfterMs ?? 0)
         return
     }
+  }
+
+  #forget({ name, reason }: Extract<TargetAction, { do: 'forgetTarget' }>, { state }: Pass): void {
+    const { alterations, contests, record } = state
+    const fingerprint = record.get(name)?.token?.fingerprint
+    record.delete(name)
+    alterations.delete(name)
+    if (reason !== 'Missing') contests.delete(name)
+    else if (!contests.has(name)) contests.set(name, contestOfMissing(fingerprint))
+  }
+
+  /** Notes a correction, and how admission altered the write. */
+  #noteOutcome(action: StampedWrite, stored: Secret, { state }: Pass): void {
+    const { alterations, contests, notes } = state
+    const { name } = 'was' in action ? action.was : action.desired
+    const alteration = alterationOf('desired' in action ? action.desired : { data: dataOf(action) }, stored)
+    if (alteration === undefined) alterations.delete(name)
+    else alterations.set(name, alteration)
+    const contest = contests.get(name)
+    const fingerprint = action.stamp.token?.fingerprint
+    if (action.undoes === undefined) {
+      if (contest !== undefined) contests.set(name, { ...contest, fingerprint })
+      return
+    }
+    const now = this.#options.clock.now()
+    if (contest !== undefined && !isContested(contest, now)) notes.delete('TargetContested')
+    contests.set(name, noteCorrection(contest, fingerprint, action.undoes, now))
   }
 
   async #fetch(name: string, { contents, credential }: Pass, signal: AbortSignal): Promise<void> {
@@ -120,6 +158,13 @@ export class TargetExecutor {
     secrets.upsert(parseMetadata(secret))
     contents.set(name, secret)
   }
+}
+
+type StampedWrite = Extract<TargetWrite, { readonly stamp: unknown }>
+
+/** The data of a write to a Secret of another owner; giving up ownership writes none. */
+function dataOf(action: StampedWrite): DesiredSecret['data'] {
+  return 'data' in action ? action.data : {}
 }
 
 /** A write that the API server refused. The user must act on a refusal of its content; everything else is retried. */

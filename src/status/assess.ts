@@ -1,6 +1,7 @@
 import type { ConditionStatus } from '../api/v1alpha1/conditions.ts'
 import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { Reason } from '../api/v1alpha1/reasons.ts'
+import { disputeProblem } from '../observe/disputed-targets.ts'
 import { firstOutOfSyncTarget } from '../observe/drifted-targets.ts'
 import { type Observed, tokenOnTargets } from '../observe/observed.ts'
 import { targetProblem } from '../observe/target-problems.ts'
@@ -26,12 +27,13 @@ export interface Assessment {
 export function assess(observed: Observed, problem: Problem | undefined, now: number): Assessment {
   const failure: Problem | undefined = problem ?? observed.application?.failure
   const targetTrouble = firstTargetProblem(observed)
-  const ready = assessReady(observed, targetTrouble ?? failure, targetTrouble, now)
+  const dispute = disputeProblem(observed, now)
+  const ready = assessReady(observed, { cause: targetTrouble ?? failure, targetTrouble, dispute }, now)
   // For its pods a token that could not be written was not renewed.
   const writeFailure = targetTrouble?.reason === 'TargetWriteFailed' ? targetTrouble : undefined
   const renewalHealthy = assessRenewal(observed, failure ?? writeFailure)
   const leftover = firstRemovedTargetProblem(observed)
-  const trouble = [targetTrouble, failure, leftover].find((candidate) => candidate?.class === 'userMustAct')
+  const trouble = [targetTrouble, failure, leftover, dispute].find((candidate) => candidate?.class === 'userMustAct')
   const work = ready.status === 'True' ? leftover : ready
   const isIdle = trouble !== undefined || observed.credential.spec.suspend
   return {
@@ -42,16 +44,19 @@ export function assess(observed: Observed, problem: Problem | undefined, now: nu
   }
 }
 
-function assessReady(
-  observed: Observed,
-  cause: Problem | undefined,
-  targetTrouble: Problem | undefined,
-  now: number,
-): ConditionValue {
+/** What can keep a resource from being Ready. */
+interface Troubles {
+  readonly cause: Problem | undefined
+  readonly targetTrouble: Problem | undefined
+  readonly dispute: Problem | undefined
+}
+
+function assessReady(observed: Observed, { cause, dispute, targetTrouble }: Troubles, now: number): ConditionValue {
   const { spec } = observed.credential
   const token = tokenOnTargets(observed)
   const isValid = now < (validUntil(observed) ?? now)
   if (spec.suspend) return assessSuspended(observed, isValid)
+  if (dispute !== undefined && isValid) return conditionValue('False', dispute.reason, dispute.message)
   const lacking = firstOutOfSyncTarget(observed)
   if (targetTrouble !== undefined && !(isValid && lacking === undefined)) {
     return conditionValue('False', targetTrouble.reason, targetTrouble.message)

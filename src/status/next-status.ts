@@ -4,7 +4,9 @@ import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import { formatTime } from '../lib/time.ts'
 import { wantsPropagation, propagatedFingerprint } from '../observe/propagation.ts'
 import type { Problem } from '../api/v1alpha1/problem.ts'
-import { inputsOf, type Observed, tokenOnTargets } from '../observe/observed.ts'
+import { contestedTargets } from '../observe/disputed-targets.ts'
+import { inputsOf } from '../observe/inputs.ts'
+import { type Observed, tokenOnTargets } from '../observe/observed.ts'
 import { assess } from './assess.ts'
 
 /** The status for what is observed. Pure; equal to the present one when nothing has changed. */
@@ -36,6 +38,8 @@ export function nextStatus(observed: Observed, problem: Problem | undefined, now
     conditions = setCondition(conditions, condition, nowWall)
   }
 
+  // Its version changes with each correction, which would write the status as often.
+  const contested = new Set(contestedTargets(observed, now).map(({ name }) => name))
   const renewal = application?.lastRenewal
   const handled = application?.handledRequest ?? present.lastHandledRenewRequest
   return defined({
@@ -62,6 +66,7 @@ export function nextStatus(observed: Observed, problem: Problem | undefined, now
       // written for the present spec yet. A suspended resource needs neither: resuming changes the spec again.
       resourceVersion:
         token !== undefined &&
+        !contested.has(target.name) &&
         target.token?.fingerprint === token.fingerprint &&
         (credential.spec.suspend || target.inputs === inputsOf(observed, target.name))
           ? target.resourceVersion

@@ -34,8 +34,7 @@ export type Comparison =
 export function compareSecret(
   existing: Secret,
   desired: DesiredSecret,
-  credentialUid: string,
-  fieldManager: string,
+  { credentialUid, fieldManager }: { readonly credentialUid: string; readonly fieldManager: string },
 ): Comparison {
   if ((existing.type ?? 'Opaque') !== desired.type) return { kind: 'recreate', reason: 'TypeChanged' }
   const { metadata } = existing

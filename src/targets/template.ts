@@ -21,6 +21,8 @@ export interface CompiledTemplates {
   readonly keys: readonly string[]
   /** A key that holds exactly the token, so that a restart can read it back. */
   readonly tokenKey: string | undefined
+  /** Keys whose templates use the token. */
+  readonly keysWithToken: readonly string[]
   /** Whether a template uses appKey or appSecret, so that the content depends on the source Secrets. */
   readonly usesSources: boolean
   /** @throws TemplateRenderError, which names the key and quotes nothing */
@@ -58,6 +60,7 @@ const placeholders: TemplateValues = {
 /** Compiles the templates of a target and renders them with placeholders, so that errors are found before any call. */
 export function compileTemplates(data: Readonly<Record<string, string>>): CompiledTemplates | TemplateProblem {
   const templates = new Map<string, Template[]>()
+  const keysWithToken: string[] = []
   let usesSources = false
   for (const [key, text] of Object.entries(data)) {
     try {
@@ -66,6 +69,7 @@ export function compileTemplates(data: Readonly<Record<string, string>>): Compil
       const unknown = variables.find((variable) => !Object.hasOwn(placeholders, variable))
       if (unknown !== undefined) return { key, detail: `unknown variable${nameIn(unknown)}` }
       usesSources ||= variables.includes('appKey') || variables.includes('appSecret')
+      if (variables.includes('accessToken')) keysWithToken.push(key)
       templates.set(key, parsed)
     } catch (error) {
       return { key, detail: describe(error) }
@@ -74,6 +78,7 @@ export function compileTemplates(data: Readonly<Record<string, string>>): Compil
   const compiled: CompiledTemplates = {
     keys: [...templates.keys()],
     tokenKey: Object.keys(data).find((key) => /^\{\{\s*accessToken\s*\}\}$/.test(data[key] ?? '')),
+    keysWithToken,
     usesSources,
     render: (values) => render(templates, values),
   }

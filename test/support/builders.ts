@@ -8,9 +8,9 @@ import { Sensitive } from '../../src/lib/sensitive.ts'
 import { formatTime } from '../../src/lib/time.ts'
 import { compileAll } from '../../src/observe/credential-state.ts'
 import type { Problem } from '../../src/api/v1alpha1/problem.ts'
+import { inputsOf } from '../../src/observe/inputs.ts'
 import {
   type Credential,
-  inputsOf,
   type ObjectMetadata,
   type Observed,
   type Sources,
@@ -223,6 +223,8 @@ export function observed({ credential: given, ...overrides }: ObservedInput = {}
     statusWrittenAt: Number.NEGATIVE_INFINITY,
     prunedStatus: undefined,
     notes: new Map(),
+    contests: new Map(),
+    alterations: new Map(),
     fieldManager: operator,
     wallOffset: 0,
     ...overrides,

@@ -80,6 +80,16 @@ export const reasons = {
       'A Secret with the name of a target already exists and is not owned by this resource. The operator does not touch it.',
     whatToDo: 'Delete that Secret, or name another target.',
   },
+  TargetContested: {
+    meaning:
+      'Another writer keeps changing or deleting a target. The operator corrects it at most 3 times a minute at once, then after 2 s, doubling to 5 min; it writes a new token at once.',
+    whatToDo: 'Stop the writer that the message names from managing the Secret, or name another target.',
+  },
+  TargetAltered: {
+    meaning:
+      'The API server stored a target otherwise than it was written: an admission webhook or policy alters it. The operator does not fight that.',
+    whatToDo: 'Exempt the Secret from that webhook or policy, or name another target.',
+  },
   TargetMissing: {
     meaning: 'A target with `creationPolicy: Merge` does not exist.',
     whatToDo: 'Create the Secret; the operator adds its keys and leaves all others alone.',

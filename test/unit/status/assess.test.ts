@@ -220,19 +220,19 @@ describe('a suspended resource', () => {
   })
 
   it.each<[string, ObservedInput, string]>([
-    ['is gone', { targetMetas: new Map([['enos-token', undefined]]) }, 'does not hold the token any more'],
+    ['is gone', { targetMetas: new Map([['enos-token', undefined]]) }, 'no longer holds the token'],
     [
       'holds something else',
       {
         targetMetas: new Map([['enos-token', ownTarget({ resourceVersion: '21' })]]),
         targetContents: new Map([['enos-token', secret({ accessToken: 'forged' })]]),
       },
-      'does not hold the token any more',
+      'no longer holds the token',
     ],
   ])('is not Ready when a target %s: it is not put right', (_, input, what) => {
     expect(told(suspended(input))).toBe(`Ready=False/Suspended ${unknown}`)
     expect(assess(suspended(input), undefined, now).ready.message).toBe(
-      `spec.suspend is true: Secret enos-token ${what}, and nothing is written`,
+      `spec.suspend is true: Secret enos-token ${what}, and the operator writes nothing`,
     )
   })
 

@@ -57,7 +57,8 @@ function written(metadata: Partial<Secret['metadata']> = {}, data: Record<string
   )
 }
 
-const compare = (existing: Secret, wanted = desired()) => compareSecret(existing, wanted, owner.uid, operator)
+const compare = (existing: Secret, wanted = desired()) =>
+  compareSecret(existing, wanted, { credentialUid: owner.uid, fieldManager: operator })
 
 describe('compareSecret', () => {
   it('finds nothing to do on a Secret as it was written', () => {

@@ -1,0 +1,52 @@
+import type { Problem } from '../api/v1alpha1/problem.ts'
+import { isContested, stayedAt } from './contest.ts'
+import { isInSync } from './drifted-targets.ts'
+import type { Observed, TargetSpec } from './observed.ts'
+
+/** Names in one message at most. */
+const maxNames = 5
+
+/** Why a target does not reliably hold the token that was written: another writer removes it, or admission altered it. */
+export function disputeProblem(observed: Observed, now: number): Problem | undefined {
+  const { targets } = observed.credential.spec
+  const altered = targets.find(({ name }) => alteredTokenKeys(observed, name).length > 0)
+  if (altered !== undefined) {
+    const keys = alteredTokenKeys(observed, altered.name)
+    const message = `spec.targets: Secret ${altered.name}: the API server did not store ${keys.join(', ')} as written; an admission webhook or policy alters the Secret`
+    return { class: 'userMustAct', reason: 'TargetAltered', message }
+  }
+  const contested = targets.filter((target) => isTokenContested(observed, target, now))
+  return contested.length === 0
+    ? undefined
+    : { class: 'waiting', reason: 'TargetContested', message: contestMessage(observed, contested) }
+}
+
+/** The targets of the spec that another writer keeps changing or deleting. */
+export function contestedTargets({ contests, credential }: Observed, now: number): TargetSpec[] {
+  return credential.spec.targets.filter(({ name }) => {
+    const contest = contests.get(name)
+    return contest !== undefined && isContested(contest, now)
+  })
+}
+
+/** Names the targets and their other writers; no counts and no times, so that it changes only with those. */
+export function contestMessage({ contests }: Observed, contested: readonly TargetSpec[]): string {
+  const names = contested.slice(0, maxNames).map(({ name }) => {
+    const writer = contests.get(name)?.writer
+    return writer === undefined ? name : `${name} (by ${writer})`
+  })
+  const more = contested.length > maxNames ? ` and ${contested.length - maxNames} more` : ''
+  return `spec.targets: another writer keeps changing or deleting Secret ${names.join(', ')}${more}; the operator corrects it ever less often, and writes a new token at once`
+}
+
+function alteredTokenKeys({ alterations, templates }: Observed, name: string): readonly string[] {
+  const withToken = templates.get(name)?.keysWithToken ?? []
+  return (alterations.get(name)?.keys ?? []).filter((key) => withToken.includes(key))
+}
+
+/** True again only once the token has stayed on the target: otherwise Ready would flap with each correction. */
+function isTokenContested(observed: Observed, target: TargetSpec, now: number): boolean {
+  const contest = observed.contests.get(target.name)
+  if (contest === undefined || !contest.isTokenLost || !isContested(contest, now)) return false
+  return now < stayedAt(contest) || !isInSync(observed, target)
+}

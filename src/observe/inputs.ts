@@ -1,0 +1,25 @@
+import type { Observed, ObjectVersion } from './observed.ts'
+
+/** The inputs of a target's content besides the token; sources only where a template uses them. */
+export function inputsOf({ credential, templates, sourceMetas }: Observed, targetName: string): string {
+  const usesSources = templates.get(targetName)?.usesSources === true
+  return inputsKey(credential.generation, usesSources ? sourceMetas : undefined)
+}
+
+/** Equal for contents from the same generation and, where a template uses them, the same sources. */
+export function inputsKey(
+  generation: number | undefined,
+  sources: readonly (Pick<ObjectVersion, 'uid' | 'resourceVersion'> | undefined)[] | undefined,
+): string {
+  const versions = sources?.map((source) => `${source?.uid ?? ''}@${source?.resourceVersion ?? ''}`)
+  return JSON.stringify({ generation, versions })
+}
+
+/** Which of the inputs differs between two results of `inputsKey`. */
+export function changedInput(before: string, after: string): 'SpecChanged' | 'SourceChanged' {
+  return generationOf(before) === generationOf(after) ? 'SourceChanged' : 'SpecChanged'
+}
+
+function generationOf(inputs: string): unknown {
+  return inputs === '' ? undefined : (JSON.parse(inputs) as { readonly generation?: number }).generation
+}

@@ -1,0 +1,36 @@
+import type { Reason } from '../api/v1alpha1/reasons.ts'
+import { contestedTargets, contestMessage } from '../observe/disputed-targets.ts'
+import type { Observed } from '../observe/observed.ts'
+import { act, type Verdict } from './verdict.ts'
+
+/** One event for each contest, also where only labels or other keys are contested and Ready stays True. */
+export function warnOfContestedTargets(observed: Observed, now: number): Verdict | undefined {
+  const contested = contestedTargets(observed, now)
+  return contested.length === 0 ? undefined : warnOnce(observed, 'TargetContested', contestMessage(observed, contested))
+}
+
+/** One event for each alteration by admission. */
+export function warnOfAlteredTargets(observed: Observed): Verdict | undefined {
+  const altered = observed.credential.spec.targets.flatMap(({ name }) => {
+    const parts = alteredParts(observed, name)
+    return parts.length === 0 ? [] : [`Secret ${name} (${parts.join(', ')})`]
+  })
+  if (altered.length === 0) return undefined
+  const note = `spec.targets: an admission webhook or policy altered what the operator wrote: ${altered.slice(0, 5).join('; ')}`
+  return warnOnce(observed, 'TargetAltered', note)
+}
+
+function alteredParts({ alterations }: Observed, name: string): string[] {
+  const alteration = alterations.get(name)
+  if (alteration === undefined) return []
+  const { addedKeys, annotations, isImmutable, keys, labels, type } = alteration
+  // Pods never see a renewal of an immutable Secret: the kubelet does not watch those.
+  const immutable = isImmutable ? ['immutable: running pods do not see its renewals'] : []
+  const named = [...keys, ...addedKeys, ...labels, ...annotations].slice(0, 5)
+  return [...immutable, ...(type === undefined ? [] : ['type']), ...named]
+}
+
+function warnOnce({ notes }: Observed, reason: Reason, note: string): Verdict | undefined {
+  if (notes.get(reason) === note) return undefined
+  return act({ do: 'emitEvent', reason, event: { type: 'Warning', reason, action: 'Sync', note } })
+}

@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest'
+import {
+  type Contest,
+  contestOfMissing,
+  isContested,
+  nextCorrectionAt,
+  noteCorrection,
+  otherWriterOf,
+  stayedAt,
+} from '../../../src/observe/contest.ts'
+import { minuteMs, now, secret } from '../../support/builders.ts'
+
+const interference = { isTokenLost: true, writer: 'kubectl' }
+const noted = (before: Contest | undefined, at: number) => noteCorrection(before, 'f1', interference, at)
+
+/** Corrections of a target that is changed back at once, until that time. */
+function correctionsUntil(endAt: number): number[] {
+  const times: number[] = []
+  let contest: Contest | undefined
+  for (let at = now; at < endAt; at = Math.max(at, nextCorrectionAt(contest))) {
+    contest = noted(contest, at)
+    times.push(at - now)
+  }
+  return times
+}
+
+describe('a contest', () => {
+  it('has three corrections at once, then waits 2 s, doubling to 5 min', () => {
+    expect(correctionsUntil(now + 20 * minuteMs).map((ms) => ms / 1000)).toEqual([
+      0, 0, 0, 2, 6, 14, 30, 62, 126, 254, 510, 810, 1110,
+    ])
+  })
+
+  it('takes at most 15 corrections in the first 10 minutes', () => {
+    expect(correctionsUntil(now + 10 * minuteMs).length).toBeLessThanOrEqual(15)
+  })
+
+  it('keeps no more than three times, however long it lasts', () => {
+    let contest: Contest | undefined
+    for (let n = 0; n < 1000; n++) contest = noted(contest, now + n)
+    expect(contest?.correctedAt).toHaveLength(3)
+  })
+
+  it('does not begin with corrections that are rarer than three a minute', () => {
+    let contest: Contest | undefined
+    for (let n = 0; n < 20; n++) {
+      contest = noted(contest, now + n * 31_000)
+      expect(isContested(contest, now + n * 31_000)).toBe(false)
+      expect(nextCorrectionAt(contest)).toBe(Number.NEGATIVE_INFINITY)
+    }
+  })
+
+  it('is over when a correction has stayed for 10 minutes', () => {
+    const contest = noted(noted(noted(undefined, now), now), now)
+    expect(isContested(contest, now + 10 * minuteMs - 1)).toBe(true)
+    expect(isContested(contest, now + 10 * minuteMs)).toBe(false)
+    expect(nextCorrectionAt(noted(contest, now + 10 * minuteMs))).toBe(Number.NEGATIVE_INFINITY)
+  })
+
+  it('has the token count as being there after 10 s', () => {
+    expect(stayedAt(noted(undefined, now))).toBe(now + 10_000)
+  })
+
+  it('counts the creation of a target that vanished, and not its disappearance', () => {
+    const missing = contestOfMissing('f1')
+    expect(isContested(missing, now)).toBe(false)
+    expect(noted(missing, now).correctedAt).toEqual([now])
+  })
+})
+
+describe('otherWriterOf', () => {
+  const own = new Set(['enos-credential-operator'])
+  const by = (...managers: [string, string][]) =>
+    secret({}, { metadata: { managedFields: managers.map(([manager, time]) => ({ manager, time })) } })
+
+  it('names the latest field manager besides ours', () => {
+    const times: [string, string][] = [
+      ['kubectl', '2026-01-01T00:00:00Z'],
+      ['argocd-controller', '2026-01-02T00:00:00Z'],
+      ['enos-credential-operator', '2026-01-03T00:00:00Z'],
+    ]
+    expect(otherWriterOf(by(...times), own)).toBe('argocd-controller')
+  })
+
+  it.each([
+    ['with spaces', 'kubectl and more'],
+    ['with a line break', 'a\nb'],
+    ['with markup', '<b>'],
+    ['with nothing in it', ''],
+  ])('does not repeat a name %s', (_, manager) => {
+    expect(otherWriterOf(by([manager, '2026-01-01T00:00:00Z']), own)).toBeUndefined()
+  })
+
+  it('cuts a long name', () => {
+    expect(otherWriterOf(by(['m'.repeat(200), '2026-01-01T00:00:00Z']), own)).toHaveLength(64)
+  })
+})

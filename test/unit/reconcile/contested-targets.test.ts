@@ -1,0 +1,125 @@
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { secrets } from '../../../src/kubernetes/types.ts'
+import { hourMs, minuteMs } from '../../support/builders.ts'
+import type { ApiCall, StoredObject } from '../../support/memory-api.ts'
+import { namespace, OperatorWorld } from './operator-world.ts'
+
+const name = 'a-token'
+const forged = Buffer.from('forged').toString('base64')
+
+/** A synced credential `a`. */
+async function newWorld(): Promise<OperatorWorld> {
+  const world = new OperatorWorld()
+  onTestFinished(async () => {
+    await world.operator?.kill()
+  })
+  world.addCredential('a')
+  await world.start()
+  return world
+}
+
+/** Another writer that reacts to each write of the operator, 5 ms later. @returns ends it */
+function contest(world: OperatorWorld, interfere: (present: StoredObject) => void): () => void {
+  let isOver = false
+  const react = (): void => {
+    const present = world.secret(name)
+    if (!isOver && present !== undefined) interfere(present)
+  }
+  world.api.listen(({ plural }, object, isGone) => {
+    const isTarget = plural === secrets.plural && object.metadata.name === name
+    if (isTarget && !isGone && !isOver) world.clock.setTimer(5, react)
+  })
+  react()
+  return () => {
+    isOver = true
+  }
+}
+
+const isSecretWrite = ({ name: of, plural, verb }: ApiCall): boolean =>
+  plural === 'secrets' && of === name && verb !== 'get'
+const isStatusWrite = ({ plural, verb }: ApiCall): boolean => plural === 'enosappcredentials' && verb === 'patch'
+
+interface Writer {
+  readonly interfere: (world: OperatorWorld) => (present: StoredObject) => void
+}
+
+const writers: [string, Writer['interfere']][] = [
+  [
+    'replaces the token',
+    (world) => (present) => {
+      if (present.data?.['accessToken'] === forged) return
+      world.user.patch(secrets, { namespace, name }, { data: { accessToken: forged } })
+    },
+  ],
+  [
+    'deletes the Secret',
+    (world) => () => {
+      world.user.delete(secrets, { namespace, name })
+    },
+  ],
+]
+
+describe('a target that another writer', () => {
+  it.each(writers)('%s at once: is corrected at most 15 times in 10 minutes, and told once', async (_, interfere) => {
+    const world = await newWorld()
+    const before = world.api.calls.length
+    contest(world, interfere(world))
+    await world.clock.advance(10 * minuteMs)
+    const calls = world.api.calls.slice(before)
+    expect(calls.filter(isSecretWrite).length).toBeLessThanOrEqual(15)
+    expect(calls.filter(isSecretWrite).length).toBeGreaterThan(5)
+    expect(calls.filter(isStatusWrite).length).toBeLessThanOrEqual(15)
+    expect(world.conditions('a')).toContain('Ready=False/TargetContested')
+    const events = world.operator?.told.filter((one) => typeof one !== 'string' && one.reason === 'TargetContested')
+    expect(events).toHaveLength(1)
+    expect(world.gateway.calls).toHaveLength(1)
+  })
+
+  it('replaces the token at once: never shows Ready=True between two corrections', async () => {
+    const world = await newWorld()
+    const seen = new Set<string>()
+    contest(world, writers[0]?.[1](world) ?? (() => undefined))
+    await world.clock.advance(1000)
+    for (let n = 0; n < 300; n++) {
+      await world.clock.advance(1000)
+      seen.add(world.conditions('a').split(' ')[0] ?? '')
+    }
+    expect([...seen]).toEqual(['Ready=False/TargetContested'])
+  })
+
+  it('replaces the token at once: gets a new token at once, too', async () => {
+    const world = await newWorld()
+    contest(world, writers[0]?.[1](world) ?? (() => undefined))
+    await world.clock.advance(90 * minuteMs)
+    const written = Date.parse(world.secret(name)?.metadata.annotations?.['enos.io/issued-at'] ?? '')
+    await world.clock.advance(hourMs)
+    const renewed = Date.parse(world.secret(name)?.metadata.annotations?.['enos.io/issued-at'] ?? '')
+    expect(renewed).toBeGreaterThan(written)
+    const lastRenewalAt = Date.parse(world.status('a').lastRenewalAt ?? '')
+    expect(Math.abs(renewed - lastRenewalAt)).toBeLessThan(2000)
+  })
+
+  it('replaces the token and then stops: is Ready 10 s after the last correction', async () => {
+    const world = await newWorld()
+    const stop = contest(world, writers[0]?.[1](world) ?? (() => undefined))
+    await world.clock.advance(minuteMs)
+    stop()
+    await world.clock.advance(2 * minuteMs)
+    expect(world.conditions('a')).toContain('Ready=True/Synced')
+    expect(world.isValid(name)).toBe(true)
+  })
+
+  it('changes only a label: stays Ready, and is told', async () => {
+    const world = await newWorld()
+    const before = world.api.calls.length
+    contest(world, (present) => {
+      if (present.metadata.labels?.['enos.io/credential'] === 'x') return
+      world.user.patch(secrets, { namespace, name }, { metadata: { labels: { 'enos.io/credential': 'x' } } })
+    })
+    await world.clock.advance(10 * minuteMs)
+    expect(world.api.calls.slice(before).filter(isSecretWrite).length).toBeLessThanOrEqual(15)
+    expect(world.conditions('a')).toContain('Ready=True/Synced')
+    const events = world.operator?.told.filter((one) => typeof one !== 'string' && one.reason === 'TargetContested')
+    expect(events).toHaveLength(1)
+  })
+})
