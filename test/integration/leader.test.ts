@@ -36,7 +36,7 @@ async function createCredential(name: string): Promise<void> {
   await harness().createCredential(namespace, name, gateway, keys)
 }
 
-const isWorking = (operator: OperatorProcess): boolean => operator.output.includes('caches are complete; working')
+const isWorking = (operator: OperatorProcess): boolean => operator.output.includes('caches synced, starting workers')
 
 describe('leader election', () => {
   it('one replica works, with a Lease as of client-go, and the other stands by ready', async () => {

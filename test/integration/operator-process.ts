@@ -82,7 +82,7 @@ export class OperatorProcess {
   /** Waits until the operator leads and its caches have synced. */
   async working(withinMs = 30_000): Promise<this> {
     await eventually(() => {
-      if (!this.log().some(({ msg }) => msg === 'caches are complete; working')) {
+      if (!this.log().some(({ msg }) => msg === 'caches synced, starting workers')) {
         throw new Error(`not working: ${this.#output}`)
       }
     }, withinMs)

@@ -116,7 +116,7 @@ export const steps = {
       // Starting needs no trigger.
     },
     happened: async (_, operator) => {
-      expect(operator.log().map(({ msg }) => msg)).toContain('caches are complete; working')
+      expect(operator.log().map(({ msg }) => msg)).toContain('caches synced, starting workers')
       expect(await operator.probe('/readyz')).toBe(200)
     },
   },
