@@ -45,7 +45,7 @@ export function openApiServer(
 
 /** Runs `work` and closes the connection. @throws CommandError in place of an ApiError, with the server and its origin */
 export async function withApiServer<T>(
-  { openApiServer }: CommandContext,
+  { openApiServer, signal }: CommandContext,
   kubeconfig: string | undefined,
   work: (server: ApiServer) => Promise<T>,
 ): Promise<T> {
@@ -53,6 +53,8 @@ export async function withApiServer<T>(
   try {
     return await work(server)
   } catch (error) {
+    // An aborted call says nothing about the API server.
+    signal.throwIfAborted()
     throw error instanceof ApiError ? new CommandError(describeApiError(error, server)) : error
   } finally {
     await server.close()

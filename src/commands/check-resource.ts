@@ -25,18 +25,25 @@ interface ResourceRead {
   readonly names?: InputNames
 }
 
+interface ReadOptions {
+  /** Instead of the resource's own. */
+  readonly timeoutMs: number | undefined
+  readonly signal: AbortSignal
+}
+
 /**
  * Reads a resource and its sources with the permissions of the user.
- * @param timeoutMs instead of the resource's own
  * @throws ApiError other than 403 and 404
  */
 export async function readResource(
   client: KubernetesClient,
   ref: ObjectRef,
-  timeoutMs: number | undefined,
+  { signal, timeoutMs }: ReadOptions,
 ): Promise<ResourceRead> {
   const named = `EnosAppCredential ${ref.namespace}/${ref.name}`
-  const resource = await find(() => client.get<KubernetesObject & { readonly spec?: unknown }>(credentials, ref))
+  const resource = await find(() =>
+    client.get<KubernetesObject & { readonly spec?: unknown }>(credentials, ref, { signal }),
+  )
   if (resource === 'forbidden') {
     const advice = `Ask for the ClusterRole enosappcredentials-view in namespace ${ref.namespace}, or use another --kubeconfig.`
     return { steps: [unchecked('resource', `forbidden: cannot get ${named}`, advice)] }
@@ -48,7 +55,7 @@ export async function readResource(
   const parsed = parseSpec(ref.name, resource.spec)
   if (!parsed.ok) return { steps: [failedBecause('resource', parsed.problems.join('; '), 'InvalidSpec')] }
   const { spec } = parsed
-  const sources = await readAllSources(client, ref.namespace, spec)
+  const sources = await readAllSources(client, ref.namespace, spec, signal)
   const { step, request } = 'step' in sources ? { step: sources.step, request: undefined } : assess(spec, sources.read)
   const steps = [ok('resource', `${named} is valid`), step]
   return request === undefined
@@ -83,13 +90,14 @@ async function readAllSources(
   client: KubernetesClient,
   namespace: string,
   spec: CredentialSpec,
+  signal: AbortSignal,
 ): Promise<{ readonly read: readonly ReadSource[] } | { readonly step: Step }> {
   const read: ReadSource[] = []
   const missing: string[] = []
   const forbidden: string[] = []
   for (const ref of sourceRefs(spec)) {
     const type = ref.kind === 'Secret' ? secrets : configMaps
-    const object = await find(() => client.get<SourceObject>(type, { namespace, name: ref.name }))
+    const object = await find(() => client.get<SourceObject>(type, { namespace, name: ref.name }, { signal }))
     const where = `${ref.kind} ${ref.name} in namespace ${namespace}`
     const fields = ref.fields.join(' and ')
     if (object === 'forbidden') {

@@ -107,6 +107,8 @@ function resourceOf(argument: string | undefined, options: CheckOptions): string
     throw new UsageError('--resource cannot be used with an argument: give the EnosAppCredential once')
   }
   const given = argument ?? resource
+  if (given?.includes('://') === true)
+    throw new UsageError('expected the name of an EnosAppCredential: give a URL with --gateway')
   for (const [name, flag] of Object.entries(typedOptions)) {
     if (given === undefined || options[name as keyof TypedOptions] === undefined) continue
     throw new UsageError(`${flag} cannot be used with an EnosAppCredential: the resource has its own`)
@@ -129,12 +131,13 @@ async function checkResource(
   }
   try {
     const ref = inNamespace(name, server.currentNamespace)
-    const { names, request, steps } = await readResource(server.client, ref, timeoutMs)
+    const { names, request, steps } = await readResource(server.client, ref, { timeoutMs, signal: context.signal })
     if (request === undefined || names === undefined) return [...steps]
     const seen = await askGateway(context, request, refresh === true)
     const renewal = isTokenReplaced(seen) ? [await renewTargets(context, server, ref)] : []
     return [...steps, ...gatewaySteps(seen, names), ...renewal]
   } catch (error) {
+    if (context.signal.aborted) return [unchecked('resource', 'the check was stopped')]
     if (!(error instanceof ApiError)) throw error
     return [unchecked('resource', describeApiError(error, server))]
   } finally {
@@ -150,7 +153,7 @@ async function renewTargets(context: CommandContext, server: ApiServer, ref: Obj
     return failed('renewal', `${stale}: ${why}`, whatToDo)
   }
   try {
-    const request = await requestRenewal(server.client, ref, context.clock.wall())
+    const request = await requestRenewal(context, server.client, ref)
     const { obstacle } = request
     if (obstacle !== undefined) return fail(obstacle.text, obstacle.advice)
     const { isRenewed, text } = await awaitRenewal(context, server.client, request, renewalWaitMs)

@@ -53,7 +53,7 @@ export async function renew(
   waitMs: number,
 ): Promise<number> {
   const named = `${ref.namespace}/${ref.name}`
-  const request = await requestRenewal(client, ref, clock.wall())
+  const request = await requestRenewal({ clock, signal }, client, ref)
   print(`${named}: renewal requested\n`)
   if (request.obstacle !== undefined) {
     print(`${named}: ${request.obstacle.text}\n`)

@@ -38,16 +38,17 @@ const pollMs = 200
 
 /** Sets the annotation. @throws CommandError for a missing resource or permission; ApiError */
 export async function requestRenewal(
+  { clock, signal }: Pick<CommandContext, 'clock' | 'signal'>,
   client: KubernetesClient,
   ref: ObjectRef,
-  nowWall: number,
 ): Promise<RenewalRequest> {
   // Milliseconds, so that two requests in one second differ.
-  const value = new Date(nowWall).toISOString()
+  const value = new Date(clock.wall()).toISOString()
   const body = { metadata: { annotations: { [annotations.renewRequestedAt]: value } } }
   const named = `EnosAppCredential ${ref.namespace}/${ref.name}`
   try {
-    const { metadata, spec, status } = await client.patch<CredentialObject>(credentials, ref, { type: 'merge', body })
+    const patch = { type: 'merge', body } as const
+    const { metadata, spec, status } = await client.patch<CredentialObject>(credentials, ref, patch, { signal })
     return {
       ref,
       value: parseCredential({ metadata }).renewRequest,
@@ -83,7 +84,7 @@ export async function awaitRenewal(
   const until = clock.now() + waitMs
   let last: CredentialObject | undefined
   while (clock.now() < until) {
-    last = await client.get<CredentialObject>(credentials, ref)
+    last = await client.get<CredentialObject>(credentials, ref, { signal })
     const { renewRequest, status } = parseCredential(last)
     const handled = status.lastHandledRenewRequest
     // A later request of another user replaces this one; the operator then handles that one only.

@@ -26,6 +26,8 @@ const typeNames: ReadonlySet<string> = new Set(
  */
 export function parseResourceName(text: string, flag?: string): ResourceName {
   const namespaceFlag = flag === undefined ? undefined : parseNamespace(flag)
+  // Not quoted: a URL may hold a password.
+  if (text.includes('://')) throw new UsageError('expected the name of an EnosAppCredential, not a URL')
   const { name, namespace } = splitName(text)
   if ((namespace !== undefined && !label.test(namespace)) || !dnsName.test(name)) {
     throw new UsageError(

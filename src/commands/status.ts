@@ -56,11 +56,11 @@ export function statusCommand(context: CommandContext): Command {
 }
 
 async function table(
-  { clock }: CommandContext,
+  { clock, signal }: CommandContext,
   client: KubernetesClient,
   namespace: string | undefined,
 ): Promise<[shown: unknown, text: string]> {
-  const objects = await listAll(client, namespace)
+  const objects = await listAll(client, namespace, signal)
   const nowWall = clock.wall()
   const rows = statusRows(objects, nowWall)
   const where = namespace === undefined ? 'in any namespace' : `in namespace ${namespace}`
@@ -68,19 +68,19 @@ async function table(
 }
 
 async function detail(
-  { clock }: CommandContext,
+  { clock, signal }: CommandContext,
   client: KubernetesClient,
   ref: ObjectRef,
 ): Promise<[shown: unknown, text: string]> {
-  const object = await getOne(client, ref)
+  const object = await getOne(client, ref, signal)
   const nowWall = clock.wall()
   const shown = statusDetail(object, nowWall)
   return [shown, renderDetail(shown, nowWall)]
 }
 
-async function getOne(client: KubernetesClient, ref: ObjectRef): Promise<CredentialObject> {
+async function getOne(client: KubernetesClient, ref: ObjectRef, signal: AbortSignal): Promise<CredentialObject> {
   try {
-    return await client.get<CredentialObject>(credentials, ref)
+    return await client.get<CredentialObject>(credentials, ref, { signal })
   } catch (error) {
     if (isNotFound(error) && !isCrdMissing(error)) {
       throw new CommandError(`EnosAppCredential ${ref.namespace}/${ref.name} not found`)
@@ -90,11 +90,15 @@ async function getOne(client: KubernetesClient, ref: ObjectRef): Promise<Credent
   }
 }
 
-async function listAll(client: KubernetesClient, namespace: string | undefined): Promise<CredentialObject[]> {
+async function listAll(
+  client: KubernetesClient,
+  namespace: string | undefined,
+  signal: AbortSignal,
+): Promise<CredentialObject[]> {
   const all: CredentialObject[] = []
   let next: string | undefined
   do {
-    const page = { limit: pageSize, ...(next === undefined ? {} : { continue: next }) }
+    const page = { signal, limit: pageSize, ...(next === undefined ? {} : { continue: next }) }
     const { items, metadata } = await listPage(client, namespace, page)
     all.push(...items)
     next = metadata.continue === '' ? undefined : metadata.continue

@@ -1,6 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { beforeAll, describe, expect, inject, it } from 'vitest'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest'
 import type { Simulator } from '../../simulator/server.ts'
 import { version } from '../../src/version.ts'
 import { main, useCommands } from './command-line.ts'
@@ -58,6 +62,30 @@ describe('renew and status', () => {
     await once(waiting.stdout, 'data')
     waiting.kill(signal)
     expect(await exited).toEqual([1, null])
+    expect(complaint).toBe('')
+  })
+
+  it.each(['status', 'check', 'renew'])('a signal ends %s while the API server does not answer', async (name) => {
+    const silent = createServer().listen(0, '127.0.0.1')
+    onTestFinished(() => void silent.close())
+    await once(silent, 'listening')
+    const { port } = silent.address() as AddressInfo
+    const directory = await mkdtemp(join(tmpdir(), 'silent-'))
+    onTestFinished(() => rm(directory, { recursive: true }))
+    const kubeconfig = join(directory, 'kubeconfig')
+    const clusters = [{ name: 'c', cluster: { server: `http://127.0.0.1:${port}` } }]
+    const contexts = [{ name: 'x', context: { cluster: 'c' } }]
+    await writeFile(kubeconfig, JSON.stringify({ clusters, contexts, 'current-context': 'x' }))
+    const child = spawn(process.execPath, [main, name, 'wind-farm'], {
+      env: { PATH: process.env['PATH'], KUBECONFIG: kubeconfig },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    const exited = once(child, 'exit')
+    let complaint = ''
+    child.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()))
+    await once(silent, 'connection')
+    child.kill('SIGINT')
+    expect(await exited).toEqual([name === 'check' ? 3 : 1, null])
     expect(complaint).toBe('')
   })
 

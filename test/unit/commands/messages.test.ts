@@ -78,6 +78,7 @@ async function usageErrors(): Promise<void> {
     ['run', '--metrics-bind-address', '8080'],
     ['check'],
     ['check', 'Wind_Farm'],
+    ['check', 'https://user:marker-typed@apim.example.com'],
     ['check', 'a', 'b'],
     ['check', 'a', '--resource', 'b'],
     ['check', 'a', '--gateway', 'https://apim.example.com'],

@@ -40,6 +40,11 @@ describe('parseResourceName', () => {
     expect(() => parseResourceName(text)).toThrow(UsageError)
   })
 
+  it('quotes no URL, which may hold a password', () => {
+    const url = 'https://user:marker-typed@apim.example.com'
+    expect(() => parseResourceName(url)).toThrow(/^expected the name of an EnosAppCredential, not a URL$/)
+  })
+
   it('refuses contradicting namespaces and an invalid one', () => {
     expect(() => parseResourceName('a/b', 'c')).toThrow('--namespace c contradicts a/b')
     expect(() => parseResourceName('b', 'C')).toThrow('--namespace: seen "C"')
