@@ -29,7 +29,7 @@ export function parseNoProxy(text: string, variable: string): readonly NoProxyEn
     .map((entry) => {
       const parsed = parseEntry(entry.toLowerCase())
       if (parsed !== undefined) return parsed
-      // Someone may put a proxy's URL here, with its password.
+      // A proxy's URL, put here by mistake, may hold a password.
       const seen = entry.includes('@') ? '' : `seen ${JSON.stringify(entry.slice(0, 80))}, `
       throw new InvalidValueError(`${variable}: ${seen}${expected}`)
     })

@@ -16,13 +16,12 @@ export interface ConnectorOptions {
   readonly checkAddresses?: (addresses: readonly string[]) => void
 }
 
-/** Node gives each address of a name this time, in ms; over slow links no handshake is that fast. */
+/** Least time for one address, in ms: Node's default for each. */
 export const minAttemptTimeoutMs = 250
 
 /**
- * A connector for undici in which the addresses of a name share the time for connecting equally. undici's own gives each
- * address but the last 250 ms, so a name with two addresses of which one is unreachable fails where a handshake takes
- * longer.
+ * A connector for undici in which the addresses of a name share the time for connecting equally. Node's default gives
+ * each address but the last 250 ms. Over a slower link, a name with one more address that is unreachable then fails.
  */
 export function createConnector(options: ConnectorOptions): buildConnector.connector {
   let secureContext: SecureContext | undefined
