@@ -1,0 +1,77 @@
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+
+const main = fileURLToPath(new URL('../../../src/main.ts', import.meta.url))
+
+/** A kubeconfig of an API server that does not answer. */
+const kubeconfig = `{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c, user: u}}],
+clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}], users: [{name: u, user: {token: t}}]}`
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+/** Runs the operator with its standard output in a pipe of the shell. @param before fills the pipe first */
+async function startPiped(format: string, before: string, reader: string) {
+  const directory = mkdtempSync(join(tmpdir(), 'standard-output-'))
+  writeFileSync(join(directory, 'config'), kubeconfig)
+  const port = await freePort()
+  const flags = ['--no-leader-elect', '--metrics-bind-address', '0', '--log-format', format]
+  const args = ['run', '--kubeconfig', join(directory, 'config'), ...flags]
+  const inner = `echo $$ >&2; ${before}; exec "$@"`
+  const shell = spawn(
+    'sh',
+    ['-c', `sh -c '${inner}' inner "$@" | ${reader}`, 'outer', process.execPath, main, ...args].concat([
+      '--health-probe-bind-address',
+      `127.0.0.1:${port}`,
+    ]),
+    { detached: true, stdio: ['ignore', 'ignore', 'pipe'] },
+  )
+  let errors = ''
+  shell.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
+  onTestFinished(() => {
+    try {
+      process.kill(-(shell.pid ?? 0), 'SIGKILL')
+    } catch {
+      // All its processes have ended.
+    }
+    rmSync(directory, { recursive: true })
+  })
+  const probe = async (): Promise<number> => {
+    const response = await fetch(`http://127.0.0.1:${port}/healthz`, { signal: AbortSignal.timeout(1000) })
+    return response.status
+  }
+  const pid = (): number => Number(errors.split('\n')[0])
+  const isRunning = (): boolean => {
+    try {
+      return process.kill(pid(), 0)
+    } catch {
+      return false
+    }
+  }
+  return { probe, pid, isRunning, errors: () => errors }
+}
+
+describe('operator with a broken standard output', () => {
+  it.each([
+    ['full, as of a reader that is stopped', 'json', 'head -c 65536 /dev/zero', 'sleep 60'],
+    ['full, as of a reader that is stopped', 'pretty', 'head -c 65536 /dev/zero', 'sleep 60'],
+    ['closed, as of `| head`', 'json', 'sleep 0.5', 'true'],
+    ['closed, as of `| head`', 'pretty', 'sleep 0.5', 'true'],
+  ])('works and stops while the pipe is %s (%s)', { timeout: 60_000 }, async (_which, format, before, reader) => {
+    const { errors, isRunning, pid, probe } = await startPiped(format, before, reader)
+    await vi.waitFor(async () => expect(await probe()).toBe(200), { timeout: 30_000, interval: 100 })
+    process.kill(pid(), 'SIGTERM')
+    await vi.waitFor(() => expect(isRunning()).toBe(false), { timeout: 10_000, interval: 50 })
+    expect(errors()).toBe(`${pid()}\n`)
+  })
+})
