@@ -1,4 +1,5 @@
 import { parseStatus } from '../api/v1alpha1/credential.ts'
+import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import { formatDuration } from '../lib/duration.ts'
 import {
   age,
@@ -80,26 +81,37 @@ export function statusRow(object: CredentialObject, nowWall: number): StatusRow 
   const { metadata, spec } = object
   const status = parseStatus(object.status)
   const condition = (type: string) => status.conditions.find((one) => one.type === type)
-  const ready = condition('Ready')?.status ?? 'Unknown'
-  const healthy = condition('RenewalHealthy')
+  const [ready, healthy] = [condition('Ready'), condition('RenewalHealthy')]
   const problems = statusProblems(object, nowWall)
-  const secondsUntil = (time: string | undefined): number | null =>
-    time === undefined ? null : Math.round((Date.parse(time) - nowWall) / 1000)
-  const issuedIn = secondsUntil(status.issuedAt)
+  const [problem = { reason: (healthy ?? ready)?.reason ?? '', message: '' }] = problems
   return {
     namespace: metadata.namespace ?? '',
     name: metadata.name ?? '',
-    ready: ready === 'True' && isExpired(status, nowWall) ? 'False' : ready,
+    ready: ready?.status === 'True' && isExpired(status, nowWall) ? 'False' : (ready?.status ?? 'Unknown'),
     renewalHealthy: healthy?.status ?? 'Unknown',
-    expiresInSeconds: secondsUntil(status.expiresAt),
-    renewsInSeconds: spec?.suspend === true ? null : secondsUntil(status.nextRenewalAt),
-    tokenAgeSeconds: issuedIn === null ? null : Math.max(0, -issuedIn),
-    lastRenewalAt: status.lastRenewalAt ?? null,
-    lastRenewalMethod: status.lastRenewalMethod ?? null,
+    ...timesOf(status, spec?.suspend === true, nowWall),
     targets: targetNames(spec?.targets),
-    reason: problems[0]?.reason ?? healthy?.reason ?? condition('Ready')?.reason ?? '',
-    message: problems[0]?.message ?? '',
+    reason: problem.reason,
+    message: problem.message,
     problems,
+  }
+}
+
+function timesOf(
+  { expiresAt, issuedAt, lastRenewalAt, lastRenewalMethod, nextRenewalAt }: CredentialStatus,
+  isSuspended: boolean,
+  nowWall: number,
+) {
+  const secondsUntil = (time: string | undefined): number | null =>
+    time === undefined ? null : Math.round((Date.parse(time) - nowWall) / 1000)
+  const issuedIn = secondsUntil(issuedAt)
+  return {
+    expiresInSeconds: secondsUntil(expiresAt),
+    renewsInSeconds: isSuspended ? null : secondsUntil(nextRenewalAt),
+    // At least 0: the operator's clock may be ahead of this one.
+    tokenAgeSeconds: issuedIn === null ? null : Math.max(0, -issuedIn),
+    lastRenewalAt: lastRenewalAt ?? null,
+    lastRenewalMethod: lastRenewalMethod ?? null,
   }
 }
 
