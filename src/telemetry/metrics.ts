@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { type Operation, operations } from '../enos/operation.ts'
-import type { WriteReason } from '../api/v1alpha1/action-reasons.ts'
+import { type WriteReason, writeReasons } from '../api/v1alpha1/action-reasons.ts'
 import { keyOf, type ObjectKey, refOf } from '../kubernetes/types.ts'
 import type { WorkQueueSnapshot } from '../kubernetes/work-queue.ts'
 import type { WriteOperation } from '../targets/target-writer.ts'
@@ -23,6 +23,7 @@ export interface MetricsOptions {
 }
 
 const results = ['success', 'error'] as const
+const writeOperations: readonly WriteOperation[] = ['create', 'update', 'delete']
 
 /** All metrics of the operator, under the names of docs/reference/metrics.md. */
 export class Metrics {
@@ -67,6 +68,11 @@ export class Metrics {
       labelNames: ['operation', 'reason', 'result'],
       registers,
     })
+    for (const reason of Object.keys(writeReasons) as WriteReason[]) {
+      for (const operation of writeOperations) {
+        for (const result of results) this.#targetWrites.inc({ operation, reason, result }, 0)
+      }
+    }
     this.#apiRequests = new Counter({
       name: 'rest_client_requests_total',
       help: 'Requests to the API server, by status code, method and host.',

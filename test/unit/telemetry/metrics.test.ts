@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { TokenService } from '../../../simulator/token-service.ts'
+import { writeReasons } from '../../../src/api/v1alpha1/action-reasons.ts'
 import { managedBy } from '../../../src/api/v1alpha1/names.ts'
 import { credentials, secrets } from '../../../src/kubernetes/types.ts'
 import { WorkQueue, type WorkQueueSnapshot } from '../../../src/kubernetes/work-queue.ts'
@@ -158,11 +159,19 @@ describe('Metrics of counted events', () => {
     world.metrics.onTargetWrite('update', 'NewToken', 'success')
     world.metrics.onTargetWrite('update', 'NewToken', 'success')
     world.metrics.onTargetWrite('delete', 'RemovedFromSpec', 'error')
-    expect(await world.series('enos_credential_target_writes_total')).toEqual({
+    const series = await world.series('enos_credential_target_writes_total')
+    expect(Object.fromEntries(Object.entries(series).filter(([, value]) => value > 0))).toEqual({
       'operation="create",reason="Missing",result="success"': 1,
       'operation="update",reason="NewToken",result="success"': 2,
       'operation="delete",reason="RemovedFromSpec",result="error"': 1,
     })
+  })
+
+  it('begin the writes of targets with 0, for each operation, reason and result', async () => {
+    const series = await new World().series('enos_credential_target_writes_total')
+    expect(Object.keys(series)).toHaveLength(3 * Object.keys(writeReasons).length * 2)
+    expect(series).toMatchObject({ 'operation="update",reason="NewToken",result="error"': 0 })
+    expect(Object.values(series).every((value) => value === 0)).toBe(true)
   })
 
   it('observe the headroom of renewals, which is 0 where the old token had expired', async () => {
