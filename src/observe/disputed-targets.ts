@@ -1,7 +1,7 @@
 import type { Problem } from '../api/v1alpha1/problem.ts'
 import { isContested, stayedAt } from './contest.ts'
 import { isInSync } from './drifted-targets.ts'
-import type { Observed, TargetSpec } from './observed.ts'
+import type { Observed, TargetSpec, TargetsView } from './observed.ts'
 
 /** Names in one message at most. */
 const maxNames = 5
@@ -22,7 +22,10 @@ export function disputeProblem(observed: Observed, now: number): Problem | undef
 }
 
 /** The targets of the spec that another writer keeps changing or deleting. */
-export function contestedTargets({ contests, credential }: Observed, now: number): TargetSpec[] {
+export function contestedTargets(
+  { contests, credential }: Pick<TargetsView, 'credential'> & Pick<Observed, 'contests'>,
+  now: number,
+): TargetSpec[] {
   return credential.spec.targets.filter(({ name }) => {
     const contest = contests.get(name)
     return contest !== undefined && isContested(contest, now)

@@ -11,6 +11,8 @@ export interface CredentialSample {
   readonly conditions: readonly Condition[]
   readonly consecutiveFailures: number | undefined
   readonly targets: number
+  /** Targets that another writer keeps changing or deleting. */
+  readonly contestedTargets: number
   /** Undefined while the spec is invalid, as is the next. */
   readonly isSuspended: boolean | undefined
   /** Host of the gateway, with the port unless it is the default of the scheme. */
@@ -61,6 +63,11 @@ export function registerCredentialMetrics(
     (sample) => sample.consecutiveFailures,
   )
   gauge('enos_credential_targets', 'Number of targets in the spec.', (sample) => sample.targets)
+  gauge(
+    'enos_credential_contested_targets',
+    'Number of targets that another writer keeps changing or deleting.',
+    (sample) => sample.contestedTargets,
+  )
   gauge('enos_credential_suspended', '1 while spec.suspend is set, else 0.', ({ isSuspended }) =>
     isSuspended === undefined ? undefined : Number(isSuspended),
   )

@@ -50,6 +50,7 @@ function sample(overrides: Partial<CredentialSample> = {}): CredentialSample {
     conditions: [condition('Ready'), condition('RenewalHealthy', 'False', 'GatewayError')],
     consecutiveFailures: 3,
     targets: 2,
+    contestedTargets: 1,
     isSuspended: false,
     gatewayHost: 'apim.example.com:8443',
     expiredSeconds: 1.5,
@@ -65,6 +66,7 @@ describe('Metrics of a resource', () => {
     ['enos_credential_next_renewal_timestamp_seconds', now / 1000 - 1.5],
     ['enos_credential_consecutive_failures', 3],
     ['enos_credential_targets', 2],
+    ['enos_credential_contested_targets', 1],
     ['enos_credential_expired_seconds_total', 1.5],
     ['enos_credential_suspended', 0],
   ])('include %s', async (name, value) => {
