@@ -1,3 +1,4 @@
+import type { WriteReason } from '../api/v1alpha1/action-reasons.ts'
 import type { Condition } from '../api/v1alpha1/conditions.ts'
 import { parseSpec, parseStatus } from '../api/v1alpha1/credential.ts'
 import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
@@ -189,9 +190,30 @@ function targetTable(targets: readonly TargetDetail[], nowWall: number): string 
       `${creationPolicy}, ${deletionPolicy}`,
       keys.length === 0 ? 'not written yet' : keys.join(', '),
       lastWrite === null ? '-' : moment(lastWrite.at, nowWall),
-      lastWrite === null ? '-' : lastWrite.reason,
+      lastWrite === null ? '-' : writeReasonText(lastWrite.reason),
     ]),
   )
+}
+
+/** In the past tense: in the present one, the reason of a past write reads like a problem of now. */
+const pastReasons = {
+  Missing: 'the Secret, or a key in it, did not exist',
+  NewToken: 'there was a new token',
+  SpecChanged: 'the spec had changed',
+  SourceChanged: 'a source had changed',
+  Drift: 'another writer had changed the Secret',
+  TypeChanged: 'the Secret had another type',
+  Immutable: 'the Secret was immutable',
+  OwnershipChanged: 'creationPolicy had changed',
+  Adopted: 'the Secret was not recorded in the status',
+  RemovedFromSpec: 'the spec no longer had the target',
+  Deleted: 'the resource was being deleted',
+} as const satisfies Readonly<Record<WriteReason, string>>
+
+/** The reason with its meaning; an operator of another version may have others. */
+function writeReasonText(reason: string): string {
+  const known: Readonly<Record<string, string>> = pastReasons
+  return Object.hasOwn(known, reason) ? `${reason}: ${known[reason] ?? ''}` : reason
 }
 
 function sourceTable(sources: readonly SourceDetail[]): string {

@@ -83,18 +83,25 @@ export function statusRow(object: CredentialObject, nowWall: number): StatusRow 
   const condition = (type: string) => status.conditions.find((one) => one.type === type)
   const [ready, healthy] = [condition('Ready'), condition('RenewalHealthy')]
   const problems = statusProblems(object, nowWall)
-  const [problem = { reason: (healthy ?? ready)?.reason ?? '', message: '' }] = problems
+  const fallback = { reason: (healthy ?? ready)?.reason ?? '', message: '' }
   return {
     namespace: metadata.namespace ?? '',
     name: metadata.name ?? '',
-    ready: ready?.status === 'True' && isExpired(status, nowWall) ? 'False' : (ready?.status ?? 'Unknown'),
+    ready: readyByClock(status, ready?.status, nowWall),
     renewalHealthy: healthy?.status ?? 'Unknown',
     ...timesOf(status, spec?.suspend === true, nowWall),
     targets: targetNames(spec?.targets),
-    reason: problem.reason,
-    message: problem.message,
+    ...(problems[0] ?? fallback),
     problems,
   }
+}
+
+function readyByClock(
+  status: CredentialStatus,
+  ready: StatusRow['ready'] | undefined,
+  nowWall: number,
+): StatusRow['ready'] {
+  return ready === 'True' && isExpired(status, nowWall) ? 'False' : (ready ?? 'Unknown')
 }
 
 function timesOf(

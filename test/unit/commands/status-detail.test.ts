@@ -74,9 +74,9 @@ describe('renderDetail', () => {
 
       Targets:
         NAME                                   POLICIES       KEYS                    LAST WRITE                      REASON
-        enos-token                             Owner, Delete  accessToken, expiresAt  2026-01-01T11:24:00Z (36m ago)  NewToken
+        enos-token                             Owner, Delete  accessToken, expiresAt  2026-01-01T11:24:00Z (36m ago)  NewToken: there was a new token
         shared                                 Merge, Retain  not written yet         -                               -
-        old-token (no longer in spec.targets)  Owner, Delete  accessToken, expiresAt  2026-01-01T10:00:00Z (2h ago)   SpecChanged
+        old-token (no longer in spec.targets)  Owner, Delete  accessToken, expiresAt  2026-01-01T10:00:00Z (2h ago)   SpecChanged: the spec had changed
 
       Sources:
         OBJECT             KEYS               FIELDS                             USED VERSION
@@ -121,9 +121,9 @@ describe('renderDetail', () => {
 
       Targets:
         NAME                                   POLICIES       KEYS                    LAST WRITE                      REASON
-        enos-token                             Owner, Delete  accessToken, expiresAt  2026-01-01T11:24:00Z (36m ago)  NewToken
+        enos-token                             Owner, Delete  accessToken, expiresAt  2026-01-01T11:24:00Z (36m ago)  NewToken: there was a new token
         shared                                 Merge, Retain  not written yet         -                               -
-        old-token (no longer in spec.targets)  Owner, Delete  accessToken, expiresAt  2026-01-01T10:00:00Z (2h ago)   SpecChanged
+        old-token (no longer in spec.targets)  Owner, Delete  accessToken, expiresAt  2026-01-01T10:00:00Z (2h ago)   SpecChanged: the spec had changed
 
       Sources:
         OBJECT             KEYS               FIELDS                             USED VERSION
