@@ -1,3 +1,4 @@
+import simpleImportSort from 'eslint-plugin-simple-import-sort'
 import tseslint from 'typescript-eslint'
 import { pureImports } from './tools/pure-files.ts'
 
@@ -19,6 +20,38 @@ const layers = [
   'commands',
 ]
 
+/**
+ * Booleans whose names are given from outside: fields of Kubernetes objects and of the spec, flags of the command line,
+ * options of packages. `ok` tells the members of a union apart.
+ */
+const givenBooleans = [
+  'all',
+  'allowH2',
+  'allowInsecureHTTP',
+  'allowInsecureHttp',
+  'anyApplication',
+  'admin',
+  'blockOwnerDeletion',
+  'controller',
+  'edge',
+  'force',
+  'immutable',
+  'leaderElect',
+  'metadataOnly',
+  'ok',
+  'optional',
+  'paused',
+  'printApplications',
+  'refresh',
+  'rejectUnauthorized',
+  'skipTLSVerify',
+  'suspend',
+  'valid',
+  'wait',
+]
+const booleanPrefix = '^(is|has|should|can|was|may|does|needs|uses|wants)[A-Z]'
+const named = ['variable', 'parameter', 'classProperty', 'typeProperty', 'accessor']
+
 export default tseslint.config(
   { ignores: ['dist/', 'node_modules/', '.cache/', 'coverage/'] },
   ...tseslint.configs.strictTypeChecked,
@@ -38,13 +71,46 @@ export default tseslint.config(
     },
   },
   {
+    plugins: { 'simple-import-sort': simpleImportSort },
+    rules: {
+      // One block: side effects, Node.js, packages, then files.
+      'simple-import-sort/imports': ['error', { groups: [['^\\u0000', '^node:', '^@?\\w', '^', '^\\.']] }],
+      'simple-import-sort/exports': 'error',
+      curly: ['error', 'multi-line', 'consistent'],
+      complexity: ['error', { max: 15 }],
+      'max-params': ['error', { max: 4 }],
+    },
+  },
+  // A row of a table of cases is a parameter list.
+  { files: ['test/**/*.ts'], rules: { 'max-params': ['error', { max: 6 }], complexity: ['error', { max: 26 }] } },
+  {
+    files: ['src/**/*.ts', 'simulator/**/*.ts', 'demo/**/*.ts', 'bench/**/*.ts', 'tools/**/*.ts'],
+    rules: {
+      '@typescript-eslint/naming-convention': [
+        'error',
+        {
+          selector: named,
+          types: ['boolean'],
+          format: null,
+          filter: { regex: `^(${givenBooleans.join('|')})$`, match: false },
+          custom: { regex: booleanPrefix, match: true },
+        },
+        {
+          selector: named,
+          types: ['string', 'number', 'array'],
+          format: null,
+          custom: { regex: booleanPrefix, match: false },
+        },
+      ],
+    },
+  },
+  {
     files: ['src/**/*.ts'],
     plugins: { local: { rules: { 'pure-imports': pureImports } } },
     rules: { 'local/pure-imports': 'error' },
   },
   {
     files: ['src/**/*.ts'],
-    ignores: ['src/app.ts', 'src/status/next-status.ts', 'src/tokens/renewer.ts'],
     rules: {
       'max-lines': ['error', { max: 300 }],
       'max-lines-per-function': ['error', { max: 60 }],
@@ -52,6 +118,11 @@ export default tseslint.config(
   },
   // Tests are flat lists of cases; a world that they share is a file of its own.
   { files: ['test/**/*.ts'], rules: { 'max-lines': ['error', { max: 610 }] } },
+  {
+    // Still to be divided.
+    files: ['src/consumers/pods.ts', 'src/consumers/workloads.ts', 'src/status/assess.ts', 'src/status/next-status.ts'],
+    rules: { complexity: ['error', { max: 25 }], 'max-lines-per-function': ['error', { max: 75 }] },
+  },
   {
     // Only these may know the process's clock, randomness and environment; all others are handed them.
     files: ['src/**/*.ts'],
@@ -79,7 +150,7 @@ export default tseslint.config(
         {
           patterns: [
             {
-              regex: `^(\\.\\./)+((${layers.slice(at + 1).join('|')})/|(app|main)\\.ts)`,
+              regex: `^(\\.\\./)+((${layers.slice(at + 1).join('|')})/|(app|main|operator)\\.ts)`,
               message: `${layer}/ imports only what stands before it in \`layers\` of eslint.config.js.`,
             },
           ],

@@ -11,13 +11,13 @@ import { type ApiConnection, connect } from './kubernetes/connect.ts'
 import { EventRecorder } from './kubernetes/event-recorder.ts'
 import { guardWrites } from './kubernetes/guarded-client.ts'
 import { LeaderElector } from './kubernetes/leader-election.ts'
-import { ClockJumpWatch } from './lib/clock-jump.ts'
 import { type Clock, SystemClock } from './lib/clock.ts'
+import { ClockJumpWatch } from './lib/clock-jump.ts'
 import type { Log } from './lib/log.ts'
 import { type Random, systemRandom } from './lib/random.ts'
 import { type Caches, createCaches } from './observe/caches.ts'
 import { Watches } from './observe/watches.ts'
-import { createOperator, type Operator } from './operator.ts'
+import { createOperator, type Operator, type OperatorObserver } from './operator.ts'
 import { samplesOf } from './telemetry/credential-samples.ts'
 import { type HttpServer, type Routes, startHttpServer } from './telemetry/http-server.ts'
 import { createLogger } from './telemetry/logger.ts'
@@ -71,15 +71,17 @@ interface App {
   readonly work: { hasLed: boolean; hasBegun: boolean }
 }
 
-function build(config: RunConfig): App {
+const userAgent = `enos-credential-operator/${version}`
+
+/** The parts that all others are built from. */
+type Basis = Pick<App, 'config' | 'clock' | 'random' | 'log' | 'metrics' | 'connection'>
+
+function buildBasis(config: RunConfig): Basis {
   const clock = new SystemClock()
-  const random = systemRandom
   const log = createLogger({ level: config.logLevel, format: config.logFormat })
   const metrics = new Metrics({ version, leaseName: config.leaderElectLeaseName })
-  const userAgent = `enos-credential-operator/${version}`
-  const { kubeconfig } = config
   const connection = connect({
-    kubeconfig,
+    kubeconfig: config.kubeconfig,
     clock,
     userAgent,
     fieldManager,
@@ -87,24 +89,13 @@ function build(config: RunConfig): App {
       metrics.onApiAnswer(answer)
     },
   })
-  const work = { hasLed: false, hasBegun: false }
-  const elector = config.leaderElect
-    ? new LeaderElector({
-        client: connection.client,
-        clock,
-        random,
-        log,
-        identity: `${hostname()}_${randomUUID()}`,
-        namespace: config.leaderElectNamespace ?? connection.currentNamespace,
-        name: config.leaderElectLeaseName,
-        onStartedLeading: () => {
-          startWorking(app)
-        },
-        onStoppedLeading: () => {
-          metrics.setLeading(false)
-        },
-      })
-    : undefined
+  return { config, clock, random: systemRandom, log, metrics, connection }
+}
+
+function build(config: RunConfig): App {
+  const basis = buildBasis(config)
+  const { clock, connection, log, metrics, random } = basis
+  const elector = config.leaderElect ? createElector(basis, () => startWorking(app)) : undefined
   // A replica whose lease may have run out sends nothing more.
   const isLeading = (): boolean => elector?.isLeading() ?? true
   const client = guardWrites(connection.client, isLeading)
@@ -136,38 +127,78 @@ function build(config: RunConfig): App {
     emitEvent: ({ name, namespace, uid, resourceVersion }, event) => {
       events.record({ regarding: { apiVersion, kind, namespace, name, uid, resourceVersion }, ...event })
     },
-    observer: {
-      queues: metrics.queues,
-      onAttempt: (keys, operation, result) => {
-        metrics.onAttempt(keys, operation, result)
-      },
-      onTargetWrite: (operation, reason, result) => {
-        metrics.onTargetWrite(operation, reason, result)
-      },
-      onRenewed: (headroomMs) => {
-        metrics.onHeadroom(headroomMs)
-      },
-      onGone: (key) => {
-        metrics.forget(key)
-      },
-    },
+    observer: observerOf(metrics),
   })
+  const [watching, leading] = [new AbortController(), new AbortController()]
+  const clockJumps = new ClockJumpWatch(clock, (jumpMs) => {
+    operator.onClockJump(jumpMs)
+  })
+  const app: App = {
+    ...basis,
+    elector,
+    caches,
+    watches,
+    events,
+    clockJumps,
+    dispatchers,
+    operator,
+    watching,
+    leading,
+    work: { hasLed: false, hasBegun: false },
+  }
+  connectMetrics(app)
+  return app
+}
+
+function connectMetrics({ caches, clock, elector, metrics, operator, watches }: App): void {
   metrics.connect({
     // A standby tells nothing of the resources while it sees a leader, which does.
     credentials: () =>
-      !isLeading() && elector?.isOtherLeading() === true ? [] : samplesOf(caches, (key) => operator.state(key), clock),
+      elector?.isLeading() === false && elector.isOtherLeading()
+        ? []
+        : samplesOf(caches, (key) => operator.state(key), clock),
     gateways: () => operator.gateways(),
     queues: () => operator.queues(),
     watches: () => watches.lastContacts(),
   })
   metrics.setLeading(elector === undefined)
-  const [watching, leading] = [new AbortController(), new AbortController()]
-  const base = { config, clock, random, log, metrics, connection, elector, caches, watches, events }
-  const clockJumps = new ClockJumpWatch(clock, (jumpMs) => {
-    operator.onClockJump(jumpMs)
+}
+
+function createElector(
+  { clock, config, connection, log, metrics, random }: Basis,
+  onStartedLeading: () => void,
+): LeaderElector {
+  return new LeaderElector({
+    client: connection.client,
+    clock,
+    random,
+    log,
+    identity: `${hostname()}_${randomUUID()}`,
+    namespace: config.leaderElectNamespace ?? connection.currentNamespace,
+    name: config.leaderElectLeaseName,
+    onStartedLeading,
+    onStoppedLeading: () => {
+      metrics.setLeading(false)
+    },
   })
-  const app: App = { ...base, clockJumps, dispatchers, operator, watching, leading, work }
-  return app
+}
+
+function observerOf(metrics: Metrics): OperatorObserver {
+  return {
+    queues: metrics.queues,
+    onAttempt: (keys, operation, result) => {
+      metrics.onAttempt(keys, operation, result)
+    },
+    onTargetWrite: (operation, reason, result) => {
+      metrics.onTargetWrite(operation, reason, result)
+    },
+    onRenewed: (headroomMs) => {
+      metrics.onHeadroom(headroomMs)
+    },
+    onGone: (key) => {
+      metrics.forget(key)
+    },
+  }
 }
 
 /** @returns once the signal aborts, or the lease is lost */

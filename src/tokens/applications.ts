@@ -1,18 +1,18 @@
+import type { Operation } from '../enos/operation.ts'
 import type { ObjectKey } from '../kubernetes/types.ts'
 import { WorkQueue, type WorkQueueObserver } from '../kubernetes/work-queue.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
 import type { Random } from '../lib/random.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
-import type { Log } from '../lib/log.ts'
 import { Application } from './application.ts'
 import { type ApplicationView, viewOf } from './application-view.ts'
-import type { FoundToken, Membership } from './membership.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
-import { maxCalls, Renewer, type RenewerOptions } from './renewer.ts'
+import type { FoundToken, Membership } from './membership.ts'
 import { RefreshSupport } from './refresh-support.ts'
 import { jitterShareOf, type RenewalMethod } from './renewal-rule.ts'
+import { maxCalls, Renewer, type RenewerOptions } from './renewer.ts'
 import { priorityOf } from './schedule.ts'
-import type { Operation } from '../enos/operation.ts'
 
 export interface ApplicationsOptions extends Pick<RenewerOptions, 'client' | 'summonHolders'> {
   readonly clock: Clock
@@ -236,8 +236,9 @@ export class Applications {
     if (application.members.size > 0) breaker.report(application, report.gatewayHealth, gateway.applications.size)
     if (refreshSupport.isMissing !== wasRefreshMissing) this.#rescheduleAll(gateway)
     // An attempt may receive a new token by get and then fail to refresh it.
-    if (report.hasNewToken)
+    if (report.hasNewToken) {
       onAttempt(application.provenMembers(), application.lastRenewal?.operation ?? 'get', 'success')
+    }
     if (report.failure !== undefined) onAttempt(due.identity.members, report.operation, 'error')
     onChange(due.identity.members, false)
   }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { workloadTypes, type Workload } from '../../src/consumers/workloads.ts'
-import { type KubernetesObject, pods } from '../../src/kubernetes/types.ts'
 import type { Simulator } from '../../simulator/server.ts'
+import { type Workload, workloadTypes } from '../../src/consumers/workloads.ts'
+import { type KubernetesObject, pods } from '../../src/kubernetes/types.ts'
 import { delay, eventually, type Keys, useHarness } from './harness.ts'
 import type { OperatorProcess } from './operator-process.ts'
 import { shippedRoles } from './shipped-permissions.ts'
@@ -411,8 +411,9 @@ describe('the first token, with pods that started before it', () => {
 describe('propagation that an admission policy denies', () => {
   beforeAll(allowConsumers)
   afterAll(async () => {
-    for (const kind of ['validatingadmissionpolicybinding', 'validatingadmissionpolicy'])
+    for (const kind of ['validatingadmissionpolicybinding', 'validatingadmissionpolicy']) {
       await harness().kubectl(['delete', kind, 'no-pods.example.com', '--ignore-not-found'])
+    }
   })
 
   it('names the policy, and not the permission', async () => {

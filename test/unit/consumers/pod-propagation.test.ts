@@ -118,8 +118,9 @@ describe('the patch of a pod', () => {
     const world = new World()
     world.pod('mounts')
     world.beforePatch = () => {
-      if (world.patches.length < 3)
+      if (world.patches.length < 3) {
         world.user.patch(pods, ref, { metadata: { labels: { seen: `${world.patches.length}` } } })
+      }
     }
     world.propagate('wind', 'aaa', immediate)
     await settle()
