@@ -1,7 +1,8 @@
 import { parseProxyConfig } from '../config/proxy.ts'
+import { refreshFailureAfterGet } from '../enos/failure.ts'
 import { GatewayDispatchers } from '../enos/gateway-dispatchers.ts'
 import { Timestamps } from '../enos/timestamps.ts'
-import { type GetRequest, TokenClient } from '../enos/token-client.ts'
+import { type CallResult, type GetRequest, TokenClient } from '../enos/token-client.ts'
 import { watchCertificate } from './certificate.ts'
 import type { Seen } from './check-report.ts'
 import type { CommandContext } from './context.ts'
@@ -39,10 +40,15 @@ export async function askGateway(
     })
     const isRefreshTried = isRefreshWanted && get.kind === 'token'
     const refresh = isRefreshTried
-      ? await client.call({ ...request, operation: 'refresh', token: get.token }, signal)
+      ? afterGet(await client.call({ ...request, operation: 'refresh', token: get.token }, signal))
       : undefined
     return { gatewayUrl, appKey, appSecret, get, refresh, isRefreshWanted, skewMs, certificate, now: clock.wall() }
   } finally {
     await dispatchers.close()
   }
+}
+
+/** A refusal of the keys after a get that worked is no fault of the keys. */
+function afterGet(refresh: CallResult): CallResult {
+  return refresh.kind === 'failed' ? { ...refresh, failure: refreshFailureAfterGet(refresh.failure) } : refresh
 }
