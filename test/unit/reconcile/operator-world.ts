@@ -51,6 +51,10 @@ export class OperatorWorld {
     this.user.patch(secrets, { namespace, name }, { data })
   }
 
+  labelSecret(name: string, labels: Readonly<Record<string, string>>): void {
+    this.user.patch(secrets, { namespace, name }, { metadata: { labels } })
+  }
+
   addCredential(name: string, spec: SpecInput = {}): void {
     const full = {
       gateway: { url: gatewayUrl },

@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest'
+import { createCaches } from '../../../src/observe/caches.ts'
+import { newState } from '../../../src/observe/credential-state.ts'
+import { newPass } from '../../../src/observe/pass.ts'
+import type { TargetAction } from '../../../src/plan/actions.ts'
+import { TargetExecutor } from '../../../src/reconcile/target-executor.ts'
+import { noCorrection } from '../../../src/targets/compare-secret.ts'
+import { TargetWriter } from '../../../src/targets/target-writer.ts'
+import { credential, minuteMs, now, operator, targetRecord } from '../../support/builders.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+import { MemoryApi } from '../../support/memory-api.ts'
+
+const name = 'enos-token'
+const was = { name, uid: 'uid-enos-token', resourceVersion: '21' }
+const lastWrite = { reason: 'NewToken', atWall: now - minuteMs }
+const stamp = targetRecord({ keys: ['accessToken'] })
+const desired = { namespace: 'plant-a', name, type: 'Opaque', labels: {}, annotations: {}, owner: undefined, data: {} }
+
+function world() {
+  const clock = new FakeClock(now)
+  const { secrets } = createCaches()
+  const client = new MemoryApi(clock, operator)
+  const writer = new TargetWriter({ client, fieldManager: operator, onWrite: () => undefined })
+  const executor = new TargetExecutor({ writer, secrets, clock })
+  const of = credential()
+  const pass = newPass(of, newState(of, now, 0))
+  pass.state.record.set(name, targetRecord({ lastWrite }))
+  const { signal } = new AbortController()
+  return { clock, pass, execute: (action: TargetAction) => executor.execute(action, pass, signal) }
+}
+
+describe('TargetExecutor', () => {
+  it('keeps lastWrite when it confirms a target, and records the version that was read', async () => {
+    const { execute, pass } = world()
+    expect(await execute({ do: 'confirmTarget', reason: 'InSync', was, stamp })).toBeUndefined()
+    expect(pass.state.record.get(name)).toMatchObject({ resourceVersion: '21', keys: ['accessToken'], lastWrite })
+  })
+
+  it('records the reason and the wall-clock time of a write as lastWrite', async () => {
+    const { clock, execute, pass } = world()
+    clock.stepWall(5 * minuteMs)
+    expect(await execute({ do: 'createTarget', reason: 'Missing', desired, stamp })).toBe('written')
+    expect(pass.state.record.get(name)?.lastWrite).toEqual({ reason: 'Missing', atWall: now + 5 * minuteMs })
+  })
+
+  it('keeps lastWrite when a write is not made because the Secret has changed', async () => {
+    const { execute, pass } = world()
+    const patch = { do: 'patchTarget', reason: 'Drift', desired, correction: noCorrection, was, stamp } as const
+    expect(await execute(patch)).toBe('stale')
+    expect(pass.state.record.get(name)?.lastWrite).toEqual(lastWrite)
+  })
+})
