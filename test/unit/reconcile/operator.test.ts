@@ -364,3 +364,23 @@ describe('a CRD that is older than the operator', () => {
     })
   })
 })
+
+describe('the event SourceTrimmed', () => {
+  it('is emitted once for a note, and again after the source was corrected and broken again', async () => {
+    const world = newWorld()
+    world.changeSecret('app', { appSecret: `${marker.appSecret}\n` })
+    world.addCredential('a')
+    const operator = await world.start()
+    const count = (): number =>
+      operator.told.filter((one) => typeof one !== 'string' && one.reason === 'SourceTrimmed').length
+    const change = async (appSecret: string): Promise<number> => {
+      world.changeSecret('app', { appSecret })
+      await world.clock.advance(1000)
+      return count()
+    }
+    expect(count()).toBe(1)
+    expect(await change(`${marker.appSecret}\n\n`)).toBe(1)
+    expect(await change(marker.appSecret)).toBe(1)
+    expect(await change(`${marker.appSecret}\n`)).toBe(2)
+  })
+})
