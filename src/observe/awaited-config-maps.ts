@@ -1,5 +1,5 @@
 import type { Store } from '../kubernetes/store.ts'
-import type { ObjectKey } from '../kubernetes/types.ts'
+import { type ObjectKey, refOf } from '../kubernetes/types.ts'
 import type { Clock } from '../lib/clock.ts'
 import { sourceRefs } from './observed.ts'
 import type { StoredCredential } from './parse-object.ts'
@@ -27,8 +27,8 @@ export class AwaitedConfigMaps {
     const { credentials } = options
     credentials.subscribe((key) => {
       const credential = credentials.get(key)
-      if (credential === undefined || !needsConfigMap(credential)) return
-      if (!this.#since.has(credential.namespace)) this.#begin(credential.namespace)
+      if (credential === undefined) this.#prune(refOf(key).namespace)
+      else if (needsConfigMap(credential) && !this.#since.has(credential.namespace)) this.#begin(credential.namespace)
     })
   }
 
@@ -37,11 +37,24 @@ export class AwaitedConfigMaps {
     return needsConfigMap(credential) ? this.#since.get(credential.namespace) : undefined
   }
 
+  /** How many namespaces are remembered. */
+  get size(): number {
+    return this.#since.size
+  }
+
+  /** Forgets a namespace without a credential that names a ConfigMap. */
+  #prune(namespace: string): void {
+    const isNeeded = (one: StoredCredential): boolean => one.namespace === namespace && needsConfigMap(one)
+    if (this.#since.has(namespace) && ![...this.#options.credentials.values()].some(isNeeded)) {
+      this.#since.delete(namespace)
+    }
+  }
+
   #begin(namespace: string): void {
     const { clock, credentials, onKnown, synced } = this.#options
     this.#since.set(namespace, clock.now())
     void synced(namespace).then(() => {
-      this.#since.set(namespace, undefined)
+      if (this.#since.has(namespace)) this.#since.set(namespace, undefined)
       const waiting = [...credentials.values()].filter((one) => one.namespace === namespace && needsConfigMap(one))
       onKnown(waiting.map(({ key }) => key))
     })

@@ -1,19 +1,19 @@
-import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
-import type { Membership } from '../tokens/membership.ts'
 import type { Problem } from '../api/v1alpha1/problem.ts'
-import { inputsKey } from './inputs.ts'
+import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
+import type { Alteration } from '../targets/alteration.ts'
+import { type CompiledTemplates, compileTemplates } from '../targets/template.ts'
+import type { Membership } from '../tokens/membership.ts'
+import type { Contest } from './contest.ts'
+import { ExpiredTime } from './expired-time.ts'
+import { contentSources, inputsKey } from './inputs.ts'
 import {
   type Credential,
   type LastWrite,
   type PrunedStatus,
-  type TargetToken,
   type Sources,
   type TargetRecord,
+  type TargetToken,
 } from './observed.ts'
-import { compileTemplates, type CompiledTemplates } from '../targets/template.ts'
-import type { Alteration } from '../targets/alteration.ts'
-import type { Contest } from './contest.ts'
-import { ExpiredTime } from './expired-time.ts'
 
 /** What this process knows of one credential besides its resource. */
 export interface CredentialState {
@@ -46,7 +46,7 @@ export function newState(credential: Credential, now: number, wallOffset: number
     generation: credential.generation,
     templates,
     templateProblem,
-    record: recordOf(credential.status, templates, wallOffset),
+    record: recordOf(credential, templates, wallOffset),
     sources: undefined,
     membership: undefined,
     statusWrittenAt: Number.NEGATIVE_INFINITY,
@@ -74,7 +74,7 @@ export function compileAll({ spec }: Credential): Pick<CredentialState, 'templat
 
 /** The records of an earlier process, from the status. */
 function recordOf(
-  status: CredentialStatus,
+  { spec, status }: Credential,
   templates: CredentialState['templates'],
   wallOffset: number,
 ): Map<string, TargetRecord> {
@@ -82,7 +82,7 @@ function recordOf(
   const token = tokenOf(status, wallOffset)
   for (const target of status.targets) {
     const usesSources = templates.get(target.name)?.usesSources === true
-    const inputs = inputsKey(status.observedGeneration, usesSources ? status.sources : undefined)
+    const inputs = inputsKey(status.observedGeneration, usesSources ? contentSources(spec, status.sources) : undefined)
     record.set(target.name, { ...target, token, inputs, lastWrite: lastWriteOf(target) })
   }
   return record

@@ -28,7 +28,8 @@ export const reasons = {
       'Wait some seconds; if it stays, let the operator list and watch ConfigMaps. Its log says what was refused.',
   },
   SourceKeyMissing: {
-    meaning: 'The key does not exist in the source, or its value is empty or not UTF-8 text.',
+    meaning:
+      'The key does not exist in the source, or its value is empty, not UTF-8 text, or cannot be sent as a header.',
     whatToDo: 'Add the key to the Secret, or name the right one in `key`.',
   },
   SourceForbidden: {

@@ -71,3 +71,16 @@ it('have those looked at again that name one by the time they are known', async 
   await clock.advance(0)
   expect(known).toEqual([['plant-a/a', 'plant-a/b']])
 })
+
+it('remembers no namespace whose credentials are gone, however many there were', async () => {
+  const { add, awaited, clock, credentials, sync } = world()
+  for (let n = 0; n < 100; n++) {
+    const namespace = `plant-${n}`
+    const one = add('a', { key: `${namespace}/a`, namespace, spec: { gateway: { caRef } } })
+    sync()
+    await clock.advance(0)
+    expect(awaited.size).toBe(1)
+    credentials.remove(one)
+    expect(awaited.size).toBe(0)
+  }
+})

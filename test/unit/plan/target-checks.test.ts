@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { fingerprintOf } from '../../../src/enos/signature.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
+import { inputsOf } from '../../../src/observe/inputs.ts'
 import type { TargetRecord } from '../../../src/observe/observed.ts'
 import type { Action } from '../../../src/plan/actions.ts'
 import { plan } from '../../../src/plan/plan.ts'
@@ -271,5 +272,25 @@ describe('a target that somebody altered', () => {
       { do: 'fetchTarget', name: 'enos-token' },
       { do: 'patchTarget', was: { name: 'second' } },
     ])
+  })
+})
+
+describe('a target whose template uses the appSecret', () => {
+  const spec = {
+    gateway: {
+      url: 'https://apim.example.com',
+      headersFrom: [{ name: 'X-Key', secretKeyRef: { name: 'gate', key: 'k' } }],
+    },
+    targets: [{ name: 'enos-token', data: { login: '{{ appSecret }} {{ accessToken }}' } }],
+  }
+  const withSources = (app: string, gate: string) =>
+    synced({
+      credential: { spec },
+      sourceMetas: [metadata({ resourceVersion: app }), metadata({ name: 'gate', resourceVersion: gate })],
+    })
+
+  it('is not written again when only the Secret of a header has changed', () => {
+    expect(inputsOf(withSources('10', '11'), 'enos-token')).toBe(inputsOf(withSources('10', '12'), 'enos-token'))
+    expect(inputsOf(withSources('10', '11'), 'enos-token')).not.toBe(inputsOf(withSources('13', '11'), 'enos-token'))
   })
 })
