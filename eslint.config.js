@@ -119,11 +119,6 @@ export default tseslint.config(
   // Tests are flat lists of cases; a world that they share is a file of its own.
   { files: ['test/**/*.ts'], rules: { 'max-lines': ['error', { max: 610 }] } },
   {
-    // Still to be divided.
-    files: ['src/consumers/pods.ts', 'src/consumers/workloads.ts', 'src/status/assess.ts', 'src/status/next-status.ts'],
-    rules: { complexity: ['error', { max: 25 }], 'max-lines-per-function': ['error', { max: 75 }] },
-  },
-  {
     // Only these may know the process's clock, randomness and environment; all others are handed them.
     files: ['src/**/*.ts'],
     ignores: ['src/lib/clock.ts', 'src/lib/random.ts', 'src/config/**', 'src/main.ts'],

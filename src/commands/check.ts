@@ -107,8 +107,9 @@ function resourceOf(argument: string | undefined, options: CheckOptions): string
     throw new UsageError('--resource cannot be used with an argument: give the EnosAppCredential once')
   }
   const given = argument ?? resource
-  if (given?.includes('://') === true)
+  if (given?.includes('://') === true) {
     throw new UsageError('expected the name of an EnosAppCredential: give a URL with --gateway')
+  }
   for (const [name, flag] of Object.entries(typedOptions)) {
     if (given === undefined || options[name as keyof TypedOptions] === undefined) continue
     throw new UsageError(`${flag} cannot be used with an EnosAppCredential: the resource has its own`)

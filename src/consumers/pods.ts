@@ -63,11 +63,7 @@ export interface SecretUse {
  * (so is a mount whose optional object is created after the pod has started; Secrets work the same way)
  */
 export function secretUses({ containers = [], initContainers = [], volumes = [] }: PodSpec): SecretUse[] {
-  const sources = new Map<string, SecretSource[]>()
-  for (const { name, projected, secret } of volumes) {
-    const own = secret?.secretName === undefined ? [] : [{ ...secret, name: secret.secretName }]
-    sources.set(name, [...own, ...(projected?.sources ?? []).flatMap((source) => source.secret ?? [])])
-  }
+  const sources = secretsOfVolumes(volumes)
   const uses: SecretUse[] = []
   const add = (kind: SecretUse['kind'], container: Container, source: SecretSource | undefined): void => {
     if (source?.name === undefined) return
@@ -79,12 +75,29 @@ export function secretUses({ containers = [], initContainers = [], volumes = [] 
   for (const container of [...initContainers, ...containers]) {
     for (const { valueFrom } of container.env ?? []) add('fixed', container, valueFrom?.secretKeyRef)
     for (const { secretRef } of container.envFrom ?? []) add('fixed', container, secretRef)
-    for (const { name, subPath = '', subPathExpr = '' } of container.volumeMounts ?? []) {
-      const kind = subPath !== '' || subPathExpr !== '' ? 'fixed' : 'live'
-      for (const source of sources.get(name) ?? []) add(kind, container, source)
+    for (const mount of container.volumeMounts ?? []) {
+      for (const source of sources.get(mount.name) ?? []) add(mountKind(mount), container, source)
     }
   }
   return uses
+}
+
+/** The kubelet never updates a file that is mounted by subPath. */
+function mountKind({
+  subPath = '',
+  subPathExpr = '',
+}: NonNullable<Container['volumeMounts']>[number]): SecretUse['kind'] {
+  return subPath !== '' || subPathExpr !== '' ? 'fixed' : 'live'
+}
+
+/** The Secrets of each volume, by its name. */
+function secretsOfVolumes(volumes: NonNullable<PodSpec['volumes']>): ReadonlyMap<string, readonly SecretSource[]> {
+  const sources = new Map<string, SecretSource[]>()
+  for (const { name, projected, secret } of volumes) {
+    const own = secret?.secretName === undefined ? [] : [{ ...secret, name: secret.secretName }]
+    sources.set(name, [...own, ...(projected?.sources ?? []).flatMap((source) => source.secret ?? [])])
+  }
+  return sources
 }
 
 /**

@@ -101,12 +101,18 @@ export function rolloutOf(workload: Workload, restart: Restart): Rollout {
   if (isReset(workload, restart)) return 'reset'
   const isObserved = (status.observedGeneration ?? 0) >= (metadata.generation ?? 0)
   if (isObserved && hasReplacedAll(workload)) return 'complete'
-  if (spec.paused === true) return 'isPaused'
-  if (spec.updateStrategy?.type === 'OnDelete') return 'onDelete'
-  if ((spec.updateStrategy?.rollingUpdate?.partition ?? 0) > 0) return 'partitioned'
+  const held = heldBack(spec)
+  if (held !== undefined) return held
   if (!isObserved) return 'unobserved'
   const hasStalled = status.conditions?.some(({ reason }) => reason === 'ProgressDeadlineExceeded') ?? false
   return hasStalled ? 'stalled' : 'underWay'
+}
+
+/** Why the workload does not replace (all) its pods by its own spec. */
+function heldBack({ paused, updateStrategy }: NonNullable<Workload['spec']>): Rollout | undefined {
+  if (paused === true) return 'isPaused'
+  if (updateStrategy?.type === 'OnDelete') return 'onDelete'
+  return (updateStrategy?.rollingUpdate?.partition ?? 0) > 0 ? 'partitioned' : undefined
 }
 
 /** Whether a restart for any of these tokens was asked for, by the marks on the workload or its template. */

@@ -1,7 +1,7 @@
 import { normaliseGatewayUrl } from '../api/v1alpha1/credential.ts'
 import type { ApplicationView } from '../tokens/application-view.ts'
-import { type Observed, type ObjectMetadata, type Propagation, sourceRefs } from './observed.ts'
 import { byUid, type Caches } from './caches.ts'
+import { type ObjectMetadata, type Observed, type Propagation, sourceRefs } from './observed.ts'
 import type { Pass } from './pass.ts'
 
 /** What an observation needs besides the caches and the pass. */

@@ -3,14 +3,13 @@ import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { Reason } from '../api/v1alpha1/reasons.ts'
 import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
-import type { ApplicationView } from '../tokens/application-view.ts'
-import type { Membership, RecordedToken } from '../tokens/membership.ts'
 import type { KubernetesObject, ObjectKey } from '../kubernetes/types.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
 import type { Alteration } from '../targets/alteration.ts'
 import type { Secret } from '../targets/secret.ts'
 import type { CompiledTemplates } from '../targets/template.ts'
-
+import type { ApplicationView } from '../tokens/application-view.ts'
+import type { Membership, RecordedToken } from '../tokens/membership.ts'
 import type { Contest } from './contest.ts'
 
 /** A status as it was written and as the API server stored it, where an older CRD has pruned fields. */

@@ -1,7 +1,7 @@
 import type { Problem } from '../api/v1alpha1/problem.ts'
-import type { Credential } from './observed.ts'
 import type { Secret } from '../targets/secret.ts'
 import type { CredentialState } from './credential-state.ts'
+import type { Credential } from './observed.ts'
 
 /** An action that was executed, for the log. */
 export interface ExecutedAction {

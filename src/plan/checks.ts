@@ -8,9 +8,9 @@ import { awaitConfigMaps, fetchSources, rejectBrokenSources, warnOfTrimmedSource
 import { rejectBrokenTemplate, rejectDisallowedGateway, stopWhenSuspended } from './spec-checks.ts'
 import { fetchDriftedTargets, writeStatus } from './status-checks.ts'
 import { writeTargets } from './target-checks.ts'
-import { warnOfAlteredTargets, warnOfContestedTargets } from './warning-checks.ts'
 import { stopWhenUpToDate } from './up-to-date.ts'
 import type { Verdict } from './verdict.ts'
+import { warnOfAlteredTargets, warnOfContestedTargets } from './warning-checks.ts'
 
 export type Check = (observed: Observed, now: number) => Verdict | undefined
 

@@ -3,9 +3,9 @@ import { mergeFieldManager } from '../api/v1alpha1/names.ts'
 import { type Interference, nextCorrectionAt, otherWriterOf } from '../observe/contest.ts'
 import { changedInput, inputsOf } from '../observe/inputs.ts'
 import {
+  type ObjectVersion,
   objectVersionOf,
   type Observed,
-  type ObjectVersion,
   type SourceValues,
   type TargetRecord,
   type TargetSpec,
@@ -14,13 +14,13 @@ import { isOurs, mergeIdentityOf } from '../observe/ownership.ts'
 import { targetProblem } from '../observe/target-problems.ts'
 import { appKeyFingerprintOf } from '../observe/token-origin.ts'
 import { accepting } from '../targets/alteration.ts'
-import { type Comparison, compareSecret, noCorrection } from '../targets/compare-secret.ts'
+import { compareSecret, type Comparison, noCorrection } from '../targets/compare-secret.ts'
 import { type DesiredSecret, desiredSecret } from '../targets/desired-secret.ts'
 import { compareMerged } from '../targets/merged-keys.ts'
 import { type Secret, toBase64 } from '../targets/secret.ts'
 import { type CompiledTemplates, TemplateRenderError } from '../targets/template.ts'
-import type { RecordedToken } from '../tokens/membership.ts'
 import type { HeldToken } from '../tokens/held-token.ts'
+import type { RecordedToken } from '../tokens/membership.ts'
 import type { TargetAction, TargetStamp } from './actions.ts'
 import { actIfAny, type Verdict } from './verdict.ts'
 

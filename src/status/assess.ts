@@ -2,7 +2,7 @@ import type { ConditionStatus } from '../api/v1alpha1/conditions.ts'
 import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { Reason } from '../api/v1alpha1/reasons.ts'
 import { disputeProblem } from '../observe/disputed-targets.ts'
-import { firstOutOfSyncTarget } from '../observe/drifted-targets.ts'
+import { firstOutOfSyncTarget, type OutOfSyncTarget } from '../observe/drifted-targets.ts'
 import { type Observed, tokenOnTargets } from '../observe/observed.ts'
 import { targetProblem } from '../observe/target-problems.ts'
 import { holdsForeignToken } from '../observe/token-origin.ts'
@@ -62,24 +62,33 @@ function assessReady(observed: Observed, { cause, dispute, targetTrouble }: Trou
     return conditionValue('False', targetTrouble.reason, targetTrouble.message)
   }
   if (isValid && lacking !== undefined) {
-    const { isDrifted, name } = lacking
-    const what = isDrifted
-      ? `spec.targets: Secret ${name} was changed by another writer; it is corrected once the token is known again`
-      : `spec.targets: Secret ${name} is not written yet as the spec asks for`
-    return cause === undefined
-      ? conditionValue('False', 'WaitingForToken', what)
-      : conditionValue('False', cause.reason, `${what}: ${cause.message}`)
+    return outOfSync(lacking, cause)
   }
   if (isValid && !holdsForeignToken(observed)) {
     const { length } = spec.targets
     return conditionValue('True', 'Synced', `${length} ${length === 1 ? 'target holds' : 'targets hold'} a valid token`)
   }
-  if (token !== undefined && !isValid) {
-    const why = cause === undefined ? 'the operator asks the gateway for a new one' : cause.message
-    return conditionValue('False', 'TokenExpired', `the token on the targets has expired: ${why}`)
-  }
-  if (cause !== undefined) return conditionValue('False', cause.reason, cause.message)
-  return conditionValue('False', 'WaitingForToken', 'the operator asks the gateway for a token')
+  return token !== undefined && !isValid ? tokenExpired(cause) : noToken(cause)
+}
+
+function tokenExpired(cause: Problem | undefined): ConditionValue {
+  const why = cause === undefined ? 'the operator asks the gateway for a new one' : cause.message
+  return conditionValue('False', 'TokenExpired', `the token on the targets has expired: ${why}`)
+}
+
+function noToken(cause: Problem | undefined): ConditionValue {
+  return cause === undefined
+    ? conditionValue('False', 'WaitingForToken', 'the operator asks the gateway for a token')
+    : conditionValue('False', cause.reason, cause.message)
+}
+
+function outOfSync({ isDrifted, name }: OutOfSyncTarget, cause: Problem | undefined): ConditionValue {
+  const what = isDrifted
+    ? `spec.targets: Secret ${name} was changed by another writer; it is corrected once the token is known again`
+    : `spec.targets: Secret ${name} is not written yet as the spec asks for`
+  return cause === undefined
+    ? conditionValue('False', 'WaitingForToken', what)
+    : conditionValue('False', cause.reason, `${what}: ${cause.message}`)
 }
 
 /** Ready of a suspended resource: no call and no write is made, and the state of the targets is reported all the same. */
@@ -108,8 +117,9 @@ function assessSuspended(observed: Observed, isValid: boolean): ConditionValue {
 
 function assessRenewal({ application, credential }: Observed, failure: Problem | undefined): ConditionValue {
   if (failure !== undefined) return conditionValue('False', failure.reason, failure.message)
-  if (credential.spec.suspend)
+  if (credential.spec.suspend) {
     return conditionValue('Unknown', 'Suspended', 'spec.suspend is true: the token is not renewed')
+  }
   if (application?.token === undefined) {
     return conditionValue('Unknown', 'WaitingForToken', 'the operator asks the gateway for a token')
   }

@@ -1,23 +1,57 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type Condition, setCondition } from '../api/v1alpha1/conditions.ts'
+import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import { formatTime } from '../lib/time.ts'
-import { wantsPropagation, propagatedFingerprint } from '../observe/propagation.ts'
-import type { Problem } from '../api/v1alpha1/problem.ts'
 import { contestedTargets } from '../observe/disputed-targets.ts'
 import { inputsOf } from '../observe/inputs.ts'
-import { type Observed, tokenOnTargets } from '../observe/observed.ts'
+import { type Observed, type TargetRecord, tokenOnTargets } from '../observe/observed.ts'
+import { propagatedFingerprint, wantsPropagation } from '../observe/propagation.ts'
 import { assess } from './assess.ts'
 
 /** The status for what is observed. Pure; equal to the present one when nothing has changed. */
 export function nextStatus(observed: Observed, problem: Problem | undefined, now: number): CredentialStatus {
-  const { application, credential, record, sources } = observed
+  const { application, credential, record } = observed
   const { status: present } = credential
   const token = tokenOnTargets(observed)
+  // Its version changes with each correction, which would write the status as often.
+  const contested = new Set(contestedTargets(observed, now).map(({ name }) => name))
+  const renewal = application?.lastRenewal
+  const handled = application?.handledRequest ?? present.lastHandledRenewRequest
+  return defined({
+    observedGeneration: credential.generation,
+    conditions: [...nextConditions(observed, problem, now)],
+    expiresAt: token === undefined ? undefined : formatTime(token.expiresAtWall),
+    issuedAt: token === undefined ? undefined : formatTime(token.issuedAtWall),
+    nextRenewalAt: credential.spec.suspend ? undefined : nextRenewal(observed),
+    lastRenewalAt: renewal === undefined ? present.lastRenewalAt : formatTime(renewal.atWall),
+    lastRenewalMethod: renewal === undefined ? present.lastRenewalMethod : renewal.operation,
+    consecutiveFailures: application === undefined ? present.consecutiveFailures : application.failures,
+    tokenFingerprint: token?.fingerprint,
+    gateway: token?.gatewayUrl,
+    appKeyFingerprint: token?.appKeyFingerprint,
+    sources: nextSources(observed),
+    targets: [...record.values()].map((target) => targetStatus(observed, target, contested.has(target.name))),
+    targetNames: credential.spec.targets.map(({ name }) => name).join(', '),
+    lastHandledRenewRequest: handled,
+    propagatedFingerprint: propagatedFingerprint(observed),
+  })
+}
+
+/** The versions that the token on the targets was received with. */
+function nextSources(observed: Observed): CredentialStatus['sources'] {
+  const { application, credential, sources } = observed
+  const token = tokenOnTargets(observed)
+  return sources !== undefined && token !== undefined && application?.token?.fingerprint === token.fingerprint
+    ? sources.versions.map(({ keys, ...version }) => ({ ...version, keys: [...keys] }))
+    : credential.status.sources
+}
+
+function nextConditions(observed: Observed, problem: Problem | undefined, now: number): readonly Condition[] {
+  const { credential, propagation } = observed
   const { ready, renewalHealthy, reconciling, stalled } = assess(observed, problem, now)
   const nowWall = now + observed.wallOffset
-
-  let conditions: readonly Condition[] = present.conditions
+  let conditions: readonly Condition[] = credential.status.conditions
   for (const [type, value] of [
     ['Ready', ready],
     ['RenewalHealthy', renewalHealthy],
@@ -29,59 +63,36 @@ export function nextStatus(observed: Observed, problem: Problem | undefined, now
         ? conditions.filter((condition) => condition.type !== type)
         : setCondition(conditions, { type, ...value, observedGeneration: credential.generation }, nowWall)
   }
-
-  const { propagation } = observed
+  if (!wantsPropagation(observed)) return conditions.filter(({ type }) => type !== 'Propagated')
   const hasPropagated = conditions.some(({ type }) => type === 'Propagated')
-  if (!wantsPropagation(observed)) conditions = conditions.filter(({ type }) => type !== 'Propagated')
-  else if (propagation?.outcome !== undefined && (!propagation.isSilent || hasPropagated)) {
-    const condition = { type: 'Propagated', ...propagation.outcome, observedGeneration: propagation.generation }
-    conditions = setCondition(conditions, condition, nowWall)
-  }
+  if (propagation?.outcome === undefined || (propagation.isSilent && !hasPropagated)) return conditions
+  const condition = { type: 'Propagated', ...propagation.outcome, observedGeneration: propagation.generation }
+  return setCondition(conditions, condition, nowWall)
+}
 
-  // Its version changes with each correction, which would write the status as often.
-  const contested = new Set(contestedTargets(observed, now).map(({ name }) => name))
-  const renewal = application?.lastRenewal
-  const handled = application?.handledRequest ?? present.lastHandledRenewRequest
-  return defined({
-    observedGeneration: credential.generation,
-    conditions: [...conditions],
-    expiresAt: token === undefined ? undefined : formatTime(token.expiresAtWall),
-    issuedAt: token === undefined ? undefined : formatTime(token.issuedAtWall),
-    nextRenewalAt: credential.spec.suspend ? undefined : nextRenewal(observed),
-    lastRenewalAt: renewal === undefined ? present.lastRenewalAt : formatTime(renewal.atWall),
-    lastRenewalMethod: renewal === undefined ? present.lastRenewalMethod : renewal.operation,
-    consecutiveFailures: application === undefined ? present.consecutiveFailures : application.failures,
-    tokenFingerprint: token?.fingerprint,
-    gateway: token?.gatewayUrl,
-    appKeyFingerprint: token?.appKeyFingerprint,
-    // The versions that the token on the targets was received with.
-    sources:
-      sources !== undefined && token !== undefined && application?.token?.fingerprint === token.fingerprint
-        ? sources.versions.map(({ keys, ...version }) => ({ ...version, keys: [...keys] }))
-        : present.sources,
-    targets: [...record.values()].map((target) => ({
-      name: target.name,
-      uid: target.uid,
-      // Without a version the target is read after a restart: it holds another token than tokenFingerprint, or was not
-      // written for the present spec yet. A suspended resource needs neither: resuming changes the spec again.
-      resourceVersion:
-        token !== undefined &&
-        !contested.has(target.name) &&
-        target.token?.fingerprint === token.fingerprint &&
-        (credential.spec.suspend || target.inputs === inputsOf(observed, target.name))
-          ? target.resourceVersion
-          : '',
-      creationPolicy: target.creationPolicy,
-      deletionPolicy: target.deletionPolicy,
-      keys: [...target.keys],
-      ...(target.lastWrite === undefined
-        ? {}
-        : { lastWrite: { reason: target.lastWrite.reason, at: formatTime(target.lastWrite.atWall) } }),
-    })),
-    targetNames: credential.spec.targets.map(({ name }) => name).join(', '),
-    lastHandledRenewRequest: handled,
-    propagatedFingerprint: propagatedFingerprint(observed),
-  })
+function targetStatus(
+  observed: Observed,
+  target: TargetRecord,
+  isContested: boolean,
+): CredentialStatus['targets'][number] {
+  const token = tokenOnTargets(observed)
+  const isAsSpecified = observed.credential.spec.suspend || target.inputs === inputsOf(observed, target.name)
+  return {
+    name: target.name,
+    uid: target.uid,
+    // Without a version the target is read after a restart: it holds another token than tokenFingerprint, or was not
+    // written for the present spec yet. A suspended resource needs neither: resuming changes the spec again.
+    resourceVersion:
+      token !== undefined && !isContested && target.token?.fingerprint === token.fingerprint && isAsSpecified
+        ? target.resourceVersion
+        : '',
+    creationPolicy: target.creationPolicy,
+    deletionPolicy: target.deletionPolicy,
+    keys: [...target.keys],
+    ...(target.lastWrite === undefined
+      ? {}
+      : { lastWrite: { reason: target.lastWrite.reason, at: formatTime(target.lastWrite.atWall) } }),
+  }
 }
 
 /** The status of a resource whose spec cannot be parsed: only the conditions change. */

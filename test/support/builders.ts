@@ -1,25 +1,25 @@
 import { normaliseGatewayUrl, parseSpec, parseStatus } from '../../src/api/v1alpha1/credential.ts'
+import type { Problem } from '../../src/api/v1alpha1/problem.ts'
 import type { CredentialStatus } from '../../src/api/v1alpha1/status-schema.ts'
-import type { Membership } from '../../src/tokens/membership.ts'
-import type { ApplicationView } from '../../src/tokens/application-view.ts'
-import type { HeldToken } from '../../src/tokens/held-token.ts'
 import { fingerprintOf } from '../../src/enos/signature.ts'
 import { Sensitive } from '../../src/lib/sensitive.ts'
 import { formatTime } from '../../src/lib/time.ts'
 import { compileAll } from '../../src/observe/credential-state.ts'
-import type { Problem } from '../../src/api/v1alpha1/problem.ts'
 import { inputsOf } from '../../src/observe/inputs.ts'
 import {
   type Credential,
   type ObjectMetadata,
   type Observed,
-  type Sources,
   sourceRefs,
+  type Sources,
   type TargetRecord,
 } from '../../src/observe/observed.ts'
 import { appKeyFingerprintOf } from '../../src/observe/token-origin.ts'
 import { nextStatus } from '../../src/status/next-status.ts'
 import type { Secret } from '../../src/targets/secret.ts'
+import type { ApplicationView } from '../../src/tokens/application-view.ts'
+import type { HeldToken } from '../../src/tokens/held-token.ts'
+import type { Membership } from '../../src/tokens/membership.ts'
 
 /** The present time of all builders, on the monotonic clock and the wall clock. */
 export const now = Date.UTC(2026, 0, 1, 12)

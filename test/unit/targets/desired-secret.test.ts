@@ -2,9 +2,9 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
 import { compareSecret, noCorrection } from '../../../src/targets/compare-secret.ts'
-import type { DesiredSecret, ControllerReference } from '../../../src/targets/desired-secret.ts'
+import type { ControllerReference, DesiredSecret } from '../../../src/targets/desired-secret.ts'
+import { decodeKey, encodeData, type Secret } from '../../../src/targets/secret.ts'
 import { createBody, disownBody, patchBody } from '../../../src/targets/secret-bodies.ts'
-import { encodeData, decodeKey, type Secret } from '../../../src/targets/secret.ts'
 import { marker, operator, secret } from '../../support/builders.ts'
 
 const owner: ControllerReference = {
@@ -96,8 +96,9 @@ describe('compareSecret', () => {
   })
 
   it('sees labels and annotations that were changed or taken away', () => {
-    for (const labels of [{}, { 'enos.io/credential': 'other' }])
+    for (const labels of [{}, { 'enos.io/credential': 'other' }]) {
       expect(compare(written({ labels }))).toEqual({ kind: 'differs', correction: noCorrection })
+    }
     expect(compare(written({ annotations: {} }))).toEqual({ kind: 'differs', correction: noCorrection })
   })
 
