@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { ObjectKey } from '../../../src/kubernetes/types.ts'
 import { AwaitedConfigMaps } from '../../../src/observe/awaited-config-maps.ts'
 import { createCaches } from '../../../src/observe/caches.ts'
@@ -27,49 +27,51 @@ function world() {
   return { awaited, clock, credentials, known, add, watches: () => watches, sync: () => onSynced() }
 }
 
-it('ConfigMaps are watched, once, as soon as a stored credential names one, before anybody looks at it', () => {
-  const { add, watches } = world()
-  add('without', {})
-  add('leaving', { isDeleting: true, spec: { gateway: { caRef } } })
-  expect(watches()).toBe(0)
-  add('a')
-  add('b')
-  expect(watches()).toBe(1)
-})
+describe('AwaitedConfigMaps', () => {
+  it('starts one watch per namespace when the store gets a credential that names a ConfigMap', () => {
+    const { add, watches } = world()
+    add('without', {})
+    add('leaving', { isDeleting: true, spec: { gateway: { caRef } } })
+    expect(watches()).toBe(0)
+    add('a')
+    add('b')
+    expect(watches()).toBe(1)
+  })
 
-it('are known by namespace', async () => {
-  const { add, awaited, clock, sync, watches } = world()
-  const here = add('a')
-  const there = add('b', { key: 'plant-b/b', namespace: 'plant-b', spec: { gateway: { caRef } } })
-  expect(watches()).toBe(2)
-  // Those of plant-b.
-  sync()
-  await clock.advance(0)
-  expect([here, there].map((one) => awaited.awaitedSince(one))).toEqual([now, undefined])
-})
+  it('ends the wait of one namespace when its ConfigMaps are synced', async () => {
+    const { add, awaited, clock, sync, watches } = world()
+    const here = add('a')
+    const there = add('b', { key: 'plant-b/b', namespace: 'plant-b', spec: { gateway: { caRef } } })
+    expect(watches()).toBe(2)
+    // ConfigMaps of plant-b.
+    sync()
+    await clock.advance(0)
+    expect([here, there].map((one) => awaited.awaitedSince(one))).toEqual([now, undefined])
+  })
 
-it('are awaited since then, by those who name one', async () => {
-  const { add, awaited, clock, sync } = world()
-  const [without, first] = [add('without', {}), add('a')]
-  await clock.advance(1000)
-  const second = add('b')
-  expect([without, first, second].map((one) => awaited.awaitedSince(one))).toEqual([undefined, now, now])
-  sync()
-  await clock.advance(0)
-  expect(awaited.awaitedSince(first)).toBeUndefined()
-})
+  it('gives the start of the watch for each credential that names a ConfigMap, until the sync', async () => {
+    const { add, awaited, clock, sync } = world()
+    const [without, first] = [add('without', {}), add('a')]
+    await clock.advance(1000)
+    const second = add('b')
+    expect([without, first, second].map((one) => awaited.awaitedSince(one))).toEqual([undefined, now, now])
+    sync()
+    await clock.advance(0)
+    expect(awaited.awaitedSince(first)).toBeUndefined()
+  })
 
-it('have those looked at again that name one by the time they are known', async () => {
-  const { add, clock, credentials, known, sync } = world()
-  add('a')
-  credentials.remove(add('gone'))
-  add('changed')
-  add('changed', { resourceVersion: '101' })
-  add('b')
-  add('without', {})
-  sync()
-  await clock.advance(0)
-  expect(known).toEqual([['plant-a/a', 'plant-a/b']])
+  it('enqueues, on the sync, the credentials of the namespace that name a ConfigMap by then', async () => {
+    const { add, clock, credentials, known, sync } = world()
+    add('a')
+    credentials.remove(add('gone'))
+    add('changed')
+    add('changed', { resourceVersion: '101' })
+    add('b')
+    add('without', {})
+    sync()
+    await clock.advance(0)
+    expect(known).toEqual([['plant-a/a', 'plant-a/b']])
+  })
 })
 
 it('remembers no namespace whose credentials are gone, however many there were', async () => {

@@ -13,7 +13,7 @@ import { minuteMs, now, secret } from '../../support/builders.ts'
 const interference = { isTokenLost: true, writer: 'kubectl' }
 const noted = (before: Contest | undefined, at: number) => noteCorrection(before, 'f1', interference, at)
 
-/** Corrections of a target that is changed back at once, until that time. */
+/** Times of the corrections, until `endAt`, of a target that another writer changes back at once. */
 function correctionsUntil(endAt: number): number[] {
   const times: number[] = []
   let contest: Contest | undefined
@@ -24,24 +24,24 @@ function correctionsUntil(endAt: number): number[] {
   return times
 }
 
-describe('a contest', () => {
-  it('has three corrections at once, then waits 2 s, doubling to 5 min', () => {
+describe('noteCorrection', () => {
+  it('allows three corrections at once, then waits 2 s, doubling to 5 min', () => {
     expect(correctionsUntil(now + 20 * minuteMs).map((ms) => ms / 1000)).toEqual([
       0, 0, 0, 2, 6, 14, 30, 62, 126, 254, 510, 810, 1110,
     ])
   })
 
-  it('takes at most 15 corrections in the first 10 minutes', () => {
+  it('allows at most 15 corrections in the first 10 minutes of a contest', () => {
     expect(correctionsUntil(now + 10 * minuteMs).length).toBeLessThanOrEqual(15)
   })
 
-  it('keeps no more than three times, however long it lasts', () => {
+  it('keeps at most three times, after any number of corrections', () => {
     let contest: Contest | undefined
     for (let n = 0; n < 1000; n++) contest = noted(contest, now + n)
     expect(contest?.correctedAt).toHaveLength(3)
   })
 
-  it('does not begin with corrections that are rarer than three a minute', () => {
+  it('begins no contest for corrections that are rarer than three a minute', () => {
     let contest: Contest | undefined
     for (let n = 0; n < 20; n++) {
       contest = noted(contest, now + n * 31_000)
@@ -50,18 +50,18 @@ describe('a contest', () => {
     }
   })
 
-  it('is over when a correction has stayed for 10 minutes', () => {
+  it('begins a new count when the last correction stayed for 10 minutes, which ends the contest', () => {
     const contest = noted(noted(noted(undefined, now), now), now)
     expect(isContested(contest, now + 10 * minuteMs - 1)).toBe(true)
     expect(isContested(contest, now + 10 * minuteMs)).toBe(false)
     expect(nextCorrectionAt(noted(contest, now + 10 * minuteMs))).toBe(Number.NEGATIVE_INFINITY)
   })
 
-  it('has the token count as being there after 10 s', () => {
+  it('makes stayedAt 10 s after the correction', () => {
     expect(stayedAt(noted(undefined, now))).toBe(now + 10_000)
   })
 
-  it('counts the creation of a target that vanished, and not its disappearance', () => {
+  it('counts the creation of a missing target, and not its disappearance', () => {
     const missing = contestOfMissing('f1')
     expect(isContested(missing, now)).toBe(false)
     expect(noted(missing, now).correctedAt).toEqual([now])
@@ -73,7 +73,7 @@ describe('otherWriterOf', () => {
   const by = (...managers: [string, string][]) =>
     secret({}, { metadata: { managedFields: managers.map(([manager, time]) => ({ manager, time })) } })
 
-  it('names the latest field manager besides ours', () => {
+  it('names the field manager with the latest write, except the operator', () => {
     const times: [string, string][] = [
       ['kubectl', '2026-01-01T00:00:00Z'],
       ['argocd-controller', '2026-01-02T00:00:00Z'],
@@ -86,12 +86,12 @@ describe('otherWriterOf', () => {
     ['with spaces', 'kubectl and more'],
     ['with a line break', 'a\nb'],
     ['with markup', '<b>'],
-    ['with nothing in it', ''],
+    ['that is empty', ''],
   ])('does not repeat a name %s', (_, manager) => {
     expect(otherWriterOf(by([manager, '2026-01-01T00:00:00Z']), own)).toBeUndefined()
   })
 
-  it('cuts a long name', () => {
+  it('truncates a name to 64 characters', () => {
     expect(otherWriterOf(by(['m'.repeat(200), '2026-01-01T00:00:00Z']), own)).toHaveLength(64)
   })
 })

@@ -36,7 +36,7 @@ function valuesOf(...args: Parameters<typeof read>) {
   return values
 }
 
-describe('headersFrom', () => {
+describe('parseSources of headersFrom', () => {
   const header = (name: string, secretName: string, key: string): object => ({
     name,
     secretKeyRef: { name: secretName, key },
@@ -47,7 +47,7 @@ describe('headersFrom', () => {
   const gate = (data: Readonly<Record<string, string>>): SourceObject =>
     source(data, { metadata: { name: 'gate', uid: 'uid-gate', resourceVersion: '11' } })
 
-  it('gives the values by name, as secrets, and the versions that they were read from', () => {
+  it('returns the header values by name, as Sensitive, and the versions of their Secrets', () => {
     const objects = [source({ ...application, key: 'of the key' }), gate({ plant: 'a b~' })]
     const { headers } = valuesOf(objects, of)
     expect([...headers].map(([name, value]) => [name, value.reveal()])).toEqual([
@@ -61,11 +61,11 @@ describe('headersFrom', () => {
     ])
   })
 
-  it('gives none where the spec has none', () => {
+  it('returns no header for a spec without headersFrom', () => {
     expect(valuesOf(source(application)).headers.size).toBe(0)
   })
 
-  it('trims newlines at the end of a value, and names the field', () => {
+  it('trims trailing newlines of a header value, and names the field', () => {
     const objects = [source({ ...application, key: 'k' }), gate({ plant: 'wind\r\n' })]
     expect(valuesOf(objects, of).headers.get('X-Plant')?.reveal()).toBe('wind')
     expect(read(objects, of).trimmed).toEqual(['spec.gateway.headersFrom[0].secretKeyRef (key plant of Secret gate)'])
@@ -74,8 +74,8 @@ describe('headersFrom', () => {
   it.each([
     ['a missing key', {}, 'does not exist'],
     ['an empty value', { plant: '' }, 'is empty'],
-    ['a value of newlines', { plant: '\n' }, 'is empty'],
-    ['a value of blanks', { plant: '  ' }, 'is empty'],
+    ['a value of newlines only', { plant: '\n' }, 'is empty'],
+    ['a value of blanks only', { plant: '  ' }, 'is empty'],
     ['a line break', { plant: 'a\r\nX-Other: b' }, 'cannot be a header value: expected printable ASCII'],
     ['a tab', { plant: 'a\tb' }, 'cannot be a header value: expected printable ASCII'],
     ['a letter beyond ASCII', { plant: 'ü' }, 'cannot be a header value: expected printable ASCII'],
@@ -88,7 +88,7 @@ describe('headersFrom', () => {
     })
   })
 
-  it('takes 16 KiB in all values together, and refuses more', () => {
+  it('accepts 16 KiB in all header values together, and refuses one byte more', () => {
     const large = withHeaders(...['a', 'b', 'c'].map((key) => header(`X-${key}`, 'gate', key)))
     const values = { a: 'a'.repeat(8192), b: 'b'.repeat(8191), c: 'c' }
     expect(valuesOf([source(application), gate(values)], large).headers.size).toBe(3)
@@ -98,12 +98,12 @@ describe('headersFrom', () => {
     })
   })
 
-  it('refuses a service-account token', () => {
+  it('refuses a service-account token as the source of a header', () => {
     const token = { ...gate({ plant: 'a' }), type: 'kubernetes.io/service-account-token' }
     expect(problemOf([source({ ...application, key: 'k' }), token], of).reason).toBe('SourceForbidden')
   })
 
-  it('reads as many objects and keys as the status has room for', () => {
+  it('reads no more objects and keys than the status has room for', () => {
     const keys = [...Array(8).keys()].map((at) => `k${at}`)
     const ofOne = withHeaders(...keys.map((key) => header(`X-${key}`, 'enos-app', key)))
     const [one] = sourceRefs(ofOne)
@@ -117,8 +117,8 @@ describe('headersFrom', () => {
   })
 })
 
-describe('reading the sources', () => {
-  it('gives appKey and appSecret, and the versions that they were read from', () => {
+describe('parseSources of appKeyRef and appSecretRef', () => {
+  it('returns appKey and appSecret, and the versions of their Secrets', () => {
     const { appKey, appSecret, ca } = valuesOf(source(application))
     expect([appKey.reveal(), appSecret.reveal(), ca]).toEqual([marker.appKey, marker.appSecret, undefined])
     expect(read(source(application))).toMatchObject({
@@ -127,19 +127,19 @@ describe('reading the sources', () => {
     })
   })
 
-  it('takes the keys that the spec names, and each Secret that it names', () => {
+  it('reads the keys and the Secrets that the spec names', () => {
     const of = spec({ appKeyRef: { name: 'one', key: 'id' }, appSecretRef: { name: 'two', key: 'password' } })
     const { appKey, appSecret } = valuesOf([source({ id: 'its-id' }), source({ password: 'its-password' })], of)
     expect([appKey.reveal(), appSecret.reveal()]).toEqual(['its-id', 'its-password'])
   })
 
-  it.each(['\n', '\r\n', '\n\n'])('cuts off trailing newlines (%j) and says of which field', (end) => {
+  it.each(['\n', '\r\n', '\n\n'])('trims trailing newlines (%j), and names the field', (end) => {
     const object = source({ ...application, appSecret: marker.appSecret + end })
     expect(valuesOf(object).appSecret.reveal()).toBe(marker.appSecret)
     expect(read(object).trimmed).toEqual(['spec.appSecretRef (key appSecret of Secret enos-app)'])
   })
 
-  it('leaves blanks and inner newlines alone: they may be meant', () => {
+  it('keeps blanks and inner newlines, which may be part of a value', () => {
     const object = source({ ...application, appSecret: ' a\nb ' })
     expect(valuesOf(object).appSecret.reveal()).toBe(' a\nb ')
     expect(read(object).trimmed).toEqual([])
@@ -148,7 +148,7 @@ describe('reading the sources', () => {
   it.each([
     ['a missing key', {}, 'does not exist'],
     ['an empty value', { appKey: '' }, 'is empty'],
-    ['a value of newlines alone', { appKey: '\r\n\n' }, 'is empty'],
+    ['a value of newlines only', { appKey: '\r\n\n' }, 'is empty'],
   ])('refuses %s as SourceKeyMissing', (_, data, what) => {
     expect(problemOf(source({ appSecret: marker.appSecret, ...data }))).toEqual({
       class: 'userMustAct',
@@ -157,28 +157,28 @@ describe('reading the sources', () => {
     })
   })
 
-  it('refuses bytes that are no text', () => {
+  it('refuses bytes that are not UTF-8', () => {
     const data = { ...source(application).data, appSecret: Buffer.from([0xff, 0xfe, 0x80]).toString('base64') }
     expect(problemOf(source({}, { data })).message).toBe(
       'spec.appSecretRef: key appSecret of Secret enos-app is not UTF-8 text',
     )
   })
 
-  it('refuses a service-account token: whoever names it here could send it to a gateway of his own', () => {
+  it('refuses a service-account token, which a user could otherwise send to a gateway of their own', () => {
     const object = source({ ...application, token: 'jwt' }, { type: 'kubernetes.io/service-account-token' })
     expect(problemOf(object)).toMatchObject({ class: 'userMustAct', reason: 'SourceForbidden' })
   })
 
   it.each([
-    ['a key of the prototype', 'constructor'],
-    ['another', '__proto__'],
-  ])('knows %s from a key of the Secret', (_, key) => {
+    ['a property of the prototype', 'constructor'],
+    ['another property of the prototype', '__proto__'],
+  ])('does not take %s for a key of the Secret', (_, key) => {
     expect(problemOf(source(application), spec({ appKeyRef: { name: 'enos-app', key } })).reason).toBe(
       'SourceKeyMissing',
     )
   })
 
-  it('shows no value, whatever is wrong', () => {
+  it('shows no secret value when printed, with or without a problem', () => {
     const shown = [
       read(source(application)),
       read(source({ appSecret: `${marker.appSecret}\n` })),
@@ -189,35 +189,35 @@ describe('reading the sources', () => {
   })
 })
 
-describe('reading the CA', () => {
+describe('parseSources of caRef', () => {
   const of = spec({ gateway: { caRef: { kind: 'ConfigMap', name: 'corp-ca' } } })
   const configMap = (data: Readonly<Record<string, string>>): SourceObject => ({ metadata: { name: 'corp-ca' }, data })
   const pem = selfSigned().cert.trimEnd()
 
-  it('takes the certificates as they are, a comment between them included', () => {
+  it('returns the CA bundle unchanged, with the comments between its certificates', () => {
     const bundle = `# corporate\n${pem}\n# and once more\n${pem}`
     expect(valuesOf([source(application), configMap({ 'ca.crt': bundle })], of).ca).toBe(bundle.trimEnd())
   })
 
-  it('says nothing of the newline at the end of a certificate', () => {
+  it('does not list the trailing newline of a CA bundle as trimmed', () => {
     expect(read([source(application), configMap({ 'ca.crt': `${pem}\n` })], of).trimmed).toEqual([])
   })
 
-  it('takes it out of a Secret as well', () => {
+  it('reads a CA bundle from a Secret', () => {
     const ofSecret = spec({ gateway: { caRef: { kind: 'Secret', name: 'corp-ca', key: 'root.pem' } } })
     const object = source({ 'root.pem': pem }, { metadata: { name: 'corp-ca' } })
     expect(valuesOf([source(application), object], ofSecret).ca).toBe(pem)
   })
 
   it.each([
-    ['no certificate', 'hello', 'no certificates in PEM'],
+    ['a CA without a certificate', 'hello', 'no certificates in PEM'],
     [
-      'a broken one',
+      'a CA with an invalid certificate',
       '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----',
       'an invalid certificate (number 1 of 1): it cannot be parsed',
     ],
     [
-      'a good one before a broken one',
+      'a CA with a valid certificate before an invalid one',
       `${pem}\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----`,
       'an invalid certificate (number 2 of 2): it cannot be parsed',
     ],
@@ -229,7 +229,7 @@ describe('reading the CA', () => {
     })
   })
 
-  it('refuses a missing key', () => {
+  it('refuses a caRef whose key does not exist', () => {
     expect(problemOf([source(application), configMap({})], of).message).toBe(
       'spec.gateway.caRef: key ca.crt of ConfigMap corp-ca does not exist',
     )

@@ -14,7 +14,7 @@ import { FakeClock } from '../../support/fake-clock.ts'
 
 const log = createLogger({ level: 'silent', format: 'json' })
 
-/** Watches on an API server without objects, which answers lists with the HTTP status that `failing` says. */
+/** Watches of an API server without objects, which answers a list with the HTTP status that `failing` returns. */
 function start(
   failing: (type: ResourceType, namespace: string | undefined) => number | undefined,
   namespaces = ['plant-a', 'plant-b'],
@@ -43,8 +43,8 @@ function start(
   return { clock, lists, watches }
 }
 
-describe('what is watched from the start', () => {
-  it('has synced when all namespaces were listed', async () => {
+describe('Watches', () => {
+  it('has synced when each namespace was listed', async () => {
     let isBroken = true
     const { clock, watches } = start((_, namespace) => (isBroken && namespace === 'plant-b' ? 500 : undefined))
     await clock.advance(1000)
@@ -55,21 +55,24 @@ describe('what is watched from the start', () => {
     await expect(watches.synced()).resolves.toBeUndefined()
   })
 
-  it.each([secrets, credentials])('has synced without a namespace of which it may not list $plural', async (type) => {
-    let isRefusing = true
-    const { clock, watches } = start((one, namespace) =>
-      isRefusing && namespace === 'plant-b' && one === type ? 403 : undefined,
-    )
-    await clock.advance(1000)
-    expect(watches.hasSynced()).toBe(true)
-    expect(watches.refused()).toEqual(['plant-b'])
-    await expect(watches.synced()).resolves.toBeUndefined()
-    isRefusing = false
-    await clock.advance(60_000)
-    expect(watches.refused()).toEqual([])
-  })
+  it.each([secrets, credentials])(
+    'has synced without a namespace in which listing $plural is forbidden',
+    async (type) => {
+      let isRefusing = true
+      const { clock, watches } = start((one, namespace) =>
+        isRefusing && namespace === 'plant-b' && one === type ? 403 : undefined,
+      )
+      await clock.advance(1000)
+      expect(watches.hasSynced()).toBe(true)
+      expect(watches.refused()).toEqual(['plant-b'])
+      await expect(watches.synced()).resolves.toBeUndefined()
+      isRefusing = false
+      await clock.advance(60_000)
+      expect(watches.refused()).toEqual([])
+    },
+  )
 
-  it('has not synced where it may list nothing at all', async () => {
+  it('has not synced when listing is forbidden in each namespace', async () => {
     for (const namespaces of [[], ['plant-a'], ['plant-a', 'plant-b']]) {
       const { clock, watches } = start(() => 403, namespaces)
       let canBegin = false
@@ -80,7 +83,7 @@ describe('what is watched from the start', () => {
     }
   })
 
-  it('knows of no credential before the Secrets of its namespace are known', async () => {
+  it('lists no credentials of a namespace before its Secrets are synced', async () => {
     const { clock, lists } = start(({ plural }, namespace) =>
       plural === secrets.plural && namespace === 'plant-b' ? 403 : undefined,
     )
@@ -89,7 +92,7 @@ describe('what is watched from the start', () => {
     expect(lists).not.toContain('enosappcredentials plant-b')
   })
 
-  it('has synced though ConfigMaps, which somebody named, may not be listed', async () => {
+  it('has synced when listing the ConfigMaps that a credential names is forbidden', async () => {
     const { clock, watches } = start(({ plural }, namespace) => {
       return plural === configMaps.plural && namespace === 'plant-a' ? 403 : undefined
     })

@@ -15,11 +15,11 @@ async function synced(): Promise<OperatorWorld> {
 const lastWriteOf = (world: OperatorWorld) => world.status('a').targets[0]?.lastWrite
 
 describe('status.targets[].lastWrite', () => {
-  it('has the reason and the time of the first write', async () => {
+  it('lastWrite has the reason and the time of the first write', async () => {
     expect(lastWriteOf(await synced())).toEqual({ reason: 'Missing', at: '2026-01-01T00:00:00Z' })
   })
 
-  it('has the reason and the time of a later write', async () => {
+  it('lastWrite has the reason and the time of a later write', async () => {
     const world = await synced()
     await world.clock.advance(10 * minuteMs)
     world.changeSecret('a-token', { accessToken: 'forged' })
@@ -27,7 +27,7 @@ describe('status.targets[].lastWrite', () => {
     expect(lastWriteOf(world)).toEqual({ reason: 'Drift', at: '2026-01-01T00:10:05Z' })
   })
 
-  it('is in the one patch of the status that follows a write', async () => {
+  it('lastWrite is in the one patch of the status that follows a write', async () => {
     const world = await synced()
     const before = world.api.calls.length
     world.changeSecret('a-token', { accessToken: 'forged' })
@@ -36,7 +36,7 @@ describe('status.targets[].lastWrite', () => {
     expect(patches).toEqual(['patch secrets a-token', 'patch enosappcredentials a'])
   })
 
-  it('is unchanged by a restart and by a target that is only confirmed', async () => {
+  it('lastWrite is unchanged by a restart and by a target that is only confirmed', async () => {
     const world = await synced()
     const first = lastWriteOf(world)
     await world.clock.advance(10 * minuteMs)

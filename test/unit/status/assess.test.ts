@@ -27,7 +27,7 @@ const refused = { class: 'userMustAct', reason: 'InvalidAppSecret', message: 'th
 const writeFailure = { class: 'retry', reason: 'TargetWriteFailed', message: 'HTTP 500' } as const
 
 /** The conditions in short: `Ready=True/Synced RenewalHealthy=…`. */
-function told(one: Observed, problem?: Problem, at = now): string {
+function conditionsOf(one: Observed, problem?: Problem, at = now): string {
   const { ready, reconciling, renewalHealthy, stalled } = assess(one, problem, at)
   const named = { Ready: ready, RenewalHealthy: renewalHealthy, Reconciling: reconciling, Stalled: stalled }
   return Object.entries(named)
@@ -38,46 +38,46 @@ function told(one: Observed, problem?: Problem, at = now): string {
 const healthy = 'RenewalHealthy=True/Synced'
 const waiting = applicationView({ token: undefined, renewalAtWall: undefined })
 
-describe('Ready: every target holds a token that is valid now', () => {
+describe('assess: Ready', () => {
   it.each<[string, Observed, string]>([
-    ['is True when all is well', synced(), `Ready=True/Synced ${healthy}`],
+    ['Ready is True when the targets hold a valid token', synced(), `Ready=True/Synced ${healthy}`],
     [
-      'stays True while renewal fails',
+      'Ready stays True while renewal fails',
       synced({ application: applicationView({ failure, failures: 3 }) }),
       'Ready=True/Synced RenewalHealthy=False/GatewayUnreachable',
     ],
     [
-      'stays True while the gateway refuses the appSecret',
+      'Ready stays True while the gateway refuses the appSecret',
       synced({ application: applicationView({ failure: refused }) }),
       'Ready=True/Synced RenewalHealthy=False/InvalidAppSecret Stalled=True/InvalidAppSecret',
     ],
     [
-      'stays True when a renewal could not be written: the token that is there is valid',
+      'Ready stays True when the write of a new token failed and the token on the target is valid',
       synced({ targetProblems: new Map([['enos-token', writeFailure]]) }),
       'Ready=True/Synced RenewalHealthy=False/TargetWriteFailed',
     ],
     [
-      'is False before the first token',
+      'Ready is False before the first token',
       joined({ application: waiting }),
       'Ready=False/WaitingForToken RenewalHealthy=Unknown/WaitingForToken Reconciling=True/WaitingForToken',
     ],
     [
-      'is False, with the reason, while there is no first token',
+      'Ready is False, with the reason of the failure, while the first token cannot be had',
       joined({ application: { ...waiting, failure } }),
       'Ready=False/GatewayUnreachable RenewalHealthy=False/GatewayUnreachable Reconciling=True/GatewayUnreachable',
     ],
     [
-      'is False when only the user can bring the first token',
+      'Ready is False while the gateway refuses the appSecret before the first token',
       joined({ application: { ...waiting, failure: refused } }),
       'Ready=False/InvalidAppSecret RenewalHealthy=False/InvalidAppSecret Stalled=True/InvalidAppSecret',
     ],
     [
-      'is False while one of the targets is not written',
+      'Ready is False while one of the targets is not written',
       oneOfTwo(),
       `Ready=False/WaitingForToken ${healthy} Reconciling=True/WaitingForToken`,
     ],
     [
-      'is False while a key that the spec has now is not written: the sources are broken, say',
+      'Ready is False while a key that was added to the spec is not written',
       synced({
         credential: {
           generation: 2,
@@ -89,12 +89,12 @@ describe('Ready: every target holds a token that is valid now', () => {
       'Ready=False/GatewayUnreachable RenewalHealthy=False/GatewayUnreachable Reconciling=True/GatewayUnreachable',
     ],
     [
-      'is False when somebody holds the name of a target',
+      'Ready is False when a Secret of another owner has the name of a target',
       joined({ targetMetas: new Map([['enos-token', metadata({ name: 'enos-token' })]]) }),
       `Ready=False/TargetConflict ${healthy} Stalled=True/TargetConflict`,
     ],
     [
-      'is False when a target was altered and cannot be written',
+      'Ready is False when a target drifted and cannot be written',
       synced({
         targetMetas: new Map([['enos-token', ownTarget({ resourceVersion: '21' })]]),
         targetProblems: new Map([['enos-token', writeFailure]]),
@@ -102,20 +102,20 @@ describe('Ready: every target holds a token that is valid now', () => {
       'Ready=False/TargetWriteFailed RenewalHealthy=False/TargetWriteFailed Reconciling=True/TargetWriteFailed',
     ],
     [
-      'is False when the token is of another gateway',
+      'Ready is False when the token on the targets is of another gateway',
       synced({ credential: { spec: { gateway: { url: 'https://new.example.com' } } }, application: waiting }),
       'Ready=False/WaitingForToken RenewalHealthy=Unknown/WaitingForToken Reconciling=True/WaitingForToken',
     ],
     [
-      'is True after a restart, though no attempt was made',
+      'Ready is True after a restart, before any attempt of this process',
       restarted(),
       'Ready=True/Synced RenewalHealthy=Unknown/WaitingForToken',
     ],
   ])('%s', (_, one, conditions) => {
-    expect(told(one)).toBe(conditions)
+    expect(conditionsOf(one)).toBe(conditions)
   })
 
-  it('falls the moment the token expires, and says why it was not renewed', () => {
+  it('Ready turns False when the token expires, with the reason why it was not renewed', () => {
     const one = synced({ application: applicationView({ failure, failures: 9 }) })
     expect(assess(one, undefined, now + hourMs - 1).ready.status).toBe('True')
     expect(assess(one, undefined, now + hourMs).ready).toEqual({
@@ -123,10 +123,10 @@ describe('Ready: every target holds a token that is valid now', () => {
       reason: 'TokenExpired',
       message: 'the token on the targets has expired: connection refused',
     })
-    expect(told(one, undefined, now + hourMs)).toContain('Reconciling=True/TokenExpired')
+    expect(conditionsOf(one, undefined, now + hourMs)).toContain('Reconciling=True/TokenExpired')
   })
 
-  it('falls two seconds after that with method Get, where up to a second is inherent', () => {
+  it('Ready turns False two seconds after the expiry with method Get, whose new token comes up to a second late', () => {
     const one = synced({ application: applicationView({ method: 'Get' }) })
     expect(assess(one, undefined, now + hourMs + 1999).ready.status).toBe('True')
     expect(assess(one, undefined, now + hourMs + 2000).ready).toMatchObject({
@@ -135,7 +135,7 @@ describe('Ready: every target holds a token that is valid now', () => {
     })
   })
 
-  describe('when the source Secret, or what is named of it, has changed', () => {
+  describe('when the source Secret, or the key that the spec names, has changed', () => {
     const of = (appKey: string, isRecorded = true) => {
       const [recorded = targetRecord()] = synced().record.values()
       const known = isRecorded ? appKeyFingerprint : undefined
@@ -154,36 +154,44 @@ describe('Ready: every target holds a token that is valid now', () => {
     }
 
     it.each<[string, Observed, string]>([
-      ['falls when the appKey is another one', of('another'), 'Ready=False/GatewayUnreachable'],
-      ['stays when the appKey is the same', of(marker.appKey), 'Ready=True/Synced'],
-      ['stays when the status does not say whose the token is', of('another', false), 'Ready=True/Synced'],
-      ['stays while nobody has looked', { ...of('another'), sources: undefined }, 'Ready=True/Synced'],
+      ['Ready turns False when the appKey changed', of('another'), 'Ready=False/GatewayUnreachable'],
+      ['Ready stays True when the appKey is the same', of(marker.appKey), 'Ready=True/Synced'],
+      [
+        'Ready stays True when the status records no fingerprint of the appKey',
+        of('another', false),
+        'Ready=True/Synced',
+      ],
+      [
+        'Ready stays True while the sources were not read',
+        { ...of('another'), sources: undefined },
+        'Ready=True/Synced',
+      ],
     ])('%s', (_, one, conditions) => {
-      expect(told(one)).toContain(conditions)
+      expect(conditionsOf(one)).toContain(conditions)
     })
   })
 
-  it('counts the targets', () => {
+  it('Ready has the number of targets in its message', () => {
     const spec = { targets: [{ name: 'a' }, { name: 'b' }] }
     expect(assess(synced(), undefined, now).ready.message).toBe('1 target holds a valid token')
     expect(assess(synced({ credential: { spec } }), undefined, now).ready.message).toBe('2 targets hold a valid token')
   })
 })
 
-describe('RenewalHealthy: the last attempt worked', () => {
-  it('says that the gateway has no refresh', () => {
+describe('assess: RenewalHealthy', () => {
+  it('RenewalHealthy has the reason RefreshNotSupported when the gateway has no refresh', () => {
     const application = applicationView({ isRefreshMissing: true, method: 'Get' })
-    expect(told(synced({ application }))).toBe('Ready=True/Synced RenewalHealthy=True/RefreshNotSupported')
+    expect(conditionsOf(synced({ application }))).toBe('Ready=True/Synced RenewalHealthy=True/RefreshNotSupported')
   })
 
-  it('says nothing of it to who asked for method Get', () => {
+  it('RenewalHealthy does not have the reason RefreshNotSupported with renewalMethod Get', () => {
     const application = applicationView({ isRefreshMissing: true, method: 'Get' })
-    expect(told(synced({ application, credential: { spec: { renewalMethod: 'Get' } } }))).toBe(
+    expect(conditionsOf(synced({ application, credential: { spec: { renewalMethod: 'Get' } } }))).toBe(
       `Ready=True/Synced ${healthy}`,
     )
   })
 
-  it('says that renewBefore is more than half of the lifetime', () => {
+  it('RenewalHealthy has the reason RenewBeforeClamped when renewBefore is more than half of the lifetime', () => {
     const one = synced({
       application: applicationView({ isClamped: true }),
       credential: { spec: { renewBefore: '90m' } },
@@ -195,48 +203,50 @@ describe('RenewalHealthy: the last attempt worked', () => {
     })
   })
 
-  it('is not touched by a conflict of targets: the token was renewed', () => {
+  it('RenewalHealthy stays True during a conflict of targets, when the token was renewed', () => {
     const one = joined({ targetMetas: new Map([['enos-token', metadata({ name: 'enos-token' })]]) })
     expect(assess(one, undefined, now).renewalHealthy.status).toBe('True')
   })
 
-  it('is False with what stopped the plan', () => {
+  it('RenewalHealthy is False with the problem that stopped the plan', () => {
     const problem = { class: 'userMustAct', reason: 'SourceSecretNotFound', message: 'there is none' } as const
-    expect(told(synced(), problem)).toBe(
+    expect(conditionsOf(synced(), problem)).toBe(
       'Ready=True/Synced RenewalHealthy=False/SourceSecretNotFound Stalled=True/SourceSecretNotFound',
     )
   })
 })
 
-describe('a suspended resource', () => {
+describe('assess: a suspended resource', () => {
   const suspended = (input: ObservedInput = {}) =>
     synced({ membership: undefined, application: undefined, ...input, credential: { spec: { suspend: true } } })
   const unknown = 'RenewalHealthy=Unknown/Suspended'
 
-  it('says so, and works on nothing', () => {
-    expect(told(suspended())).toBe(`Ready=True/Suspended ${unknown}`)
-    expect(told(suspended({ record: new Map(), targetMetas: new Map() }))).toBe(`Ready=False/Suspended ${unknown}`)
-    expect(told(suspended(), undefined, now + hourMs)).toBe(`Ready=False/TokenExpired ${unknown}`)
+  it('a suspended resource has the reason Suspended, and neither Reconciling nor Stalled', () => {
+    expect(conditionsOf(suspended())).toBe(`Ready=True/Suspended ${unknown}`)
+    expect(conditionsOf(suspended({ record: new Map(), targetMetas: new Map() }))).toBe(
+      `Ready=False/Suspended ${unknown}`,
+    )
+    expect(conditionsOf(suspended(), undefined, now + hourMs)).toBe(`Ready=False/TokenExpired ${unknown}`)
   })
 
   it.each<[string, ObservedInput, string]>([
-    ['is gone', { targetMetas: new Map([['enos-token', undefined]]) }, 'no longer holds the token'],
+    ['does not exist', { targetMetas: new Map([['enos-token', undefined]]) }, 'no longer holds the token'],
     [
-      'holds something else',
+      'holds another value',
       {
         targetMetas: new Map([['enos-token', ownTarget({ resourceVersion: '21' })]]),
         targetContents: new Map([['enos-token', secret({ accessToken: 'forged' })]]),
       },
       'no longer holds the token',
     ],
-  ])('is not Ready when a target %s: it is not put right', (_, input, what) => {
-    expect(told(suspended(input))).toBe(`Ready=False/Suspended ${unknown}`)
+  ])('a suspended resource is not Ready when a target %s, which is not corrected', (_, input, what) => {
+    expect(conditionsOf(suspended(input))).toBe(`Ready=False/Suspended ${unknown}`)
     expect(assess(suspended(input), undefined, now).ready.message).toBe(
       `spec.suspend is true: Secret enos-token ${what}, and the operator writes nothing`,
     )
   })
 
-  it('is not Ready when one of the targets was never written', () => {
+  it('a suspended resource is not Ready when one of its targets was never written', () => {
     const one = oneOfTwo()
     const of = { ...one, credential: { ...one.credential, spec: { ...one.credential.spec, suspend: true } } }
     expect(assess({ ...of, application: undefined }, undefined, now).ready).toMatchObject({
@@ -246,56 +256,56 @@ describe('a suspended resource', () => {
     })
   })
 
-  it('is Ready when something else was changed on a target', () => {
+  it('a suspended resource is Ready when another key of a target was changed', () => {
     const targetMetas = new Map([['enos-token', ownTarget({ resourceVersion: '21' })]])
     const targetContents = new Map([['enos-token', secret({ accessToken: marker.token, more: 'x' })]])
-    expect(told(suspended({ targetMetas, targetContents }))).toBe(`Ready=True/Suspended ${unknown}`)
+    expect(conditionsOf(suspended({ targetMetas, targetContents }))).toBe(`Ready=True/Suspended ${unknown}`)
   })
 
-  it('is not Ready at another gateway, though the token has not expired', () => {
+  it('a suspended resource is not Ready when the spec names another gateway, with a token that has not expired', () => {
     const one = suspended({ gatewayUrl: 'https://new.example.com' })
-    expect(told(one)).toBe(`Ready=False/Suspended ${unknown}`)
-    expect(told(one, undefined, now + hourMs)).toBe(`Ready=False/TokenExpired ${unknown}`)
+    expect(conditionsOf(one)).toBe(`Ready=False/Suspended ${unknown}`)
+    expect(conditionsOf(one, undefined, now + hourMs)).toBe(`Ready=False/TokenExpired ${unknown}`)
   })
 })
 
-describe('Stalled and Reconciling', () => {
+describe('assess: Stalled and Reconciling', () => {
   it.each<[string, Problem['class'], string]>([
-    ['calls for the user', 'userMustAct', 'Stalled=True/TargetWriteFailed'],
-    ['is worked on', 'retry', 'Reconciling=True/TargetWriteFailed'],
-  ])('tell of a target that left the spec and cannot be removed, when that %s', (_, kind, told_) => {
+    ['Stalled is', 'userMustAct', 'Stalled=True/TargetWriteFailed'],
+    ['Reconciling is', 'retry', 'Reconciling=True/TargetWriteFailed'],
+  ])('%s True for a removed target that cannot be deleted', (_, kind, expected) => {
     const problem = { ...writeFailure, class: kind } as const
-    expect(told(synced({ targetProblems: new Map([['former', problem]]) }))).toBe(
-      `Ready=True/Synced ${healthy} ${told_}`,
+    expect(conditionsOf(synced({ targetProblems: new Map([['removed', problem]]) }))).toBe(
+      `Ready=True/Synced ${healthy} ${expected}`,
     )
   })
 
-  it('never stand together', () => {
+  it('are never present together', () => {
     const both = joined({
       application: { ...waiting, failure },
       targetMetas: new Map([['enos-token', metadata({ name: 'enos-token' })]]),
     })
-    expect(told(both)).toBe(
+    expect(conditionsOf(both)).toBe(
       'Ready=False/TargetConflict RenewalHealthy=False/GatewayUnreachable Stalled=True/TargetConflict',
     )
   })
 
-  it('wait for a Secret that somebody else makes, without a call on the user to repair something', () => {
+  it('Reconciling, not Stalled, is True while a Secret of another owner does not exist', () => {
     const spec = { targets: [{ name: 'enos-token', creationPolicy: 'Merge' }] }
-    expect(told(joined({ credential: { spec } }))).toBe(
+    expect(conditionsOf(joined({ credential: { spec } }))).toBe(
       `Ready=False/TargetMissing ${healthy} Reconciling=True/TargetMissing`,
     )
   })
 
-  it('give way when there is nothing known yet', () => {
-    expect(told(observed())).toBe(
+  it('Reconciling is True before the first token', () => {
+    expect(conditionsOf(observed())).toBe(
       'Ready=False/WaitingForToken RenewalHealthy=Unknown/WaitingForToken Reconciling=True/WaitingForToken',
     )
   })
 })
 
-describe('messages', () => {
-  it('hold no count and no time left: they change only with the matter', () => {
+describe('assess: messages', () => {
+  it('messages contain neither the number of failures nor the time left, which would write the status again and again', () => {
     const at = (ms: number, failures: number) =>
       assess(synced({ application: applicationView({ failure, failures, token: heldToken() }) }), undefined, now + ms)
     expect(at(0, 1)).toEqual(at(30_000, 7))

@@ -25,7 +25,7 @@ const stalled = synced({ application: applicationView({ failure: refused, failur
 const conflict = joined({ targetMetas: new Map([['enos-token', metadata({ name: 'enos-token' })]]) })
 const missing = joined({ credential: { spec: { targets: [{ name: 'enos-token', creationPolicy: 'Merge' }] } } })
 
-/** The events of a resource that goes through these situations, by turns: what is told twice would show twice. */
+/** The events of a resource that goes through these situations in turn, so that a repeated event shows. */
 function eventsOf(...situations: readonly (Observed | { one: Observed; at: number })[]): string[][] {
   let present = status()
   return situations.map((situation) => {
@@ -37,18 +37,18 @@ function eventsOf(...situations: readonly (Observed | { one: Observed; at: numbe
   })
 }
 
-describe('events', () => {
-  it('tell of the first sync, once', () => {
+describe('eventsBetween', () => {
+  it('emits Synced once for the first sync', () => {
     expect(eventsOf(joined({ application: waiting }), synced(), synced())).toEqual([[], ['Normal Synced Sync'], []])
   })
 
-  it('tell nothing of a routine renewal', () => {
+  it('emits nothing for a routine renewal', () => {
     const token = heldToken({ value: 'next', expiresAt: now + 3 * hourMs })
     const record = new Map([['enos-token', targetRecord({ resourceVersion: '21' }, token)]])
     expect(eventsOf(synced(), synced({ application: applicationView({ token }), record }))[1]).toEqual([])
   })
 
-  it('tell of a failure with each status that counts it, and of the recovery', () => {
+  it('emits a failure with each status that counts it, and Renewed for the recovery', () => {
     const more = failing({ application: applicationView({ failure, failures: 9 }) })
     expect(eventsOf(synced(), failing(), failing(), more, more, synced())).toEqual([
       ['Normal Synced Sync'],
@@ -60,7 +60,7 @@ describe('events', () => {
     ])
   })
 
-  it('tell of what the user must do with each status that counts it, by the same event', () => {
+  it('repeats the event of a stalled resource with each status that counts a failure', () => {
     const more = synced({ application: applicationView({ failure: refused, failures: 4 }) })
     expect(eventsOf(synced(), stalled, more)).toEqual([
       ['Normal Synced Sync'],
@@ -69,7 +69,7 @@ describe('events', () => {
     ])
   })
 
-  it('tell nothing of a conflict again because renewals fail', () => {
+  it('does not repeat a conflict when renewals fail', () => {
     const failingConflict = (failures: number) => ({ ...conflict, application: applicationView({ failure, failures }) })
     expect(eventsOf(failingConflict(1), failingConflict(2))).toEqual([
       ['Warning TargetConflict Sync', 'Warning GatewayUnreachable Renew'],
@@ -77,13 +77,13 @@ describe('events', () => {
     ])
   })
 
-  it('tell of a failure again when it is another one', () => {
+  it('emits a failure again when its reason changes', () => {
     const other = { ...failure, reason: 'GatewayError' } as const
     const one = failing({ application: applicationView({ failure: other, failures: 2 }) })
     expect(eventsOf(synced(), failing(), one)[2]).toEqual(['Warning GatewayError Renew'])
   })
 
-  it('tell of what the user must do once, not as a failure as well', () => {
+  it('emits one event, not two, for a failure that stalls the resource', () => {
     expect(eventsOf(synced(), stalled, stalled)).toEqual([
       ['Normal Synced Sync'],
       ['Warning InvalidAppSecret Sync'],
@@ -91,7 +91,7 @@ describe('events', () => {
     ])
   })
 
-  it('tell of a conflict, and of the sync once it is over', () => {
+  it('emits TargetConflict, and Synced when the conflict is over', () => {
     expect(eventsOf(conflict, conflict, synced())).toEqual([
       ['Warning TargetConflict Sync'],
       [],
@@ -99,11 +99,11 @@ describe('events', () => {
     ])
   })
 
-  it('tell of a Secret that is waited for', () => {
+  it('emits TargetMissing once for a Secret that does not exist', () => {
     expect(eventsOf(missing, missing)).toEqual([['Warning TargetMissing Sync'], []])
   })
 
-  it('tell of a token that expired, once', () => {
+  it('emits TokenExpired once', () => {
     const expired = { one: failing(), at: now + hourMs }
     expect(eventsOf(synced(), failing(), expired, expired)).toEqual([
       ['Normal Synced Sync'],
@@ -113,17 +113,17 @@ describe('events', () => {
     ])
   })
 
-  it('tell of the sync, not of the recovery too, when both come at once', () => {
+  it('emits Synced without Renewed when a sync and a recovery come together', () => {
     const expired = { one: failing(), at: now + hourMs }
     expect(eventsOf(synced(), expired, synced())[2]).toEqual(['Normal Synced Sync'])
   })
 
-  it('tell that renewBefore is clamped, once', () => {
+  it('emits RenewBeforeClamped once', () => {
     const one = synced({ application: applicationView({ isClamped: true }) })
     expect(eventsOf(synced(), one, one)).toEqual([['Normal Synced Sync'], ['Warning RenewBeforeClamped Renew'], []])
   })
 
-  it('tell when consumers could not be told, once, and nothing when they could', () => {
+  it('emits a failed propagation once, and nothing for a successful one', () => {
     const credential = { spec: { propagation: 'Immediate' } }
     const { fingerprint } = heldToken()
     const of = (reason: 'Propagated' | 'PropagationForbidden') => {
@@ -138,18 +138,18 @@ describe('events', () => {
     ).toEqual([['Normal Synced Sync'], ['Warning PropagationForbidden Propagate'], [], []])
   })
 
-  it('carry the message of the condition', () => {
+  it('gives an event the message of its condition', () => {
     const next = nextStatus(conflict, undefined, now)
     expect(eventsBetween(status(), next)[0]?.note).toBe(next.conditions.find(({ type }) => type === 'Stalled')?.message)
   })
 
-  it('carry reasons that are documented', () => {
+  it('gives events documented reasons only', () => {
     const all = eventsOf(synced(), failing(), stalled, conflict, missing, { one: synced(), at: now + hourMs }, synced())
     for (const [, reason] of all.flat().map((text) => text.split(' '))) expect(Object.keys(reasons)).toContain(reason)
     expect(all.flat().length).toBeGreaterThan(4)
   })
 
-  it('are none between a status and itself', () => {
+  it('emits nothing between a status and itself', () => {
     for (const one of [synced(), failing(), stalled, conflict, missing]) {
       const same = nextStatus(one, undefined, now)
       expect(eventsBetween(same, same)).toEqual([])

@@ -6,7 +6,7 @@ import { applicationView, hourMs, minuteMs, now, reported, synced, targetRecord 
 
 const failure = { class: 'retry', reason: 'GatewayUnreachable', message: 'connection refused' } as const
 
-describe('lastWrite', () => {
+describe('nextStatus: lastWrite', () => {
   const withLastWrite = (reason: string, atWall: number, failures = 0) =>
     synced({
       record: new Map([['enos-token', { ...syncedRecord(), lastWrite: { reason, atWall } }]]),
@@ -14,24 +14,24 @@ describe('lastWrite', () => {
     })
   const syncedRecord = () => synced().record.get('enos-token') ?? targetRecord()
 
-  it('is the reason and the time of the record', () => {
+  it('lastWrite is the reason and the time of the record', () => {
     expect(nextStatus(withLastWrite('Drift', now - minuteMs), undefined, now).targets[0]?.lastWrite).toEqual({
       reason: 'Drift',
       at: '2026-01-01T11:59:00Z',
     })
   })
 
-  it('is absent where the record has none', () => {
+  it('lastWrite is absent where the record has none', () => {
     expect(nextStatus(synced(), undefined, now).targets[0]).not.toHaveProperty('lastWrite')
   })
 
-  it('is no reason for a write of the status by itself', () => {
+  it('lastWrite is no reason for a write of the status by itself', () => {
     const written = reported(withLastWrite('Missing', now))
     const { record } = withLastWrite('Drift', now + minuteMs)
     expect(plan({ ...written, record }, now + minuteMs).actions).toEqual([])
   })
 
-  it('is written with a status that is due anyhow', () => {
+  it('lastWrite is written with a status that is due anyhow', () => {
     const written = reported(withLastWrite('Missing', now))
     const { application, record } = withLastWrite('Drift', now + minuteMs, 1)
     const [action] = plan({ ...written, record, application }, now + minuteMs).actions
@@ -43,7 +43,7 @@ describe('lastWrite', () => {
     })
   })
 
-  it('is taken over from the status after a restart', () => {
+  it('lastWrite is taken over from the status after a restart', () => {
     const { credential } = reported(withLastWrite('TypeChanged', now - minuteMs))
     const state = newState(credential, now + hourMs, 0)
     expect(state.record.get('enos-token')?.lastWrite).toEqual({ reason: 'TypeChanged', atWall: now - minuteMs })

@@ -29,8 +29,8 @@ function conditionOf(one: ReturnType<typeof status>, type: string) {
   return one.conditions.find((candidate) => candidate.type === type)
 }
 
-describe('the status of a resource that is in order', () => {
-  it('says all that a restart needs, and what people ask', () => {
+describe('nextStatus of a synced resource', () => {
+  it('the status has each field that a restart needs or a user reads', () => {
     const { fingerprint } = heldToken()
     const { conditions, ...rest } = nextStatus(synced(), undefined, now)
     expect(rest).toEqual({
@@ -60,46 +60,46 @@ describe('the status of a resource that is in order', () => {
     expect(conditions.map(({ type }) => type)).toEqual(['Ready', 'RenewalHealthy'])
   })
 
-  it('is one that can be read again as it was written', () => {
+  it('the status is parsed as it was written', () => {
     const written = nextStatus(synced(), undefined, now)
     expect(parseStatus(JSON.parse(JSON.stringify(written)))).toEqual(written)
   })
 
-  it('leaves a process that is started anew nothing to do', () => {
+  it('the status leaves a restarted process nothing to do', () => {
     const { credential } = reported(synced())
     expect(plan(restarted({ credential: { ...credential, spec: {} } }), now).actions).toEqual([])
   })
 
-  it('is the same when it is asked again, however much later', () => {
+  it('the status is the same at any later time while nothing changes', () => {
     const one = reported(synced())
     const later = nextStatus(one, undefined, now + 30 * minuteMs)
     expect(isSameStatus(one.credential.status, later)).toBe(true)
     expect(statusPatch(one.credential.status, later)).toEqual({})
   })
 
-  it('is in wall-clock time, whatever the monotonic clock says', () => {
+  it('the status has times of the wall clock, not of the monotonic clock', () => {
     const one = observed({ wallOffset: hourMs })
     expect(conditionOf(nextStatus(one, undefined, now), 'Ready')?.lastTransitionTime).toBe('2026-01-01T13:00:00Z')
   })
 })
 
-describe('lastTransitionTime', () => {
+describe('nextStatus: lastTransitionTime', () => {
   const before = '2026-01-01T12:00:00Z'
   const later = now + 10 * minuteMs
 
-  it('stays when only reason and message change', () => {
+  it('lastTransitionTime stays when only the reason and the message of the condition change', () => {
     const waiting = joined({ application: applicationView({ token: undefined }) })
     const next = nextStatus({ ...reported(waiting), application: { ...failing(), token: undefined } }, undefined, later)
     expect(conditionOf(next, 'Ready')).toMatchObject({ reason: 'GatewayUnreachable', lastTransitionTime: before })
   })
 
-  it('stays when only the generation changes', () => {
+  it('lastTransitionTime stays when only the generation changes', () => {
     const one = reported(synced())
     const next = nextStatus({ ...one, credential: { ...one.credential, generation: 2 } }, undefined, later)
     expect(conditionOf(next, 'Ready')).toMatchObject({ observedGeneration: 2, lastTransitionTime: before })
   })
 
-  it('moves when the status of the condition changes, and of that one alone', () => {
+  it('lastTransitionTime changes with the status of the condition, and for that condition alone', () => {
     const next = nextStatus({ ...reported(synced()), application: failing() }, undefined, later)
     expect(conditionOf(next, 'RenewalHealthy')).toMatchObject({
       status: 'False',
@@ -109,36 +109,40 @@ describe('lastTransitionTime', () => {
   })
 })
 
-describe('conditions', () => {
-  it('are there only while they are True: Reconciling and Stalled', () => {
+describe('nextStatus: conditions', () => {
+  it('the conditions include Reconciling and Stalled only while they are True', () => {
     const waiting = reported(joined({ application: applicationView({ token: undefined }) }))
     expect(conditionOf(waiting.credential.status, 'Reconciling')?.status).toBe('True')
     const { conditions } = nextStatus({ ...synced(), credential: waiting.credential }, undefined, now)
     expect(conditions.map(({ type }) => type)).toEqual(['Ready', 'RenewalHealthy'])
   })
 
-  it('of others stay as they are', () => {
+  it('conditions of other controllers are kept unchanged', () => {
     const one = synced({ credential: { status: { conditions: [condition('example.com/Checked')] } } })
     expect(conditionOf(nextStatus(one, undefined, now), 'example.com/Checked')).toEqual(
       condition('example.com/Checked'),
     )
   })
 
-  it('tell of consumers where somebody is to be told, and nowhere else', () => {
+  it('the conditions include Propagated only for a spec with propagation Immediate', () => {
     const outcome = { status: 'True', reason: 'Propagated', message: 'all were told' } as const
     const propagation = { fingerprint: heldToken().fingerprint, generation: 1, outcome }
-    const told = reported(synced({ credential: { spec: { propagation: 'Immediate' } }, propagation }))
-    expect(conditionOf(told.credential.status, 'Propagated')).toMatchObject(outcome)
+    const written = reported(synced({ credential: { spec: { propagation: 'Immediate' } }, propagation }))
+    expect(conditionOf(written.credential.status, 'Propagated')).toMatchObject(outcome)
     expect(
       conditionOf(
-        nextStatus({ ...synced(), credential: { ...told.credential, spec: synced().credential.spec } }, undefined, now),
+        nextStatus(
+          { ...synced(), credential: { ...written.credential, spec: synced().credential.spec } },
+          undefined,
+          now,
+        ),
         'Propagated',
       ),
     ).toBeUndefined()
   })
 })
 
-describe('the condition Propagated', () => {
+describe('nextStatus: Propagated', () => {
   const spec = { propagation: 'Immediate' }
   const outcome = { status: 'True', reason: 'Propagated', message: 'nothing to do' } as const
   const propagation = { fingerprint: heldToken().fingerprint, generation: 1, isSilent: true, outcome }
@@ -148,17 +152,17 @@ describe('the condition Propagated', () => {
       'Propagated',
     )
 
-  it('is not made for a look that did nothing', () => {
+  it('Propagated is not added for a propagation that had nothing to do', () => {
     expect(after([])).toBeUndefined()
   })
 
-  it('is corrected by a look that did nothing', () => {
+  it('Propagated is corrected by a propagation that had nothing to do', () => {
     expect(after([condition('Propagated', 'False', 'WorkloadNotFound')])).toMatchObject(outcome)
   })
 })
 
-describe('what the status keeps', () => {
-  it('is the last renewal and the number of failures, while the application is not known', () => {
+describe('nextStatus: recorded state', () => {
+  it('the status keeps the last renewal and the number of failures while the resource has not joined its application', () => {
     const one = restarted({
       credential: {
         status: { lastRenewalAt: '2026-01-01T10:00:00Z', lastRenewalMethod: 'refresh', consecutiveFailures: 4 },
@@ -172,7 +176,7 @@ describe('what the status keeps', () => {
     })
   })
 
-  it('is the versions of the sources that the present token was proven with', () => {
+  it('the status has the versions of the sources that the token on the targets was received with', () => {
     const changed = [sourceVersion('11')]
     const sources = { ...joined().sources, versions: changed, values: joined().sources?.values, trimmed: [] }
     const values = sources.values
@@ -186,14 +190,14 @@ describe('what the status keeps', () => {
     expect(nextStatus({ ...unproven, application: applicationView() }, undefined, now).sources).toEqual(changed)
   })
 
-  it('is not the versions of sources whose token is not on the targets yet', () => {
+  it('the status does not have the versions of sources whose token is not on the targets yet', () => {
     const application = applicationView({ token: heldToken({ value: 'of the new source' }) })
     const versions = [sourceVersion('11')]
     const one = restarted({ sources: sources({ versions }), application })
     expect(nextStatus(one, undefined, now).sources[0]?.resourceVersion).toBe('10')
   })
 
-  it('is the version of a target that was written before the spec was suspended', () => {
+  it('the status keeps the resourceVersion of a target that was written before the resource was suspended', () => {
     const suspended = synced({
       credential: { generation: 2, spec: { suspend: true } },
       record: new Map([['enos-token', targetRecord()]]),
@@ -203,13 +207,13 @@ describe('what the status keeps', () => {
     expect(nextStatus(suspended, undefined, now).targets).toMatchObject([{ resourceVersion: '20' }])
   })
 
-  it('is no version of a target that a restart is to look at again', () => {
+  it('the status has no resourceVersion for a target that a restart has to read', () => {
     const older = targetRecord({ inputs: JSON.stringify({ generation: 0 }) })
     const next = nextStatus(synced({ record: new Map([['enos-token', older]]) }), undefined, now)
     expect(next.targets).toMatchObject([{ uid: 'uid-enos-token', resourceVersion: '' }])
   })
 
-  it('is of the token that some targets hold, though others have none', () => {
+  it('the status has the token that some targets hold, when others hold none', () => {
     const credential = { spec: { targets: [{ name: 'enos-token' }, { name: 'second' }] } }
     const [first] = synced({ credential }).record
     const one = synced({ credential, record: new Map(first === undefined ? [] : [first]) })
@@ -220,32 +224,36 @@ describe('what the status keeps', () => {
     })
   })
 
-  it('is nothing of a token as long as no target has one', () => {
+  it('the status has no field of a token while no target holds one', () => {
     const next = nextStatus(joined(), undefined, now)
     for (const key of ['expiresAt', 'issuedAt', 'tokenFingerprint', 'gateway']) expect(next).not.toHaveProperty(key)
   })
 
-  it('is of the token its fingerprint alone', () => {
+  it('the status has the fingerprint of the token, and no secret value', () => {
     const text = JSON.stringify(nextStatus(synced(), undefined, now))
     for (const value of Object.values(marker)) expect(text).not.toContain(value)
   })
 })
 
-describe('the patch of a status', () => {
-  it('holds what has changed, and null for what is gone', () => {
+describe('statusPatch and isSameStatus', () => {
+  it('statusPatch has the changed fields, and null for removed ones', () => {
     const before = status({ observedGeneration: 1, expiresAt: '2026-01-01T13:00:00Z', consecutiveFailures: 1 })
     const after = status({ observedGeneration: 2, consecutiveFailures: 1 })
     expect(statusPatch(before, after)).toEqual({ observedGeneration: 2, expiresAt: null })
   })
 
   it.each([
-    ['conditions', { conditions: [condition('B'), condition('A')] }, { conditions: [condition('A'), condition('B')] }],
-    ['an absent field and one that is undefined', { gateway: undefined }, {}],
-  ])('is not made for %s in another form', (_, a, b) => {
+    [
+      'the order of conditions',
+      { conditions: [condition('B'), condition('A')] },
+      { conditions: [condition('A'), condition('B')] },
+    ],
+    ['an absent and an undefined field', { gateway: undefined }, {}],
+  ])('isSameStatus ignores %s', (_, a, b) => {
     expect(isSameStatus(status(a), status(b))).toBe(true)
   })
 
-  it('is made for any other difference', () => {
+  it('isSameStatus notices any other difference', () => {
     const one = synced()
     const base = nextStatus(one, undefined, now)
     for (const key of Object.keys(base)) {
@@ -255,11 +263,11 @@ describe('the patch of a status', () => {
   })
 })
 
-describe('the status of a resource that cannot be read', () => {
+describe('invalidStatus', () => {
   const present = nextStatus(synced(), undefined, now)
   const invalid = invalidStatus(present, 2, ['spec.gateway.url: expected a URL', 'spec.targets: at least 1'], now)
 
-  it('says what is wrong', () => {
+  it('invalidStatus names the problems of the spec in Ready and Stalled', () => {
     expect(invalid.conditions).toMatchObject([
       { type: 'Ready', status: 'False', reason: 'InvalidSpec', observedGeneration: 2 },
       { type: 'RenewalHealthy', status: 'True' },
@@ -267,7 +275,7 @@ describe('the status of a resource that cannot be read', () => {
     ])
   })
 
-  it('keeps what is recorded of the targets: they are still ours', () => {
+  it('invalidStatus keeps the records of the targets, which the resource still owns', () => {
     expect(invalid.targets).toEqual(present.targets)
     expect(invalid.tokenFingerprint).toBe(present.tokenFingerprint)
   })
