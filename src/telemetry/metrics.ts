@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
-import { type Operation, operations } from '../enos/operation.ts'
 import { type WriteReason, writeReasons } from '../api/v1alpha1/action-reasons.ts'
+import { type Operation, operations } from '../enos/operation.ts'
 import { keyOf, type ObjectKey, refOf } from '../kubernetes/types.ts'
 import type { WorkQueueSnapshot } from '../kubernetes/work-queue.ts'
 import type { WriteOperation } from '../targets/target-writer.ts'
