@@ -3,6 +3,7 @@ import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { Reason } from '../api/v1alpha1/reasons.ts'
 import { disputeProblem } from '../observe/disputed-targets.ts'
 import { firstOutOfSyncTarget, type OutOfSyncTarget } from '../observe/drifted-targets.ts'
+import { changedInput, inputsOf } from '../observe/inputs.ts'
 import { type Observed, tokenOnTargets } from '../observe/observed.ts'
 import { targetProblem } from '../observe/target-problems.ts'
 import { holdsForeignToken } from '../observe/token-origin.ts'
@@ -34,7 +35,7 @@ export function assess(observed: Observed, problem: Problem | undefined, now: nu
   const renewalHealthy = assessRenewal(observed, failure ?? writeFailure)
   const leftover = firstRemovedTargetProblem(observed)
   const trouble = [targetTrouble, failure, leftover, dispute].find((candidate) => candidate?.class === 'userMustAct')
-  const work = ready.status === 'True' ? leftover : ready
+  const work = ready.status === 'True' ? (leftover ?? pendingSpec(observed, failure)) : ready
   const isIdle = trouble !== undefined || observed.credential.spec.suspend
   return {
     ready,
@@ -149,10 +150,28 @@ function firstTargetProblem(observed: Observed): Problem | undefined {
   return undefined
 }
 
+/** The present spec is not on a target yet, though the target holds a valid token. */
+function pendingSpec(
+  observed: Observed,
+  failure: Problem | undefined,
+): Pick<ConditionValue, 'reason' | 'message'> | undefined {
+  const { credential, record } = observed
+  const pending = credential.spec.targets.find(({ name }) => {
+    const recorded = record.get(name)
+    if (recorded === undefined || recorded.inputs === inputsOf(observed, name)) return false
+    return changedInput(recorded.inputs, inputsOf(observed, name)) === 'SpecChanged'
+  })
+  if (pending === undefined) return undefined
+  const message = `spec.targets: Secret ${pending.name} is not written yet as the spec asks for`
+  return failure === undefined
+    ? { reason: 'WaitingForToken', message }
+    : { reason: failure.reason, message: `${message}: ${failure.message}` }
+}
+
 /** Why a target that left the spec could not be removed. */
 function firstRemovedTargetProblem({ credential, targetProblems }: Observed): Problem | undefined {
-  const isFormer = (name: string): boolean => credential.spec.targets.every((target) => target.name !== name)
-  return [...targetProblems].find(([name]) => isFormer(name))?.[1]
+  const isRemoved = (name: string): boolean => credential.spec.targets.every((target) => target.name !== name)
+  return [...targetProblems].find(([name]) => isRemoved(name))?.[1]
 }
 
 function conditionValue(status: ConditionStatus, reason: Reason, message: string): ConditionValue {

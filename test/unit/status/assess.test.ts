@@ -318,3 +318,34 @@ function oneOfTwo(): Observed {
   const [first] = base.record
   return synced({ credential, record: new Map(first === undefined ? [] : [first]) })
 }
+
+describe('Reconciling of a resource that is Ready', () => {
+  const changed = (overrides: ObservedInput = {}) =>
+    synced({
+      record: new Map([['enos-token', targetRecord({ inputs: JSON.stringify({ generation: 0 }) })]]),
+      ...overrides,
+    })
+
+  it('is True while the present spec is not on a target yet', () => {
+    const { ready, reconciling } = assess(changed(), undefined, now)
+    expect(ready.status).toBe('True')
+    expect(reconciling).toEqual({
+      status: 'True',
+      reason: 'WaitingForToken',
+      message: 'spec.targets: Secret enos-token is not written yet as the spec asks for',
+    })
+  })
+
+  it('names the failure that keeps the spec from the target', () => {
+    const application = applicationView({
+      failure: { class: 'retry', reason: 'GatewayUnreachable', message: 'connection refused' },
+    })
+    expect(assess(changed({ application }), undefined, now).reconciling).toMatchObject({ reason: 'GatewayUnreachable' })
+  })
+
+  it('is absent while suspended, and once the target has the present spec', () => {
+    const suspended = changed({ credential: { spec: { suspend: true } } })
+    expect(assess(suspended, undefined, now).reconciling).toBeUndefined()
+    expect(assess(synced(), undefined, now).reconciling).toBeUndefined()
+  })
+})
