@@ -38,38 +38,41 @@ const alterations: [string, Secret, object][] = [
 ]
 
 describe('alterationOf', () => {
-  it('is undefined for a Secret that was stored as written', () => {
+  it('alterationOf is undefined for a Secret that was stored as written', () => {
     expect(alterationOf(desired, asWritten)).toBeUndefined()
   })
 
-  it('ignores labels and annotations that were added', () => {
+  it('alterationOf ignores labels and annotations that were added', () => {
     const labels = { team: 'wind', added: 'x' }
     expect(alterationOf(desired, { ...asWritten, metadata: { ...asWritten.metadata, labels } })).toBeUndefined()
   })
 
-  it.each(alterations)('finds %s', (_, stored, expected) => {
+  it.each(alterations)('alterationOf finds %s', (_, stored, expected) => {
     expect(alterationOf(desired, stored)).toEqual(expected)
   })
 
-  it('looks at our keys only in a Secret of another owner', () => {
+  it('alterationOf compares only our keys in a Secret of another owner', () => {
     const stored = secret({ ours: 'x', theirs: 'y' }, { immutable: true, type: 'example.com/x' })
     expect(alterationOf({ data: { ours: new Sensitive('x') } }, stored)).toBeUndefined()
     expect(alterationOf({ data: { ours: new Sensitive('z') } }, stored)).toEqual({ ...none, keys: ['ours'] })
   })
 })
 
-describe('a Secret that admission altered', () => {
+describe('accepting', () => {
   const compare = (existing: Secret, wanted: DesiredSecret) =>
     compareSecret({ ...existing, immutable: false }, wanted, { credentialUid: 'uid-wind-farm', fieldManager: operator })
 
-  it.each(alterations)('with %s: is in sync when the alteration is accepted, and differs without', (what, stored) => {
-    const alteration = alterationOf(desired, stored)
-    if (alteration === undefined) throw new Error('no alteration')
-    expect(compare(stored, accepting(desired, alteration, stored)).kind).toBe('same')
-    if (what !== 'immutable') expect(compare(stored, desired).kind).not.toBe('same')
-  })
+  it.each(alterations)(
+    'accepting makes a Secret with %s equal to the desired one, from which it differs otherwise',
+    (what, stored) => {
+      const alteration = alterationOf(desired, stored)
+      if (alteration === undefined) throw new Error('no alteration')
+      expect(compare(stored, accepting(desired, alteration, stored)).kind).toBe('same')
+      if (what !== 'immutable') expect(compare(stored, desired).kind).not.toBe('same')
+    },
+  )
 
-  it('differs when another writer changes a part that admission left alone', () => {
+  it('accepting keeps a difference by another writer in a part that admission did not alter', () => {
     const stored = secret({ accessToken: 'x', other: 'o' }, { metadata })
     const alteration = alterationOf(desired, stored)
     if (alteration === undefined) throw new Error('no alteration')

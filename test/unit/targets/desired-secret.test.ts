@@ -31,8 +31,8 @@ function desired(overrides: Partial<DesiredSecret> = {}): DesiredSecret {
   }
 }
 
-/** The books of the API server: who set which labels and annotations. */
-function books(manager: string, labels: readonly string[], annotations: readonly string[] = []) {
+/** An entry of managedFields: the labels and annotations that a field manager has set. */
+function managedEntry(manager: string, labels: readonly string[], annotations: readonly string[] = []) {
   const fields = (names: readonly string[]) => Object.fromEntries(names.map((name) => [`f:${name}`, {}]))
   return {
     manager,
@@ -40,7 +40,7 @@ function books(manager: string, labels: readonly string[], annotations: readonly
   }
 }
 
-/** As it is after `desired()` was written. */
+/** The stored Secret after `desired()` was written. */
 function written(metadata: Partial<Secret['metadata']> = {}, data: Record<string, string> = {}): Secret {
   const { annotations, labels } = desired()
   return secret(
@@ -50,7 +50,7 @@ function written(metadata: Partial<Secret['metadata']> = {}, data: Record<string
         labels,
         annotations,
         ownerReferences: [owner],
-        managedFields: [books(operator, Object.keys(labels), Object.keys(annotations))],
+        managedFields: [managedEntry(operator, Object.keys(labels), Object.keys(annotations))],
         ...metadata,
       },
     },
@@ -61,55 +61,55 @@ const compare = (existing: Secret, wanted = desired()) =>
   compareSecret(existing, wanted, { credentialUid: owner.uid, fieldManager: operator })
 
 describe('compareSecret', () => {
-  it('finds nothing to do on a Secret as it was written', () => {
+  it('compareSecret returns same for a Secret as it was written', () => {
     expect(compare(written())).toEqual({ kind: 'same' })
   })
 
-  it('leaves labels, annotations and owners of others alone', () => {
+  it('compareSecret ignores labels, annotations and owner references of others', () => {
     const { annotations, labels } = desired()
     const existing = written({
       labels: { ...labels, team: 'wind' },
       annotations: { ...annotations, note: 'hands off' },
       ownerReferences: [foreignOwner, owner],
       managedFields: [
-        books(operator, Object.keys(labels), Object.keys(annotations)),
-        books('kubectl-edit', ['team'], ['note']),
+        managedEntry(operator, Object.keys(labels), Object.keys(annotations)),
+        managedEntry('kubectl-edit', ['team'], ['note']),
       ],
     })
     expect(compare(existing)).toEqual({ kind: 'same' })
   })
 
-  it('sees that the token is another', () => {
+  it('compareSecret notices another token', () => {
     expect(compare(written({}, { accessToken: 'older' }))).toEqual({ kind: 'differs', correction: noCorrection })
   })
 
-  it('sees a key that is not there', () => {
+  it('compareSecret notices a missing key', () => {
     const data = { ...desired().data, expiresAt: new Sensitive('2026-01-01T13:00:00Z') }
     expect(compare(written(), desired({ data }))).toEqual({ kind: 'differs', correction: noCorrection })
   })
 
-  it('takes a key of the data that somebody added for surplus: all of it is ours', () => {
+  it('compareSecret treats a key that another writer added as surplus, since all data of an owned Secret is ours', () => {
     expect(compare(written({}, { extra: 'x' }))).toEqual({
       kind: 'differs',
       correction: { ...noCorrection, surplusData: ['extra'] },
     })
   })
 
-  it('sees labels and annotations that were changed or taken away', () => {
+  it('compareSecret notices changed and removed labels and annotations', () => {
     for (const labels of [{}, { 'enos.io/credential': 'other' }]) {
       expect(compare(written({ labels }))).toEqual({ kind: 'differs', correction: noCorrection })
     }
     expect(compare(written({ annotations: {} }))).toEqual({ kind: 'differs', correction: noCorrection })
   })
 
-  it('takes labels and annotations that left the spec for surplus, if we set them', () => {
+  it('compareSecret treats labels and annotations that left the spec as surplus, if our field manager set them', () => {
     const { annotations, labels } = desired()
     const existing = written({
       labels: { ...labels, left: '1', team: 'wind' },
       annotations: { ...annotations, gone: '1' },
       managedFields: [
-        books(operator, [...Object.keys(labels), 'left'], [...Object.keys(annotations), 'gone']),
-        books('kubectl-edit', ['team']),
+        managedEntry(operator, [...Object.keys(labels), 'left'], [...Object.keys(annotations), 'gone']),
+        managedEntry('kubectl-edit', ['team']),
         { manager: 'no-fields' },
       ],
     })
@@ -119,7 +119,7 @@ describe('compareSecret', () => {
     })
   })
 
-  it('restores the owner reference, and keeps those of others', () => {
+  it('compareSecret restores our owner reference, and keeps those of others', () => {
     for (const present of [[], [foreignOwner], [foreignOwner, { ...owner, controller: false }]]) {
       const others = present.filter(({ uid }) => uid !== owner.uid)
       expect(compare(written({ ownerReferences: present }))).toEqual({
@@ -133,21 +133,21 @@ describe('compareSecret', () => {
     ['blocks deletion', { blockOwnerDeletion: true }],
     ['has another name', { name: 'solar-farm' }],
     ['is of another version', { apiVersion: 'enos.io/v2' }],
-  ])('restores an owner reference of ours that %s', (_, change) => {
+  ])('compareSecret restores an owner reference of ours that %s', (_, change) => {
     expect(compare(written({ ownerReferences: [{ ...owner, ...change }, foreignOwner] }))).toEqual({
       kind: 'differs',
       correction: { ...noCorrection, owners: [foreignOwner, owner] },
     })
   })
 
-  it('takes an owner reference without blockOwnerDeletion for one that does not block', () => {
+  it('compareSecret treats an owner reference without blockOwnerDeletion as one that does not block', () => {
     const { apiVersion, controller, kind, name, uid } = owner
     expect(compare(written({ ownerReferences: [{ apiVersion, controller, kind, name, uid }] }))).toEqual({
       kind: 'same',
     })
   })
 
-  it('takes the owner reference off a Secret that is to outlive its credential', () => {
+  it('compareSecret removes the owner reference from a Secret that is to be retained', () => {
     const retained = desired({ owner: undefined })
     expect(compare(written({ ownerReferences: [foreignOwner, owner] }), retained)).toEqual({
       kind: 'differs',
@@ -156,7 +156,7 @@ describe('compareSecret', () => {
     expect(compare(written({ ownerReferences: [foreignOwner] }), retained)).toEqual({ kind: 'same' })
   })
 
-  it('has a Secret made anew whose type is another', () => {
+  it('compareSecret recreates a Secret of another type', () => {
     expect(compare({ ...written(), type: 'example.com/other' })).toEqual({ kind: 'recreate', reason: 'TypeChanged' })
     expect(compare(written(), desired({ type: 'example.com/token' }))).toEqual({
       kind: 'recreate',
@@ -164,18 +164,18 @@ describe('compareSecret', () => {
     })
   })
 
-  it('has a Secret made anew that somebody made immutable: the next token could not be written', () => {
+  it('compareSecret recreates an immutable Secret, which could not take the next token', () => {
     expect(compare({ ...written(), immutable: true })).toEqual({ kind: 'recreate', reason: 'Immutable' })
   })
 
-  it('takes a Secret without type or data for an empty one of type Opaque', () => {
+  it('compareSecret treats a Secret without type and data as an empty one of type Opaque', () => {
     const { metadata } = written()
     expect(compare({ metadata })).toEqual({ kind: 'differs', correction: noCorrection })
   })
 })
 
-describe('what is sent', () => {
-  it('makes a Secret with all that is desired, by POST', () => {
+describe('the bodies of requests', () => {
+  it('createBody has all fields of the desired Secret', () => {
     expect(createBody(desired())).toEqual({
       apiVersion: 'v1',
       kind: 'Secret',
@@ -191,11 +191,11 @@ describe('what is sent', () => {
     })
   })
 
-  it('makes a Secret that is to be retained without an owner', () => {
+  it('createBody has no owner reference for a Secret that is to be retained', () => {
     expect(createBody(desired({ owner: undefined }))).not.toHaveProperty('metadata.ownerReferences')
   })
 
-  it('binds a patch to the Secret that was looked at, and nulls what is to go', () => {
+  it('patchBody names uid and resourceVersion of the Secret that was read, and has null for surplus fields', () => {
     const correction = {
       surplusData: ['extra'],
       surplusLabels: ['left'],
@@ -214,11 +214,11 @@ describe('what is sent', () => {
     })
   })
 
-  it('says nothing of owners that are as they should be', () => {
+  it('patchBody has no owner references when they need no change', () => {
     expect(patchBody(desired(), noCorrection, precondition)).not.toHaveProperty('metadata.ownerReferences')
   })
 
-  it('gives a Secret away with the keys that stay, untouched', () => {
+  it('disownBody removes our metadata and keys, and does not touch the keys that stay', () => {
     const { annotations, labels } = desired()
     const existing = written(
       { labels: { ...labels, team: 'wind' }, annotations, ownerReferences: [foreignOwner, owner] },
@@ -239,7 +239,7 @@ describe('what is sent', () => {
   })
 })
 
-/** As the API server applies it: null takes away. */
+/** The data after the merge patch of `body`: null removes a key. */
 function patched(data: Readonly<Record<string, string>>, body: object): Record<string, string> {
   const changes = (body as { data: Record<string, string | null> }).data
   return Object.fromEntries(
@@ -247,7 +247,7 @@ function patched(data: Readonly<Record<string, string>>, body: object): Record<s
   )
 }
 
-it('brings any Secret to any desired data with one patch, after which they are the same', () => {
+it('patchBody brings any Secret to any desired data with one patch, after which compareSecret returns same', () => {
   const texts = fc.dictionary(fc.stringMatching(/^[-._a-zA-Z0-9]{1,8}$/), fc.string({ unit: 'binary' }), { maxKeys: 6 })
   fc.assert(
     fc.property(texts, texts, (present, wanted) => {
@@ -264,9 +264,9 @@ it('brings any Secret to any desired data with one patch, after which they are t
 })
 
 describe('decodeKey', () => {
-  it('reads back any text that was encoded', () => {
+  it('decodeKey returns any text that encodeData was given', () => {
     fc.assert(
-      // A byte order mark at the beginning is no part of a text.
+      // TextDecoder drops a leading byte order mark.
       fc.property(
         fc.string({ unit: 'binary' }).filter((text) => !text.startsWith('\uFEFF')),
         (text) => {
@@ -276,12 +276,15 @@ describe('decodeKey', () => {
     )
   })
 
-  it.each(['missing', 'constructor', 'toString'])('has nothing under %s, a key that is not there', (key) => {
-    expect(decodeKey(secret({ accessToken: 'x' }), key)).toBeUndefined()
-    expect(decodeKey({ metadata: {} }, key)).toBeUndefined()
-  })
+  it.each(['missing', 'constructor', 'toString'])(
+    'decodeKey returns undefined for %s, a key that does not exist',
+    (key) => {
+      expect(decodeKey(secret({ accessToken: 'x' }), key)).toBeUndefined()
+      expect(decodeKey({ metadata: {} }, key)).toBeUndefined()
+    },
+  )
 
-  it('has nothing where the bytes are no text', () => {
+  it('decodeKey returns undefined for bytes that are not UTF-8', () => {
     const data = { key: Buffer.from([0xff, 0xfe, 0x00]).toString('base64') }
     expect(decodeKey({ metadata: {}, data }, 'key')).toBeUndefined()
   })

@@ -21,7 +21,7 @@ const identity: MergeIdentity = {
   isRival: (manager) => manager === living,
 }
 
-/** A key of a Secret: its text, and who holds it by the API server's books. */
+/** A key of a Secret: its text, and the field manager that owns it by managedFields. */
 interface Held {
   readonly text: string
   readonly holders: readonly string[]
@@ -51,12 +51,12 @@ function compare(
 }
 
 describe('compareMerged', () => {
-  it('finds nothing to do where our keys are as they should be, whatever else there is', () => {
+  it('compareMerged returns nothing to do when our keys are in sync, whatever other keys the Secret has', () => {
     const keys = { token: { text: 'new', holders: [ours] }, password: { text: 'p', holders: ['kubectl'] } }
     expect(compare(keys, { token: 'new' })).toEqual({ kind: 'same' })
   })
 
-  it('adds keys that nobody has, and changes those that are ours, without force', () => {
+  it('compareMerged adds missing keys, and changes our own, without force', () => {
     const keys = { token: { text: 'old', holders: [ours] }, password: { text: 'p', holders: ['kubectl'] } }
     expect(compare(keys, { token: 'new' })).toEqual({ kind: 'differs', isForced: false })
     expect(compare(keys, { token: 'old', expiry: 'e' })).toEqual({ kind: 'differs', isForced: false })
@@ -66,38 +66,38 @@ describe('compareMerged', () => {
     })
   })
 
-  it('touches no key that somebody else holds', () => {
+  it('compareMerged does not touch a key of another field manager', () => {
     for (const holder of ['kubectl', operator, living]) {
       const keys = { token: { text: 'theirs', holders: [holder] }, expiry: { text: 'e', holders: [ours] } }
       expect(compare(keys, { token: 'new', expiry: 'e' })).toEqual({ kind: 'conflict', keys: ['token'] })
     }
   })
 
-  it('touches no key that nobody is known to hold', () => {
+  it('compareMerged does not touch a key without a field manager', () => {
     expect(compare({ token: { text: 'theirs', holders: [] } }, { token: 'new' })).toEqual({
       kind: 'conflict',
       keys: ['token'],
     })
   })
 
-  it('does not take a key that is somebody else’s because its value is right by chance', () => {
+  it('compareMerged does not take over a key of another field manager that has the desired value by chance', () => {
     expect(compare({ token: { text: 'new', holders: ['kubectl'] } }, { token: 'new' })).toEqual({
       kind: 'conflict',
       keys: ['token'],
     })
   })
 
-  it('takes back by force a key that is recorded as ours and was changed by another', () => {
+  it('compareMerged takes a recorded key back by force when another field manager has changed it', () => {
     const keys = { token: { text: 'altered', holders: ['kubectl'] } }
     expect(compare(keys, { token: 'new' }, ['token'])).toEqual({ kind: 'differs', isForced: true })
   })
 
-  it('does not take back a key that another credential holds by now: it would do the same, without end', () => {
+  it('compareMerged does not take back a key that another credential owns by now, which would take it back in turn', () => {
     const keys = { token: { text: 'altered', holders: [living] } }
     expect(compare(keys, { token: 'new' }, ['token'])).toEqual({ kind: 'conflict', keys: ['token'] })
   })
 
-  it('takes over by force what a credential that is gone left behind', () => {
+  it('compareMerged takes over by force the keys of a credential that no longer exists', () => {
     expect(compare({ token: { text: 'old', holders: [orphan] } }, { token: 'new' })).toEqual({
       kind: 'differs',
       isForced: true,
@@ -108,44 +108,44 @@ describe('compareMerged', () => {
     })
   })
 
-  it('changes by force a key of ours that somebody applied as well: without, the API server would refuse for ever', () => {
+  it('compareMerged changes by force a key that another field manager owns as well, since the API server refuses the change otherwise', () => {
     const keys = { token: { text: 'old', holders: [ours, 'argocd'] } }
     expect(compare(keys, { token: 'old' })).toEqual({ kind: 'same' })
     expect(compare(keys, { token: 'new' })).toEqual({ kind: 'differs', isForced: true })
   })
 
-  it('takes keys of ours that left the spec away first', () => {
+  it('compareMerged removes our keys that left the spec first', () => {
     const keys = { token: { text: 'old', holders: [ours] }, former: { text: 'f', holders: [ours, 'kubectl'] } }
     expect(compare(keys, { token: 'new' })).toEqual({ kind: 'surplus', keys: ['former'] })
   })
 })
 
 describe('mergedKeys', () => {
-  it('are those that the API server’s books say are ours', () => {
+  it('mergedKeys returns the keys that our field manager owns', () => {
     const keys = { token: { text: 't', holders: [ours] }, password: { text: 'p', holders: ['kubectl'] } }
     expect(mergedKeys(secretOf(keys), [], identity)).toEqual(['token'])
   })
 
-  it('are those, too, that are recorded and date from when the whole Secret was ours', () => {
+  it('mergedKeys returns recorded keys that date from when the resource owned the whole Secret', () => {
     const keys = { token: { text: 't', holders: [operator] }, other: { text: 'o', holders: [operator] } }
     expect(mergedKeys(secretOf(keys), ['token'], identity)).toEqual(['token'])
   })
 
-  it('are not those that somebody else has changed since', () => {
+  it('mergedKeys does not return keys that another field manager has changed since', () => {
     const keys = { token: { text: 't', holders: ['kubectl'] }, expiry: { text: 'e', holders: [orphan] } }
     expect(mergedKeys(secretOf(keys), ['token', 'expiry'], identity)).toEqual([])
   })
 
-  it('are none where there are no books', () => {
+  it('mergedKeys returns no keys for a Secret without managedFields', () => {
     expect(mergedKeys(secret({ token: 't' }), ['token'], identity)).toEqual([])
     expect(mergedKeys({ metadata: { managedFields: [{ fieldsV1: {} }, { manager: ours }] } }, [], identity)).toEqual([])
   })
 })
 
-describe('what is sent', () => {
+describe('applyBody and releaseBody', () => {
   const precondition = { uid: 'uid-enos-token', resourceVersion: '20' }
 
-  it('sets our keys and nothing else, on the very Secret that was looked at', () => {
+  it('applyBody sets only our keys, bound to the Secret that was read', () => {
     const ref = { namespace: 'plant-a', name: 'shared' }
     expect(applyBody(ref, sensitive({ token: 'new' }), precondition)).toEqual({
       apiVersion: 'v1',
@@ -155,12 +155,12 @@ describe('what is sent', () => {
     })
   })
 
-  it('takes keys away by name', () => {
+  it('releaseBody removes keys by name', () => {
     expect(releaseBody(['a', 'b'], precondition)).toEqual({ metadata: precondition, data: { a: null, b: null } })
   })
 })
 
-/** As the API server applies: keys that others hold are refused without force, and with it become the applier's. */
+/** Server-side apply: keys of another manager are refused without force; with force the applier owns them. */
 function apply(
   keys: Readonly<Record<string, Held>>,
   wanted: Readonly<Record<string, string>>,
@@ -177,7 +177,7 @@ function apply(
   return after
 }
 
-it('comes to rest from any state, is refused by nobody, and leaves what is others’ as it was', () => {
+it('compareMerged converges from any state without a conflict, and changes no key of others', () => {
   const names = ['a', 'b', 'c', 'd'] as const
   const held = fc.record({
     text: fc.constantFrom('1', '2'),

@@ -47,39 +47,39 @@ function versionOf({ metadata: { resourceVersion = '', uid = '' } }: Secret): { 
 
 async function created(writer: TargetWriter): Promise<Secret> {
   const result = await writer.create(desired(), context)
-  if (result.kind !== 'written') throw new Error(`it was ${result.kind}`)
+  if (result.kind !== 'written') throw new Error(`the result is ${result.kind}`)
   return result.secret
 }
 
 const textOf = (object: { readonly data?: Readonly<Record<string, string>> } | undefined, key: string) =>
   Buffer.from(object?.data?.[key] ?? '', 'base64').toString()
 
-describe('reading', () => {
-  it('has nothing where there is no Secret', async () => {
+describe('TargetWriter.get', () => {
+  it('get returns undefined for a Secret that does not exist', async () => {
     await expect(setUp().writer.get(ref, signal)).resolves.toBeUndefined()
   })
 
-  it('has what is there', async () => {
+  it('get returns the stored Secret', async () => {
     const { writer } = setUp()
     const secret = await created(writer)
     await expect(writer.get(ref, signal)).resolves.toEqual(secret)
   })
 
-  it('fails where nobody can tell', async () => {
+  it('get throws when the API server fails', async () => {
     const error = new ApiError('get', { code: 503, reason: 'ServiceUnavailable' })
     await expect(setUp(error).writer.get(ref, signal)).rejects.toBe(error)
   })
 })
 
-describe('writing', () => {
-  it('makes a Secret', async () => {
+describe('TargetWriter of owned Secrets', () => {
+  it('create stores the Secret', async () => {
     const { api, counted, writer } = setUp()
     await created(writer)
     expect(textOf(api.find(secrets, ref), 'accessToken')).toBe(marker.token)
     expect(counted).toEqual([['create', 'success']])
   })
 
-  it('never takes over a Secret that is there', async () => {
+  it('create never takes over an existing Secret', async () => {
     const { api, counted, writer } = setUp()
     api.user('kubectl').create(secrets, 'plant-a', { metadata: { name: 'enos-token' }, stringData: { mine: 'x' } })
     await expect(writer.create(desired(), context)).resolves.toEqual({ kind: 'stale' })
@@ -87,7 +87,7 @@ describe('writing', () => {
     expect(counted).toEqual([])
   })
 
-  it('patches the very Secret that was looked at', async () => {
+  it('patch changes the Secret that was read', async () => {
     const { api, counted, writer } = setUp()
     const present = await created(writer)
     const data = { accessToken: new Sensitive('next') }
@@ -97,7 +97,7 @@ describe('writing', () => {
     expect(counted.at(-1)).toEqual(['update', 'success'])
   })
 
-  it('writes nothing on a Secret that was changed, replaced or deleted since it was looked at', async () => {
+  it('patch writes nothing when the Secret was changed, replaced or deleted since it was read', async () => {
     const { api, counted, writer } = setUp()
     const present = await created(writer)
     const was = versionOf(present)
@@ -114,7 +114,7 @@ describe('writing', () => {
     expect(counted).toEqual([['create', 'success']])
   })
 
-  it('deletes the very Secret that was looked at', async () => {
+  it('delete removes only the Secret that was read', async () => {
     const { api, counted, writer } = setUp()
     await expect(writer.delete({ ...ref, ...versionOf(await created(writer)) }, context)).resolves.toEqual({
       kind: 'deleted',
@@ -123,7 +123,7 @@ describe('writing', () => {
     expect(counted.at(-1)).toEqual(['delete', 'success'])
   })
 
-  it('deletes and makes anew what no patch can change', async () => {
+  it('recreate deletes and creates the Secret', async () => {
     const { api, counted, writer } = setUp()
     const present = await created(writer)
     const result = await writer.recreate(desired({ type: 'example.com/token' }), versionOf(present), context)
@@ -135,14 +135,14 @@ describe('writing', () => {
     ])
   })
 
-  it('makes nothing anew where the old Secret is not what it was', async () => {
+  it('recreate creates nothing when the Secret has changed since it was read', async () => {
     const { api, writer } = setUp()
     const was = { ...versionOf(await created(writer)), uid: 'uid-of-another' }
     await expect(writer.recreate(desired(), was, context)).resolves.toEqual({ kind: 'stale' })
     expect(api.calls.filter(({ verb }) => verb === 'create')).toHaveLength(1)
   })
 
-  it('gives a Secret away with the keys that stay', async () => {
+  it('disown keeps the given keys, and removes the others', async () => {
     const { api, writer } = setUp()
     const data = { accessToken: new Sensitive(marker.token), other: new Sensitive('x') }
     const owner = {
@@ -154,7 +154,7 @@ describe('writing', () => {
       blockOwnerDeletion: false,
     } as const
     const result = await writer.create(desired({ data, owner }), context)
-    if (result.kind !== 'written') throw new Error(`it was ${result.kind}`)
+    if (result.kind !== 'written') throw new Error(`the result is ${result.kind}`)
     await writer.disown(result.secret, credentialUid, ['accessToken'], context)
     const left = api.find(secrets, ref)
     expect(Object.keys(left?.data ?? {})).toEqual(['accessToken'])
@@ -162,7 +162,7 @@ describe('writing', () => {
   })
 })
 
-describe('keys in somebody else’s Secret', () => {
+describe('TargetWriter of keys in Secrets of other owners', () => {
   const manager = { name: `enos-credential:${credentialUid}`, isForced: false }
   const mine = { metadata: { name: 'enos-token' }, stringData: { password: 'p', token: 'theirs' } }
 
@@ -170,7 +170,7 @@ describe('keys in somebody else’s Secret', () => {
     return versionOf(api.user('kubectl').create(secrets, 'plant-a', mine))
   }
 
-  it('are added beside what is there, and taken away again', async () => {
+  it('applyKeys adds keys beside the existing ones, and releaseKeys removes them', async () => {
     const { api, counted, writer } = setUp()
     const added = await writer.applyKeys({ ...ref, ...foreign(api) }, { ours: new Sensitive('x') }, manager, context)
     if (added.kind !== 'written') throw new Error(`it was ${added.kind}`)
@@ -185,7 +185,7 @@ describe('keys in somebody else’s Secret', () => {
     ])
   })
 
-  it('are taken from others by force only', async () => {
+  it('applyKeys takes keys of another field manager by force only', async () => {
     const { api, writer } = setUp()
     const was = foreign(api)
     const data = { token: new Sensitive('ours') }
@@ -195,7 +195,7 @@ describe('keys in somebody else’s Secret', () => {
     expect(textOf(api.find(secrets, ref), 'token')).toBe('ours')
   })
 
-  it('never make the Secret anew', async () => {
+  it('applyKeys never creates the Secret', async () => {
     const { api, writer } = setUp()
     const was = foreign(api)
     api.user('kubectl').delete(secrets, ref)
@@ -205,32 +205,35 @@ describe('keys in somebody else’s Secret', () => {
   })
 })
 
-describe('a write that the API server refuses', () => {
+describe('TargetWriter of refused writes', () => {
   const writes = {
     create: (writer: TargetWriter) => writer.create(desired(), context),
     update: (writer: TargetWriter) => writer.patch(desired(), noCorrection, versionOf(secret()), context),
     delete: (writer: TargetWriter) => writer.delete({ ...ref, ...versionOf(secret()) }, context),
   }
 
-  it.each(['create', 'update', 'delete'] as const)('is counted and counted: %s', async (operation) => {
-    for (const [code, reason] of [
-      [403, 'Forbidden'],
-      [422, 'Invalid'],
-      [0, 'Timeout'],
-    ] as const) {
-      const error = new ApiError(operation, { code, reason })
-      const { counted, writer } = setUp(error)
-      await expect(writes[operation](writer)).resolves.toEqual({ kind: 'failed', error })
-      expect(counted).toEqual([[operation, 'error']])
-    }
-  })
+  it.each(['create', 'update', 'delete'] as const)(
+    'the writer returns a failure and counts an error for a refused %s',
+    async (operation) => {
+      for (const [code, reason] of [
+        [403, 'Forbidden'],
+        [422, 'Invalid'],
+        [0, 'Timeout'],
+      ] as const) {
+        const error = new ApiError(operation, { code, reason })
+        const { counted, writer } = setUp(error)
+        await expect(writes[operation](writer)).resolves.toEqual({ kind: 'failed', error })
+        expect(counted).toEqual([[operation, 'error']])
+      }
+    },
+  )
 
-  it('is a failure where the namespace is gone, not a reason to look again', async () => {
+  it('the writer returns a failure, not stale, when the namespace does not exist', async () => {
     const error = new ApiError('create', { code: 404, reason: 'NotFound' })
     await expect(writes.create(setUp(error).writer)).resolves.toEqual({ kind: 'failed', error })
   })
 
-  it('is no result where the call was aborted', async () => {
+  it('the writer throws when the call was aborted', async () => {
     const error = new Error('stopped')
     const { counted, writer } = setUp(error)
     await expect(writes.create(writer)).rejects.toBe(error)

@@ -56,8 +56,8 @@ function failureOf(data: Readonly<Record<string, string>>, overrides: Partial<Te
   throw new Error('it was rendered')
 }
 
-describe('what a template renders', () => {
-  it('is the token and its expiry where the target names no data', () => {
+describe('CompiledTemplates.render', () => {
+  it('the template renders accessToken and expiresAt for a target without data', () => {
     const [target] = spec().targets
     const data = compiled(target?.data ?? {}).render(values)
     expect(Object.keys(data)).toEqual(['accessToken', 'expiresAt'])
@@ -76,7 +76,7 @@ describe('what a template renders', () => {
     ['{{ name }} of {{ namespace }}', 'wind-farm of plant-a'],
     ['no output at all', 'no output at all'],
     ['', ''],
-  ])('of %j is %j', (text, expected) => {
+  ])('the template renders %j as %j', (text, expected) => {
     expect(rendered(text)).toBe(expected)
   })
 
@@ -87,16 +87,16 @@ describe('what a template renders', () => {
     ['{{ name | upcase | append: "!" }}', 'WIND-FARM!'],
     ['{{ expiresAtUnix | minus: 60 }}', '1767272340'],
     ['{{ issuedAt | date: "%Y-%m-%d %H:%M" }}', '2026-01-01 12:00'],
-  ])('through filters, %s, is %j', (text, expected) => {
+  ])('the template applies filters: renders %s as %j', (text, expected) => {
     expect(rendered(text)).toBe(expected)
   })
 
-  it('keeps what HTML and shells would take for more than text', () => {
+  it('the template does not escape characters that are special to HTML or a shell', () => {
     const token = `<&>"'\`$(x)\\ {{ appSecret }} ünï 🌬`
     expect(rendered('{{ accessToken }}', { accessToken: new Sensitive(token) })).toBe(token)
   })
 
-  it('is any value as it is', () => {
+  it('the template renders any value unchanged', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.string(), (token, secret) => {
         const text = '{{ accessToken }}:{{ appSecret }}'
@@ -106,7 +106,7 @@ describe('what a template renders', () => {
     )
   })
 
-  it('is one value for each key, whatever the keys are named', () => {
+  it('the template renders one value for each key, also for keys named like properties of the prototype', () => {
     const key = fc.stringMatching(/^[-._a-zA-Z0-9]{1,20}$/)
     const named = fc.constantFrom('constructor', 'toString', '__proto__', 'hasOwnProperty')
     fc.assert(
@@ -119,36 +119,39 @@ describe('what a template renders', () => {
     )
   })
 
-  it('prints as nothing but [redacted]', () => {
+  it('the template renders values that print as [redacted] only', () => {
     const data = compiled({ token: '{{ accessToken }}', basic: '{{ appKey }}:{{ appSecret }}' }).render(values)
     expect(JSON.stringify(data)).toBe('{"token":"[redacted]","basic":"[redacted]"}')
   })
 })
 
-describe('the key from which the token can be read back', () => {
-  it.each(['{{ accessToken }}', '{{accessToken}}', '{{  accessToken\n}}'])('is one that is %j', (text) => {
-    expect(compiled({ expiry: '{{ expiresAt }}', token: text }).tokenKey).toBe('token')
-  })
+describe('compileTemplates: tokenKey', () => {
+  it.each(['{{ accessToken }}', '{{accessToken}}', '{{  accessToken\n}}'])(
+    'tokenKey is the key with the template %j',
+    (text) => {
+      expect(compiled({ expiry: '{{ expiresAt }}', token: text }).tokenKey).toBe('token')
+    },
+  )
 
   it.each(['Bearer {{ accessToken }}', '{{ accessToken | base64_encode }}', '{{ accessToken }}\n', '{{ expiresAt }}'])(
-    'is none that is %j',
+    'tokenKey is not a key with the template %j',
     (text) => {
       expect(compiled({ token: text }).tokenKey).toBeUndefined()
     },
   )
 })
 
-it('tells whether the content depends on the source Secrets', () => {
+it('compileTemplates sets usesSources when a template uses a value of the source Secrets', () => {
   expect(compiled({ a: '{{ accessToken }}', b: '{{ name }}' }).usesSources).toBe(false)
   expect(compiled({ a: '{{ accessToken }}', b: '{{ appKey }}' }).usesSources).toBe(true)
   expect(compiled({ a: '{{ appSecret | base64_encode }}' }).usesSources).toBe(true)
   expect(compiled({ a: '{{ name | append: appSecret }}' }).usesSources).toBe(true)
 })
 
-describe('a template that cannot be used', () => {
+describe('compileTemplates: refused templates', () => {
   it.each([
     ['{{ acessToken }}', 'unknown variable acessToken'],
-    ['{{ accessToken | append: nobody }}', 'unknown variable nobody'],
+    ['{{ accessToken | append: unset }}', 'unknown variable unset'],
     ['{{ process.env.HOME }}', 'unknown variable process'],
     ['{{ accessToken | shout }}', 'unknown filter shout (line 1, column 1)'],
     ['{{ accessToken.length2 }}', 'unknown variable accessToken.length2 (line 1, column 4)'],
@@ -158,25 +161,25 @@ describe('a template that cannot be used', () => {
     ['{{ accessToken', 'not valid Liquid (line 1, column 1)'],
     ['{{ "now" | date: "%s" }}', 'the present time would never settle; use issuedAt or expiresAt'],
     ["{{ 'today' | date: '%F' }}", 'the present time would never settle; use issuedAt or expiresAt'],
-  ])('%j is found before any call', (text, detail) => {
+  ])('compileTemplates refuses %j', (text, detail) => {
     expect(problemOf(text)).toEqual({ key: 'ENOS_TOKEN', detail })
   })
 
   it.each(['{{ "a,b" | split: "," | sample }}', '{{ "a,b" | split: "," | map_exp: "x", "appSecret" }}'])(
-    '%j uses chance, or hides its variables',
+    'compileTemplates refuses %j, which is random or hides its variables',
     (text) => {
       expect(problemOf(text).detail).toMatch(/^(?:unknown filter|not valid Liquid)/)
     },
   )
 
-  it('is the first of several, by the name of its key', () => {
+  it('compileTemplates reports the first broken template by the name of its key', () => {
     expect(compileTemplates({ good: '{{ name }}', bad: '{{ nme }}', worse: '{{' })).toEqual({
       key: 'bad',
       detail: 'unknown variable nme',
     })
   })
 
-  it('is told of without what stands in it', () => {
+  it('compileTemplates does not repeat the text of the template in the problem', () => {
     const text = fc.oneof(
       fc.string().map((rest) => `{{ "${marker.appSecret}" ${rest}`),
       fc.string().map((rest) => `${marker.appSecret}{{ name | ${rest}: "${marker.appSecret}" }}`),
@@ -191,8 +194,8 @@ describe('a template that cannot be used', () => {
   })
 })
 
-describe('the bounds of what is rendered', () => {
-  it('are 1 MiB for all keys of a Secret', () => {
+describe('CompiledTemplates.render: bounds', () => {
+  it('rendering fails on more than 1 MiB in all keys of a Secret', () => {
     const half = new Sensitive('x'.repeat(mebibyte / 2))
     const data = { a: '{{ accessToken }}', b: '{{ appSecret }}' }
     expect(Object.keys(compiled(data).render({ ...values, accessToken: half, appSecret: half }))).toEqual(['a', 'b'])
@@ -201,7 +204,7 @@ describe('the bounds of what is rendered', () => {
     expect(failure.message).toBe('template of key b: the output is larger than 1048576 characters')
   })
 
-  it('hold for every split of the output over the keys', () => {
+  it('rendering has the same bound for any split of the output over the keys', () => {
     const lengths = fc.array(fc.nat(mebibyte / 2), { minLength: 1, maxLength: 6 })
     fc.assert(
       fc.property(lengths, (sizes) => {
@@ -217,18 +220,18 @@ describe('the bounds of what is rendered', () => {
     )
   })
 
-  it('stop a template that multiplies itself', () => {
+  it('rendering stops a template whose output multiplies itself', () => {
     const text = `{{ "${'x'.repeat(1000)}"${' | split: "" | join: "xxxxxxxxxxxxxxxxxxxx"'.repeat(6)} }}`
     expect(problemOf(text).detail).toMatch(/^(?:it takes too much time or memory|the output is larger than)/)
   })
 
-  it('do not count a pause of the process against the template', () => {
+  it('rendering does not count a pause of the process against the template', () => {
     let pauses = 1
     const actual = performance.now.bind(performance)
     let behind = 0
     const paused = compiled({ key: '{{ name }} {{ namespace }}' })
     vi.spyOn(performance, 'now').mockImplementation(() => {
-      // The second look at the clock, the one after the first output, comes ten seconds late.
+      // The second reading of the clock, after the first output, is ten seconds late.
       if (pauses-- === 0) behind = 10_000
       return actual() + behind
     })
@@ -236,12 +239,12 @@ describe('the bounds of what is rendered', () => {
   })
 })
 
-it('fails on values with the name of the key, and with none of the values', () => {
+it('a render error names the key, and contains no value', () => {
   const failure = failureOf(
     { fine: '{{ name }}', broken: '{{ accessToken | append: appSecret | append: appKey }}' },
     { accessToken: new Sensitive(marker.token.repeat(60_000)) },
   )
   expect(failure.key).toBe('broken')
-  const told = `${failure.message} ${String(failure)} ${JSON.stringify(failure)} ${failure.stack ?? ''}`
-  for (const secret of Object.values(marker)) expect(told).not.toContain(secret)
+  const text = `${failure.message} ${String(failure)} ${JSON.stringify(failure)} ${failure.stack ?? ''}`
+  for (const secret of Object.values(marker)) expect(text).not.toContain(secret)
 })
