@@ -28,7 +28,7 @@ function world() {
 }
 
 describe('AwaitedConfigMaps', () => {
-  it('starts one watch per namespace when the store gets a credential that names a ConfigMap', () => {
+  it('AwaitedConfigMaps starts one watch per namespace when the store gets a credential that names a ConfigMap', () => {
     const { add, watches } = world()
     add('without', {})
     add('leaving', { isDeleting: true, spec: { gateway: { caRef } } })
@@ -38,7 +38,7 @@ describe('AwaitedConfigMaps', () => {
     expect(watches()).toBe(1)
   })
 
-  it('ends the wait of one namespace when its ConfigMaps are synced', async () => {
+  it('AwaitedConfigMaps ends the wait of one namespace when its ConfigMaps are synced', async () => {
     const { add, awaited, clock, sync, watches } = world()
     const here = add('a')
     const there = add('b', { key: 'plant-b/b', namespace: 'plant-b', spec: { gateway: { caRef } } })
@@ -49,7 +49,7 @@ describe('AwaitedConfigMaps', () => {
     expect([here, there].map((one) => awaited.awaitedSince(one))).toEqual([now, undefined])
   })
 
-  it('gives the start of the watch for each credential that names a ConfigMap, until the sync', async () => {
+  it('AwaitedConfigMaps gives the start of the watch for each credential that names a ConfigMap, until the sync', async () => {
     const { add, awaited, clock, sync } = world()
     const [without, first] = [add('without', {}), add('a')]
     await clock.advance(1000)
@@ -60,7 +60,7 @@ describe('AwaitedConfigMaps', () => {
     expect(awaited.awaitedSince(first)).toBeUndefined()
   })
 
-  it('enqueues, on the sync, the credentials of the namespace that name a ConfigMap by then', async () => {
+  it('AwaitedConfigMaps enqueues, on the sync, the credentials of the namespace that name a ConfigMap by then', async () => {
     const { add, clock, credentials, known, sync } = world()
     add('a')
     credentials.remove(add('gone'))

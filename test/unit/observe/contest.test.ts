@@ -25,23 +25,23 @@ function correctionsUntil(endAt: number): number[] {
 }
 
 describe('noteCorrection', () => {
-  it('allows three corrections at once, then waits 2 s, doubling to 5 min', () => {
+  it('noteCorrection allows three corrections at once, then waits 2 s, doubling to 5 min', () => {
     expect(correctionsUntil(now + 20 * minuteMs).map((ms) => ms / 1000)).toEqual([
       0, 0, 0, 2, 6, 14, 30, 62, 126, 254, 510, 810, 1110,
     ])
   })
 
-  it('allows at most 15 corrections in the first 10 minutes of a contest', () => {
+  it('noteCorrection allows at most 15 corrections in the first 10 minutes of a contest', () => {
     expect(correctionsUntil(now + 10 * minuteMs).length).toBeLessThanOrEqual(15)
   })
 
-  it('keeps at most three times, after any number of corrections', () => {
+  it('noteCorrection keeps at most three times, after any number of corrections', () => {
     let contest: Contest | undefined
     for (let n = 0; n < 1000; n++) contest = noted(contest, now + n)
     expect(contest?.correctedAt).toHaveLength(3)
   })
 
-  it('begins no contest for corrections that are rarer than three a minute', () => {
+  it('noteCorrection begins no contest for corrections that are rarer than three a minute', () => {
     let contest: Contest | undefined
     for (let n = 0; n < 20; n++) {
       contest = noted(contest, now + n * 31_000)
@@ -50,18 +50,18 @@ describe('noteCorrection', () => {
     }
   })
 
-  it('begins a new count when the last correction stayed for 10 minutes, which ends the contest', () => {
+  it('noteCorrection begins a new count when the last correction stayed for 10 minutes, which ends the contest', () => {
     const contest = noted(noted(noted(undefined, now), now), now)
     expect(isContested(contest, now + 10 * minuteMs - 1)).toBe(true)
     expect(isContested(contest, now + 10 * minuteMs)).toBe(false)
     expect(nextCorrectionAt(noted(contest, now + 10 * minuteMs))).toBe(Number.NEGATIVE_INFINITY)
   })
 
-  it('makes stayedAt 10 s after the correction', () => {
+  it('stayedAt is 10 s after the correction', () => {
     expect(stayedAt(noted(undefined, now))).toBe(now + 10_000)
   })
 
-  it('counts the creation of a missing target, and not its disappearance', () => {
+  it('noteCorrection counts the creation of a missing target, and not its disappearance', () => {
     const missing = contestOfMissing('f1')
     expect(isContested(missing, now)).toBe(false)
     expect(noted(missing, now).correctedAt).toEqual([now])
@@ -73,7 +73,7 @@ describe('otherWriterOf', () => {
   const by = (...managers: [string, string][]) =>
     secret({}, { metadata: { managedFields: managers.map(([manager, time]) => ({ manager, time })) } })
 
-  it('names the field manager with the latest write, except the operator', () => {
+  it('otherWriterOf names the field manager with the latest write, except the operator', () => {
     const times: [string, string][] = [
       ['kubectl', '2026-01-01T00:00:00Z'],
       ['argocd-controller', '2026-01-02T00:00:00Z'],
@@ -87,11 +87,11 @@ describe('otherWriterOf', () => {
     ['with a line break', 'a\nb'],
     ['with markup', '<b>'],
     ['that is empty', ''],
-  ])('does not repeat a name %s', (_, manager) => {
+  ])('otherWriterOf does not repeat a name %s', (_, manager) => {
     expect(otherWriterOf(by([manager, '2026-01-01T00:00:00Z']), own)).toBeUndefined()
   })
 
-  it('truncates a name to 64 characters', () => {
+  it('otherWriterOf truncates a name to 64 characters', () => {
     expect(otherWriterOf(by(['m'.repeat(200), '2026-01-01T00:00:00Z']), own)).toHaveLength(64)
   })
 })

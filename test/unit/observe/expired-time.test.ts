@@ -8,17 +8,17 @@ import { heldToken, now, restarted, targetRecord } from '../../support/builders.
 import { FakeClock } from '../../support/fake-clock.ts'
 
 describe('ExpiredTime', () => {
-  it('counts from the expiry of the token', () => {
+  it('ExpiredTime counts from the expiry of the token', () => {
     const time = new ExpiredTime(now)
     expect(time.countUntil(now + 1000, now + 5000)).toBe(0)
     expect(time.countUntil(now + 7000, now + 5000)).toBe(2000)
   })
 
-  it('does not count time before the process saw the targets', () => {
+  it('ExpiredTime does not count time before the process saw the targets', () => {
     expect(new ExpiredTime(now).countUntil(now + 1000, now - 60_000)).toBe(1000)
   })
 
-  it('does not grow while the targets hold a valid token, or none', () => {
+  it('ExpiredTime does not grow while the targets hold a valid token, or none', () => {
     const time = new ExpiredTime(now)
     time.countUntil(now + 1000, now)
     expect(time.countUntil(now + 5000, undefined)).toBe(1000)
@@ -26,7 +26,7 @@ describe('ExpiredTime', () => {
     expect(time.countUntil(now + 10_000, now)).toBe(2000)
   })
 
-  it('never falls, and never exceeds the elapsed time', () => {
+  it('ExpiredTime never falls, and never exceeds the elapsed time', () => {
     const step = fc.record({ ms: fc.nat(10_000), expiresIn: fc.option(fc.integer({ min: -20_000, max: 20_000 })) })
     fc.assert(
       fc.property(fc.array(step), (steps) => {
@@ -45,7 +45,7 @@ describe('ExpiredTime', () => {
 })
 
 describe('the sample expiredSeconds', () => {
-  it('does not fall when the record of the target is dropped', async () => {
+  it('expiredSeconds does not fall when the record of the target is dropped', async () => {
     const clock = new FakeClock(now)
     const caches = createCaches()
     const { credential } = restarted()

@@ -47,7 +47,7 @@ describe('parseSources of headersFrom', () => {
   const gate = (data: Readonly<Record<string, string>>): SourceObject =>
     source(data, { metadata: { name: 'gate', uid: 'uid-gate', resourceVersion: '11' } })
 
-  it('returns the header values by name, as Sensitive, and the versions of their Secrets', () => {
+  it('parseSources returns the header values by name, as Sensitive, and the versions of their Secrets', () => {
     const objects = [source({ ...application, key: 'of the key' }), gate({ plant: 'a b~' })]
     const { headers } = valuesOf(objects, of)
     expect([...headers].map(([name, value]) => [name, value.reveal()])).toEqual([
@@ -61,11 +61,11 @@ describe('parseSources of headersFrom', () => {
     ])
   })
 
-  it('returns no header for a spec without headersFrom', () => {
+  it('parseSources returns no header for a spec without headersFrom', () => {
     expect(valuesOf(source(application)).headers.size).toBe(0)
   })
 
-  it('trims trailing newlines of a header value, and names the field', () => {
+  it('parseSources trims trailing newlines of a header value, and names the field', () => {
     const objects = [source({ ...application, key: 'k' }), gate({ plant: 'wind\r\n' })]
     expect(valuesOf(objects, of).headers.get('X-Plant')?.reveal()).toBe('wind')
     expect(read(objects, of).trimmed).toEqual(['spec.gateway.headersFrom[0].secretKeyRef (key plant of Secret gate)'])
@@ -80,7 +80,7 @@ describe('parseSources of headersFrom', () => {
     ['a tab', { plant: 'a\tb' }, 'cannot be a header value: expected printable ASCII'],
     ['a letter beyond ASCII', { plant: 'ü' }, 'cannot be a header value: expected printable ASCII'],
     ['8193 bytes', { plant: 'a'.repeat(8193) }, 'is too long for a header value: expected at most 8192 bytes'],
-  ])('refuses %s as SourceKeyMissing', (_, data, what) => {
+  ])('parseSources refuses %s as SourceKeyMissing', (_, data, what) => {
     expect(problemOf([source({ ...application, key: 'k' }), gate(data)], of)).toEqual({
       class: 'userMustAct',
       reason: 'SourceKeyMissing',
@@ -88,7 +88,7 @@ describe('parseSources of headersFrom', () => {
     })
   })
 
-  it('accepts 16 KiB in all header values together, and refuses one byte more', () => {
+  it('parseSources accepts 16 KiB in all header values together, and refuses one byte more', () => {
     const large = withHeaders(...['a', 'b', 'c'].map((key) => header(`X-${key}`, 'gate', key)))
     const values = { a: 'a'.repeat(8192), b: 'b'.repeat(8191), c: 'c' }
     expect(valuesOf([source(application), gate(values)], large).headers.size).toBe(3)
@@ -98,12 +98,12 @@ describe('parseSources of headersFrom', () => {
     })
   })
 
-  it('refuses a service-account token as the source of a header', () => {
+  it('parseSources refuses a service-account token as the source of a header', () => {
     const token = { ...gate({ plant: 'a' }), type: 'kubernetes.io/service-account-token' }
     expect(problemOf([source({ ...application, key: 'k' }), token], of).reason).toBe('SourceForbidden')
   })
 
-  it('reads no more objects and keys than the status has room for', () => {
+  it('parseSources reads no more objects and keys than the status has room for', () => {
     const keys = [...Array(8).keys()].map((at) => `k${at}`)
     const ofOne = withHeaders(...keys.map((key) => header(`X-${key}`, 'enos-app', key)))
     const [one] = sourceRefs(ofOne)
@@ -118,7 +118,7 @@ describe('parseSources of headersFrom', () => {
 })
 
 describe('parseSources of appKeyRef and appSecretRef', () => {
-  it('returns appKey and appSecret, and the versions of their Secrets', () => {
+  it('parseSources returns appKey and appSecret, and the versions of their Secrets', () => {
     const { appKey, appSecret, ca } = valuesOf(source(application))
     expect([appKey.reveal(), appSecret.reveal(), ca]).toEqual([marker.appKey, marker.appSecret, undefined])
     expect(read(source(application))).toMatchObject({
@@ -127,19 +127,19 @@ describe('parseSources of appKeyRef and appSecretRef', () => {
     })
   })
 
-  it('reads the keys and the Secrets that the spec names', () => {
+  it('parseSources reads the keys and the Secrets that the spec names', () => {
     const of = spec({ appKeyRef: { name: 'one', key: 'id' }, appSecretRef: { name: 'two', key: 'password' } })
     const { appKey, appSecret } = valuesOf([source({ id: 'its-id' }), source({ password: 'its-password' })], of)
     expect([appKey.reveal(), appSecret.reveal()]).toEqual(['its-id', 'its-password'])
   })
 
-  it.each(['\n', '\r\n', '\n\n'])('trims trailing newlines (%j), and names the field', (end) => {
+  it.each(['\n', '\r\n', '\n\n'])('parseSources trims trailing newlines (%j), and names the field', (end) => {
     const object = source({ ...application, appSecret: marker.appSecret + end })
     expect(valuesOf(object).appSecret.reveal()).toBe(marker.appSecret)
     expect(read(object).trimmed).toEqual(['spec.appSecretRef (key appSecret of Secret enos-app)'])
   })
 
-  it('keeps blanks and inner newlines, which may be part of a value', () => {
+  it('parseSources keeps blanks and inner newlines, which may be part of a value', () => {
     const object = source({ ...application, appSecret: ' a\nb ' })
     expect(valuesOf(object).appSecret.reveal()).toBe(' a\nb ')
     expect(read(object).trimmed).toEqual([])
@@ -149,7 +149,7 @@ describe('parseSources of appKeyRef and appSecretRef', () => {
     ['a missing key', {}, 'does not exist'],
     ['an empty value', { appKey: '' }, 'is empty'],
     ['a value of newlines only', { appKey: '\r\n\n' }, 'is empty'],
-  ])('refuses %s as SourceKeyMissing', (_, data, what) => {
+  ])('parseSources refuses %s as SourceKeyMissing', (_, data, what) => {
     expect(problemOf(source({ appSecret: marker.appSecret, ...data }))).toEqual({
       class: 'userMustAct',
       reason: 'SourceKeyMissing',
@@ -157,14 +157,14 @@ describe('parseSources of appKeyRef and appSecretRef', () => {
     })
   })
 
-  it('refuses bytes that are not UTF-8', () => {
+  it('parseSources refuses bytes that are not UTF-8', () => {
     const data = { ...source(application).data, appSecret: Buffer.from([0xff, 0xfe, 0x80]).toString('base64') }
     expect(problemOf(source({}, { data })).message).toBe(
       'spec.appSecretRef: key appSecret of Secret enos-app is not UTF-8 text',
     )
   })
 
-  it('refuses a service-account token, which a user could otherwise send to a gateway of their own', () => {
+  it('parseSources refuses a service-account token, which a user could otherwise send to a gateway of their own', () => {
     const object = source({ ...application, token: 'jwt' }, { type: 'kubernetes.io/service-account-token' })
     expect(problemOf(object)).toMatchObject({ class: 'userMustAct', reason: 'SourceForbidden' })
   })
@@ -172,13 +172,13 @@ describe('parseSources of appKeyRef and appSecretRef', () => {
   it.each([
     ['a property of the prototype', 'constructor'],
     ['another property of the prototype', '__proto__'],
-  ])('does not take %s for a key of the Secret', (_, key) => {
+  ])('parseSources does not take %s for a key of the Secret', (_, key) => {
     expect(problemOf(source(application), spec({ appKeyRef: { name: 'enos-app', key } })).reason).toBe(
       'SourceKeyMissing',
     )
   })
 
-  it('shows no secret value when printed, with or without a problem', () => {
+  it('parseSources shows no secret value when printed, with or without a problem', () => {
     const shown = [
       read(source(application)),
       read(source({ appSecret: `${marker.appSecret}\n` })),
@@ -194,16 +194,16 @@ describe('parseSources of caRef', () => {
   const configMap = (data: Readonly<Record<string, string>>): SourceObject => ({ metadata: { name: 'corp-ca' }, data })
   const pem = selfSigned().cert.trimEnd()
 
-  it('returns the CA bundle unchanged, with the comments between its certificates', () => {
+  it('parseSources returns the CA bundle unchanged, with the comments between its certificates', () => {
     const bundle = `# corporate\n${pem}\n# and once more\n${pem}`
     expect(valuesOf([source(application), configMap({ 'ca.crt': bundle })], of).ca).toBe(bundle.trimEnd())
   })
 
-  it('does not list the trailing newline of a CA bundle as trimmed', () => {
+  it('parseSources does not list the trailing newline of a CA bundle as trimmed', () => {
     expect(read([source(application), configMap({ 'ca.crt': `${pem}\n` })], of).trimmed).toEqual([])
   })
 
-  it('reads a CA bundle from a Secret', () => {
+  it('parseSources reads a CA bundle from a Secret', () => {
     const ofSecret = spec({ gateway: { caRef: { kind: 'Secret', name: 'corp-ca', key: 'root.pem' } } })
     const object = source({ 'root.pem': pem }, { metadata: { name: 'corp-ca' } })
     expect(valuesOf([source(application), object], ofSecret).ca).toBe(pem)
@@ -221,7 +221,7 @@ describe('parseSources of caRef', () => {
       `${pem}\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----`,
       'an invalid certificate (number 2 of 2): it cannot be parsed',
     ],
-  ])('refuses %s as InvalidCA', (_, text, expected) => {
+  ])('parseSources refuses %s as InvalidCA', (_, text, expected) => {
     expect(problemOf([source(application), configMap({ 'ca.crt': text })], of)).toEqual({
       class: 'userMustAct',
       reason: 'InvalidCA',
@@ -229,7 +229,7 @@ describe('parseSources of caRef', () => {
     })
   })
 
-  it('refuses a caRef whose key does not exist', () => {
+  it('parseSources refuses a caRef whose key does not exist', () => {
     expect(problemOf([source(application), configMap({})], of).message).toBe(
       'spec.gateway.caRef: key ca.crt of ConfigMap corp-ca does not exist',
     )

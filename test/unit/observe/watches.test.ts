@@ -44,7 +44,7 @@ function start(
 }
 
 describe('Watches', () => {
-  it('has synced when each namespace was listed', async () => {
+  it('Watches has synced when each namespace was listed', async () => {
     let isBroken = true
     const { clock, watches } = start((_, namespace) => (isBroken && namespace === 'plant-b' ? 500 : undefined))
     await clock.advance(1000)
@@ -56,7 +56,7 @@ describe('Watches', () => {
   })
 
   it.each([secrets, credentials])(
-    'has synced without a namespace in which listing $plural is forbidden',
+    'Watches has synced without a namespace in which listing $plural is forbidden',
     async (type) => {
       let isRefusing = true
       const { clock, watches } = start((one, namespace) =>
@@ -72,7 +72,7 @@ describe('Watches', () => {
     },
   )
 
-  it('has not synced when listing is forbidden in each namespace', async () => {
+  it('Watches has not synced when listing is forbidden in each namespace', async () => {
     for (const namespaces of [[], ['plant-a'], ['plant-a', 'plant-b']]) {
       const { clock, watches } = start(() => 403, namespaces)
       let canBegin = false
@@ -83,7 +83,7 @@ describe('Watches', () => {
     }
   })
 
-  it('lists no credentials of a namespace before its Secrets are synced', async () => {
+  it('Watches lists no credentials of a namespace before its Secrets are synced', async () => {
     const { clock, lists } = start(({ plural }, namespace) =>
       plural === secrets.plural && namespace === 'plant-b' ? 403 : undefined,
     )
@@ -92,7 +92,7 @@ describe('Watches', () => {
     expect(lists).not.toContain('enosappcredentials plant-b')
   })
 
-  it('has synced when listing the ConfigMaps that a credential names is forbidden', async () => {
+  it('Watches has synced when listing the ConfigMaps that a credential names is forbidden', async () => {
     const { clock, watches } = start(({ plural }, namespace) => {
       return plural === configMaps.plural && namespace === 'plant-a' ? 403 : undefined
     })

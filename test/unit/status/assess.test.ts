@@ -280,7 +280,7 @@ describe('assess: Stalled and Reconciling', () => {
     )
   })
 
-  it('are never present together', () => {
+  it('Stalled and Reconciling are never present together', () => {
     const both = joined({
       application: { ...waiting, failure },
       targetMetas: new Map([['enos-token', metadata({ name: 'enos-token' })]]),

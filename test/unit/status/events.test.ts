@@ -38,17 +38,17 @@ function eventsOf(...situations: readonly (Observed | { one: Observed; at: numbe
 }
 
 describe('eventsBetween', () => {
-  it('emits Synced once for the first sync', () => {
+  it('eventsBetween emits Synced once for the first sync', () => {
     expect(eventsOf(joined({ application: waiting }), synced(), synced())).toEqual([[], ['Normal Synced Sync'], []])
   })
 
-  it('emits nothing for a routine renewal', () => {
+  it('eventsBetween emits nothing for a routine renewal', () => {
     const token = heldToken({ value: 'next', expiresAt: now + 3 * hourMs })
     const record = new Map([['enos-token', targetRecord({ resourceVersion: '21' }, token)]])
     expect(eventsOf(synced(), synced({ application: applicationView({ token }), record }))[1]).toEqual([])
   })
 
-  it('emits a failure with each status that counts it, and Renewed for the recovery', () => {
+  it('eventsBetween emits a failure with each status that counts it, and Renewed for the recovery', () => {
     const more = failing({ application: applicationView({ failure, failures: 9 }) })
     expect(eventsOf(synced(), failing(), failing(), more, more, synced())).toEqual([
       ['Normal Synced Sync'],
@@ -60,7 +60,7 @@ describe('eventsBetween', () => {
     ])
   })
 
-  it('repeats the event of a stalled resource with each status that counts a failure', () => {
+  it('eventsBetween repeats the event of a stalled resource with each status that counts a failure', () => {
     const more = synced({ application: applicationView({ failure: refused, failures: 4 }) })
     expect(eventsOf(synced(), stalled, more)).toEqual([
       ['Normal Synced Sync'],
@@ -69,7 +69,7 @@ describe('eventsBetween', () => {
     ])
   })
 
-  it('does not repeat a conflict when renewals fail', () => {
+  it('eventsBetween does not repeat a conflict when renewals fail', () => {
     const failingConflict = (failures: number) => ({ ...conflict, application: applicationView({ failure, failures }) })
     expect(eventsOf(failingConflict(1), failingConflict(2))).toEqual([
       ['Warning TargetConflict Sync', 'Warning GatewayUnreachable Renew'],
@@ -77,13 +77,13 @@ describe('eventsBetween', () => {
     ])
   })
 
-  it('emits a failure again when its reason changes', () => {
+  it('eventsBetween emits a failure again when its reason changes', () => {
     const other = { ...failure, reason: 'GatewayError' } as const
     const one = failing({ application: applicationView({ failure: other, failures: 2 }) })
     expect(eventsOf(synced(), failing(), one)[2]).toEqual(['Warning GatewayError Renew'])
   })
 
-  it('emits one event, not two, for a failure that stalls the resource', () => {
+  it('eventsBetween emits one event, not two, for a failure that stalls the resource', () => {
     expect(eventsOf(synced(), stalled, stalled)).toEqual([
       ['Normal Synced Sync'],
       ['Warning InvalidAppSecret Sync'],
@@ -91,7 +91,7 @@ describe('eventsBetween', () => {
     ])
   })
 
-  it('emits TargetConflict, and Synced when the conflict is over', () => {
+  it('eventsBetween emits TargetConflict, and Synced when the conflict is over', () => {
     expect(eventsOf(conflict, conflict, synced())).toEqual([
       ['Warning TargetConflict Sync'],
       [],
@@ -99,11 +99,11 @@ describe('eventsBetween', () => {
     ])
   })
 
-  it('emits TargetMissing once for a Secret that does not exist', () => {
+  it('eventsBetween emits TargetMissing once for a Secret that does not exist', () => {
     expect(eventsOf(missing, missing)).toEqual([['Warning TargetMissing Sync'], []])
   })
 
-  it('emits TokenExpired once', () => {
+  it('eventsBetween emits TokenExpired once', () => {
     const expired = { one: failing(), at: now + hourMs }
     expect(eventsOf(synced(), failing(), expired, expired)).toEqual([
       ['Normal Synced Sync'],
@@ -113,17 +113,17 @@ describe('eventsBetween', () => {
     ])
   })
 
-  it('emits Synced without Renewed when a sync and a recovery come together', () => {
+  it('eventsBetween emits Synced without Renewed when a sync and a recovery come together', () => {
     const expired = { one: failing(), at: now + hourMs }
     expect(eventsOf(synced(), expired, synced())[2]).toEqual(['Normal Synced Sync'])
   })
 
-  it('emits RenewBeforeClamped once', () => {
+  it('eventsBetween emits RenewBeforeClamped once', () => {
     const one = synced({ application: applicationView({ isClamped: true }) })
     expect(eventsOf(synced(), one, one)).toEqual([['Normal Synced Sync'], ['Warning RenewBeforeClamped Renew'], []])
   })
 
-  it('emits a failed propagation once, and nothing for a successful one', () => {
+  it('eventsBetween emits a failed propagation once, and nothing for a successful one', () => {
     const credential = { spec: { propagation: 'Immediate' } }
     const { fingerprint } = heldToken()
     const of = (reason: 'Propagated' | 'PropagationForbidden') => {
@@ -138,18 +138,18 @@ describe('eventsBetween', () => {
     ).toEqual([['Normal Synced Sync'], ['Warning PropagationForbidden Propagate'], [], []])
   })
 
-  it('gives an event the message of its condition', () => {
+  it('eventsBetween gives an event the message of its condition', () => {
     const next = nextStatus(conflict, undefined, now)
     expect(eventsBetween(status(), next)[0]?.note).toBe(next.conditions.find(({ type }) => type === 'Stalled')?.message)
   })
 
-  it('gives events documented reasons only', () => {
+  it('eventsBetween gives events documented reasons only', () => {
     const all = eventsOf(synced(), failing(), stalled, conflict, missing, { one: synced(), at: now + hourMs }, synced())
     for (const [, reason] of all.flat().map((text) => text.split(' '))) expect(Object.keys(reasons)).toContain(reason)
     expect(all.flat().length).toBeGreaterThan(4)
   })
 
-  it('emits nothing between a status and itself', () => {
+  it('eventsBetween emits nothing between a status and itself', () => {
     for (const one of [synced(), failing(), stalled, conflict, missing]) {
       const same = nextStatus(one, undefined, now)
       expect(eventsBetween(same, same)).toEqual([])
