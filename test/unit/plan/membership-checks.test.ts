@@ -22,7 +22,7 @@ import {
   synced,
 } from '../../support/builders.ts'
 
-/** What a process finds whose predecessor wrote all targets, while the spec was changed in between. */
+/** A restart after all targets were written and the spec was changed. */
 function changedSince(overrides: ObservedInput = {}) {
   const { credential, ...rest } = overrides
   return restarted({ sources: sources(), ...rest, credential: { generation: 2, ...credential } })
@@ -36,8 +36,8 @@ function joinOf(actions: readonly Action[]): Extract<Action, { do: 'join' }> {
   return action
 }
 
-describe('membership in an application', () => {
-  it('begins once the sources are read, with all that the spec says of it', () => {
+describe('joinApplication', () => {
+  it('a resource joins its application once its sources are read, with the settings of its spec', () => {
     const spec = { gateway: { timeout: '3s' }, renewBefore: '5m', renewalMethod: 'Get', verifyEvery: '1m' }
     const { found, membership: wanted } = joinOf(
       plan(observed({ credential: { spec }, sources: sources() }), now).actions,
@@ -57,7 +57,7 @@ describe('membership in an application', () => {
     })
   })
 
-  it('is by the normalised URL, so that two spellings are one application', () => {
+  it('a membership has the normalised URL, so that two spellings name one application', () => {
     const credential = { spec: { gateway: { url: 'https://apim.example.com:443/' } } }
     expect(joinOf(plan(observed({ credential, sources: sources() }), now).actions).membership.gatewayUrl).toBe(
       'https://apim.example.com',
@@ -75,13 +75,13 @@ describe('membership in an application', () => {
     ['timeout', { timeoutMs: 1 }],
     ['CA', { ca: 'pem' }],
     ['verifyEvery', { verifyEveryMs: 1 }],
-  ])('is brought up to date when it has another %s', (_, before) => {
+  ])('a resource joins again when its membership has another %s', (_, before) => {
     const { found, membership: wanted } = joinOf(plan(synced({ membership: membership(before) }), now).actions)
     expect(wanted).toMatchObject({ ...membership(), recorded: expect.anything() as unknown })
     expect(found).toBeUndefined()
   })
 
-  it('stays as it is when only what is recorded has changed', () => {
+  it('a resource does not join again when only the recorded token has changed', () => {
     const { expiresAtWall, fingerprint, issuedAtWall } = heldToken({ value: 'an older token' })
     const recorded = { expiresAtWall, fingerprint, issuedAtWall }
     const kinds = plan(synced({ membership: membership({ recorded }) }), now).actions.map((action) => action.do)
@@ -89,30 +89,30 @@ describe('membership in an application', () => {
   })
 })
 
-describe('a renewal that is asked for', () => {
+describe('joinApplication: a renewal request', () => {
   const asked = { renewRequest: 'now-please' }
 
-  it('is handed to the application', () => {
+  it('a renewal request is passed to the application', () => {
     expect(joinOf(plan(synced({ credential: asked }), now).actions).membership.renewRequest).toBe('now-please')
   })
 
-  it('is handed over once', () => {
+  it('a renewal request is passed to the application once', () => {
     const handedOver = synced({ credential: asked, membership: membership({ renewRequest: 'now-please' }) })
     expect(plan(handedOver, now).actions.map((action) => action.do)).toEqual(['patchStatus'])
   })
 
-  it('is no news when the status says that it was tried', () => {
+  it('a renewal request that the status records as handled is not passed again', () => {
     const credential = { ...asked, status: { lastHandledRenewRequest: 'now-please' } }
     expect(plan(synced({ credential }), now).actions.map((action) => action.do)).toEqual(['patchStatus'])
   })
 
-  it('is handed over again when the value is another one', () => {
+  it('a renewal request with another value is passed again', () => {
     const credential = { renewRequest: 'again', status: { lastHandledRenewRequest: 'now-please' } }
     const before = synced({ credential, membership: membership({ renewRequest: 'now-please' }) })
     expect(joinOf(plan(before, now).actions).membership.renewRequest).toBe('again')
   })
 
-  it('is told in the status as handled once an attempt was made, whatever came of it', () => {
+  it('a renewal request is recorded as handled after an attempt, successful or not', () => {
     const failure = { class: 'retry', reason: 'GatewayUnreachable', message: 'refused' } as const
     const tried = applicationView({ handledRequest: 'now-please', failure, failures: 1 })
     const one = synced({
@@ -125,21 +125,21 @@ describe('a renewal that is asked for', () => {
     ])
   })
 
-  it('wakes a resource that a restart would have left in peace', () => {
+  it('a renewal request makes a resource that is up to date read its sources after a restart', () => {
     expect(plan(restarted({ credential: asked }), now).actions).toEqual([
       { do: 'fetchSources', reason: 'SourcesNotInMemory' },
     ])
   })
 })
 
-describe('a token that an earlier process wrote', () => {
-  it('is read back from a target of ours before the gateway is asked', () => {
+describe('readTokenBack', () => {
+  it('a token is read back from an owned target before a call to the gateway', () => {
     expect(plan(changedSince(), now).actions).toEqual([
       { do: 'fetchTarget', reason: 'TokenNotInMemory', name: 'enos-token' },
     ])
   })
 
-  it('is taken over when it has the recorded fingerprint: no call', () => {
+  it('a token with the recorded fingerprint is taken over without a call', () => {
     const targetContents = new Map([['enos-token', secret({ accessToken: marker.token })]])
     const { found, membership: wanted } = joinOf(plan(changedSince({ targetContents }), now).actions)
     expect(found?.token.reveal()).toBe(marker.token)
@@ -147,12 +147,12 @@ describe('a token that an earlier process wrote', () => {
     expect(wanted.recorded).toMatchObject({ fingerprint: found?.fingerprint })
   })
 
-  it('is not taken over when somebody has altered it', () => {
+  it('a token with another fingerprint is not taken over', () => {
     const targetContents = new Map([['enos-token', secret({ accessToken: 'planted' })]])
     expect(joinOf(plan(changedSince({ targetContents }), now).actions).found).toBeUndefined()
   })
 
-  it('is looked for on the next target when the first one does not have it', () => {
+  it('a token is read from the next target when the first one does not hold it', () => {
     const spec = { targets: [{ name: 'enos-token' }, { name: 'second' }] }
     const both = restarted({
       credential: { generation: 2, spec },
@@ -162,12 +162,12 @@ describe('a token that an earlier process wrote', () => {
     expect(plan(both, now).actions).toEqual([{ do: 'fetchTarget', reason: 'TokenNotInMemory', name: 'second' }])
   })
 
-  it('is not read out of a key that holds more than the token', () => {
+  it('a token is not read from a key that holds more than the token', () => {
     const spec = { targets: [{ name: 'enos-token', data: { header: 'Bearer {{ accessToken }}' } }] }
     expect(joinOf(plan(changedSince({ credential: { spec } }), now).actions).found).toBeUndefined()
   })
 
-  it('is not read out of a Secret that is not ours any more', () => {
+  it('a token is not read from a Secret that the resource no longer owns', () => {
     const stolen = metadata({ name: 'enos-token', resourceVersion: '20', controllerUid: 'uid-of-somebody' })
     const one = changedSince({ targetMetas: new Map([['enos-token', stolen]]) })
     expect(joinOf(plan(one, now).actions).found).toBeUndefined()
@@ -175,7 +175,7 @@ describe('a token that an earlier process wrote', () => {
 
   it.each<[string, ObservedInput]>([
     [
-      'sources changed: it may be of another application',
+      'sources changed, since the token may be of another application',
       {
         sourceMetas: [metadata({ resourceVersion: '11' })],
         sources: sources({ versions: [sourceVersion('11')] }),
@@ -189,24 +189,24 @@ describe('a token that an earlier process wrote', () => {
       },
     ],
     [
-      'status does not say which keys were used',
+      'status does not record which keys were used',
       { credential: { status: { sources: [{ name: 'enos-app', uid: 'uid-enos-app', resourceVersion: '10' }] } } },
     ],
-    ['gateway is another one', { credential: { spec: { gateway: { url: 'https://new.example.com' } } } }],
-    ['renewal is due: the gateway is asked anyway', { credential: { status: { nextRenewalAt: formatTime(now) } } }],
+    ['gateway changed', { credential: { spec: { gateway: { url: 'https://new.example.com' } } } }],
+    ['renewal is due, which calls the gateway anyway', { credential: { status: { nextRenewalAt: formatTime(now) } } }],
     ['last attempt had failed', { credential: { status: { consecutiveFailures: 2 } } }],
-    ['application is about to renew for the sake of others', { isSummoned: true }],
-  ])('is not read back when the %s', (_, overrides) => {
+    ['application is about to refresh for its other members', { isSummoned: true }],
+  ])('a token is not read back when the %s', (_, overrides) => {
     expect(joinOf(plan(changedSince(overrides), now).actions).found).toBeUndefined()
   })
 
-  it('is not read back once it has expired', () => {
+  it('a token is not read back after its expiry', () => {
     expect(joinOf(plan(changedSince(), now + hourMs).actions).found).toBeUndefined()
   })
 })
 
-describe('a resource that waits for its application', () => {
-  it('writes nothing but its status', () => {
+describe('plan of a resource without a token', () => {
+  it('a resource without a token writes only its status', () => {
     const waiting = joined({ application: applicationView({ token: undefined, renewalAtWall: undefined }) })
     expect(plan(waiting, now).actions).toMatchObject([
       {

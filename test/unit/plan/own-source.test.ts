@@ -34,37 +34,40 @@ function setUp(data: Readonly<Record<string, string>>) {
   return { api, begin, clock, conditions, gateway, operator, read, user }
 }
 
-describe('a token that is merged into its own source', () => {
-  // The second is made of the source, which changes when it is written.
+describe('a target that is merged into its own source', () => {
+  // The second template uses a value of the source, which each write of the target changes.
   it.each([
     { token: '{{ accessToken }}' },
     { config: '{"token": {{ accessToken | json }}, "secret": {{ appSecret | json }}}' },
-  ])('comes to rest with %j, outlives a restart, and is renewed', async (data) => {
-    const { api, begin, clock, conditions, gateway, operator, read } = setUp(data)
-    const [key = ''] = Object.keys(data)
-    await clock.advance(minuteMs)
-    const first = read(key)
-    expect(first).toContain('APP_PORTAL_S_')
-    expect([read('appKey'), read('appSecret')]).toEqual([marker.appKey, marker.appSecret])
-    expect(conditions()).toEqual(['Ready True', 'RenewalHealthy True'])
+  ])(
+    'a target merged into its own source converges with %j, needs no write after a restart, and is renewed',
+    async (data) => {
+      const { api, begin, clock, conditions, gateway, operator, read } = setUp(data)
+      const [key = ''] = Object.keys(data)
+      await clock.advance(minuteMs)
+      const first = read(key)
+      expect(first).toContain('APP_PORTAL_S_')
+      expect([read('appKey'), read('appSecret')]).toEqual([marker.appKey, marker.appSecret])
+      expect(conditions()).toEqual(['Ready True', 'RenewalHealthy True'])
 
-    const calls = api.calls.length
-    await clock.advance(30 * minuteMs)
-    expect(api.calls.length).toBe(calls)
-    await operator.kill()
-    const next = begin()
-    await clock.advance(minuteMs)
-    expect(api.calls.length).toBe(calls)
-    expect(gateway.operations).toEqual(['get'])
+      const calls = api.calls.length
+      await clock.advance(30 * minuteMs)
+      expect(api.calls.length).toBe(calls)
+      await operator.kill()
+      const next = begin()
+      await clock.advance(minuteMs)
+      expect(api.calls.length).toBe(calls)
+      expect(gateway.operations).toEqual(['get'])
 
-    await clock.advance(70 * minuteMs)
-    expect(read(key)).not.toBe(first)
-    expect(gateway.operations.filter((operation) => operation === 'refresh')).toHaveLength(1)
-    expect(conditions()).toEqual(['Ready True', 'RenewalHealthy True'])
-    await next.kill()
-  })
+      await clock.advance(70 * minuteMs)
+      expect(read(key)).not.toBe(first)
+      expect(gateway.operations.filter((operation) => operation === 'refresh')).toHaveLength(1)
+      expect(conditions()).toEqual(['Ready True', 'RenewalHealthy True'])
+      await next.kill()
+    },
+  )
 
-  it('leaves with the resource, and the source stays', async () => {
+  it('the deletion of the resource removes the token, and keeps the source', async () => {
     const { clock, operator, read, user } = setUp({ token: '{{ accessToken }}' })
     await clock.advance(minuteMs)
     user.delete(credentials, resource)
@@ -73,7 +76,7 @@ describe('a token that is merged into its own source', () => {
     await operator.kill()
   })
 
-  it('does not take the place of what it is had with', async () => {
+  it('the token does not replace the appSecret that it is received with', async () => {
     const { clock, conditions, operator, read } = setUp({ appSecret: '{{ accessToken }}' })
     await clock.advance(minuteMs)
     expect(read('appSecret')).toBe(marker.appSecret)

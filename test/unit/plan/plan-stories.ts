@@ -36,7 +36,7 @@ const source = fc.constantFrom(
   undefined,
 )
 const lifeLeftMs = { valid: hourMs, 'in-window': 5 * minuteMs, expired: -minuteMs }
-/** What the application has: tokens are told apart by their number. */
+/** The state of the application: a number tells tokens of one kind apart. */
 const answer = fc.record({
   token: fc.constantFrom('none', 'valid', 'valid', 'valid', 'in-window', 'expired'),
   number: fc.integer({ min: 1, max: 3 }),
@@ -48,7 +48,7 @@ const answer = fc.record({
   ),
   method: fc.constantFrom('Refresh', 'Refresh', 'Get'),
 })
-/** What somebody does to the Secret of a target. */
+/** What another writer does to the Secret of a target. */
 const interference = fc.record({
   to: fc.constantFrom(...targetNames),
   what: fc.constantFrom('delete', 'alter', 'add', 'steal', 'disown', 'freeze', 'replace'),
@@ -61,19 +61,19 @@ const situation = fc.record({
   hasRestarted: fc.boolean(),
   isGatewayAllowed: fc.constantFrom(true, true, true, true, false),
   isPropagating: fc.boolean(),
-  isAsked: fc.boolean(),
+  isRenewalRequested: fc.boolean(),
   passMs: fc.constantFrom(0, 500, 1000, minuteMs, 20 * minuteMs, 2 * hourMs),
 })
 type Situation = ValueOf<typeof situation>
 
 export const story = fc.record({
-  /** Secrets that stand under the names of targets before the resource is there. */
+  /** Secrets with the names of targets that exist before the resource. */
   foreign: fc.subarray([...targetNames]),
   situations: fc.array(situation, { minLength: 1, maxLength: 4 }),
   isDeleted: fc.boolean(),
 })
 
-/** What the application answers with; a token is the same one as long as it lives. */
+/** The view of the application; a token stays the same until it expires. */
 function answerOf({ tokens, clock }: PlanWorld, { method, number, problem, token: kind }: Situation['answer']): Answer {
   const now = clock.now()
   const failures = problem === undefined ? 0 : number
@@ -125,20 +125,20 @@ function interfere(world: PlanWorld, { to, what }: { to: string; what: string })
   }
 }
 
-function begin(foreign: readonly string[]): PlanWorld {
+function createWorld(foreign: readonly string[]): PlanWorld {
   const world = new PlanWorld()
   for (const one of foreign) world.user.create(secrets, namespace, { metadata: { name: one }, data: { theirs } })
   return world
 }
 
-async function bring(world: PlanWorld, one: Situation): Promise<void> {
+async function applySituation(world: PlanWorld, one: Situation): Promise<void> {
   if (world.resource() === undefined) {
     world.user.create(credentials, namespace, { metadata: { name, generation: 1 }, spec: one.spec })
   } else {
     world.user.patch(credentials, { namespace, name }, { spec: one.spec })
   }
   const annotations = { 'enos.io/renew-requested-at': world.clock.now().toString() }
-  if (one.isAsked) world.user.patch(credentials, { namespace, name }, { metadata: { annotations } })
+  if (one.isRenewalRequested) world.user.patch(credentials, { namespace, name }, { metadata: { annotations } })
   if (world.secret('enos-app') !== undefined) world.user.delete(secrets, { namespace, name: 'enos-app' })
   const data = Object.fromEntries(
     Object.entries(one.source ?? {}).map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
@@ -151,24 +151,24 @@ async function bring(world: PlanWorld, one: Situation): Promise<void> {
   if (one.hasRestarted) world.restart()
 }
 
-/** Has a world go through a story; all looks go by `check`, and what each situation ends in by `atRest`. */
+/** Plays a story: `check` gets each iteration, and `onConverged` the last one of each situation. */
 export async function play(
   { foreign, isDeleted, situations }: ValueOf<typeof story>,
-  check: (look: Iteration, world: PlanWorld) => void,
-  atRest: (look: Iteration, world: PlanWorld) => Promise<void> | void = () => undefined,
+  check: (iteration: Iteration, world: PlanWorld) => void,
+  onConverged: (iteration: Iteration, world: PlanWorld) => Promise<void> | void = () => undefined,
 ): Promise<void> {
-  const world = begin(foreign)
-  const rest = async (): Promise<void> => {
-    const last = await world.settle((look) => {
-      check(look, world)
+  const world = createWorld(foreign)
+  const converge = async (): Promise<void> => {
+    const last = await world.converge((iteration) => {
+      check(iteration, world)
     })
-    if (last !== undefined) await atRest(last, world)
+    if (last !== undefined) await onConverged(last, world)
   }
   for (const one of situations) {
-    await bring(world, one)
-    await rest()
+    await applySituation(world, one)
+    await converge()
   }
   if (!isDeleted) return
   world.user.delete(credentials, { namespace, name })
-  await rest()
+  await converge()
 }

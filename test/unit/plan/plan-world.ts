@@ -23,20 +23,20 @@ import { MemoryApi } from '../../support/memory-api.ts'
 
 export const namespace = 'plant-a'
 export const name = 'wind-farm'
-/** What the application of the resource is like; it does nothing by itself. */
+/** The view of the resource's application, which does nothing by itself. */
 export type Answer = Pick<ApplicationView, 'token' | 'renewalAtWall' | 'failure' | 'failures' | 'method'>
 
-/** One resource on an API server in memory: the real plan and the real executor, beside an application that is given. */
+/** One resource on an API server in memory: the real plan and executor, with a scripted application. */
 export class PlanWorld {
   readonly clock = new FakeClock()
   readonly api = new MemoryApi(this.clock, managedBy)
   readonly user = this.api.user('kubectl')
-  readonly told: unknown[] = []
-  /** Those that the application had so far. */
+  readonly emitted: unknown[] = []
+  /** The tokens that the application had so far. */
   readonly tokens = new Map<string, HeldToken>()
   answer: Answer | undefined
   isGatewayAllowed = true
-  /** Whether consumers can be told at once; they are never told otherwise. */
+  /** Whether a propagation ends at once; otherwise it never ends. */
   isPropagating = true
   #caches = createCaches()
   #states = new CredentialStates(this.clock)
@@ -64,7 +64,7 @@ export class PlanWorld {
     return this.api.find(credentials, { namespace, name })
   }
 
-  /** A process that knows nothing but what the API server has. */
+  /** Restarts the process: all state is lost but that of the API server. */
   restart(): void {
     this.#caches = createCaches()
     for (const object of this.api.all(credentials)) this.#caches.credentials.upsert(parseCredential(object))
@@ -80,7 +80,7 @@ export class PlanWorld {
    * @returns the last iteration, which has no actions; undefined: the resource is gone
    * @throws when it does not converge
    */
-  async settle(check: (iteration: Iteration) => void = () => undefined): Promise<Iteration | undefined> {
+  async converge(check: (iteration: Iteration) => void = () => undefined): Promise<Iteration | undefined> {
     const { signal } = new AbortController()
     const executor = this.#executor()
     let pass: Pass | undefined
@@ -145,26 +145,26 @@ export class PlanWorld {
       },
       propagator: {
         propagate: ({ credential: { generation }, fingerprint }) => {
-          const outcome = { status: 'True', reason: 'Propagated', message: 'all were told' } as const
+          const outcome = { status: 'True', reason: 'Propagated', message: 'all were notified' } as const
           this.#propagation = { fingerprint, generation, outcome: this.isPropagating ? outcome : undefined }
         },
       },
-      emitEvent: (_, event) => void this.told.push(event),
+      emitEvent: (_, event) => void this.emitted.push(event),
       onTargetWrite: () => undefined,
     })
   }
 }
 
-/** Everything that says something of a look, in both ways that it could be printed. */
+/** The plan, status, events and assessment of an iteration, as JSON and as `inspect` prints them. */
 export function textOf({ observed, planned }: Iteration, now: number): string {
   const next = nextStatus(observed, undefined, now)
   const all = [planned, next, eventsBetween(observed.credential.status, next), assess(observed, undefined, now)]
   return all.map((one) => JSON.stringify(one) + inspect(one, { depth: null, showHidden: true })).join('\n')
 }
 
-/** The secrets, plain and in base64, wherever they stand in what is encoded. */
+/** The secrets, plain and in base64, at any offset of the encoded text. */
 const traces = Object.values(marker).flatMap((value) => {
-  // Of what is encoded, the characters in the middle do not depend on what is around it.
+  // The characters in the middle of the encoded secret do not depend on the text around it.
   const encoded = ['', 'x', 'xx'].map((before) => {
     const text = Buffer.from(before + value).toString('base64')
     return text.slice(before.length === 0 ? 0 : 4, 4 * Math.floor((before.length + value.length) / 3))

@@ -22,16 +22,16 @@ function versionsOf(world: PlanWorld) {
 
 const isRead = ({ do: kind }: Action): boolean => kind === 'fetchTarget'
 
-describe('whatever is observed', () => {
-  it('comes to rest: once all is done and observed, nothing more is planned', async () => {
+describe('plan', () => {
+  it('a plan becomes empty once its actions are executed and observed', async () => {
     await fc.assert(
       fc.asyncProperty(story, async (one) => {
         await play(
           one,
           () => undefined,
           async (_, world) => {
-            // A Secret that stands in the way, or is not as it should be, is read anew at each look; nothing of it is kept.
-            await world.settle(({ planned }) => {
+            // The content of a conflicting or drifted Secret is not kept, so each pass reads it again.
+            await world.converge(({ planned }) => {
               expect(planned.actions.filter((action) => !isRead(action))).toEqual([])
             })
           },
@@ -41,22 +41,22 @@ describe('whatever is observed', () => {
     )
   }, 60_000)
 
-  it('is left alone by a process that starts then: no Secret is changed, and where all was well, nothing at all', async () => {
+  it('a restart after convergence changes no Secret, and nothing at all when the resource was Ready and RenewalHealthy', async () => {
     await fc.assert(
       fc.asyncProperty(story, async (one) => {
         await play(
           one,
           () => undefined,
           async ({ observed: { credential } }, world) => {
-            const wasWell =
+            const wasHealthy =
               ['Ready', 'RenewalHealthy'].every((type) => isTrue(credential.status, type)) &&
               !isTrue(credential.status, 'Stalled')
             world.restart()
             const before = versionsOf(world)
-            await world.settle()
+            await world.converge()
             const after = versionsOf(world)
             expect(after.secrets).toEqual(before.secrets)
-            if (wasWell) expect(after).toEqual(before)
+            if (wasHealthy) expect(after).toEqual(before)
           },
         )
       }),
@@ -64,7 +64,7 @@ describe('whatever is observed', () => {
     )
   }, 60_000)
 
-  it('is looked at again in time: never in the past, and before time alone brings something to do', async () => {
+  it('requeueAt is never in the past, and no action becomes due before it by time alone', async () => {
     await fc.assert(
       fc.asyncProperty(story, fc.double({ min: 0, max: 1, noNaN: true }), async (one, share) => {
         await play(
@@ -91,12 +91,12 @@ describe('whatever is observed', () => {
     )
   }, 60_000)
 
-  it('lets no secret out: not in a plan, a status, an event or an assessment', async () => {
+  it('a plan, status, event or assessment contains no secret', async () => {
     await fc.assert(
       fc.asyncProperty(story, async (one) => {
-        await play(one, (look, world) => {
-          expectNoSecretIn(textOf(look, world.clock.now()))
-          expectNoSecretIn(JSON.stringify([world.told, world.resource()]))
+        await play(one, (iteration, world) => {
+          expectNoSecretIn(textOf(iteration, world.clock.now()))
+          expectNoSecretIn(JSON.stringify([world.emitted, world.resource()]))
         })
       }),
       { numRuns: 150 },

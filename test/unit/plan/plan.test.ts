@@ -23,44 +23,52 @@ function kindsOf(input: Parameters<typeof plan>[0], at = now): string[] {
   return plan(input, at).actions.map((action) => action.do)
 }
 
-describe('the life of a resource, plan by plan', () => {
+describe('plan of a new resource', () => {
   const waiting = applicationView({ token: undefined, renewalAtWall: undefined, lastRenewal: undefined })
 
   it.each<[string, ReturnType<typeof observed>, string[]]>([
-    ['its sources are read', observed(), ['fetchSources']],
-    ['it joins its application', joined({ membership: undefined, application: undefined }), ['join']],
-    ['it says that it waits for the gateway', joined({ application: waiting }), ['patchStatus']],
-    ['it waits', reported(joined({ application: waiting })), []],
-    ['its target is written', joined(), ['createTarget']],
-    ['it says that all is well', synced(), ['patchStatus']],
-    ['nothing is left to do', reported(synced()), []],
+    ['a new resource first reads its sources', observed(), ['fetchSources']],
+    [
+      'a resource with sources joins its application',
+      joined({ membership: undefined, application: undefined }),
+      ['join'],
+    ],
+    [
+      'a member without a token reports that it waits for the gateway',
+      joined({ application: waiting }),
+      ['patchStatus'],
+    ],
+    ['a member without a token waits after its report', reported(joined({ application: waiting })), []],
+    ['a member with a token writes its target', joined(), ['createTarget']],
+    ['a resource with a written target reports Ready', synced(), ['patchStatus']],
+    ['a resource with a true status has nothing left to do', reported(synced()), []],
   ])('%s', (_, one, kinds) => {
     expect(kindsOf(one)).toEqual(kinds)
   })
 })
 
-describe('a resource that is suspended', () => {
+describe('stopWhenSuspended', () => {
   const suspended = (input: ObservedInput = {}) =>
     synced({ ...input, credential: { ...input.credential, spec: { suspend: true } } })
 
-  it('leaves its application: no calls', () => {
+  it('a suspended resource leaves its application, which ends its calls', () => {
     expect(kindsOf(suspended())).toEqual(['leave'])
   })
 
   it.each<[string, ObservedInput]>([
     [
-      'its target was altered',
+      'its target drifted',
       { targetMetas: new Map([['enos-token', metadata({ name: 'enos-token', resourceVersion: '99' })]]) },
     ],
     ['its target was deleted', { targetMetas: new Map([['enos-token', undefined]]) }],
-    ['its source was changed', { sourceMetas: [metadata({ resourceVersion: '11' })] }],
-    ['a renewal is asked for', { credential: { renewRequest: 'now' } }],
-    ['there is a new token', { application: applicationView({ token: heldToken({ value: 'next' }) }) }],
-  ])('writes nothing but its status when %s', (_, input) => {
+    ['its source changed', { sourceMetas: [metadata({ resourceVersion: '11' })] }],
+    ['a renewal is requested', { credential: { renewRequest: 'now' } }],
+    ['the application has a new token', { application: applicationView({ token: heldToken({ value: 'next' }) }) }],
+  ])('a suspended resource writes only its status when %s', (_, input) => {
     expect(kindsOf(suspended({ ...input, membership: undefined }))).toEqual(['patchStatus'])
   })
 
-  it('stays Ready until its token expires, then not', () => {
+  it('a suspended resource stays Ready until its token expires', () => {
     const one = suspended({ membership: undefined, application: undefined })
     expect(plan(one, now + hourMs - 1).actions).toMatchObject([
       { status: { conditions: [{ type: 'Ready', status: 'True', reason: 'Suspended' }, {}] } },
@@ -70,7 +78,7 @@ describe('a resource that is suspended', () => {
     ])
   })
 
-  it('has no next renewal', () => {
+  it('a suspended resource has no nextRenewalAt', () => {
     const one = suspended({
       membership: undefined,
       application: undefined,
@@ -81,8 +89,8 @@ describe('a resource that is suspended', () => {
   })
 })
 
-describe('a gateway that is not allowed', () => {
-  it('is told, by host and nothing else; nothing is read', () => {
+describe('rejectDisallowedGateway', () => {
+  it('a disallowed gateway is reported by its host alone, before any read', () => {
     const url = 'https://internal.example.com:8443/secret/path'
     const one = observed({ isGatewayAllowed: false, credential: { spec: { gateway: { url } } } })
     expect(plan(one, now).actions).toMatchObject([
@@ -105,16 +113,16 @@ describe('a gateway that is not allowed', () => {
     ])
   })
 
-  it('is left at once when it was allowed before', () => {
+  it('a member leaves its application when the gateway is no longer allowed', () => {
     expect(kindsOf(synced({ isGatewayAllowed: false }))).toEqual(['leave'])
   })
 })
 
-describe('a change of gateway or appKey', () => {
+describe('plan after a change of gateway or appKey', () => {
   const moved = { credential: { spec: { gateway: { url: 'https://new.example.com' } } } }
   const gatewayUrl = 'https://new.example.com'
 
-  it('leaves the old data, not Ready, until the new token is there', () => {
+  it('a change of gateway keeps the old token on the targets, with Ready False, until the new token exists', () => {
     const application = applicationView({ token: undefined })
     const one = synced({ ...moved, membership: membership({ gatewayUrl }), application })
     expect(plan(one, now).actions).toMatchObject([
@@ -125,17 +133,17 @@ describe('a change of gateway or appKey', () => {
     ])
   })
 
-  it('is over when the new token is written', () => {
+  it('a change of gateway ends with the write of the new token', () => {
     const token = heldToken({ value: 'of the new gateway' })
     const one = synced({ ...moved, membership: membership({ gatewayUrl }), application: applicationView({ token }) })
     expect(plan(one, now).actions).toMatchObject([{ do: 'patchTarget', stamp: { token: { gatewayUrl } } }])
   })
 })
 
-describe('the status of a new resource', () => {
+describe('writeStatus of a new resource', () => {
   const waiting = applicationView({ token: undefined, renewalAtWall: undefined, lastRenewal: undefined })
 
-  it('is held back for a second, which is what a first sync takes', () => {
+  it('the status of a new resource is held back for a second, the time of a first sync', () => {
     const one = joined({ application: waiting, firstSeenAt: now })
     expect(plan(one, now)).toEqual({ check: 'writeStatus', reason: 'QuietPeriod', actions: [], requeueAt: now + 1000 })
     expect(plan(one, now + 999)).toEqual({
@@ -147,22 +155,22 @@ describe('the status of a new resource', () => {
     expect(kindsOf(one, now + 1000)).toEqual(['patchStatus'])
   })
 
-  it('is not held back when there is something to tell', () => {
+  it('the status of a new resource is not held back when it reports a failure', () => {
     expect(kindsOf(joined({ application: failing(1), firstSeenAt: now }))).not.toEqual([])
     expect(kindsOf(observed({ sourceMetas: [undefined], firstSeenAt: now }))).toEqual(['patchStatus'])
     expect(kindsOf(synced({ firstSeenAt: now }))).toEqual(['patchStatus'])
   })
 })
 
-describe('the number of failures', () => {
+describe('writeStatus: consecutiveFailures', () => {
   const known = reported(synced({ application: failing(1) }))
   const more = (failures: number) => ({ ...known, application: failing(failures), statusWrittenAt: now })
 
-  it('is written at once when it is the first', () => {
+  it('the first failure is written at once', () => {
     expect(kindsOf({ ...reported(synced()), application: failing(1), statusWrittenAt: now })).toEqual(['patchStatus'])
   })
 
-  it('is written at most once a minute when nothing else is new', () => {
+  it('a further failure is written at most once a minute when nothing else changes', () => {
     expect(plan(more(2), now)).toEqual({
       check: 'writeStatus',
       reason: 'QuietPeriod',
@@ -180,7 +188,7 @@ describe('the number of failures', () => {
     ])
   })
 
-  it('is written at most once a minute when the details differ each time', () => {
+  it('a further failure is written at most once a minute when only its message changes', () => {
     const detail = { ...failing(2), failure: { ...failure, message: 'timed out' } }
     const one = { ...more(2), application: detail }
     expect(plan(one, now)).toEqual({
@@ -194,32 +202,32 @@ describe('the number of failures', () => {
     ])
   })
 
-  it('does not hold back another message when nothing was tried', () => {
+  it('another message without another attempt is written at once', () => {
     const detail = { ...failing(1), failure: { ...failure, message: 'timed out' } }
     expect(kindsOf({ ...more(1), application: detail })).toEqual(['patchStatus'])
   })
 
-  it('is written at once when the reason is another one', () => {
+  it('a failure with another reason is written at once', () => {
     const other = { ...failing(2), failure: { ...failure, reason: 'GatewayError' } as const }
     expect(kindsOf({ ...more(2), application: other })).toEqual(['patchStatus'])
   })
 
-  it('is written at once when it is nought again', () => {
+  it('the end of the failures is written at once', () => {
     expect(kindsOf({ ...more(0), application: applicationView() })).toEqual(['patchStatus'])
   })
 })
 
-describe('consumers of the targets', () => {
+describe('propagateToken', () => {
   const immediate = { spec: { propagation: 'Immediate' } }
   const token = heldToken({ value: 'next' })
   const { fingerprint } = heldToken()
   const status = { tokenFingerprint: fingerprint, conditions: [condition('Propagated')] }
-  const told = { ...immediate, status: { ...status, propagatedFingerprint: 'of an older one' } }
-  const publishing = { fingerprint, generation: 1, outcome: undefined }
+  const propagatedBefore = { ...immediate, status: { ...status, propagatedFingerprint: 'of an older one' } }
+  const propagating = { fingerprint, generation: 1, outcome: undefined }
 
-  it('are told of a token that is on all targets', () => {
+  it('a token on all targets is propagated', () => {
     const written = now - 1000
-    const one = synced({ credential: told })
+    const one = synced({ credential: propagatedBefore })
     const meta = {
       ...metadata({ name: 'enos-token', resourceVersion: '20', controllerUid: 'uid-wind-farm' }),
       writtenAtWall: written,
@@ -229,67 +237,75 @@ describe('consumers of the targets', () => {
     ])
   })
 
-  it('are not told before all targets have it', () => {
-    expect(kindsOf(synced({ credential: told, application: applicationView({ token }) }))).toEqual(['patchTarget'])
+  it('a token is not propagated before all targets hold it', () => {
+    expect(kindsOf(synced({ credential: propagatedBefore, application: applicationView({ token }) }))).toEqual([
+      'patchTarget',
+    ])
     const problem = { class: 'retry', reason: 'TargetWriteFailed', message: 'HTTP 500' } as const
-    expect(kindsOf(synced({ credential: told, targetProblems: new Map([['enos-token', problem]]) }))).not.toContain(
-      'propagate',
-    )
+    expect(
+      kindsOf(synced({ credential: propagatedBefore, targetProblems: new Map([['enos-token', problem]]) })),
+    ).not.toContain('propagate')
   })
 
-  describe('when one of several targets cannot be had', () => {
-    const both = { ...told, spec: { ...immediate.spec, targets: [{ name: 'enos-token' }, { name: 'second' }] } }
+  describe('when one of several targets cannot be written', () => {
+    const both = {
+      ...propagatedBefore,
+      spec: { ...immediate.spec, targets: [{ name: 'enos-token' }, { name: 'second' }] },
+    }
     const base = synced({ credential: both })
     const [first] = base.record
     const record = new Map(first === undefined ? [] : [first])
     const withSecond = (meta: ReturnType<typeof metadata> | undefined, rest: ObservedInput = {}) =>
       synced({ credential: both, record, targetMetas: new Map([...base.targetMetas, ['second', meta]]), ...rest })
 
-    it('are told of the token that the others hold', () => {
-      const foreign = metadata({ name: 'second', uid: 'uid-of-somebody' })
+    it('the token on the other targets is propagated when the user must act', () => {
+      const foreign = metadata({ name: 'second', uid: 'uid-of-another-owner' })
       expect(plan(withSecond(foreign), now).actions).toMatchObject([{ do: 'propagate', fingerprint }])
     })
 
-    it('are told once it is written, when it only takes another try', () => {
+    it('the token is not propagated while the write is retried', () => {
       const problem = { class: 'retry', reason: 'TargetWriteFailed', message: 'HTTP 500' } as const
       const failed = withSecond(undefined, { targetProblems: new Map([['second', problem]]) })
       expect(kindsOf(failed)).not.toContain('propagate')
     })
   })
 
-  it('are told once', () => {
-    expect(kindsOf(synced({ credential: told, propagation: publishing }))).toEqual(['patchStatus'])
+  it('a token is propagated once', () => {
+    expect(kindsOf(synced({ credential: propagatedBefore, propagation: propagating }))).toEqual(['patchStatus'])
   })
 
-  it('are looked at for the first token, which is recorded at once', () => {
+  it('the first token is propagated as such, and recorded at once', () => {
     const first = synced({ credential: immediate })
     expect(plan(first, now).actions).toMatchObject([{ do: 'propagate', fingerprint, occasion: 'firstToken' }])
-    expect(plan({ ...first, propagation: publishing }, now).actions).toMatchObject([
+    expect(plan({ ...first, propagation: propagating }, now).actions).toMatchObject([
       { do: 'patchStatus', status: { propagatedFingerprint: fingerprint } },
     ])
   })
 
-  it('are looked at once for each spec, with the time of the token and not of the write', () => {
+  it('a changed spec is propagated once, with the time of the token and not of the write', () => {
     const changed = { ...immediate, generation: 2, status: { ...status, propagatedFingerprint: fingerprint } }
     const one = synced({ credential: changed })
     const { issuedAtWall } = token
     expect(plan(one, now).actions).toEqual([
       { do: 'propagate', reason: 'SpecChanged', fingerprint, occasion: 'specChange', writtenAtWall: issuedAtWall },
     ])
-    expect(kindsOf({ ...one, propagation: { ...publishing, generation: 2 } })).not.toContain('propagate')
+    expect(kindsOf({ ...one, propagation: { ...propagating, generation: 2 } })).not.toContain('propagate')
     const before = synced({ credential: { ...changed, generation: 1 } })
     expect(kindsOf(before)).not.toContain('propagate')
   })
 
-  it('are told after a crash in between: only what they were told is recorded', () => {
-    const outcome = { status: 'True', reason: 'Propagated', message: 'all were told' } as const
-    const before = plan(synced({ credential: told, propagation: publishing }), now).actions
+  it('a propagation is recorded only once it has ended, so that a restart repeats it', () => {
+    const outcome = { status: 'True', reason: 'Propagated', message: 'all were notified' } as const
+    const before = plan(synced({ credential: propagatedBefore, propagation: propagating }), now).actions
     expect(before).toMatchObject([{ status: { propagatedFingerprint: 'of an older one' } }])
-    const after = plan(synced({ credential: told, propagation: { fingerprint, generation: 1, outcome } }), now).actions
+    const after = plan(
+      synced({ credential: propagatedBefore, propagation: { fingerprint, generation: 1, outcome } }),
+      now,
+    ).actions
     expect(after).toMatchObject([{ status: { propagatedFingerprint: fingerprint } }])
   })
 
-  it('are told nothing with propagation Kubelet', () => {
-    expect(kindsOf(synced({ credential: { status: told.status } }))).toEqual(['patchStatus'])
+  it('a token is not propagated with propagation Kubelet', () => {
+    expect(kindsOf(synced({ credential: { status: propagatedBefore.status } }))).toEqual(['patchStatus'])
   })
 })

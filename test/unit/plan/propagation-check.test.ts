@@ -5,33 +5,37 @@ import { propagateToken } from '../../../src/plan/propagation-check.ts'
 import { heldToken, synced } from '../../support/builders.ts'
 
 const { fingerprint } = heldToken()
-const older = 'of an older one'
+const older = 'of an older token'
 
-function published(outcome: Propagation['outcome']) {
+function propagated(outcome: Propagation['outcome']) {
   const credential = { spec: { propagation: 'Immediate' }, status: { propagatedFingerprint: older } }
   return synced({ credential, propagation: { fingerprint, generation: 1, outcome } })
 }
 
-describe('the token that consumers were told of', () => {
+describe('propagatedFingerprint and propagateToken', () => {
   it.each<[string, Propagation['outcome'], string]>([
-    ['is the older one while they are told', undefined, older],
-    ['is the older one when that failed', { status: 'False', reason: 'PropagationFailed', message: 'HTTP 500' }, older],
+    ['propagatedFingerprint is of the older token while the propagation is under way', undefined, older],
     [
-      'is the new one when that was refused, so that no restart of the operator asks again',
+      'propagatedFingerprint is of the older token when the propagation failed',
+      { status: 'False', reason: 'PropagationFailed', message: 'HTTP 500' },
+      older,
+    ],
+    [
+      'propagatedFingerprint is of the new token when the propagation was forbidden, so that no restart tries again',
       { status: 'False', reason: 'PropagationForbidden', message: 'HTTP 403' },
       fingerprint,
     ],
     [
-      'is the new one when they were told, even if some must be restarted',
+      'propagatedFingerprint is of the new token when it was propagated, also when some consumers need a restart',
       { status: 'True', reason: 'ConsumersNeedRestart', message: 'Pod a' },
       fingerprint,
     ],
   ])('%s', (_, outcome, expected) => {
-    expect(propagatedFingerprint(published(outcome))).toBe(expected)
+    expect(propagatedFingerprint(propagated(outcome))).toBe(expected)
   })
 
-  it('is tried again by the next process when it failed, and not twice by this one', () => {
-    const failed = published({ status: 'False', reason: 'PropagationFailed', message: 'HTTP 500' })
+  it('propagateToken repeats a failed propagation after a restart, and not in the same process', () => {
+    const failed = propagated({ status: 'False', reason: 'PropagationFailed', message: 'HTTP 500' })
     expect(propagateToken(failed)).toBeUndefined()
     expect(propagateToken({ ...failed, propagation: undefined })).toMatchObject({
       actions: [{ do: 'propagate', fingerprint }],

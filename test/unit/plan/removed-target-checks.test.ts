@@ -4,17 +4,17 @@ import type { Action } from '../../../src/plan/actions.ts'
 import { plan } from '../../../src/plan/plan.ts'
 import { metadata, now, type ObservedInput, secret, synced, targetRecord } from '../../support/builders.ts'
 
-const name = 'former'
-const own = { name, uid: 'uid-former', resourceVersion: '30', controllerUid: 'uid-wind-farm' }
+const name = 'removed'
+const own = { name, uid: 'uid-removed', resourceVersion: '30', controllerUid: 'uid-wind-farm' }
 
-/** A resource in order whose spec had one target more. */
-function formerly(
+/** The plan of a synced resource with the record of a target that the spec no longer has. */
+function planRemoved(
   overrides: Partial<TargetRecord>,
   meta: Partial<ObjectMetadata> | undefined,
   rest: ObservedInput = {},
 ): readonly Action[] {
   const base = synced()
-  const recorded = targetRecord({ name, uid: 'uid-former', resourceVersion: '30', ...overrides })
+  const recorded = targetRecord({ name, uid: 'uid-removed', resourceVersion: '30', ...overrides })
   return plan(
     {
       ...synced(rest),
@@ -28,30 +28,30 @@ function formerly(
   ).actions
 }
 
-describe('a target that was taken out of the spec', () => {
-  it('is deleted, bound to what is there now', () => {
-    expect(formerly({}, { ...own, resourceVersion: '31' })).toEqual([
-      { do: 'deleteTarget', reason: 'RemovedFromSpec', was: { name, uid: 'uid-former', resourceVersion: '31' } },
+describe('pruneRemovedTargets', () => {
+  it('a removed target is deleted at its present resourceVersion', () => {
+    expect(planRemoved({}, { ...own, resourceVersion: '31' })).toEqual([
+      { do: 'deleteTarget', reason: 'RemovedFromSpec', was: { name, uid: 'uid-removed', resourceVersion: '31' } },
     ])
   })
 
-  it('is deleted also when the sources are gone and the gateway is not allowed', () => {
-    expect(formerly({}, own, { sourceMetas: [undefined], isGatewayAllowed: false })).toMatchObject([
+  it('a removed target is deleted also without sources and at a disallowed gateway', () => {
+    expect(planRemoved({}, own, { sourceMetas: [undefined], isGatewayAllowed: false })).toMatchObject([
       { do: 'deleteTarget' },
     ])
   })
 
-  it('is not deleted while the resource is suspended', () => {
-    const kinds = formerly({}, own, { credential: { spec: { suspend: true } } }).map((action) => action.do)
+  it('a removed target is not deleted while the resource is suspended', () => {
+    const kinds = planRemoved({}, own, { credential: { spec: { suspend: true } } }).map((action) => action.do)
     expect(kinds).toEqual(['leave'])
   })
 
   it.each<[string, Partial<TargetRecord>, Partial<ObjectMetadata> | undefined]>([
-    ['is gone', {}, undefined],
-    ['was recreated by another client', {}, { ...own, uid: 'uid-anew', controllerUid: undefined }],
-    ['was recreated with our owner reference', {}, { ...own, uid: 'uid-anew' }],
-  ])('is only forgotten when it %s', (_, recorded, meta) => {
-    expect(formerly(recorded, meta)).toEqual([{ do: 'forgetTarget', reason: 'Missing', name }])
+    ['no longer exists', {}, undefined],
+    ['was recreated by another client', {}, { ...own, uid: 'uid-recreated', controllerUid: undefined }],
+    ['was recreated with our owner reference', {}, { ...own, uid: 'uid-recreated' }],
+  ])('only the record of a removed target is dropped when the Secret %s', (_, recorded, meta) => {
+    expect(planRemoved(recorded, meta)).toEqual([{ do: 'forgetTarget', reason: 'Missing', name }])
   })
 
   it.each<[string, Partial<TargetRecord>, Partial<ObjectMetadata> | undefined]>([
@@ -60,51 +60,51 @@ describe('a target that was taken out of the spec', () => {
       { deletionPolicy: 'Retain' },
       { ...own, controllerUid: undefined, retainedFor: { name: 'wind-farm', uid: 'uid-wind-farm' } },
     ],
-    ['has another owner now', {}, { ...own, controllerUid: 'uid-thief' }],
+    ['has another owner by now', {}, { ...own, controllerUid: 'uid-thief' }],
     [
-      'is merged and its keys are to stay',
+      'is merged and its keys are to be retained',
       { creationPolicy: 'Merge', deletionPolicy: 'Retain' },
       { ...own, controllerUid: undefined },
     ],
-  ])('is only forgotten when it %s', (_, recorded, meta) => {
-    expect(formerly(recorded, meta)).toEqual([{ do: 'forgetTarget', reason: 'RemovedFromSpec', name }])
+  ])('only the record of a removed target is dropped when the Secret %s', (_, recorded, meta) => {
+    expect(planRemoved(recorded, meta)).toEqual([{ do: 'forgetTarget', reason: 'RemovedFromSpec', name }])
   })
 })
 
-describe('keys in a Secret of another owner that left the spec', () => {
+describe('pruneRemovedTargets: keys in Secrets of other owners', () => {
   const merge = { creationPolicy: 'Merge', keys: ['accessToken'] } as const
   const meta = { ...own, controllerUid: undefined }
   const managedFields = [{ manager: 'enos-credential:uid-wind-farm', fieldsV1: { 'f:data': { 'f:accessToken': {} } } }]
-  const at = { name, uid: 'uid-former', resourceVersion: '30' }
+  const at = { name, uid: 'uid-removed', resourceVersion: '30' }
   const finalizers = { credential: { finalizers: ['enos.io/merge-cleanup'] } }
 
-  it('are looked at, taken out, and forgotten', () => {
-    expect(formerly(merge, meta)).toEqual([{ do: 'fetchTarget', reason: 'RemovedFromSpec', name }])
+  it('merged keys of a removed target are read, released, and dropped from the record', () => {
+    expect(planRemoved(merge, meta)).toEqual([{ do: 'fetchTarget', reason: 'RemovedFromSpec', name }])
 
     const held = secret({ accessToken: 'a', theirs: 'b' }, { metadata: { ...at, managedFields } })
-    expect(formerly(merge, meta, { targetContents: new Map([[name, held]]) })).toEqual([
+    expect(planRemoved(merge, meta, { targetContents: new Map([[name, held]]) })).toEqual([
       { do: 'releaseKeys', reason: 'RemovedFromSpec', was: at, keys: ['accessToken'] },
     ])
 
     const released = secret({ theirs: 'b' }, { metadata: at })
-    expect(formerly(merge, meta, { targetContents: new Map([[name, released]]) })).toEqual([
+    expect(planRemoved(merge, meta, { targetContents: new Map([[name, released]]) })).toEqual([
       { do: 'forgetTarget', reason: 'RemovedFromSpec', name },
     ])
   })
 
-  it('are left, and that is told, in a Secret that was made immutable', () => {
+  it('merged keys stay in an immutable Secret, with a warning', () => {
     const frozen = secret({ accessToken: 'a' }, { immutable: true, metadata: { ...at, managedFields } })
-    expect(formerly(merge, meta, { targetContents: new Map([[name, frozen]]) })).toMatchObject([
+    expect(planRemoved(merge, meta, { targetContents: new Map([[name, frozen]]) })).toMatchObject([
       { do: 'emitEvent', event: { type: 'Warning', reason: 'KeysLeftBehind' } },
       { do: 'forgetTarget', reason: 'RemovedFromSpec', name },
     ])
   })
 
-  it('keep the finalizer as long as they are recorded, and lose it then', () => {
+  it('merged keys keep the finalizer as long as they are recorded', () => {
     const targetProblems = new Map([
       [name, { class: 'retry', reason: 'TargetWriteFailed', message: 'HTTP 500' } as const],
     ])
-    expect(formerly(merge, meta, { ...finalizers, targetProblems }).map(({ do: kind }) => kind)).toEqual([
+    expect(planRemoved(merge, meta, { ...finalizers, targetProblems }).map(({ do: kind }) => kind)).toEqual([
       'patchStatus',
     ])
     expect(plan(synced(finalizers), now).actions).toEqual([
@@ -112,19 +112,21 @@ describe('keys in a Secret of another owner that left the spec', () => {
     ])
   })
 
-  it('are tried once in one look, and stay recorded when that failed', () => {
+  it('merged keys stay recorded when their release failed, and are not released twice in one pass', () => {
     const targetProblems = new Map([
       [name, { class: 'retry', reason: 'TargetWriteFailed', message: 'HTTP 500' } as const],
     ])
-    expect(formerly(merge, meta, { ...finalizers, targetProblems })).toMatchObject([
+    expect(planRemoved(merge, meta, { ...finalizers, targetProblems })).toMatchObject([
       { do: 'patchStatus', status: { targets: [{ name: 'enos-token' }, { name, keys: ['accessToken'] }] } },
     ])
   })
 })
 
-describe('a target that is still in the spec', () => {
-  it('loses its record when another Secret has come in its place', () => {
-    const one = synced({ targetMetas: new Map([['enos-token', metadata({ name: 'enos-token', uid: 'uid-anew' })]]) })
+describe('pruneRemovedTargets: targets of the spec', () => {
+  it('the record of a target of the spec is dropped when another Secret replaced it', () => {
+    const one = synced({
+      targetMetas: new Map([['enos-token', metadata({ name: 'enos-token', uid: 'uid-recreated' })]]),
+    })
     expect(plan(one, now).actions).toEqual([{ do: 'forgetTarget', reason: 'Missing', name: 'enos-token' }])
   })
 })

@@ -19,54 +19,54 @@ import {
 
 const resyncAt = now + 10 * minuteMs
 
-/** A resource in order whose token lives for so long. */
+/** A synced resource whose token expires in `ms`. */
 function expiringIn(ms: number, input: ObservedInput = {}) {
   const token = heldToken({ expiresAt: now + ms })
   const record = new Map([['enos-token', targetRecord({}, token)]])
   return synced({ application: applicationView({ token }), record, ...input })
 }
 
-describe('when a resource is looked at again', () => {
-  it('is after ten minutes, however quiet it is', () => {
+describe('requeueAt', () => {
+  it('requeueAt is in ten minutes when nothing is due earlier', () => {
     expect(requeueAt(synced(), now)).toBe(resyncAt)
     expect(requeueAt(observed(), now)).toBe(resyncAt)
   })
 
-  it('is when its token expires, for Ready falls then', () => {
+  it('requeueAt is the expiry of the token, which turns Ready False', () => {
     expect(requeueAt(expiringIn(minuteMs), now)).toBe(now + minuteMs)
   })
 
-  it('is never a moment that has passed', () => {
+  it('requeueAt is never in the past', () => {
     expect(requeueAt(expiringIn(minuteMs), now + minuteMs)).toBe(resyncAt + minuteMs)
     expect(requeueAt(expiringIn(0), now)).toBe(resyncAt)
   })
 
-  it('is not its renewal while it is a member: the application sees to that', () => {
+  it('requeueAt is not the renewal of a member, which the application schedules', () => {
     const status = { nextRenewalAt: new Date(now + minuteMs).toISOString() }
     expect(requeueAt(synced({ credential: { status } }), now)).toBe(resyncAt)
   })
 
-  it('is its renewal when it was taken over and has not joined', () => {
+  it('requeueAt is the renewal of a resource that was taken over and has not joined', () => {
     const status = { nextRenewalAt: new Date(now + minuteMs).toISOString() }
     expect(requeueAt(restarted({ credential: { status } }), now)).toBe(now + minuteMs)
   })
 
-  it('is its renewal on the monotonic clock', () => {
+  it('requeueAt is the renewal on the monotonic clock', () => {
     const status = { nextRenewalAt: new Date(now + minuteMs).toISOString() }
     expect(requeueAt(restarted({ credential: { status }, wallOffset: 10_000 }), now)).toBe(now + minuteMs - 10_000)
   })
 
-  it('is not its renewal while it is suspended', () => {
+  it('requeueAt is not the renewal of a suspended resource', () => {
     const status = { nextRenewalAt: new Date(now + minuteMs).toISOString() }
     expect(requeueAt(restarted({ credential: { spec: { suspend: true }, status } }), now)).toBe(resyncAt)
   })
 
-  it('is the expiry even while it is suspended', () => {
+  it('requeueAt is the expiry of the token of a suspended resource', () => {
     const one = expiringIn(minuteMs, { credential: { spec: { suspend: true } }, membership: undefined })
     expect(requeueAt(one, now)).toBe(now + minuteMs)
   })
 
-  it('is the end of the grace that method Get has', () => {
+  it('requeueAt is the end of the grace period with method Get', () => {
     const polling = expiringIn(minuteMs, {
       application: applicationView({ method: 'Get', token: heldToken({ expiresAt: now + minuteMs }) }),
     })
@@ -74,11 +74,11 @@ describe('when a resource is looked at again', () => {
     expect(requeueAt(polling, now + minuteMs)).toBe(now + minuteMs + 2000)
   })
 
-  it('is not known while there is something to do: the next look comes at once', () => {
+  it('requeueAt is undefined for a plan with actions, which is followed by the next plan', () => {
     expect(plan(observed(), now)).toMatchObject({ actions: [{ do: 'fetchSources' }], requeueAt: undefined })
   })
 
-  it('comes with the status that is written, and after it', () => {
+  it('requeueAt is set for a plan that writes the status, and after it', () => {
     expect(plan(expiringIn(minuteMs), now)).toMatchObject({
       actions: [{ do: 'patchStatus' }],
       requeueAt: now + minuteMs,
@@ -93,18 +93,18 @@ describe('when a resource is looked at again', () => {
 })
 
 describe('validUntil', () => {
-  it('is not known before a target holds a token', () => {
+  it('validUntil is undefined before a target holds a token', () => {
     expect(validUntil(observed())).toBeUndefined()
   })
 
-  it('is known of the targets that hold one, whatever stands in the way of the others', () => {
+  it('validUntil is of the targets that hold a token, when others hold none', () => {
     const spec = { targets: [{ name: 'enos-token' }, { name: 'second' }] }
     const base = synced({ credential: { spec } })
     const record = new Map([...base.record].slice(0, 1))
     expect(validUntil(synced({ credential: { spec }, record }))).toBe(now + hourMs)
   })
 
-  it('is the expiry of what the targets hold, not of what the application has already', () => {
+  it('validUntil is of the token on the targets, not of the newer one of the application', () => {
     const application = applicationView({ token: heldToken({ value: 'the next', expiresAt: now + 2 * hourMs }) })
     expect(validUntil(synced({ application, membership: membership() }))).toBe(now + hourMs)
   })

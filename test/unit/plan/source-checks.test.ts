@@ -17,32 +17,32 @@ import {
 const twoSources = { appKeyRef: { name: 'keys' }, appSecretRef: { name: 'secrets' } }
 const withCa = { gateway: { caRef: { kind: 'ConfigMap', name: 'corp-ca' } } }
 
-/** What is told of a resource whose first second is over. */
+/** The conditions of a resource that was created more than a second ago. */
 function conditionsOf(input: ObservedInput) {
   const [action] = plan(observed(input), now).actions
   if (action?.do !== 'patchStatus') throw new Error(`planned ${action?.do ?? 'nothing'}`)
   return Object.fromEntries(action.status.conditions.map(({ message, reason, type }) => [type, { reason, message }]))
 }
 
-describe('the sources of a resource', () => {
-  it('are read when they are there and were not read', () => {
+describe('fetchSources and rejectBrokenSources', () => {
+  it('sources that exist and are not in memory are read', () => {
     expect(plan(observed(), now).actions).toEqual([{ do: 'fetchSources', reason: 'SourcesNotInMemory' }])
   })
 
-  it('are not read again while their versions stay', () => {
+  it('sources are not read again while their versions stay the same', () => {
     expect(plan(joined(), now).actions).not.toContainEqual({ do: 'fetchSources' })
   })
 
   it.each([
     ['resourceVersion', metadata({ resourceVersion: '11' })],
-    ['uid: deleted and made anew', metadata({ uid: 'uid-another', resourceVersion: '10' })],
-  ])('are read again when one has another %s, and nothing else is done before', (_, meta) => {
+    ['uid, since it was recreated', metadata({ uid: 'uid-another', resourceVersion: '10' })],
+  ])('sources are read again, before anything else, when one has another %s', (_, meta) => {
     expect(plan(synced({ sourceMetas: [meta] }), now).actions).toEqual([
       { do: 'fetchSources', reason: 'SourceChanged' },
     ])
   })
 
-  it('are read again when the spec names another Secret', () => {
+  it('sources are read again when the spec names another Secret', () => {
     const input = { credential: { generation: 2, spec: twoSources } }
     expect(plan(joined(input), now).actions).toEqual([{ do: 'fetchSources', reason: 'SourceChanged' }])
   })
@@ -50,19 +50,19 @@ describe('the sources of a resource', () => {
   it.each([
     { appKeyRef: { name: 'enos-app', key: 'another' } },
     { appSecretRef: { name: 'enos-app', key: 'another' } },
-  ])('are read again when the spec names another key of the Secret: %j', (spec) => {
+  ])('sources are read again when the spec names another key of the Secret: %j', (spec) => {
     expect(plan(joined({ credential: { generation: 2, spec } }), now).actions).toEqual([
       { do: 'fetchSources', reason: 'SourceChanged' },
     ])
   })
 
-  it('are read again when the spec has a caRef now', () => {
+  it('sources are read again when a caRef is added to the spec', () => {
     expect(plan(joined({ credential: { generation: 2, spec: withCa } }), now).actions).toEqual([
       { do: 'fetchSources', reason: 'SourceChanged' },
     ])
   })
 
-  it('stop everything when the Secret is not there; the message names Secret, namespace and both fields', () => {
+  it('a source Secret that does not exist stops the plan; the message names Secret, namespace and both fields', () => {
     const { Ready, Stalled } = conditionsOf({ sourceMetas: [undefined] })
     expect(Ready).toEqual({
       reason: 'SourceSecretNotFound',
@@ -71,14 +71,14 @@ describe('the sources of a resource', () => {
     expect(Stalled).toEqual(Ready)
   })
 
-  it('stop everything when one of two is not there; the message names that one', () => {
+  it('one of two source Secrets that does not exist stops the plan; the message names that one', () => {
     const input = { credential: { spec: twoSources }, sourceMetas: [metadata({ name: 'keys' }), undefined] }
     expect(conditionsOf(input)['Ready']?.message).toBe(
       'spec.appSecretRef: Secret secrets does not exist in namespace plant-a',
     )
   })
 
-  it('stop everything when the ConfigMap of the CA is not there', () => {
+  it('a ConfigMap of caRef that does not exist stops the plan', () => {
     const { Ready } = conditionsOf({ credential: { spec: withCa }, sourceMetas: [metadata(), undefined] })
     expect(Ready).toEqual({
       reason: 'SourceSecretNotFound',
@@ -86,14 +86,14 @@ describe('the sources of a resource', () => {
     })
   })
 
-  it('end the membership when they are gone: nothing is renewed for the sake of who cannot be served', () => {
+  it('a member whose source Secret was deleted leaves its application', () => {
     expect(plan(synced({ sourceMetas: [undefined] }), now).actions).toEqual([
       { do: 'leave', reason: 'SourceSecretNotFound' },
     ])
   })
 
   it.each(['SourceKeyMissing', 'SourceForbidden', 'InvalidCA'] as const)(
-    'stop everything when what was read is no use: %s',
+    'a broken source stops the plan: %s',
     (reason) => {
       const problem = { class: 'userMustAct', reason, message: 'as it was read' } as const
       expect(conditionsOf({ sources: sources({ problem }) })['Stalled']).toEqual({ reason, message: 'as it was read' })
@@ -101,7 +101,7 @@ describe('the sources of a resource', () => {
     },
   )
 
-  it('are read again when what was no use has changed', () => {
+  it('a broken source is read again when it has changed', () => {
     const problem = { class: 'userMustAct', reason: 'SourceKeyMissing', message: 'as it was read' } as const
     const changed = observed({ sources: sources({ problem }), sourceMetas: [metadata({ resourceVersion: '11' })] })
     expect(plan(changed, now).actions).toEqual([{ do: 'fetchSources', reason: 'SourceChanged' }])
@@ -142,22 +142,22 @@ describe('warnOfTrimmedSources', () => {
   })
 })
 
-describe('a source that could not be read', () => {
+describe('fetchSources: a source that cannot be read', () => {
   const sourceProblem = { class: 'userMustAct', reason: 'SourceForbidden', message: 'HTTP 403' } as const
 
-  it('is told, ends the membership, and is not read twice in one pass', () => {
+  it('a source that cannot be read is reported, ends the membership, and is not read twice in one pass', () => {
     expect(plan(synced({ sourceProblem, sources: undefined }), now).actions).toEqual([
       { do: 'leave', reason: 'SourceForbidden' },
     ])
     expect(conditionsOf({ sourceProblem })['Stalled']).toEqual({ reason: 'SourceForbidden', message: 'HTTP 403' })
   })
 
-  it('is read again in the next', () => {
+  it('a source that cannot be read is read again in the next pass', () => {
     expect(plan(observed(), now).actions).toEqual([{ do: 'fetchSources', reason: 'SourcesNotInMemory' }])
   })
 })
 
-describe('a ConfigMap, while ConfigMaps are not known', () => {
+describe('awaitConfigMaps', () => {
   const awaiting = (input: ObservedInput = {}) =>
     observed({
       credential: { spec: withCa },
@@ -166,7 +166,7 @@ describe('a ConfigMap, while ConfigMaps are not known', () => {
       ...input,
     })
 
-  it('is waited for a second by a new resource, and nothing is said or done', () => {
+  it('a new resource waits a second for ConfigMaps, without a report', () => {
     expect(plan(awaiting(), now)).toEqual({
       check: 'awaitConfigMaps',
       reason: 'ConfigMapsNotSynced',
@@ -181,7 +181,7 @@ describe('a ConfigMap, while ConfigMaps are not known', () => {
     })
   })
 
-  it('is waited for half a minute while the targets hold a valid token, as a restart finds them', () => {
+  it('a resource with a valid token on its targets waits half a minute for ConfigMaps after a restart', () => {
     const credential = { spec: withCa }
     const after = (ms: number, at = now) => {
       const one = restarted({ credential, sourceMetas: [metadata(), undefined], configMapsAwaitedSince: at })
@@ -206,7 +206,7 @@ describe('a ConfigMap, while ConfigMaps are not known', () => {
     ])
   })
 
-  it('is not said to be missing after that, only that nobody knows', () => {
+  it('a ConfigMap is reported as not synced, and not as missing, after the wait', () => {
     const later = now + 1000
     expect(plan(awaiting({ membership: membership() }), later).actions).toEqual([
       { do: 'leave', reason: 'WaitingForConfigMaps' },
@@ -233,17 +233,17 @@ describe('a ConfigMap, while ConfigMaps are not known', () => {
 describe('isSameVersions', () => {
   const version = (name: string, resourceVersion = '1') => ({ name, uid: `uid-${name}`, resourceVersion })
 
-  it('does not mind the order', () => {
+  it('isSameVersions ignores the order', () => {
     expect(isSameVersions([version('a'), version('b')], [version('b'), version('a')])).toBe(true)
   })
 
   it.each([
-    ['one is gone', [version('a'), undefined]],
+    ['one no longer exists', [version('a'), undefined]],
     ['one has changed', [version('a'), version('b', '2')]],
     ['there is one more', [version('a'), version('b'), version('c')]],
-    ['there is one less', [version('a')]],
+    ['there is one fewer', [version('a')]],
     ['one has another name', [version('a'), { ...version('b'), name: 'c' }]],
-  ])('is false when %s', (_, present) => {
+  ])('isSameVersions is false when %s', (_, present) => {
     expect(isSameVersions([version('a'), version('b')], present)).toBe(false)
   })
 })

@@ -17,7 +17,7 @@ function actionsOf(of: InvalidCredential, rest: Partial<InvalidObserved> = {}): 
 }
 
 describe('rejectInvalidSpec', () => {
-  it('reports the problems of the spec in the status, with one event', () => {
+  it('the problems of an invalid spec are reported in the status, with one event', () => {
     expect(actionsOf(invalid())).toMatchObject([
       {
         do: 'patchStatus',
@@ -34,14 +34,14 @@ describe('rejectInvalidSpec', () => {
     ])
   })
 
-  it('makes a member leave its application, in the same plan as the report', () => {
+  it('a member leaves its application in the same plan as the report', () => {
     expect(actionsOf(invalid(), { isMember: true })).toMatchObject([
       { do: 'leave', reason: 'InvalidSpec' },
       { do: 'patchStatus', reason: 'InvalidSpec' },
     ])
   })
 
-  it('plans nothing, with the reason InvalidSpec, when the status reports the problems already', () => {
+  it('nothing is planned, with the reason InvalidSpec, when the status reports the problems already', () => {
     const { generation, status } = invalid()
     const reported = invalid({ status: invalidStatus(status, generation, problems, now) })
     expect(planInvalid({ credential: reported, isMember: false, nowWall: now + 1000 })).toEqual({
@@ -52,29 +52,29 @@ describe('rejectInvalidSpec', () => {
     })
   })
 
-  it('reports again when the problems differ from the reported ones', () => {
+  it('problems that differ from the reported ones are reported', () => {
     const { generation, status } = invalid()
     const other = invalidStatus(status, generation, ['spec.targets: expected at least 1'], now)
     expect(actionsOf(invalid({ status: other }))).toMatchObject([{ do: 'patchStatus' }])
   })
 
-  it('removes the condition Reconciling', () => {
+  it('the condition Reconciling is removed', () => {
     const status = { ...invalid().status, conditions: [condition('Reconciling'), condition('RenewalHealthy')] }
     const [action] = actionsOf(invalid({ status }))
     if (action?.do !== 'patchStatus') throw new Error(`planned ${action?.do ?? 'nothing'}`)
     expect(action.status.conditions.map(({ type }) => type)).toEqual(['RenewalHealthy', 'Ready', 'Stalled'])
   })
 
-  it('removes its own finalizer alone from a resource that is being deleted, and reports nothing', () => {
+  it('a resource that is being deleted loses our finalizer alone, without a report', () => {
     const deleted = invalid({ isDeleting: true, finalizers: ['a.example.com/x', finalizer] })
     expect(actionsOf(deleted)).toEqual([{ do: 'setFinalizers', reason: 'Deleted', finalizers: ['a.example.com/x'] }])
   })
 
-  it('plans nothing for a resource that is being deleted and does not have the finalizer', () => {
+  it('nothing is planned for a resource that is being deleted and does not have our finalizer', () => {
     expect(actionsOf(invalid({ isDeleting: true, finalizers: ['a.example.com/x'] }))).toEqual([])
   })
 
-  it('makes a member that is being deleted leave its application', () => {
+  it('a member that is being deleted leaves its application', () => {
     expect(actionsOf(invalid({ isDeleting: true }), { isMember: true })).toEqual([
       { do: 'leave', reason: 'InvalidSpec' },
     ])

@@ -2,14 +2,14 @@ import { describe, expect, it } from 'vitest'
 import { plan } from '../../../src/plan/plan.ts'
 import { applicationView, heldToken, hourMs, joined, minuteMs, now, synced } from '../../support/builders.ts'
 
-describe('a template', () => {
+describe('rejectBrokenTemplate and writeTargets', () => {
   const broken = { credential: { spec: { targets: [{ name: 'enos-token', data: { key: '{{ nonsense }}' } }] } } }
 
-  it('that cannot be used ends the membership', () => {
+  it('a broken template ends the membership', () => {
     expect(plan(synced(broken), now).actions).toEqual([{ do: 'leave', reason: 'TemplateError' }])
   })
 
-  it('that cannot be used is told before anything is read or asked', () => {
+  it('a broken template is reported before any read or call', () => {
     const one = joined({ ...broken, sources: undefined, membership: undefined, application: undefined })
     expect(plan(one, now).actions).toMatchObject([
       {
@@ -19,7 +19,7 @@ describe('a template', () => {
     ])
   })
 
-  it('that fails on real values fails its target alone', () => {
+  it('a template that fails on real values fails its target alone', () => {
     const data = { key: '{{ accessToken }} {{ accessToken }}' }
     const targets = [{ name: 'enos-token', data }, { name: 'second' }]
     const application = applicationView({ token: heldToken({ value: 'x'.repeat(600_000) }) })
@@ -30,7 +30,7 @@ describe('a template', () => {
   })
 })
 
-describe('a target whose write failed in this look', () => {
+describe('writeTargets after a failed write', () => {
   const problem = { class: 'retry', reason: 'TargetWriteFailed', message: 'HTTP 500' } as const
   const token = heldToken({ value: 'the next token', expiresAt: now + 3 * hourMs, issuedAtWall: now })
   const failed = {
@@ -38,11 +38,11 @@ describe('a target whose write failed in this look', () => {
     targetProblems: new Map([['enos-token', problem]]),
   }
 
-  it('is not written twice in one look', () => {
+  it('a target whose write failed is not written again in the same pass', () => {
     expect(plan(synced(failed), now).actions.map((action) => action.do)).toEqual(['patchStatus'])
   })
 
-  it('stays Ready with the token that it holds, while renewal is not healthy', () => {
+  it('a target whose write failed keeps Ready True with its valid token, and turns RenewalHealthy False', () => {
     const { actions } = plan(synced({ ...failed, firstSeenAt: now - minuteMs }), now)
     expect(actions).toMatchObject([
       {

@@ -18,25 +18,25 @@ import {
   restarted,
 } from '../../support/builders.ts'
 
-describe('a restart that finds everything as it was left', () => {
-  it('does nothing: no call, no read, no write', () => {
+describe('stopWhenUpToDate', () => {
+  it('a restart plans no action when nothing has changed', () => {
     expect(plan(restarted(), now).actions).toEqual([])
   })
 
-  it('does nothing with what the status alone tells of the targets', () => {
+  it('a restart plans no action with the records that the status has of the targets', () => {
     const { credential } = restarted()
     const { record } = newState(credential, now, 0)
     expect(plan(restarted({ record }), now).actions).toEqual([])
   })
 
-  it('does nothing with keys that hold source values, as long as the sources are the same', () => {
+  it('a restart plans no action for keys with source values while the sources are the same', () => {
     const spec = { targets: [{ name: 'enos-token', data: { secret: '{{ appSecret }}' } }] }
     const { credential } = restarted({ credential: { spec } })
     const { record } = newState(credential, now, 0)
     expect(plan(restarted({ credential: { spec }, record }), now).actions).toEqual([])
   })
 
-  it('counts on the monotonic clock, whatever the wall clock says', () => {
+  it('a restart converts the times of the status to the monotonic clock', () => {
     const dayMs = 24 * hourMs
     const { credential } = restarted()
     const { record } = newState(credential, now - dayMs, dayMs)
@@ -48,78 +48,81 @@ describe('a restart that finds everything as it was left', () => {
     })
   })
 
-  it('tells consumers nothing when they were told', () => {
+  it('a restart does not propagate a token that was propagated', () => {
     const { fingerprint } = heldToken()
     const spec = { propagation: 'Immediate' }
-    const told = restarted({ credential: { spec, status: { propagatedFingerprint: fingerprint } } })
-    expect(plan(told, now).actions).toEqual([])
+    const propagated = restarted({ credential: { spec, status: { propagatedFingerprint: fingerprint } } })
+    expect(plan(propagated, now).actions).toEqual([])
   })
 
   it.each<[string, ObservedInput]>([
     ['the spec has changed', { credential: { generation: 2 } }],
-    ['a renewal was asked for', { credential: { renewRequest: 'now' } }],
+    ['a renewal was requested', { credential: { renewRequest: 'now' } }],
     [
-      'it was not Ready',
+      'the resource was not Ready',
       { credential: { status: { conditions: [condition('Ready', 'False'), condition('RenewalHealthy')] } } },
     ],
     [
-      'its last renewal had failed',
+      'the last renewal had failed',
       { credential: { status: { conditions: [condition('Ready'), condition('RenewalHealthy', 'False')] } } },
     ],
-    ['it had not said anything yet', { credential: { status: { conditions: [] } } }],
+    ['the status has no conditions', { credential: { status: { conditions: [] } } }],
     ['a source has changed', { sourceMetas: [metadata({ resourceVersion: '11' })] }],
-    ['a source was made anew', { sourceMetas: [metadata({ uid: 'uid-anew' })] }],
-    ['the versions of the sources are not known', { credential: { status: { sources: [] } } }],
+    ['a source was recreated', { sourceMetas: [metadata({ uid: 'uid-recreated' })] }],
+    ['the status has no versions of the sources', { credential: { status: { sources: [] } } }],
     ['the token is of another gateway', { credential: { spec: { gateway: { url: 'https://new.example.com' } } } }],
     ['the renewal is due', { credential: { status: { nextRenewalAt: new Date(now).toISOString() } } }],
-    ['the next renewal is not known', { credential: { status: { nextRenewalAt: undefined } } }],
+    ['the status has no next renewal', { credential: { status: { nextRenewalAt: undefined } } }],
     ['the other members are about to refresh', { isSummoned: true }],
-    ['consumers are still to be told', { credential: { spec: { propagation: 'Immediate' } } }],
-    ['consumers are to be told no more', { credential: { status: { propagatedFingerprint: 'abc' } } }],
+    ['the token is still to be propagated', { credential: { spec: { propagation: 'Immediate' } } }],
+    ['propagation was removed from the spec', { credential: { status: { propagatedFingerprint: 'abc' } } }],
     ['a verification is due', { credential: { spec: { verifyEvery: '1m' } }, firstSeenAt: now - minuteMs }],
-  ])('looks again when %s', (_, input) => {
+  ])('a restart reads the sources when %s', (_, input) => {
     expect(plan(restarted(input), now).actions).toEqual([{ do: 'fetchSources', reason: 'SourcesNotInMemory' }])
   })
 
   it.each<[string, ObservedInput]>([
-    ['altered', { targetMetas: new Map([['enos-token', ownTarget({ resourceVersion: '21' })]]) }],
-    ['taken over by somebody', { targetMetas: new Map([['enos-token', ownTarget({ controllerUid: 'uid-thief' })]]) }],
-    ['written with what is not known', { record: new Map() }],
-  ])('looks again when a target was %s', (_, input) => {
+    ['changed', { targetMetas: new Map([['enos-token', ownTarget({ resourceVersion: '21' })]]) }],
+    [
+      'taken over by another owner',
+      { targetMetas: new Map([['enos-token', ownTarget({ controllerUid: 'uid-thief' })]]) },
+    ],
+    ['not recorded', { record: new Map() }],
+  ])('a restart reads the sources when a target was %s', (_, input) => {
     expect(plan(restarted(input), now).actions).toEqual([{ do: 'fetchSources', reason: 'SourcesNotInMemory' }])
   })
 
-  it('drops the record first when a target was deleted', () => {
+  it('a restart first drops the record of a deleted target', () => {
     expect(plan(restarted({ targetMetas: new Map([['enos-token', undefined]]) }), now).actions).toEqual([
       { do: 'forgetTarget', reason: 'Missing', name: 'enos-token' },
     ])
   })
 
-  it('looks again once the token has expired', () => {
+  it('a restart reads the sources when the token has expired', () => {
     const status = { nextRenewalAt: new Date(now + 2 * hourMs).toISOString() }
     expect(plan(restarted({ credential: { status } }), now + hourMs).actions).toEqual([
       { do: 'fetchSources', reason: 'SourcesNotInMemory' },
     ])
   })
 
-  it('is for who has not joined in this process: others go through all checks', () => {
+  it('a resource that has joined its application in this process is never stopped by stopWhenUpToDate', () => {
     expect(plan(restarted({ membership: membership() }), now).actions).toEqual([
       { do: 'fetchSources', reason: 'SourcesNotInMemory' },
     ])
   })
 })
 
-describe('the first verification of a token that was taken over', () => {
+describe('firstVerificationAt', () => {
   const verified = { credential: { spec: { verifyEvery: '10m' } }, firstSeenAt: now }
 
-  it('is somewhere in the first interval, always at the same place for one resource', () => {
+  it('the first verification is within the first interval, at a fixed place for each resource', () => {
     const at = firstVerificationAt(observed(verified)) ?? 0
     expect(at).toBeGreaterThanOrEqual(now)
     expect(at).toBeLessThan(now + 10 * minuteMs)
     expect(firstVerificationAt(observed(verified))).toBe(at)
   })
 
-  it('is spread over the interval: a restart is no herd', () => {
+  it('first verifications are spread over the interval, so that a restart does not send them at once', () => {
     const places = Array.from({ length: 100 }, (_, i) => {
       const credential = { ...verified.credential, uid: `uid-${i}` }
       return Math.floor(((firstVerificationAt(observed({ ...verified, credential })) ?? 0) - now) / minuteMs)
@@ -127,11 +130,11 @@ describe('the first verification of a token that was taken over', () => {
     expect(new Set(places).size).toBe(10)
   })
 
-  it('is not wanted without verifyEvery', () => {
+  it('firstVerificationAt is undefined without verifyEvery', () => {
     expect(firstVerificationAt(observed())).toBeUndefined()
   })
 
-  it('has the resource join when it is due, and not before', () => {
+  it('a resource joins its application when its first verification is due, and not before', () => {
     const at = firstVerificationAt(observed(verified)) ?? 0
     const one = restarted(verified)
     expect(plan(one, at - 1)).toEqual({
@@ -144,15 +147,15 @@ describe('the first verification of a token that was taken over', () => {
   })
 })
 
-describe('what the status tells after a restart', () => {
-  it('is no token when anything of it is missing: the targets are looked at again', () => {
+describe('newState', () => {
+  it('a record has no token when the status lacks a field of it', () => {
     for (const missing of ['expiresAt', 'issuedAt', 'tokenFingerprint', 'gateway']) {
       const { credential } = restarted({ credential: { status: { [missing]: undefined } } })
       expect(newState(credential, now, 0).record.get('enos-token')?.token).toBeUndefined()
     }
   })
 
-  it('is the token of each target, its expiry on the monotonic clock', () => {
+  it('a record has the token of the status, with its expiry on the monotonic clock', () => {
     const { credential } = restarted()
     const { fingerprint } = heldToken()
     expect(newState(credential, now, 5000).record.get('enos-token')?.token).toEqual({
