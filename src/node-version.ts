@@ -1,6 +1,6 @@
 /**
- * Imported before all else, so that whoever has a Node that is too old reads this, and no error about what it lacks.
- * What a `node:` module lacks must not be imported by its name: that fails before anything runs.
+ * Imported first, so that the user of an old Node reads this instead of an error about a missing feature. Features that
+ * an old Node lacks must not be imported by name from `node:` modules: that fails before anything runs.
  */
 const oldest = 24
 

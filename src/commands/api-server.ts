@@ -6,7 +6,8 @@ import { describeKubeconfig, loadKubeconfig } from '../kubernetes/kubeconfig.ts'
 import type { KubernetesClient } from '../kubernetes/types.ts'
 import type { Clock } from '../lib/clock.ts'
 import { describeNetworkError } from '../lib/network-errors.ts'
-import { type CommandContext, CommandError } from './context.ts'
+import type { CommandContext } from './context.ts'
+import { CommandError } from './errors.ts'
 import { userAgent } from './options.ts'
 
 /** The API server, with the identity of the user. */

@@ -6,7 +6,8 @@ import { certificatesProblem } from '../lib/pem.ts'
 import { Sensitive } from '../lib/sensitive.ts'
 import type { InputNames } from './check-advice.ts'
 import type { CheckRequest } from './check-gateway.ts'
-import { type CommandContext, UsageError } from './context.ts'
+import type { CommandContext } from './context.ts'
+import { UsageError } from './errors.ts'
 
 /** As of spec.gateway.headersFrom. */
 const maxHeaderBytes = 8 * 1024

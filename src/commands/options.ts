@@ -1,7 +1,7 @@
 import { Option } from 'commander'
 import { parseDuration } from '../lib/duration.ts'
 import { version } from '../version.ts'
-import { UsageError } from './context.ts'
+import { UsageError } from './errors.ts'
 
 /** Options that several commands share. */
 

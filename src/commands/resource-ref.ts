@@ -1,6 +1,6 @@
 import { group, kind, plural, version } from '../api/v1alpha1/names.ts'
 import type { ObjectRef } from '../kubernetes/types.ts'
-import { UsageError } from './context.ts'
+import { UsageError } from './errors.ts'
 
 /** A resource as given on the command line. */
 export interface ResourceName {

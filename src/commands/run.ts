@@ -2,7 +2,8 @@ import { Command, Option } from 'commander'
 import { runOperator } from '../app.ts'
 import { type Flag, type FlagName, runFlags, variableOf } from '../config/flags.ts'
 import { parseRunConfig, type RunConfig } from '../config/run-config.ts'
-import { type CommandContext, CommandError } from './context.ts'
+import type { CommandContext } from './context.ts'
+import { CommandError } from './errors.ts'
 
 const examples = `
 Examples:

@@ -8,7 +8,8 @@ import {
   type ObjectRef,
 } from '../kubernetes/types.ts'
 import { isCrdMissing, withApiServer } from './api-server.ts'
-import { type CommandContext, CommandError } from './context.ts'
+import type { CommandContext } from './context.ts'
+import { CommandError } from './errors.ts'
 import { kubeconfigOption, outputOption } from './options.ts'
 import { inNamespace, parseNamespace, parseResourceName } from './resource-ref.ts'
 import { renderDetail, statusDetail } from './status-detail.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { UsageError } from '../../../src/commands/context.ts'
+import { UsageError } from '../../../src/commands/errors.ts'
 import { inNamespace, parseNamespace, parseResourceName } from '../../../src/commands/resource-ref.ts'
 
 describe('parseResourceName', () => {
