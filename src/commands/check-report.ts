@@ -129,7 +129,7 @@ function callStep(operation: Operation, result: CallResult, names: InputNames): 
   if (result.kind === 'token') return ok(operation, `token valid for ${formatDuration(result.expireMs)}`)
   if (result.kind === 'refreshMissing') {
     const advice = 'Keep renewalMethod Auto or set Get: a new token is then fetched when the old one expires.'
-    return failed(operation, 'the gateway has no refresh (HTTP 404)', advice)
+    return failed(operation, 'the gateway has no refresh (HTTP 404 or 405)', advice)
   }
   const { failure } = result
   if (failure.cause === 'stopped') return unchecked(operation, 'the check was stopped')

@@ -220,7 +220,7 @@ describe('check --gateway', () => {
     const edge = await harness().gateway({ applications: [keys], hasRefresh: false })
     const { code, find } = await check([...insecure(edge.url), '--refresh'], { env: keysOf(keys) })
     expect(code).toBe(1)
-    expect(find('refresh')?.detail).toBe('the gateway has no refresh (HTTP 404)')
+    expect(find('refresh')?.detail).toBe('the gateway has no refresh (HTTP 404 or 405)')
   })
 })
 

@@ -69,7 +69,7 @@ export const reasons = {
     whatToDo: 'Check host, port and base path of `spec.gateway.url`.',
   },
   RefreshNotSupported: {
-    meaning: 'The gateway has no refresh (HTTP 404).',
+    meaning: 'The gateway has no refresh (HTTP 404 or 405).',
     whatToDo: 'Nothing with `renewalMethod` Auto or Get: a new token is fetched as the old one expires.',
   },
   RenewBeforeClamped: {
