@@ -122,13 +122,18 @@ function assessRenewal({ application, credential }: Observed, failure: Problem |
     return conditionValue('Unknown', 'Suspended', 'spec.suspend is true: the token is not renewed')
   }
   if (application?.token === undefined) {
-    return conditionValue('Unknown', 'WaitingForToken', 'the operator asks the gateway for a token')
+    // A renewal that failed is not healthy before one works: the cause may be mended, the token is still the old one.
+    const hasFailed = credential.status.conditions.some(({ status, type }) => {
+      return type === 'RenewalHealthy' && status === 'False'
+    })
+    const what = 'the operator asks the gateway for a token'
+    return conditionValue(hasFailed ? 'False' : 'Unknown', 'WaitingForToken', what)
   }
   if (application.isRefreshMissing && credential.spec.renewalMethod === 'Auto') {
     return conditionValue(
       'True',
       'RefreshNotSupported',
-      'the gateway has no refresh (HTTP 404): a new token is fetched when the old one expires, so up to a second of expired token is inherent',
+      'the gateway has no refresh (HTTP 404 or 405): a new token is fetched when the old one expires, so up to a second of expired token is inherent',
     )
   }
   if (application.isClamped) {

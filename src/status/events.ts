@@ -18,10 +18,11 @@ export interface EventInput {
 export function eventsBetween(before: CredentialStatus, after: CredentialStatus): EventInput[] {
   const ready = changeOf(before, after, 'Ready')
   const healthy = changeOf(before, after, 'RenewalHealthy')
+  const stalled = changeOf(before, after, 'Stalled')
   const hasFailedAgain = healthy.after?.status === 'False' && failuresOf(after) > failuresOf(before)
   return [
-    ...successEvents(ready, healthy),
-    ...failureEvents(changeOf(before, after, 'Stalled'), healthy, hasFailedAgain),
+    ...successEvents(ready, healthy, stalled),
+    ...failureEvents(stalled, healthy, hasFailedAgain),
     ...enterEvents(healthy, 'RenewBeforeClamped', 'Renew'),
     ...enterEvents(ready, 'TokenExpired', 'Renew'),
     ...enterEvents(ready, 'TargetMissing', 'Sync'),
@@ -40,14 +41,19 @@ function changeOf(before: CredentialStatus, after: CredentialStatus, type: strin
   return { before: find(before), after: find(after) }
 }
 
-function successEvents(ready: Change, healthy: Change): EventInput[] {
-  if (ready.after?.status === 'True' && ready.before?.status !== 'True' && ready.after.reason === 'Synced') {
-    return [{ type: 'Normal', reason: 'Synced', action: 'Sync', note: ready.after.message }]
-  }
+function successEvents(ready: Change, healthy: Change, stalled: Change): EventInput[] {
+  const isSynced = ready.after?.status === 'True' && ready.after.reason === 'Synced'
+  if (isSynced && ready.before?.status !== 'True') return [synced(ready.after)]
   if (healthy.after?.status === 'True' && healthy.before?.status === 'False') {
     return [{ type: 'Normal', reason: 'Renewed', action: 'Renew', note: 'the token is renewed again' }]
   }
-  return []
+  // Without it the Warning would be the last event, though nothing is left to do.
+  const isMended = stalled.before !== undefined && stalled.after === undefined && healthy.after?.status === 'True'
+  return isSynced && isMended ? [synced(ready.after)] : []
+}
+
+function synced({ message }: Condition): EventInput {
+  return { type: 'Normal', reason: 'Synced', action: 'Sync', note: message }
 }
 
 /** A failed renewal that stalls the resource has one event, that of Stalled. */
@@ -58,7 +64,8 @@ function failureEvents(stalled: Change, healthy: Change, hasFailedAgain: boolean
   if (stalled.after !== undefined && (isNews(stalled) || (isStalledByRenewal && hasFailedAgain))) {
     events.push(warning(stalled.after, 'Sync'))
   }
-  if (healthy.after?.status === 'False' && !isStalledByRenewal && (hasFailedAgain || isNews(healthy))) {
+  const isWaiting = healthy.after?.reason === 'WaitingForToken'
+  if (healthy.after?.status === 'False' && !isWaiting && !isStalledByRenewal && (hasFailedAgain || isNews(healthy))) {
     events.push(warning(healthy.after, 'Renew'))
   }
   return events

@@ -118,6 +118,28 @@ describe('eventsBetween', () => {
     expect(eventsOf(synced(), expired, synced())[2]).toEqual(['Normal Synced Sync'])
   })
 
+  it('eventsBetween emits Renewed when a mended cause is followed by a call that takes a while', () => {
+    const mended = synced({ application: applicationView({ token: undefined, renewalAtWall: undefined }) })
+    expect(eventsOf(synced(), stalled, mended, mended, synced())).toEqual([
+      ['Normal Synced Sync'],
+      ['Warning InvalidAppSecret Sync'],
+      [],
+      [],
+      ['Normal Renewed Renew'],
+    ])
+  })
+
+  it('eventsBetween emits Synced when Stalled ends without a change of Ready or RenewalHealthy', () => {
+    const leftover = { class: 'userMustAct', reason: 'KeysLeftBehind', message: 'immutable' } as const
+    const stuck = synced({ targetProblems: new Map([['removed', leftover]]) })
+    expect(eventsOf(synced(), stuck, synced(), synced())).toEqual([
+      ['Normal Synced Sync'],
+      ['Warning KeysLeftBehind Sync'],
+      ['Normal Synced Sync'],
+      [],
+    ])
+  })
+
   it('eventsBetween emits RenewBeforeClamped once', () => {
     const one = synced({ application: applicationView({ isClamped: true }) })
     expect(eventsOf(synced(), one, one)).toEqual([['Normal Synced Sync'], ['Warning RenewBeforeClamped Renew'], []])
