@@ -136,7 +136,7 @@ function onClockJump(
 
 /** The part of an operator that acts: it executes plans on the API server. */
 export function createExecutor(
-  options: Pick<OperatorOptions, 'client' | 'caches' | 'clock' | 'emitEvent'> &
+  options: Pick<OperatorOptions, 'client' | 'caches' | 'clock' | 'log' | 'emitEvent'> &
     Pick<ExecutorOptions, 'applications' | 'propagator'> & { readonly onTargetWrite: TargetWriterOptions['onWrite'] },
 ): Executor {
   const { caches, client, clock, onTargetWrite } = options

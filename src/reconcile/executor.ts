@@ -1,4 +1,5 @@
 import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
 import type { PropagationRequest } from '../observe/observed.ts'
 import type { StoredCredential } from '../observe/parse-object.ts'
 import type { Pass } from '../observe/pass.ts'
@@ -6,6 +7,7 @@ import { type Action, type ResourceAction, targetOf } from '../plan/actions.ts'
 import type { EventInput } from '../status/events.ts'
 import { isSameStatus } from '../status/next-status.ts'
 import type { Applications } from '../tokens/applications.ts'
+import { logProblems } from './problem-log.ts'
 import type { ResourceWriter } from './resource-writer.ts'
 import type { SourceFetcher } from './source-fetcher.ts'
 import type { TargetExecutor } from './target-executor.ts'
@@ -22,6 +24,7 @@ export interface ExecutorOptions {
   readonly applications: Pick<Applications, 'join' | 'leave'>
   readonly propagator: Propagator
   readonly clock: Pick<Clock, 'now'>
+  readonly log: Log
   readonly emitEvent: (credential: StoredCredential, event: EventInput) => void
 }
 
@@ -92,13 +95,17 @@ export class Executor {
     credential: StoredCredential,
     signal: AbortSignal,
   ): Promise<string | undefined> {
-    const { applications, emitEvent, resources } = this.#options
+    const { applications, emitEvent, log, resources } = this.#options
     switch (action.do) {
       case 'leave':
         applications.leave(credential.key)
         return undefined
       case 'emitEvent':
         emitEvent(credential, action.event)
+        log.warn(
+          { credential: credential.key, reason: action.event.reason, detail: action.event.note },
+          'problem found',
+        )
         return undefined
       case 'setFinalizers':
         return resultOf(await resources.setFinalizers(credential, action.finalizers, signal))
@@ -112,10 +119,12 @@ export class Executor {
     credential: StoredCredential,
     signal: AbortSignal,
   ): Promise<StoredCredential | undefined> {
-    const { emitEvent, resources } = this.#options
+    const { emitEvent, log, resources } = this.#options
     const written = await resources.patchStatus(credential, status, signal)
     // Only then: the status that another writer changed meanwhile is planned anew, with its events.
-    if (written !== undefined) for (const event of events) emitEvent(credential, event)
+    if (written === undefined) return undefined
+    for (const event of events) emitEvent(credential, event)
+    logProblems(log, credential, status.conditions)
     return written
   }
 }

@@ -14,6 +14,7 @@ import type { Executor } from '../../../src/reconcile/executor.ts'
 import { assess } from '../../../src/status/assess.ts'
 import { eventsBetween } from '../../../src/status/events.ts'
 import { nextStatus } from '../../../src/status/next-status.ts'
+import { createLogger } from '../../../src/telemetry/logger.ts'
 import type { ApplicationView } from '../../../src/tokens/application-view.ts'
 import type { HeldToken } from '../../../src/tokens/held-token.ts'
 import type { Membership } from '../../../src/tokens/membership.ts'
@@ -135,6 +136,7 @@ export class PlanWorld {
       client: this.api,
       caches: this.#caches,
       clock: this.clock,
+      log: createLogger({ level: 'silent', format: 'json' }),
       applications: {
         join: (_, { renewRequest }) => {
           this.#lastRequest = renewRequest ?? this.#lastRequest

@@ -103,6 +103,7 @@ export function hangingReconciler(clock: FakeClock, applications: Applications) 
         applications,
         propagator,
         clock,
+        log: silentLog,
         emitEvent: () => undefined,
         onTargetWrite: () => undefined,
       }),

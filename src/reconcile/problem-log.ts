@@ -1,0 +1,43 @@
+import type { Condition } from '../api/v1alpha1/conditions.ts'
+import type { Log } from '../lib/log.ts'
+import type { StoredCredential } from '../observe/parse-object.ts'
+
+type Credential = Pick<StoredCredential, 'key' | 'status'>
+
+/** They tell of a pause or of a call under way, not of a new problem. */
+const quietReasons = new Set(['Suspended', 'WaitingForToken'])
+/** Logged with the event that the plan emits for them. */
+const loggedReasons = new Set(['TargetAltered', 'TargetContested'])
+
+/**
+ * Compares the conditions of the status that was written with those before. One warn line for each new reason, and for
+ * another message of a problem that the user must solve; retries repeat neither. One info line when no problem is left.
+ */
+export function logProblems(log: Log, { key, status }: Credential, after: readonly Condition[]): void {
+  const [before, present] = [problemsOf(status.conditions), problemsOf(after)]
+  for (const [reason, { message, type }] of present) {
+    const known = before.get(reason)
+    // The message of a failure that is retried may differ each time: refused, then timed out.
+    const isNew = known === undefined || (type === 'Stalled' && known.message !== message)
+    if (isNew && !quietReasons.has(reason) && !loggedReasons.has(reason)) {
+      log.warn({ credential: key, reason, detail: message }, 'problem found')
+    }
+  }
+  const isSuspended = after.some(({ reason }) => reason === 'Suspended')
+  if (before.size > 0 && present.size === 0 && !isSuspended) {
+    log.info({ credential: key, reasons: [...before.keys()] }, 'problems solved')
+  }
+}
+
+/** One condition for each reason; that of Stalled where several conditions have the same. */
+function problemsOf(conditions: readonly Condition[]): Map<string, Condition> {
+  const isProblem = ({ reason, status, type }: Condition): boolean => {
+    if (type === 'Stalled') return status === 'True'
+    // A renewal that has failed is a problem until one works.
+    return status === 'False' && (type === 'RenewalHealthy' || !quietReasons.has(reason))
+  }
+  const problems = conditions
+    .filter(isProblem)
+    .sort((a, b) => Number(a.type === 'Stalled') - Number(b.type === 'Stalled'))
+  return new Map(problems.map((condition) => [condition.reason, condition]))
+}
