@@ -26,7 +26,7 @@ export const now = Date.UTC(2026, 0, 1, 12)
 export const minuteMs = 60_000
 export const hourMs = 60 * minuteMs
 
-/** Recognisable values, so that a leak is found in any output. */
+/** Recognisable secret values, so that a test finds a leak in any output. */
 export const marker = {
   appKey: 'marker-app-key-5f1e',
   appSecret: 'marker-app-secret-9a7c',
@@ -99,7 +99,7 @@ export function metadata(overrides: Partial<ObjectMetadata> = {}): ObjectMetadat
   }
 }
 
-/** A target Secret of the credential's own, as the watch has it. */
+/** The metadata of a target Secret that the credential owns. */
 export function ownTarget(overrides: Partial<ObjectMetadata> = {}): ObjectMetadata {
   return metadata({
     name: 'enos-token',
@@ -110,7 +110,7 @@ export function ownTarget(overrides: Partial<ObjectMetadata> = {}): ObjectMetada
   })
 }
 
-/** A token with half an hour to its renewal. */
+/** A token that expires in an hour. */
 export function heldToken(overrides: Partial<HeldToken> & { value?: string } = {}): HeldToken {
   const { value = marker.token, ...rest } = overrides
   const token = new Sensitive(value)
@@ -198,7 +198,7 @@ export type ObservedInput = Partial<Omit<Observed, 'credential'>> & {
   readonly credential?: CredentialInput
 }
 
-/** A resource that was just created; its source exists and was not read. */
+/** A new resource; its source exists and was not read. */
 export function observed({ credential: given, ...overrides }: ObservedInput = {}): Observed {
   const of = credential(given)
   return {
@@ -231,7 +231,7 @@ export function observed({ credential: given, ...overrides }: ObservedInput = {}
   }
 }
 
-/** A resource that has joined its application, which has a token; no target is written yet. */
+/** A member of an application with a token; no target is written yet. */
 export function joined(overrides: ObservedInput = {}): Observed {
   return observed({ sources: sources(), membership: membership(), application: applicationView(), ...overrides })
 }
@@ -250,7 +250,7 @@ export function synced({ credential: given = {}, ...overrides }: ObservedInput =
   }
 }
 
-/** A resource that an earlier process left in sync: only the status and the watched metadata are known. */
+/** A synced resource after a restart: only its status and the watched metadata are known. */
 export function restarted(overrides: ObservedInput = {}): Observed {
   const { expiresAtWall, fingerprint, issuedAtWall } = heldToken()
   const { credential: given, ...rest } = overrides
@@ -293,7 +293,7 @@ export function reported(one: Observed, problem?: Problem, at = now): Observed {
   return { ...one, credential: { ...one.credential, status: nextStatus(one, problem, at) } }
 }
 
-/** A Secret with its data, as a GET answers it. */
+/** A Secret with its data, as GET returns it. */
 export function secret(
   data: Readonly<Record<string, string>> = {},
   overrides: Partial<Omit<Secret, 'metadata' | 'data'>> & { readonly metadata?: Partial<Secret['metadata']> } = {},

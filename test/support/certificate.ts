@@ -5,11 +5,11 @@ export interface CertificateOptions {
   readonly address?: readonly [number, number, number, number]
   /** DNS names besides the address. */
   readonly names?: readonly string[]
-  /** The last year in which it is valid. Default 2119. */
+  /** The last year of validity. Default 2119. */
   readonly lastYear?: number
   /** Common name of the subject. Default `simulator`. */
   readonly subject?: string
-  /** The certificate that signs this one, made with `isCa`. Default: this one. */
+  /** The CA certificate that signs this one, created with `isCa`. Default: self-signed. */
   readonly issuer?: Certificate
   readonly isCa?: boolean
 }
@@ -21,7 +21,7 @@ export interface Certificate {
   readonly cert: string
 }
 
-/** A self-signed certificate and its key, both PEM, made anew: no private key lies in the repository. */
+/** A new self-signed certificate and its key, both PEM, so that the repository has no private key. */
 export function selfSigned(options: CertificateOptions = {}): Certificate {
   const { address = [127, 0, 0, 1], isCa = false, issuer, lastYear = 2119, names = [], subject = 'simulator' } = options
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })

@@ -6,7 +6,7 @@ interface Pending {
   readonly callback: () => void
 }
 
-/** A clock that moves only when told to. `stepWall` sets the wall clock off against the monotonic clock. */
+/** A clock that moves only in `advance`. `stepWall` steps the wall clock against the monotonic clock. */
 export class FakeClock implements Clock {
   #now: number
   #wallOffset = 0
@@ -25,7 +25,7 @@ export class FakeClock implements Clock {
     return this.#now + this.#wallOffset
   }
 
-  /** Steps the wall clock by `ms`; the monotonic clock does not notice. */
+  /** Steps the wall clock by `ms`, and leaves the monotonic clock unchanged. */
   stepWall(ms: number): void {
     this.#wallOffset += ms
   }
@@ -40,7 +40,7 @@ export class FakeClock implements Clock {
     return this.#timers.size
   }
 
-  /** Moves time on by `ms`, firing timers in their order and letting promises settle after each. */
+  /** Advances both clocks by `ms`, fires due timers in order, and lets promises settle after each. */
   async advance(ms: number): Promise<void> {
     const until = this.#now + ms
     await settle()
@@ -59,7 +59,7 @@ export class FakeClock implements Clock {
   }
 }
 
-/** Lets everything that waits on promises run. */
+/** Lets pending promise callbacks run. */
 export async function settle(): Promise<void> {
   for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve))
 }

@@ -2,7 +2,7 @@ import type { ManagedFieldsEntry } from '../../src/kubernetes/types.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { formatTime } from '../../src/lib/time.ts'
 
-/** managedFields as far as the operator reads them. */
+/** The part of managedFields that the operator reads. */
 
 type Fields = ManagedFieldsEntry['fieldsV1']
 
@@ -10,7 +10,7 @@ function namesIn(fields: unknown): string[] {
   return Object.keys(fields ?? {}).flatMap((name) => (name.startsWith('f:') ? [name.slice(2)] : []))
 }
 
-/** Keys of the data that an entry has. */
+/** The data keys of an entry. */
 export function keysOf(fields: Fields): string[] {
   return namesIn(fields?.['f:data'])
 }
@@ -35,7 +35,7 @@ export function entryOf(
   return { manager, operation, time: formatTime(clock.wall()), fieldsV1 }
 }
 
-/** An entry that has these keys of the data no more. */
+/** The entry without these data keys. */
 export function without(entry: ManagedFieldsEntry, keys: readonly string[]): ManagedFieldsEntry {
   const kept = keysOf(entry.fieldsV1).filter((key) => !keys.includes(key))
   return { ...entry, fieldsV1: { ...entry.fieldsV1, 'f:data': fieldSet(kept) } }

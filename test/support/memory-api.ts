@@ -21,10 +21,10 @@ export interface StoredObject extends KubernetesObject {
   readonly status?: unknown
 }
 
-/** A test with more calls than this is in an endless loop. */
+/** Upper bound of the calls of one test; more are an endless loop. */
 export const callLimit = 20_000
 
-/** A call that was answered. */
+/** A call to the API server, answered or refused. */
 export interface ApiCall {
   readonly verb: 'get' | 'list' | 'create' | 'patch' | 'delete'
   readonly plural: string
@@ -39,9 +39,9 @@ export interface MemoryUser {
 }
 
 /**
- * As much of an API server as the rules of the operator rest on: versions and preconditions, merge patches, server-side
- * apply of a Secret's data with field managers and conflicts, finalizers, garbage collection by owner. What is tried
- * here at random is tried on a real API server by example.
+ * The part of an API server that the operator depends on: versions and preconditions, merge patches, server-side
+ * apply of a Secret's data with field managers and conflicts, finalizers, garbage collection by owner. The integration
+ * tests cover the same rules on a real API server.
  */
 export class MemoryApi implements Pick<KubernetesClient, 'get' | 'list' | 'create' | 'patch' | 'delete'> {
   readonly calls: ApiCall[] = []
@@ -58,7 +58,7 @@ export class MemoryApi implements Pick<KubernetesClient, 'get' | 'list' | 'creat
     this.#fieldManager = fieldManager
   }
 
-  /** As a watch, without its delay. @returns ends it */
+  /** Watches without delay. @returns a function that ends the watch */
   listen(listener: (type: ResourceType, object: StoredObject, isGone: boolean) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -73,7 +73,7 @@ export class MemoryApi implements Pick<KubernetesClient, 'get' | 'list' | 'creat
     return this.#objects.get(idOf(type, ref))
   }
 
-  /** Another client, such as a person with kubectl; its calls are not among `calls`. */
+  /** Another client, such as kubectl; `calls` does not have its calls. */
   user(fieldManager: string): MemoryUser {
     return {
       create: (type, namespace, body) => this.#create(type, namespace, body, fieldManager),
@@ -129,7 +129,7 @@ export class MemoryApi implements Pick<KubernetesClient, 'get' | 'list' | 'creat
     await Promise.resolve()
     const call = { verb, plural, name }
     this.calls.push(call)
-    if (this.calls.length > callLimit) throw new Error('a loop without an end')
+    if (this.calls.length > callLimit) throw new Error(`more than ${callLimit} calls: an endless loop`)
     const refusal = this.refuse(call)
     if (refusal !== undefined) throw refusal
     return answer()
@@ -216,7 +216,7 @@ export class MemoryApi implements Pick<KubernetesClient, 'get' | 'list' | 'creat
     this.#objects.delete(idOf(type, ref))
     const metadata = { ...object.metadata, resourceVersion: String(++this.#version) }
     for (const listener of this.#listeners) listener(type, { ...object, metadata }, true)
-    // The garbage collector.
+    // Garbage collection.
     for (const [id, dependent] of [...this.#objects]) {
       const owners = dependent.metadata.ownerReferences ?? []
       if (!owners.some(({ uid }) => uid === object.metadata.uid)) continue
@@ -251,7 +251,7 @@ export class MemoryApi implements Pick<KubernetesClient, 'get' | 'list' | 'creat
     if (isOther || isStale) throw new ApiError(`patch ${keyOf(ref)}`, { code: 409, reason: 'Conflict' })
   }
 
-  /** The metadata with managedFields for data keys, labels and annotations. */
+  /** The metadata, with managedFields of data keys, labels and annotations. */
   #managed(
     before: StoredObject | undefined,
     after: StoredObject,
@@ -289,7 +289,7 @@ function encode(texts: Readonly<Record<string, string>>): Record<string, string>
   return Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, Buffer.from(text).toString('base64')]))
 }
 
-/** RFC 7386. */
+/** JSON merge patch, RFC 7386. */
 function merge(target: unknown, patch: unknown): unknown {
   if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) return patch
   const merged: Json = typeof target === 'object' && target !== null && !Array.isArray(target) ? { ...target } : {}

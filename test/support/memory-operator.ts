@@ -8,17 +8,17 @@ import type { EventInput } from '../../src/status/events.ts'
 import { createLogger } from '../../src/telemetry/logger.ts'
 import type { MemoryApi } from './memory-api.ts'
 
-/** The operator without process, HTTP and watches: the real queues, plans and writes on an API server in memory. */
+/** The operator without process, HTTP and watches: real queues, plans and writes on an API server in memory. */
 export class MemoryOperator {
-  /** Events and log lines. */
+  /** Emitted events and log lines. */
   readonly told: (EventInput | string)[] = []
-  /** Life left of the old token, in ms, each time that a new one was on all targets. */
+  /** Remaining life of the old token, ms, at each renewal, when all targets had the new one. */
   readonly headrooms: number[] = []
   readonly #caches = createCaches()
   readonly #operator: Operator
   readonly #stopWatching: () => void
 
-  /** @param configMapsSynced resolves when ConfigMaps are known; default: at once */
+  /** @param configMapsSynced resolves when ConfigMaps are synced; default: at once */
   constructor(
     api: MemoryApi,
     tokenClient: Pick<TokenClient, 'call'>,
@@ -61,18 +61,18 @@ export class MemoryOperator {
     this.#operator.run(4)
   }
 
-  /** Enqueues all resources though nothing has changed. */
-  lookAgain(): void {
+  /** Enqueues all resources, as a resync does. */
+  resync(): void {
     const keys = [...this.#caches.credentials.values()].map((credential): ObjectKey => keyOf(credential))
     this.#operator.enqueue(keys)
   }
 
-  /** The wall clock jumped ahead. */
+  /** Notifies the operator of a jump of the wall clock. */
   onClockJump(jumpMs: number): void {
     this.#operator.onClockJump(jumpMs)
   }
 
-  /** As if the process were killed: running work has no further effect. */
+  /** Ends the operator like a killed process: running work has no further effect. */
   async kill(): Promise<void> {
     this.#stopWatching()
     await this.#operator.drain({ applications: 0, idle: 0, reconciler: 0 })

@@ -83,9 +83,9 @@ const header = (field: Field): Field => ({ name: 'x-plant', secretKeyRef: { name
 const headers = (count: number): Field[] => [...Array(count).keys()].map((at) => header({ name: `x-${at}` }))
 
 export const specCases: readonly SpecCase[] = [
-  accepted('the least that can be', minimal),
+  accepted('only the required fields', minimal),
   accepted('every field', full),
-  refused('nothing', {}),
+  refused('no fields', {}),
   refused('no gateway', without('gateway')),
   refused('no appKeyRef', without('appKeyRef')),
   refused('no appSecretRef', without('appSecretRef')),
@@ -200,7 +200,7 @@ export const specCases: readonly SpecCase[] = [
     'gateway.headersFrom[].name',
     [
       ...['Ocp-Apim-Subscription-Key', 'Authorization', 'x', "!#$%&'*+-.^_`|~09", 'h'.repeat(128)],
-      // Beside names that are refused.
+      // Names that resemble refused ones.
       ...['x-host', 'content', 'proxy', 'tea', 'x-forwarded', 'x-via', 'accept', 'hosts', 'te2'],
     ],
     [
@@ -222,7 +222,7 @@ export const specCases: readonly SpecCase[] = [
     (key) => withField({ appSecretRef: { name: 'enos-app', key } }),
   ),
 
-  // Longer than CEL's own durations can be.
+  // Durations beyond the maximum of CEL.
   ...both('renewBefore', ['1ms', '1s', '90m', '48h', '99999999h'], ['0s', 'soon', ''], (renewBefore) =>
     withField({ renewBefore }),
   ),
@@ -257,7 +257,7 @@ export const specCases: readonly SpecCase[] = [
   }),
   refused('a target that is the source of the appSecret', withField({ targets: [{ name: 'enos-app' }] })),
   refused(
-    'one such beside a target that is not',
+    'a valid target beside a target that is the source of the appKey',
     withField({ targets: [{ name: 'enos-token' }, { name: 'enos-app' }] }),
   ),
   refused(
