@@ -28,12 +28,12 @@ async function worldWithAdmission(alteration: object): Promise<OperatorWorld> {
 }
 
 function events(world: OperatorWorld, reason: string): string[] {
-  const told = world.operator?.told ?? []
-  return told.flatMap((one) => (typeof one !== 'string' && one.reason === reason ? [one.note] : []))
+  const emitted = world.operator?.told ?? []
+  return emitted.flatMap((one) => (typeof one !== 'string' && one.reason === reason ? [one.note] : []))
 }
 
-describe('a Secret that admission', () => {
-  it('makes immutable at its creation: is left alone, and recreated once at each renewal', async () => {
+describe('a target that admission alters', () => {
+  it('a target that admission makes immutable stays unchanged, and is recreated once at each renewal', async () => {
     const world = await worldWithAdmission({ immutable: true })
     expect(world.conditions('a')).toContain('Ready=True/Synced')
     expect(events(world, 'TargetAltered')).toEqual([expect.stringContaining('running pods do not see its renewals')])
@@ -49,7 +49,7 @@ describe('a Secret that admission', () => {
     expect(world.conditions('a')).toContain('Ready=True/Synced')
   })
 
-  it('gives another token value: is TargetAltered, and not fought', async () => {
+  it('a target whose token admission replaces has the reason TargetAltered, and is not written again', async () => {
     const world = await worldWithAdmission({ data: { accessToken: Buffer.from('altered').toString('base64') } })
     const before = world.api.calls.length
     await world.clock.advance(30 * minuteMs)
@@ -58,7 +58,7 @@ describe('a Secret that admission', () => {
     expect(world.conditions('a')).toContain('Stalled=True/TargetAltered')
   })
 
-  it('gives another label: stays Ready with one event, and is not fought', async () => {
+  it('a target whose label admission replaces stays Ready with one event, and is not written again', async () => {
     const world = await worldWithAdmission({ metadata: { labels: { 'enos.io/credential': 'altered' } } })
     const before = world.api.calls.length
     await world.clock.advance(30 * minuteMs)

@@ -8,7 +8,7 @@ import { OperatorWorld } from './operator-world.ts'
 const synced = 'Ready=True/Synced RenewalHealthy=True/Synced'
 const sleepMs = 84 * minuteMs
 
-/** An operator with a synced credential, an hour old. The time of the gateway is the wall clock. */
+/** An operator with a credential that was synced an hour ago. The gateway uses the wall clock. */
 async function newWorld(): Promise<{ world: OperatorWorld; service: TokenService }> {
   const world = new OperatorWorld()
   onTestFinished(async () => {
@@ -34,8 +34,8 @@ function tokenOn(world: OperatorWorld): string {
   return Buffer.from(world.secret('a-token')?.data?.['accessToken'] ?? '', 'base64').toString()
 }
 
-describe('a sleep of the machine', () => {
-  it('that outlasts the token leads to a new one at once', async () => {
+describe('a jump of the wall clock: suspend', () => {
+  it('a suspend that outlasts the token brings a new one at once', async () => {
     const { service, world } = await newWorld()
     jump(world, sleepMs)
     expect(service.isValid(tokenOn(world))).toBe(false)
@@ -44,7 +44,7 @@ describe('a sleep of the machine', () => {
     expect(world.conditions('a')).toBe(synced)
   })
 
-  it('that outlasts the token leads to a new one also for a resource that a restart took over', async () => {
+  it('a suspend that outlasts the token brings a new one to a resource that a restart took over', async () => {
     const { service, world } = await newWorld()
     const calls = world.gateway.calls.length
     await world.start()
@@ -55,7 +55,7 @@ describe('a sleep of the machine', () => {
     expect(world.conditions('a')).toBe(synced)
   })
 
-  it('turns Ready to False when get has not confirmed the token within 10 s', async () => {
+  it('a suspend that outlasts the token turns Ready False when get has not confirmed it within 10 s', async () => {
     const { service, world } = await newWorld()
     const { answer } = world.gateway
     world.stopGateway()
@@ -71,8 +71,8 @@ describe('a sleep of the machine', () => {
   })
 })
 
-describe('a correction of the wall clock', () => {
-  it('by hours keeps the token, which get confirms, and Ready', async () => {
+describe('a jump of the wall clock: correction', () => {
+  it('a correction by hours keeps Ready and the token, which get confirms', async () => {
     const world = new OperatorWorld()
     onTestFinished(async () => {
       await world.operator?.kill()
@@ -88,13 +88,13 @@ describe('a correction of the wall clock', () => {
     }
     expect(world.gateway.operations.slice(calls)).toEqual(['get'])
     expect(tokenOn(world)).toBe(token)
-    // By the corrected clock.
+    // The expiry counts on the corrected clock.
     const leftMs = Date.parse(world.status('a').expiresAt ?? '') - world.clock.wall()
     expect(leftMs).toBeGreaterThan(119 * minuteMs)
     expect(leftMs).toBeLessThanOrEqual(2 * hourMs)
   })
 
-  it('by 10 s makes no call and no write', async () => {
+  it('a correction by 10 s causes no call and no write', async () => {
     const world = new OperatorWorld()
     onTestFinished(async () => {
       await world.operator?.kill()

@@ -18,7 +18,7 @@ async function newWorld(): Promise<OperatorWorld> {
   return world
 }
 
-/** Another writer that reacts to each write of the operator, 5 ms later. @returns ends it */
+/** Another writer that reacts to each write of the operator 5 ms later. @returns a function that stops the writer */
 function contest(world: OperatorWorld, interfere: (present: StoredObject) => void): () => void {
   let isOver = false
   const react = (): void => {
@@ -59,23 +59,26 @@ const writers: [string, Writer['interfere']][] = [
   ],
 ]
 
-describe('a target that another writer', () => {
-  it.each(writers)('%s at once: is corrected at most 15 times in 10 minutes, and told once', async (_, interfere) => {
-    const world = await newWorld()
-    const before = world.api.calls.length
-    contest(world, interfere(world))
-    await world.clock.advance(10 * minuteMs)
-    const calls = world.api.calls.slice(before)
-    expect(calls.filter(isSecretWrite).length).toBeLessThanOrEqual(15)
-    expect(calls.filter(isSecretWrite).length).toBeGreaterThan(5)
-    expect(calls.filter(isStatusWrite).length).toBeLessThanOrEqual(15)
-    expect(world.conditions('a')).toContain('Ready=False/TargetContested')
-    const events = world.operator?.told.filter((one) => typeof one !== 'string' && one.reason === 'TargetContested')
-    expect(events).toHaveLength(1)
-    expect(world.gateway.calls).toHaveLength(1)
-  })
+describe('a contested target', () => {
+  it.each(writers)(
+    'a target is corrected at most 15 times in 10 minutes, with one event, when another writer %s',
+    async (_, interfere) => {
+      const world = await newWorld()
+      const before = world.api.calls.length
+      contest(world, interfere(world))
+      await world.clock.advance(10 * minuteMs)
+      const calls = world.api.calls.slice(before)
+      expect(calls.filter(isSecretWrite).length).toBeLessThanOrEqual(15)
+      expect(calls.filter(isSecretWrite).length).toBeGreaterThan(5)
+      expect(calls.filter(isStatusWrite).length).toBeLessThanOrEqual(15)
+      expect(world.conditions('a')).toContain('Ready=False/TargetContested')
+      const events = world.operator?.told.filter((one) => typeof one !== 'string' && one.reason === 'TargetContested')
+      expect(events).toHaveLength(1)
+      expect(world.gateway.calls).toHaveLength(1)
+    },
+  )
 
-  it('replaces the token at once: never shows Ready=True between two corrections', async () => {
+  it('a target never turns Ready True between two corrections of its token', async () => {
     const world = await newWorld()
     const seen = new Set<string>()
     contest(world, writers[0]?.[1](world) ?? (() => undefined))
@@ -87,7 +90,7 @@ describe('a target that another writer', () => {
     expect([...seen]).toEqual(['Ready=False/TargetContested'])
   })
 
-  it('replaces the token at once: gets a new token at once, too', async () => {
+  it('a target with a contested token gets a new token without delay', async () => {
     const world = await newWorld()
     contest(world, writers[0]?.[1](world) ?? (() => undefined))
     await world.clock.advance(90 * minuteMs)
@@ -99,7 +102,7 @@ describe('a target that another writer', () => {
     expect(Math.abs(renewed - lastRenewalAt)).toBeLessThan(2000)
   })
 
-  it('replaces the token and then stops: is Ready 10 s after the last correction', async () => {
+  it('a target turns Ready True 10 s after the last correction of its token', async () => {
     const world = await newWorld()
     const stop = contest(world, writers[0]?.[1](world) ?? (() => undefined))
     await world.clock.advance(minuteMs)
@@ -109,7 +112,7 @@ describe('a target that another writer', () => {
     expect(world.isValid(name)).toBe(true)
   })
 
-  it('changes only a label: stays Ready, and is told', async () => {
+  it('a target with a contested label stays Ready, with one event', async () => {
     const world = await newWorld()
     const before = world.api.calls.length
     contest(world, (present) => {

@@ -3,7 +3,7 @@ import { converge, maxIterations } from '../../../src/reconcile/converge.ts'
 import { joined, now, observed, reported, synced } from '../../support/builders.ts'
 
 describe('converge', () => {
-  it('throws after maxIterations when execution never brings the observation closer to the spec', async () => {
+  it('converge throws after maxIterations when the execution changes nothing', async () => {
     let executions = 0
     const running = converge({
       observe: () => observed(),
@@ -17,7 +17,7 @@ describe('converge', () => {
     expect(executions).toBe(maxIterations)
   })
 
-  it('ends with the first plan that has no actions', async () => {
+  it('converge ends with the first plan that has no actions', async () => {
     const observations = [joined(), synced(), reported(synced())]
     const executed: string[] = []
     const last = await converge({
@@ -32,12 +32,12 @@ describe('converge', () => {
     expect(last?.planned.actions).toEqual([])
   })
 
-  it('ends without an iteration when the resource is gone', async () => {
+  it('converge returns undefined when the resource no longer exists', async () => {
     const execute = () => Promise.reject(new Error('executed'))
     expect(await converge({ observe: () => undefined, now: () => now, execute })).toBeUndefined()
   })
 
-  it('yields before it executes, and returns the plan with its actions', async () => {
+  it('converge yields before it executes, and returns the plan with its actions', async () => {
     const execute = () => Promise.reject(new Error('executed'))
     const last = await converge({ observe: () => synced(), now: () => now, shouldYield: () => true, execute })
     expect(last?.planned.actions.map((action) => action.do)).toEqual(['patchStatus'])

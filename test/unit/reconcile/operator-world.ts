@@ -28,7 +28,7 @@ export class OperatorWorld {
     this.addSecret('app', { appKey: marker.appKey, appSecret: marker.appSecret })
   }
 
-  /** Starts the operator, or another one after it was killed, and gives it some seconds. */
+  /** Starts or restarts the operator, and lets 5 s pass. */
   async start(configMapsSynced?: () => Promise<void>): Promise<MemoryOperator> {
     await this.operator?.kill()
     this.operator = new MemoryOperator(this.api, this.gateway, this.clock, configMapsSynced)
@@ -96,18 +96,18 @@ export class OperatorWorld {
     return conditions.map(({ reason, status, type }) => `${type}=${status}/${reason}`).join(' ')
   }
 
-  /** Whether the gateway takes the token that stands on a Secret. */
+  /** Whether the gateway accepts the token in a Secret. */
   isValid(secret: string): boolean {
     const token = Buffer.from(this.secret(secret)?.data?.['accessToken'] ?? '', 'base64').toString()
     return this.service.isValid(token)
   }
 
-  /** The gateway does not answer from now on. */
+  /** Makes each further call to the gateway fail. */
   stopGateway(): void {
     this.gateway.answer = () => ({ kind: 'failed', failure: failure({ reason: 'GatewayUnreachable' }) })
   }
 
-  /** Has the API server refuse some calls; undefined: none any more. */
+  /** Makes the API server refuse some calls; undefined: none. */
   refuse(
     isRefused: ((call: ApiCall) => boolean) | undefined,
     answer: ConstructorParameters<typeof ApiError>[1] = { code: 403, reason: 'Forbidden' },
@@ -115,7 +115,7 @@ export class OperatorWorld {
     this.api.refuse = (call) => (isRefused?.(call) === true ? new ApiError(call.verb, answer) : undefined)
   }
 
-  /** The calls to the API server since so many of them. */
+  /** The calls to the API server after the first `count`. */
   callsSince(count: number): string[] {
     return this.api.calls.slice(count).map(({ name, plural, verb }) => `${verb} ${plural} ${name}`)
   }

@@ -16,8 +16,8 @@ function newWorld(): OperatorWorld {
 const isSource = ({ name, plural, verb }: ApiCall): boolean => verb === 'get' && plural === 'secrets' && name === 'app'
 const isStatus = ({ plural, verb }: ApiCall): boolean => verb === 'patch' && plural === 'enosappcredentials'
 
-describe('two resources that name one Secret', () => {
-  it('do not fight over it: who retains it keeps it, and the other one says so', async () => {
+describe('the operator: two resources with one Secret', () => {
+  it('two resources do not contest one Secret: the one that retains it keeps it, and the other reports TargetConflict', async () => {
     const world = newWorld()
     world.addCredential('a', { targets: [{ name: 'shared', deletionPolicy: 'Retain' }] })
     await world.start()
@@ -37,10 +37,10 @@ describe('two resources that name one Secret', () => {
   })
 })
 
-describe('a CA in a ConfigMap, while ConfigMaps cannot be listed', () => {
+describe('the operator: caRef while ConfigMaps cannot be listed', () => {
   const spec = { gateway: { url: 'https://apim.example.com', caRef: { kind: 'ConfigMap', name: 'ca', key: 'ca.crt' } } }
 
-  it('holds up no worker, no stop, and no other resource; it is told, and over when they can be listed', async () => {
+  it('a caRef that waits for ConfigMaps is reported, blocks no worker and no other resource, and continues after the list', async () => {
     const world = newWorld()
     let onSynced = (): void => undefined
     const synced = new Promise<void>((resolve) => (onSynced = resolve))
@@ -57,7 +57,7 @@ describe('a CA in a ConfigMap, while ConfigMaps cannot be listed', () => {
     expect(world.conditions('a')).toBe('Ready=True/Synced RenewalHealthy=True/Synced')
   })
 
-  it('does not keep the operator from stopping', async () => {
+  it('a caRef that waits for ConfigMaps does not keep the operator from stopping', async () => {
     const world = newWorld()
     world.addCredential('a', spec)
     const operator = await world.start(() => new Promise(() => undefined))
@@ -67,7 +67,7 @@ describe('a CA in a ConfigMap, while ConfigMaps cannot be listed', () => {
     expect(isStopped).toBe(true)
   })
 
-  it('changes nothing of a resource that was in order before a restart, when the list comes in time', async () => {
+  it('a synced resource with a caRef stays unchanged after a restart when the list comes in time', async () => {
     const world = newWorld()
     world.addConfigMap('ca', { 'ca.crt': selfSigned().cert })
     world.addCredential('a', spec)
@@ -82,10 +82,10 @@ describe('a CA in a ConfigMap, while ConfigMaps cannot be listed', () => {
   })
 })
 
-describe('a target that cannot be had, beside one that is written', () => {
+describe('the operator: a missing Secret beside a written target', () => {
   const targets = [{ name: 'good' }, { name: 'missing', creationPolicy: 'Merge' }]
 
-  it('takes nothing away from it: the status tells of its token, and a restart needs no call', async () => {
+  it('a missing Secret leaves the token of the other target in the status, so that a restart needs no call', async () => {
     const world = newWorld()
     world.addCredential('a', { targets })
     await world.start()
@@ -103,8 +103,8 @@ describe('a target that cannot be had, beside one that is written', () => {
   })
 })
 
-describe('a suspended resource', () => {
-  it('is not Ready any more when its target is gone, nor is it written', async () => {
+describe('the operator: a suspended resource', () => {
+  it('a suspended resource turns Ready False when its target is deleted, and does not write it', async () => {
     const world = newWorld()
     world.addCredential('a')
     await world.start()
@@ -117,7 +117,7 @@ describe('a suspended resource', () => {
     expect(world.secret('a-token')).toBeUndefined()
   })
 
-  it('is Ready as long as its target holds the token, whatever else is changed on it, also after a restart', async () => {
+  it('a suspended resource is Ready while its target holds the token, whatever else changes, also after a restart', async () => {
     const world = newWorld()
     world.addCredential('a', { targets: [{ name: 'a-token', data: { header: 'Bearer {{ accessToken }}' } }] })
     world.addCredential('b')
@@ -136,7 +136,7 @@ describe('a suspended resource', () => {
   })
 })
 
-describe('a source Secret that is changed after a restart', () => {
+describe('the operator: a source Secret that changes after a restart', () => {
   async function restarted(): Promise<OperatorWorld> {
     const world = newWorld()
     world.addCredential('a')
@@ -145,16 +145,16 @@ describe('a source Secret that is changed after a restart', () => {
     return world
   }
 
-  it('ends Ready when the appKey is one that the gateway does not know', async () => {
+  it('a changed appKey that the gateway does not know turns Ready False', async () => {
     const world = await restarted()
-    world.changeSecret('app', { appKey: 'of-nobody' })
+    world.changeSecret('app', { appKey: 'unknown' })
     await world.clock.advance(5000)
     expect(world.conditions('a')).toContain('Ready=False/AppKeyNotFound')
     await world.start()
     expect(world.conditions('a')).toContain('Ready=False/AppKeyNotFound')
   })
 
-  it('ends Ready when the appKey is another one and the new token cannot be written', async () => {
+  it('a changed appKey whose new token cannot be written turns Ready False', async () => {
     const world = await restarted()
     world.service.addApplication({ appKey: 'another', appSecret: marker.appSecret })
     world.refuse(({ name, verb }) => verb === 'patch' && name === 'a-token')
@@ -163,7 +163,7 @@ describe('a source Secret that is changed after a restart', () => {
     expect(world.conditions('a')).toContain('Ready=False/TargetWriteFailed')
   })
 
-  it('leaves Ready alone when the appSecret alone is changed, at both ends or at one', async () => {
+  it('a changed appSecret leaves Ready unchanged, accepted by the gateway or not', async () => {
     const world = await restarted()
     world.changeSecret('app', { appSecret: 'not-yet-at-the-gateway' })
     await world.clock.advance(5000)
@@ -173,7 +173,7 @@ describe('a source Secret that is changed after a restart', () => {
     expect(world.conditions('a')).toBe('Ready=True/Synced RenewalHealthy=True/Synced')
   })
 
-  it('ends Ready when the appKey is another one, though the gateway cannot be asked', async () => {
+  it('a changed appKey turns Ready False while the gateway is unreachable', async () => {
     const world = await restarted()
     world.stopGateway()
     world.changeSecret('app', { appKey: 'another' })
@@ -181,7 +181,7 @@ describe('a source Secret that is changed after a restart', () => {
     expect(world.conditions('a')).toContain('Ready=False/GatewayUnreachable')
   })
 
-  it('leaves Ready alone when something else on it is changed, though the gateway cannot be asked', async () => {
+  it('a changed label leaves Ready unchanged while the gateway is unreachable', async () => {
     const world = await restarted()
     world.stopGateway()
     world.user.patch(secrets, { namespace, name: 'app' }, { metadata: { labels: { team: 'wind' } } })
@@ -192,34 +192,34 @@ describe('a source Secret that is changed after a restart', () => {
   })
 })
 
-describe.each(['while the operator is there', 'while it is away'])(
-  'another key of the same source Secret, %s',
+describe.each(['while the operator runs', 'while the operator is stopped'])(
+  'the operator: another key of the same source Secret, %s',
   (when) => {
     async function renamed(spec: SpecInput): Promise<OperatorWorld> {
       const world = newWorld()
-      world.changeSecret('app', { otherKey: 'of-nobody', otherSecret: 'of-nobody' })
+      world.changeSecret('app', { otherKey: 'unknown', otherSecret: 'unknown' })
       world.addCredential('a')
       const operator = await world.start()
-      if (when === 'while it is away') await operator.kill()
+      if (when === 'while the operator is stopped') await operator.kill()
       world.changeSpec('a', spec)
-      if (when === 'while it is away') await world.start()
+      if (when === 'while the operator is stopped') await world.start()
       else await world.clock.advance(5000)
       return world
     }
 
-    it('ends Ready when it is that of the appKey: the token is not its', async () => {
+    it('another key for the appKey turns Ready False, since the token is not of that appKey', async () => {
       const world = await renamed({ appKeyRef: { name: 'app', key: 'otherKey' } })
       expect(world.conditions('a')).toContain('Ready=False/AppKeyNotFound')
       await world.start()
       expect(world.conditions('a')).toContain('Ready=False/AppKeyNotFound')
     })
 
-    it('is tried when it is that of the appSecret', async () => {
+    it('another key for the appSecret is tried at the gateway', async () => {
       const world = await renamed({ appSecretRef: { name: 'app', key: 'otherSecret' } })
       expect(world.conditions('a')).toContain('Ready=True/Synced RenewalHealthy=False/InvalidAppSecret')
     })
 
-    it('costs no call when the spec changed elsewhere', async () => {
+    it('another field of the spec causes no call', async () => {
       const world = await renamed({ renewBefore: '30m' })
       expect(world.conditions('a')).toBe('Ready=True/Synced RenewalHealthy=True/Synced')
       expect(world.gateway.operations).toEqual(['get'])
@@ -227,8 +227,8 @@ describe.each(['while the operator is there', 'while it is away'])(
   },
 )
 
-describe('what the API server refuses', () => {
-  it('is tried again though nothing changes: a source that may not be read', async () => {
+describe('the operator: calls that the API server refuses', () => {
+  it('a forbidden source is read again without an event of a watch', async () => {
     const world = newWorld()
     world.refuse(isSource)
     world.addCredential('a')
@@ -239,7 +239,7 @@ describe('what the API server refuses', () => {
     expect(world.conditions('a')).toBe('Ready=True/Synced RenewalHealthy=True/Synced')
   })
 
-  it('is not tried in a storm: a source that may not be read', async () => {
+  it('a forbidden source is read again with backoff', async () => {
     const world = newWorld()
     world.refuse(isSource)
     world.addCredential('a')
@@ -254,7 +254,7 @@ describe('what the API server refuses', () => {
   it.each<[string, (call: ApiCall) => boolean, (world: OperatorWorld) => void]>([
     ['a status', isStatus, (world) => world.changeSpec('a', { suspend: true })],
     ['a source', isSource, (world) => world.changeSecret('app', { more: 'x' })],
-  ])('for the moment is left alone for as long as it asks for: %s', async (_, isRefused, change) => {
+  ])('a refused call is repeated after its Retry-After: %s', async (_, isRefused, change) => {
     const world = newWorld()
     world.addCredential('a')
     await world.start()
@@ -268,7 +268,7 @@ describe('what the API server refuses', () => {
     expect(refusals()).toBe(2)
   })
 
-  it('for a year is tried again after minutes all the same', async () => {
+  it('a refused call with a Retry-After of a year is repeated after minutes', async () => {
     const world = newWorld()
     world.addCredential('a')
     await world.start()
@@ -280,7 +280,7 @@ describe('what the API server refuses', () => {
     expect(world.conditions('a')).toContain('Ready=True/Suspended')
   })
 
-  it('is told of a target that left the spec and cannot be deleted, though all others are in order', async () => {
+  it('a removed target that cannot be deleted is reported, beside targets in sync', async () => {
     const world = newWorld()
     world.addCredential('a', { targets: [{ name: 'one' }, { name: 'two' }] })
     await world.start()
@@ -297,8 +297,8 @@ describe('what the API server refuses', () => {
   })
 })
 
-describe('keys in somebody else’s Secret', () => {
-  it('stay when the user said so at last, though the operator was away', async () => {
+describe('the operator: keys in a Secret of another owner', () => {
+  it('merged keys stay when deletionPolicy became Retain before the deletion, both while the operator was stopped', async () => {
     const world = newWorld()
     world.addSecret('theirs', { own: 'x' })
     world.addCredential('a', { targets: [{ name: 'theirs', creationPolicy: 'Merge' }] })
@@ -312,8 +312,8 @@ describe('keys in somebody else’s Secret', () => {
   })
 })
 
-describe('an owner reference that somebody set to block', () => {
-  it('is put right', async () => {
+describe('the operator: owner references', () => {
+  it('an owner reference that another writer made blocking is corrected', async () => {
     const world = newWorld()
     world.addCredential('a')
     await world.start()
@@ -325,8 +325,8 @@ describe('an owner reference that somebody set to block', () => {
   })
 })
 
-describe('a CRD that is older than the operator', () => {
-  it('is no reason to write a status again and again: what it prunes is lost, and the rest works', async () => {
+describe('the operator: an older CRD', () => {
+  it('an older CRD, which prunes fields of the status, causes no repeated status writes', async () => {
     const world = newWorld()
     const patch = world.api.patch.bind(world.api)
     let isOld = true
@@ -352,7 +352,7 @@ describe('a CRD that is older than the operator', () => {
     expect(world.isValid('wind-token')).toBe(true)
     expect(world.api.calls.slice(before).filter(isStatus)).toHaveLength(1)
 
-    // The right one is applied, and somebody changes the status.
+    // The present CRD is applied, and another client changes the status.
     isOld = false
     const body = { status: { expiresAt: null, targets: [] } }
     await patch(credentials, { namespace, name: 'wind' }, { type: 'merge', body }, { subresource: 'status' })
@@ -365,8 +365,8 @@ describe('a CRD that is older than the operator', () => {
   })
 })
 
-describe('the event SourceTrimmed', () => {
-  it('is emitted once for a note, and again after the source was corrected and broken again', async () => {
+describe('the operator: SourceTrimmed', () => {
+  it('SourceTrimmed is emitted once for a note, and again after the source was corrected and broken again', async () => {
     const world = newWorld()
     world.changeSecret('app', { appSecret: `${marker.appSecret}\n` })
     world.addCredential('a')

@@ -39,11 +39,11 @@ const reported: ExecutedAction = {
 }
 
 describe('logPass', () => {
-  it('logs nothing for a pass that executed nothing', () => {
+  it('logPass logs nothing for a pass that executed nothing', () => {
     expect(linesOf()).toEqual([])
   })
 
-  it('logs one line at level info, with each action, for a pass that wrote a target', () => {
+  it('logPass logs one line at level info, with each action, for a pass that wrote a target', () => {
     expect(linesOf(fetched, patched, reported)).toEqual([
       expect.objectContaining({
         level: 'info',
@@ -58,20 +58,23 @@ describe('logPass', () => {
     ])
   })
 
-  it.each(['deleted', 'stale', 'failed'])('logs at level info when the write of a target ended as %s', (result) => {
-    expect(linesOf({ ...patched, result }).map(({ level }) => level)).toEqual(['info'])
-  })
+  it.each(['deleted', 'stale', 'failed'])(
+    'logPass logs at level info when the write of a target ended as %s',
+    (result) => {
+      expect(linesOf({ ...patched, result }).map(({ level }) => level)).toEqual(['info'])
+    },
+  )
 
   it.each<[string, ExecutedAction]>([
     ['read a target', fetched],
     ['wrote the status', reported],
-  ])('logs at level debug for a pass that only %s', (_, action) => {
+  ])('logPass logs at level debug for a pass that only %s', (_, action) => {
     expect(linesOf(action).map(({ level }) => level)).toEqual(['debug'])
   })
 })
 
 describe('the log of an operator', () => {
-  it('has one line for a pass of several iterations, none for a pass without actions, and no secret', async () => {
+  it('the log has one line for a pass of several iterations, none for a pass without actions, and no secret', async () => {
     const world = new OperatorWorld()
     onTestFinished(async () => {
       await world.operator?.kill()
@@ -88,7 +91,7 @@ describe('the log of an operator', () => {
       ['debug', 'patchStatus'],
     ])
 
-    operator.lookAgain()
+    operator.resync()
     await world.clock.advance(1000)
     expect(passesNow()).toHaveLength(2)
 

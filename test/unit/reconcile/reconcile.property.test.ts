@@ -17,7 +17,7 @@ const applications = [
   { appKey: 'k3y-wind', appSecret: 's3cr3t-wind' },
   { appKey: 'k3y-solar', appSecret: 's3cr3t-solar' },
 ] as const
-/** What every secret here begins with. */
+/** The prefixes of all secrets of this test, plain and in base64. */
 const markers = ['k3y-', 's3cr3t-', 'APP_PORTAL_S_'].flatMap((text) => [text, base64(text).slice(0, 5)])
 const resources = ['wind-farm', 'wind-reports', 'solar-farm'] as const
 const targetNames = ['token-a', 'token-b', 'token-c'] as const
@@ -27,17 +27,17 @@ function base64(text: string): string {
   return Buffer.from(text).toString('base64')
 }
 
-/** Something that happens to the world. */
-type Happening =
-  | { readonly what: 'spec'; readonly name: string; readonly spec: object }
-  | { readonly what: 'deleteResource'; readonly name: string }
-  | { readonly what: 'source'; readonly name: string; readonly keys: object | undefined }
-  | { readonly what: 'deleteSecret' | 'tamper' | 'plant'; readonly target: string }
-  | { readonly what: 'renew'; readonly name: string; readonly value: string }
-  | { readonly what: 'outage'; readonly isOut: boolean }
-  | { readonly what: 'revoke'; readonly appKey: string }
-  | { readonly what: 'pass'; readonly ms: number }
-  | { readonly what: 'restart' }
+/** An event that the world applies: a change by a user, the gateway, the process or the clock. */
+type WorldEvent =
+  | { readonly kind: 'spec'; readonly name: string; readonly spec: object }
+  | { readonly kind: 'deleteResource'; readonly name: string }
+  | { readonly kind: 'source'; readonly name: string; readonly keys: object | undefined }
+  | { readonly kind: 'deleteSecret' | 'tamper' | 'plant'; readonly target: string }
+  | { readonly kind: 'renew'; readonly name: string; readonly value: string }
+  | { readonly kind: 'outage'; readonly isOut: boolean }
+  | { readonly kind: 'revoke'; readonly appKey: string }
+  | { readonly kind: 'pass'; readonly ms: number }
+  | { readonly kind: 'restart' }
 
 const target = fc.record({
   name: fc.constantFrom(...targetNames),
@@ -58,28 +58,28 @@ const spec = fc.record({
 const resource = fc.constantFrom(...resources)
 const secret = fc.constantFrom(...targetNames)
 
-const happening: fc.Arbitrary<Happening> = fc.oneof(
-  { arbitrary: fc.record({ what: fc.constant('spec' as const), name: resource, spec }), weight: 5 },
-  fc.record({ what: fc.constant('deleteResource' as const), name: resource }),
+const worldEvent: fc.Arbitrary<WorldEvent> = fc.oneof(
+  { arbitrary: fc.record({ kind: fc.constant('spec' as const), name: resource, spec }), weight: 5 },
+  fc.record({ kind: fc.constant('deleteResource' as const), name: resource }),
   fc.record({
-    what: fc.constant('source' as const),
+    kind: fc.constant('source' as const),
     name: fc.constantFrom('app-wind', 'app-solar'),
     keys: fc.constantFrom(
       ...applications,
-      { appKey: 'k3y-nobody', appSecret: 's3cr3t-nobody' },
+      { appKey: 'k3y-unknown', appSecret: 's3cr3t-unknown' },
       { appKey: '' },
       undefined,
     ),
   }),
-  { arbitrary: fc.record({ what: fc.constantFrom('deleteSecret', 'tamper', 'plant'), target: secret }), weight: 4 },
-  fc.record({ what: fc.constant('renew' as const), name: resource, value: fc.constantFrom('1', '2', '3') }),
-  fc.record({ what: fc.constant('outage' as const), isOut: fc.boolean() }),
-  fc.record({ what: fc.constant('revoke' as const), appKey: fc.constantFrom('k3y-wind', 'k3y-solar') }),
+  { arbitrary: fc.record({ kind: fc.constantFrom('deleteSecret', 'tamper', 'plant'), target: secret }), weight: 4 },
+  fc.record({ kind: fc.constant('renew' as const), name: resource, value: fc.constantFrom('1', '2', '3') }),
+  fc.record({ kind: fc.constant('outage' as const), isOut: fc.boolean() }),
+  fc.record({ kind: fc.constant('revoke' as const), appKey: fc.constantFrom('k3y-wind', 'k3y-solar') }),
   {
-    arbitrary: fc.record({ what: fc.constant('pass' as const), ms: fc.constantFrom(1000, 10_000, 30_000, 90_000) }),
+    arbitrary: fc.record({ kind: fc.constant('pass' as const), ms: fc.constantFrom(1000, 10_000, 30_000, 90_000) }),
     weight: 3,
   },
-  { arbitrary: fc.record({ what: fc.constant('restart' as const) }), weight: 2 },
+  { arbitrary: fc.record({ kind: fc.constant('restart' as const) }), weight: 2 },
 )
 
 class World {
@@ -89,7 +89,7 @@ class World {
   readonly user = this.api.user('kubectl')
   readonly gateway: ScriptedClient = clientOf(this.clock, () => this.service)
   operator = new MemoryOperator(this.api, this.gateway, this.clock)
-  /** Secrets that somebody else made, as they were left. */
+  /** The data of Secrets of other owners, by name. */
   readonly foreign = new Map<string, Readonly<Record<string, string>>>()
   isOut = false
   readonly told: unknown[] = []
@@ -97,13 +97,13 @@ class World {
 
   async start(): Promise<void> {
     for (const [at, keys] of applications.entries()) {
-      await this.happen({ what: 'source', name: at === 0 ? 'app-wind' : 'app-solar', keys })
+      await this.apply({ kind: 'source', name: at === 0 ? 'app-wind' : 'app-solar', keys })
     }
   }
 
-  async happen(one: Happening): Promise<void> {
+  async apply(one: WorldEvent): Promise<void> {
     const { api, user } = this
-    switch (one.what) {
+    switch (one.kind) {
       case 'spec': {
         const { name } = one
         const full = { ...one.spec, appSecretRef: (one.spec as { appKeyRef: object }).appKeyRef }
@@ -178,7 +178,7 @@ class World {
     await settle()
   }
 
-  /** No secret came out, nothing foreign was touched, and the operator is at rest. */
+  /** No secret leaked, no foreign Secret changed, and the next plan is empty. */
   async check(): Promise<void> {
     for (const [name, data] of this.foreign) {
       const present = this.api.find(secrets, { namespace, name })
@@ -197,24 +197,24 @@ class World {
     await settle()
     expect(this.api.calls.length).toBeLessThan(callLimit)
     const [calls, attempts] = [this.api.calls.length, this.gateway.calls.length]
-    this.operator.lookAgain()
+    this.operator.resync()
     await settle()
-    // A Secret that stands in the way is read anew at each look; nothing of it is kept.
+    // The content of a conflicting Secret is not kept, so each pass reads it again.
     expect(this.api.calls.slice(calls).filter(({ verb }) => verb !== 'get')).toEqual([])
     expect(this.gateway.calls.slice(attempts)).toEqual([])
   }
 
-  /** With the gateway there and enough time, everything that can work works. */
+  /** With the gateway reachable and enough time, each resource is Ready unless only the user can act. */
   async checkRecovered(): Promise<void> {
-    await this.happen({ what: 'outage', isOut: false })
-    // Longer than what only the user can mend is left alone.
+    await this.apply({ kind: 'outage', isOut: false })
+    // Longer than the resync period.
     await this.clock.advance(11 * 60_000)
     for (const object of this.api.all(credentials)) this.#checkCredential(object)
     this.#checkLeftovers()
     await this.check()
   }
 
-  /** Ready and at rest: all targets hold the token that the status tells of, whatever was done to them. */
+  /** A resource that is Ready has the token of its status on all targets. */
   #checkTargets({ metadata, spec: given, status: written }: StoredObject): void {
     const parsed = parseSpec(metadata.name ?? '', given)
     const status = parseStatus(written)
@@ -225,14 +225,14 @@ class World {
     }
   }
 
-  /** The token on a target: what its first key holds. */
+  /** The token on a target, in its first key. */
   #held({ name, data }: { name: string; data: Readonly<Record<string, string>> }): string {
     const [key = ''] = Object.keys(data)
     const encoded = this.api.find(secrets, { namespace, name })?.data?.[key] ?? ''
     return Buffer.from(encoded, 'base64').toString()
   }
 
-  /** No Secret of ours is left that nobody wants any more; what is suspended is left as it is. */
+  /** No owned Secret is left that no spec names, except for suspended resources. */
   #checkLeftovers(): void {
     const wanted = new Map(
       this.api.all(credentials).map(({ metadata, spec: given }) => {
@@ -269,15 +269,15 @@ class World {
   }
 }
 
-describe('whatever happens', () => {
-  it('no secret comes out, nothing foreign is touched, the next plan is empty, and in the end all that can work works', async () => {
+describe('the operator under random events', () => {
+  it('the operator leaks no secret, changes no foreign Secret, converges after each event, and recovers in the end', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(happening, { minLength: 1, maxLength: 25 }), async (happenings) => {
+      fc.asyncProperty(fc.array(worldEvent, { minLength: 1, maxLength: 25 }), async (worldEvents) => {
         const world = new World()
         try {
           await world.start()
-          for (const one of happenings) {
-            await world.happen(one)
+          for (const one of worldEvents) {
+            await world.apply(one)
             await world.check()
           }
           await world.checkRecovered()

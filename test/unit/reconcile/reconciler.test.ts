@@ -22,7 +22,7 @@ const { credential } = restarted()
 const { key } = credential
 const { fingerprint } = heldToken()
 
-/** A reconciler with one resource that an earlier process left in order; what it does is noted and has no effect. */
+/** A reconciler after a restart with one synced resource, and an executor that only records actions. */
 function world(startedAt = now, isMember = false) {
   const clock = new FakeClock(startedAt)
   const caches = createCaches()
@@ -59,44 +59,44 @@ function world(startedAt = now, isMember = false) {
   caches.secrets.upsert(ownTarget())
   caches.credentials.upsert(credential)
   onTestFinished(() => reconciler.shutDown(0))
-  /** Somebody writes the resource. */
+  /** Stores the resource with another version. */
   const write = (version: number, of: object = {}): void => {
     caches.credentials.upsert({ ...credential, ...of, resourceVersion: String(version) })
   }
-  const gather = () => {
+  const summon = () => {
     let isOver = false
     void reconciler.summonHolders(gatewayUrl, fingerprint, new AbortController().signal).then(() => (isOver = true))
     return () => isOver
   }
-  return { caches, clock, done, forgotten, gather, gone, left, reconciler, refusals, write }
+  return { caches, clock, done, forgotten, summon, gone, left, reconciler, refusals, write }
 }
 
 const invalid: Pick<InvalidCredential, 'spec' | 'problems'> = { spec: undefined, problems: ['spec: odd'] }
 
-describe('the holders of a token that is about to be refreshed', () => {
+describe('summonHolders', () => {
   it.each([
     ['5 s', now, 5000],
-    ['a third of the life that the token has left', now + hourMs - 3000, 1000],
+    ['a third of the remaining life of the token', now + hourMs - 3000, 1000],
     ['a third of a second', now + hourMs - 1000, 1000 / 3],
-  ])('are waited for no longer than %s', async (_, at, limitMs) => {
-    const { clock, gather } = world(at)
-    const isOver = gather()
+  ])('summonHolders waits for the holders no longer than %s', async (_, at, limitMs) => {
+    const { clock, summon } = world(at)
+    const isOver = summon()
     await clock.advance(limitMs - 1)
     expect(isOver()).toBe(false)
     await clock.advance(1)
     expect(isOver()).toBe(true)
   })
 
-  it('are not waited for when the token has expired', async () => {
-    const { clock, gather } = world(now + hourMs + minuteMs)
-    const isOver = gather()
+  it('summonHolders does not wait when the token has expired', async () => {
+    const { clock, summon } = world(now + hourMs + minuteMs)
+    const isOver = summon()
     await clock.advance(0)
     expect(isOver()).toBe(true)
   })
 
-  it('are awakened, and waited for until they were looked at', async () => {
-    const { clock, done, gather, reconciler } = world()
-    const isOver = gather()
+  it('summonHolders enqueues the holders, and waits until they are reconciled', async () => {
+    const { clock, done, summon, reconciler } = world()
+    const isOver = summon()
     reconciler.run(1)
     await clock.advance(0)
     expect(isOver()).toBe(true)
@@ -104,10 +104,10 @@ describe('the holders of a token that is about to be refreshed', () => {
   })
 })
 
-describe('a resource that becomes invalid', () => {
-  it('is let go of: when it is valid again, it is as after a restart', async () => {
-    const { clock, done, forgotten, gather, gone, left, reconciler, write } = world()
-    const isOver = gather()
+describe('a resource whose spec becomes invalid', () => {
+  it('the state of a resource is dropped when its spec becomes invalid, as by a restart', async () => {
+    const { clock, done, forgotten, summon, gone, left, reconciler, write } = world()
+    const isOver = summon()
     write(101, invalid)
     reconciler.run(1)
     await clock.advance(1000)
@@ -118,11 +118,11 @@ describe('a resource that becomes invalid', () => {
     write(102)
     await clock.advance(1000)
     expect(done).toEqual([])
-    // It is still there, and so are its counters.
+    // The resource still exists, so its counters stay.
     expect(gone).toEqual([])
   })
 
-  it('leaves its application first when it is a member', async () => {
+  it('a member leaves its application before its invalid spec is reported', async () => {
     const { clock, done, reconciler, write } = world(now, true)
     write(101, invalid)
     reconciler.run(1)
@@ -130,7 +130,7 @@ describe('a resource that becomes invalid', () => {
     expect(done).toEqual(['leave', 'patchStatus'])
   })
 
-  it('is reported ever more rarely while the API server refuses that, and at once after it took it', async () => {
+  it('the report of an invalid spec is retried with backoff, which ends with a successful report', async () => {
     const { clock, done, reconciler, refusals, write } = world()
     refusals.push(new ApiError('patch', { code: 500, reason: 'InternalError' }))
     write(101, invalid)
@@ -149,7 +149,7 @@ describe('a resource that becomes invalid', () => {
   })
 })
 
-it('a resource that is gone is let go of, with its counters', async () => {
+it('the state and the counters of a deleted resource are dropped', async () => {
   const { caches, clock, forgotten, gone, left, reconciler } = world()
   reconciler.run(1)
   await clock.advance(0)

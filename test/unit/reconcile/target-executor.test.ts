@@ -30,20 +30,20 @@ function world() {
 }
 
 describe('TargetExecutor', () => {
-  it('keeps lastWrite when it confirms a target, and records the version that was read', async () => {
+  it('a confirmed target keeps lastWrite, and its record has the version that was read', async () => {
     const { execute, pass } = world()
     expect(await execute({ do: 'confirmTarget', reason: 'InSync', was, stamp })).toBeUndefined()
     expect(pass.state.record.get(name)).toMatchObject({ resourceVersion: '21', keys: ['accessToken'], lastWrite })
   })
 
-  it('records the reason and the wall-clock time of a write as lastWrite', async () => {
+  it('a written target has the reason and the wall-clock time as lastWrite', async () => {
     const { clock, execute, pass } = world()
     clock.stepWall(5 * minuteMs)
     expect(await execute({ do: 'createTarget', reason: 'Missing', desired, stamp })).toBe('written')
     expect(pass.state.record.get(name)?.lastWrite).toEqual({ reason: 'Missing', atWall: now + 5 * minuteMs })
   })
 
-  it('keeps lastWrite when a write is not made because the Secret has changed', async () => {
+  it('a target keeps lastWrite when its write is stale', async () => {
     const { execute, pass } = world()
     const patch = { do: 'patchTarget', reason: 'Drift', desired, correction: noCorrection, was, stamp } as const
     expect(await execute(patch)).toBe('stale')
