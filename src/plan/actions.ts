@@ -8,6 +8,7 @@ import type { ObjectVersion, PropagationRequest, TargetRecord } from '../observe
 import type { EventInput } from '../status/events.ts'
 import type { Correction } from '../targets/compare-secret.ts'
 import type { DesiredSecret } from '../targets/desired-secret.ts'
+import type { MetadataChange } from '../targets/secret-bodies.ts'
 import type { FoundToken, Membership } from '../tokens/membership.ts'
 
 /** What was observed: a reason for an action, or the reason of the condition that stopped the plan. */
@@ -52,6 +53,13 @@ export type TargetWrite = {
       readonly do: 'disownTarget'
       readonly was: ObjectVersion
       readonly keptKeys: readonly string[]
+      readonly stamp: TargetStamp
+    }
+  /** Change owner references and annotations alone; the record keeps its token and its inputs. */
+  | {
+      readonly do: 'patchMetadata'
+      readonly was: ObjectVersion
+      readonly change: MetadataChange
       readonly stamp: TargetStamp
     }
   | { readonly do: 'deleteTarget'; readonly was: ObjectVersion }

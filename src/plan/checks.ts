@@ -1,6 +1,7 @@
 import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { Observed } from '../observe/observed.ts'
-import { finishDeletion, setFinalizer } from './deletion-checks.ts'
+import { finishDeletion, removeFinalizer, setFinalizer } from './deletion-checks.ts'
+import { applyDeletionPolicy } from './deletion-policy-check.ts'
 import { joinApplication, readTokenBack } from './membership-checks.ts'
 import { propagateToken } from './propagation-check.ts'
 import { pruneRemovedTargets } from './removed-target-checks.ts'
@@ -19,15 +20,19 @@ export type Check = (observed: Observed, now: number) => Verdict | undefined
  * When to get or refresh a token is not decided here: tokens/renewal-rule.ts has the renewal rule.
  */
 export const checks = {
-  /** Remove merged keys and the finalizer of a resource that is being deleted. */
+  /** Retain Secrets, remove merged keys and the finalizer of a resource that is being deleted. */
   finishDeletion,
+  /** Apply a changed deletionPolicy to the owner references at once, token or not. */
+  applyDeletionPolicy,
+  /** Remove the finalizer once nothing needs it. */
+  removeFinalizer,
   /** Stop at a template that cannot be used. */
   rejectBrokenTemplate,
   /** Stop while spec.suspend is true. */
   stopWhenSuspended,
   /** Remove targets that left the spec; forget Secrets that are gone. */
   pruneRemovedTargets,
-  /** Carry the finalizer exactly while keys are in Secrets of other owners. */
+  /** Carry the finalizer while keys are in Secrets of other owners. */
   setFinalizer,
   /** Stop at a gateway outside --allowed-gateways. */
   rejectDisallowedGateway,

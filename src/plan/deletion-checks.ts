@@ -1,34 +1,63 @@
 import { mergeFinalizer } from '../api/v1alpha1/names.ts'
+import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { Observed } from '../observe/observed.ts'
+import type { Action } from './actions.ts'
+import { deletionPolicyActions, unretainedTargets } from './deletion-policy-check.ts'
 import { releaseActions, warnOfKeysLeftBehind } from './merged-keys-release.ts'
 import { act, actIfAny, stopFor, type Verdict } from './verdict.ts'
 
 /**
  * A resource that is being deleted. The garbage collector removes owned Secrets, and retained ones stay; only keys in
- * Secrets of other owners must be removed here, and only they carry the finalizer.
+ * Secrets of other owners must be removed here, and only they carry the finalizer, besides retained Secrets whose owner
+ * reference could not be removed yet.
  */
 export function finishDeletion(observed: Observed): Verdict | undefined {
-  const { credential, membership, targetProblems } = observed
+  const { credential, membership } = observed
   if (!credential.isDeleting) return undefined
   if (membership !== undefined) return act({ do: 'leave', reason: 'Deleted' })
+  const retention = actIfAny(deletionPolicyActions(observed).filter((action) => action.do !== 'confirmTarget'))
+  if (retention !== undefined) return retention
   if (!credential.finalizers.includes(mergeFinalizer)) return { kind: 'gone', reason: 'Deleted' }
   const merged = mergedTargets(observed)
   const release = actIfAny(merged.flatMap((name) => releaseActions(observed, name, 'Deleted')))
   if (release !== undefined) return release
-  const [problem] = targetProblems.values()
+  const problem = blockingProblem(observed)
   if (problem !== undefined) return stopFor(observed, problem.reason, problem)
-  const warnings = merged.flatMap((name) => warnOfKeysLeftBehind(observed, name))
+  const warnings = [
+    ...merged.flatMap((name) => warnOfKeysLeftBehind(observed, name)),
+    ...unretainedTargets(observed).map((name) => warnOfLostTarget(observed, name)),
+  ]
   return act(...warnings, { do: 'setFinalizers', reason: 'Deleted', finalizers: without(credential.finalizers) })
 }
 
-/** The finalizer, exactly while our keys are or will be in Secrets of other owners. */
+/** Without the right to change a Secret, the finalizer would hold a namespace that is being deleted for ever. */
+function blockingProblem(observed: Observed): Problem | undefined {
+  const unretained = unretainedTargets(observed)
+  const isHopeless = ([name, { isForbidden }]: [string, Problem]): boolean =>
+    isForbidden === true && unretained.includes(name)
+  return [...observed.targetProblems].find((entry) => !isHopeless(entry))?.[1]
+}
+
+function warnOfLostTarget({ targetProblems }: Observed, name: string): Action {
+  const reason = 'TargetWriteFailed'
+  const cause = targetProblems.get(name)?.message ?? `spec.targets: Secret ${name} was not written`
+  const note = `${cause}; the Secret is deleted with the resource, though its deletionPolicy is Retain`
+  return { do: 'emitEvent', reason, event: { type: 'Warning', reason, action: 'Sync', note } }
+}
+
+/** Also while suspended: nothing is held that needs no release. */
+export function removeFinalizer(observed: Observed): Verdict | undefined {
+  const { finalizers } = observed.credential
+  const isNeeded = mergedTargets(observed).length > 0 || unretainedTargets(observed).length > 0
+  if (isNeeded || !finalizers.includes(mergeFinalizer)) return undefined
+  return act({ do: 'setFinalizers', reason: 'NoMergedKeys', finalizers: without(finalizers) })
+}
+
+/** The finalizer, while our keys are or will be in Secrets of other owners. */
 export function setFinalizer(observed: Observed): Verdict | undefined {
   const { finalizers } = observed.credential
-  const isNeeded = mergedTargets(observed).length > 0
-  if (isNeeded === finalizers.includes(mergeFinalizer)) return undefined
-  return isNeeded
-    ? act({ do: 'setFinalizers', reason: 'MergedKeys', finalizers: [...finalizers, mergeFinalizer] })
-    : act({ do: 'setFinalizers', reason: 'NoMergedKeys', finalizers: without(finalizers) })
+  if (mergedTargets(observed).length === 0 || finalizers.includes(mergeFinalizer)) return undefined
+  return act({ do: 'setFinalizers', reason: 'MergedKeys', finalizers: [...finalizers, mergeFinalizer] })
 }
 
 /**

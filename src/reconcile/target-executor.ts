@@ -1,7 +1,7 @@
 import { mergeFieldManager } from '../api/v1alpha1/names.ts'
 import type { Problem } from '../api/v1alpha1/problem.ts'
 import { describeDenial } from '../kubernetes/admission-denial.ts'
-import { type ApiError, isForbidden } from '../kubernetes/errors.ts'
+import { ApiError, isForbidden } from '../kubernetes/errors.ts'
 import type { Store } from '../kubernetes/store.ts'
 import type { Clock } from '../lib/clock.ts'
 import { contestOfMissing, isContested, noteCorrection } from '../observe/contest.ts'
@@ -33,7 +33,7 @@ export class TargetExecutor {
     const { record } = pass.state
     switch (action.do) {
       case 'fetchTarget':
-        await this.#fetch(action.name, pass, signal)
+        await this.#fetchPlanned(action, pass, signal)
         return undefined
       case 'confirmTarget': {
         const { name, uid, resourceVersion } = action.was
@@ -65,6 +65,8 @@ export class TargetExecutor {
         return await writer.patch(action.desired, action.correction, action.was, context)
       case 'recreateTarget':
         return await writer.recreate(action.desired, action.was, context)
+      case 'patchMetadata':
+        return await writer.patchMetadata({ namespace, ...action.was }, action.change, context)
       case 'deleteTarget':
         return await writer.delete({ namespace, ...action.was }, context)
       case 'releaseKeys':
@@ -94,6 +96,14 @@ export class TargetExecutor {
         if (!('stamp' in action)) return
         const { resourceVersion, uid } = meta
         const lastWrite = { reason: action.reason, atWall: clock.wall() }
+        if (action.do === 'patchMetadata') {
+          // What another writer changed before stays drift.
+          const recorded = state.record.get(name)
+          const isRecorded = recorded?.uid === uid && recorded.resourceVersion === action.was.resourceVersion
+          const version = { uid, resourceVersion: isRecorded ? resourceVersion : '' }
+          state.record.set(name, { ...action.stamp, name, ...version, lastWrite })
+          return
+        }
         state.record.set(name, { ...action.stamp, name, uid, resourceVersion, lastWrite })
         this.#noteOutcome(action, result.secret, pass)
         return
@@ -146,6 +156,21 @@ export class TargetExecutor {
     contests.set(name, noteCorrection(contest, fingerprint, action.undoes, now))
   }
 
+  /** Without a change of ownership the Secret may be lost: a read for it that fails is a problem of the target. */
+  async #fetchPlanned(
+    { name, reason }: Extract<TargetAction, { do: 'fetchTarget' }>,
+    pass: Pass,
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      await this.#fetch(name, pass, signal)
+    } catch (error) {
+      if (!(error instanceof ApiError) || reason !== 'OwnershipChanged') throw error
+      pass.problems.set(name, writeProblem({ do: 'patchMetadata' }, name, error))
+      pass.retryAfterMs = Math.max(pass.retryAfterMs, error.retryAfterMs ?? 0)
+    }
+  }
+
   async #fetch(name: string, { contents, credential }: Pass, signal: AbortSignal): Promise<void> {
     const { secrets, writer } = this.#options
     const ref = { namespace: credential.namespace, name }
@@ -160,7 +185,7 @@ export class TargetExecutor {
   }
 }
 
-type StampedWrite = Extract<TargetWrite, { readonly stamp: unknown }>
+type StampedWrite = Exclude<Extract<TargetWrite, { readonly stamp: unknown }>, { do: 'patchMetadata' }>
 
 /** The data of a write to a Secret of another owner; giving up ownership writes none. */
 function dataOf(action: StampedWrite): DesiredSecret['data'] {
@@ -168,7 +193,7 @@ function dataOf(action: StampedWrite): DesiredSecret['data'] {
 }
 
 /** A write that the API server refused. The user must act on a refusal of its content; everything else is retried. */
-function writeProblem({ do: kind }: TargetWrite, name: string, error: ApiError): Problem {
+function writeProblem({ do: kind }: Pick<TargetWrite, 'do'>, name: string, error: ApiError): Problem {
   const isRefused = error.code >= 400 && error.code < 500 && ![404, 408, 409, 429].includes(error.code)
   const { admissionDenial } = error
   const details = admissionDenial === undefined ? error.fields : [describeDenial(admissionDenial)]
@@ -181,6 +206,7 @@ function writeProblem({ do: kind }: TargetWrite, name: string, error: ApiError):
     kind === 'deleteTarget' ? 'was not deleted' : kind === 'releaseKeys' ? 'still has our keys' : 'was not written'
   const seen = error.code === 0 ? error.reason : `HTTP ${error.code} ${error.reason}`
   return {
+    ...(kind === 'patchMetadata' && isForbidden(error) ? { isForbidden: true } : {}),
     class: isRefused ? 'userMustAct' : 'retry',
     reason: 'TargetWriteFailed',
     message: `spec.targets: Secret ${name} ${outcome}: ${seen}${detail}${hint}`,

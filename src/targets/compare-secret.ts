@@ -40,7 +40,7 @@ export function compareSecret(
   const { metadata } = existing
   const data = existing.data ?? {}
   const ours = ownedMetadata(existing, fieldManager)
-  const owners = ownersOf(metadata.ownerReferences ?? [], credentialUid, desired.owner)
+  const owners = correctedOwners(metadata.ownerReferences ?? [], credentialUid, desired.owner)
   const correction: Correction = {
     surplusData: Object.keys(data).filter((key) => !Object.hasOwn(desired.data, key)),
     surplusLabels: ours.labels.filter((key) => !Object.hasOwn(desired.labels, key)),
@@ -60,7 +60,7 @@ export function compareSecret(
 }
 
 /** The owner references with ours corrected; undefined when ours is as it should be. */
-function ownersOf(
+export function correctedOwners(
   present: NonNullable<KubernetesObject['metadata']['ownerReferences']>,
   credentialUid: string,
   desired: ControllerReference | undefined,

@@ -34,6 +34,19 @@ export interface SecretInputs {
   readonly token: HeldToken
 }
 
+/** The metadata that decides whether a Secret outlives its credential. */
+export function ownershipFor(
+  { name, uid }: { readonly name: string; readonly uid: string },
+  deletionPolicy: 'Delete' | 'Retain',
+): Pick<DesiredSecret, 'owner' | 'annotations'> {
+  return deletionPolicy === 'Retain'
+    ? {
+        owner: undefined,
+        annotations: { [annotations.retainedCredential]: name, [annotations.retainedCredentialUid]: uid },
+      }
+    : { owner: { apiVersion, kind, name, uid, controller: true, blockOwnerDeletion: false }, annotations: {} }
+}
+
 /**
  * The Secret that a target should be. Pure.
  *
@@ -47,10 +60,10 @@ export function desiredSecret({
   templates,
   token,
 }: SecretInputs): DesiredSecret {
-  const { name, namespace, uid } = credential
+  const { name, namespace } = credential
   const expiresAt = formatTime(token.expiresAtWall)
   const issuedAt = formatTime(token.issuedAtWall)
-  const isRetained = target.deletionPolicy === 'Retain'
+  const ownership = ownershipFor(credential, target.deletionPolicy)
   return {
     namespace,
     name: target.name,
@@ -60,9 +73,9 @@ export function desiredSecret({
       ...target.annotations,
       [annotations.expiresAt]: expiresAt,
       [annotations.issuedAt]: issuedAt,
-      ...(isRetained ? { [annotations.retainedCredential]: name, [annotations.retainedCredentialUid]: uid } : {}),
+      ...ownership.annotations,
     },
-    owner: isRetained ? undefined : { apiVersion, kind, name, uid, controller: true, blockOwnerDeletion: false },
+    owner: ownership.owner,
     data: templates.render({
       accessToken: token.token,
       appKey: sources.appKey,

@@ -41,6 +41,24 @@ export function patchBody(
   }
 }
 
+/** A change of a Secret's metadata alone. */
+export interface MetadataChange {
+  /** All owner references as they should be; undefined: as they are. */
+  readonly owners: readonly object[] | undefined
+  /** Null removes one. */
+  readonly annotations: Readonly<Record<string, string | null>>
+}
+
+/** The body of the merge patch that changes metadata alone. */
+export function metadataBody(
+  { annotations, owners }: MetadataChange,
+  { resourceVersion, uid }: { readonly uid: string; readonly resourceVersion: string },
+): object {
+  return {
+    metadata: { uid, resourceVersion, annotations, ...(owners === undefined ? {} : { ownerReferences: owners }) },
+  }
+}
+
 /**
  * The body of the merge patch that gives up ownership of a Secret and keeps some keys (creationPolicy changed from Owner
  * to Merge). Those keep their values.

@@ -6,7 +6,7 @@ import type { Correction } from './compare-secret.ts'
 import type { DesiredSecret } from './desired-secret.ts'
 import { applyBody, releaseBody } from './merged-keys.ts'
 import type { Secret } from './secret.ts'
-import { createBody, disownBody, patchBody } from './secret-bodies.ts'
+import { createBody, disownBody, metadataBody, type MetadataChange, patchBody } from './secret-bodies.ts'
 
 export type WriteOperation = 'create' | 'update' | 'delete'
 
@@ -110,6 +110,14 @@ export class TargetWriter {
     context: WriteContext,
   ): Promise<WriteResult> {
     return await this.#patch(target, { type: 'merge', body: releaseBody(keys, target) }, context)
+  }
+
+  async patchMetadata(
+    target: ObjectRef & Precondition,
+    change: MetadataChange,
+    context: WriteContext,
+  ): Promise<WriteResult> {
+    return await this.#patch(target, { type: 'merge', body: metadataBody(change, target) }, context)
   }
 
   async disown(

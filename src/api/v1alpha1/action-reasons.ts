@@ -13,7 +13,8 @@ export const writeReasons = {
   Drift: 'Another writer has changed the Secret since the target was last written.',
   TypeChanged: 'The Secret has another type than the spec; a patch cannot change it.',
   Immutable: 'The Secret is immutable; a patch cannot change it.',
-  OwnershipChanged: 'creationPolicy in the spec differs from the one that the target was written with.',
+  OwnershipChanged:
+    'creationPolicy or deletionPolicy in the spec differs from the one that the target was written with.',
   Adopted: 'The Secret belongs to the resource, but the status does not record it.',
   RemovedFromSpec: 'The spec no longer has the target.',
   Deleted: 'The resource is being deleted.',
@@ -28,8 +29,10 @@ export const otherActionReasons = {
   SourcesNotInMemory: 'This process has not read the sources since it started.',
   TokenNotInMemory: 'A target holds the token, and this process has not read it since it started.',
   MembershipChanged: 'The resource is not a member of its application, or a setting of its membership has changed.',
+  NotRetained: 'A target with deletionPolicy Retain still has its owner reference: the write that removes it failed.',
   MergedKeys: 'Keys of the resource are, or will be, in a Secret of another owner.',
-  NoMergedKeys: 'No key of the resource is left in a Secret of another owner.',
+  NoMergedKeys:
+    'No key of the resource is left in a Secret of another owner, and retained Secrets have no owner reference.',
   StatusChanged: 'The status differs from what is observed.',
   QuietPeriod: 'The status differs from what is observed, and the write can wait.',
   ConfigMapsNotSynced: 'The ConfigMaps of the namespace are not known yet.',

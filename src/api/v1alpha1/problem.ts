@@ -9,4 +9,6 @@ export interface Problem {
   readonly class: 'userMustAct' | 'waiting' | 'retry'
   readonly reason: Reason
   readonly message: string
+  /** The API server answered a change of ownership with 403: waiting for a deletion to get that right may never end. */
+  readonly isForbidden?: true
 }
