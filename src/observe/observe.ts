@@ -1,7 +1,14 @@
 import { normaliseGatewayUrl } from '../api/v1alpha1/credential.ts'
 import type { ApplicationView } from '../tokens/application-view.ts'
-import { byUid, type Caches } from './caches.ts'
-import { type ObjectMetadata, type Observed, type Propagation, sourceRefs } from './observed.ts'
+import { byObject, byUid, type Caches } from './caches.ts'
+import {
+  type Credential,
+  type ObjectMetadata,
+  type Observed,
+  type OtherOwner,
+  type Propagation,
+  sourceRefs,
+} from './observed.ts'
 import type { Pass } from './pass.ts'
 
 /** What an observation needs besides the caches and the pass. */
@@ -42,6 +49,12 @@ export function observe({ credentials, configMaps, secrets }: Caches, pass: Pass
     membership: state.membership,
     application: around.application,
     isAlive: (uid) => !credentials.byIndex(byUid(uid))[Symbol.iterator]().next().done,
+    nameOf: (uid) => {
+      for (const key of credentials.byIndex(byUid(uid))) return credentials.get(key)?.name
+      return undefined
+    },
+    otherOwnerOf: (name) => otherOwnerOf(credentials, credential, name),
+    adoptions: pass.adoptions,
     propagation: around.propagation,
     isSummoned: around.isSummoned,
     firstSeenAt: state.firstSeenAt,
@@ -53,4 +66,22 @@ export function observe({ credentials, configMaps, secrets }: Caches, pass: Pass
     fieldManager: around.fieldManager,
     wallOffset: around.wallOffset,
   }
+}
+
+/** One that has written the Secret comes first: it would lose its keys. Of several, the first by name. */
+function otherOwnerOf(
+  credentials: Caches['credentials'],
+  { namespace, uid }: Credential,
+  secretName: string,
+): OtherOwner | undefined {
+  const isTarget = (target: { readonly name: string }): boolean => target.name === secretName
+  const owners: OtherOwner[] = []
+  for (const key of credentials.byIndex(byObject('Secret', `${namespace}/${secretName}`))) {
+    const other = credentials.get(key)
+    if (other === undefined || other.uid === uid) continue
+    const isRecorded = other.status.targets.some(isTarget)
+    if (isRecorded || other.spec?.targets.some(isTarget) === true) owners.push({ name: other.name, isRecorded })
+  }
+  const rank = ({ isRecorded, name }: OtherOwner): string => `${isRecorded ? 0 : 1} ${name}`
+  return owners.sort((a, b) => (rank(a) < rank(b) ? -1 : 1))[0]
 }

@@ -25,6 +25,21 @@ export interface ObjectVersion {
   readonly resourceVersion: string
 }
 
+/** Names of credentials that may adopt a Secret. */
+export interface HandedTo {
+  /** By the labels of this operator, on a Secret without controller: it was a target of that credential. */
+  readonly byLabels: string | undefined
+  /** By the annotation enos.io/adopt. */
+  readonly byAnnotation: string | undefined
+}
+
+/** Another credential that has a Secret as a target. */
+export interface OtherOwner {
+  readonly name: string
+  /** Whether its status records the Secret, and not only its spec. */
+  readonly isRecorded: boolean
+}
+
 /** A Secret or ConfigMap as the watch has it: no data. */
 export interface ObjectMetadata extends ObjectVersion {
   readonly namespace: string
@@ -34,6 +49,8 @@ export interface ObjectMetadata extends ObjectVersion {
   readonly isControlledByCredential: boolean
   /** The credential that wrote a retained Secret (deletionPolicy Retain). */
   readonly retainedFor: { readonly name: string; readonly uid: string } | undefined
+  /** The credentials that may adopt it; only where it names one, so that other Secrets take no memory for it. */
+  readonly handedTo?: HandedTo
   readonly isDeleting: boolean
   /** When this operator last wrote it, by the API server's clock, in whole seconds; undefined when it never did. */
   readonly writtenAtWall: number | undefined
@@ -186,6 +203,12 @@ export interface Observed {
   readonly application: ApplicationView | undefined
   /** Whether a credential with this uid exists in a watched namespace. */
   readonly isAlive: (uid: string) => boolean
+  /** Name of the credential with this uid; undefined when none exists in a watched namespace. */
+  readonly nameOf: (uid: string) => string | undefined
+  /** Another credential of the namespace that has this Secret as a target. */
+  readonly otherOwnerOf: (secretName: string) => OtherOwner | undefined
+  /** Secrets that were adopted in this pass: the note of the event, by target. */
+  readonly adoptions: ReadonlyMap<string, string>
   /** The propagation of this process; undefined when it made none. */
   readonly propagation: Propagation | undefined
   /** Whether the credential has to join its application for a refresh that is about to happen. */

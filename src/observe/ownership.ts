@@ -39,6 +39,7 @@ export function mergeIdentityOf({ credential, fieldManager, isAlive }: Observed)
   const isOther = (manager: string): boolean => manager.startsWith(prefix) && manager !== own
   const isOfLiving = (manager: string): boolean => isAlive(manager.slice(prefix.length))
   return {
+    credentialName: credential.name,
     manager: own,
     operatorManager: fieldManager,
     isOrphan: (manager) => isOther(manager) && !isOfLiving(manager),

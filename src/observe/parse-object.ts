@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
 import { parseSpec, parseStatus } from '../api/v1alpha1/credential.ts'
-import { annotations, apiVersion, kind, managedBy, mergeFieldManager } from '../api/v1alpha1/names.ts'
+import { annotations, apiVersion, kind, labels, managedBy, mergeFieldManager } from '../api/v1alpha1/names.ts'
 import { maxRenewRequestLength } from '../api/v1alpha1/status-schema.ts'
 import { keyOf, type KubernetesObject } from '../kubernetes/types.ts'
-import type { Credential, InvalidCredential, ObjectMetadata } from './observed.ts'
+import type { Credential, HandedTo, InvalidCredential, ObjectMetadata } from './observed.ts'
+
+const maxNameLength = 253
 
 /** An EnosAppCredential as the store keeps it: parsed once, when it arrives. */
 export type StoredCredential = Credential | InvalidCredential
@@ -50,9 +52,22 @@ export function parseMetadata({ metadata }: KubernetesObject): ObjectMetadata {
     controllerUid: controller?.uid,
     isControlledByCredential: controller?.kind === kind && controller.apiVersion === apiVersion,
     retainedFor: name === undefined || uid === undefined ? undefined : { name, uid },
+    ...handedTo(metadata, controller !== undefined),
     isDeleting: metadata.deletionTimestamp !== undefined,
     writtenAtWall: writtenAtWall(metadata),
   }
+}
+
+function handedTo(metadata: KubernetesObject['metadata'], hasController: boolean): { readonly handedTo?: HandedTo } {
+  const isLabelled = !hasController && metadata.labels?.[labels.managedBy] === managedBy
+  const byLabels = isLabelled ? nameIn(metadata.labels?.[labels.credential]) : undefined
+  const byAnnotation = nameIn(metadata.annotations?.[annotations.adopt])
+  return byLabels === undefined && byAnnotation === undefined ? {} : { handedTo: { byLabels, byAnnotation } }
+}
+
+/** A value that is longer than any name of an object names none. */
+function nameIn(value: string | undefined): string | undefined {
+  return value !== undefined && value.length <= maxNameLength ? value : undefined
 }
 
 /** The last time in managedFields with a manager of this operator. */

@@ -26,6 +26,8 @@ export interface Pass {
   sourceProblem: Problem | undefined
   /** The longest time that the API server asked to wait, ms. */
   retryAfterMs: number
+  /** Secrets that were adopted: the note of the event, by target. */
+  readonly adoptions: Map<string, string>
   readonly executed: ExecutedAction[]
   /** Targets that were read after a refused write; each at most once. */
   readonly reread: Set<string>
@@ -39,6 +41,7 @@ export function newPass(credential: Credential, state: CredentialState): Pass {
     problems: new Map(),
     sourceProblem: undefined,
     retryAfterMs: 0,
+    adoptions: new Map(),
     executed: [],
     reread: new Set(),
   }
@@ -47,4 +50,9 @@ export function newPass(credential: Credential, state: CredentialState): Pass {
 /** Whether an action has to be retried, though nothing changes. */
 export function hasFailed({ problems, sourceProblem }: Pass): boolean {
   return problems.size > 0 || sourceProblem !== undefined
+}
+
+/** Whether the pass has written the token to a target. */
+export function hasWrittenTarget({ executed }: Pass): boolean {
+  return executed.some(({ action }) => ['createTarget', 'patchTarget', 'recreateTarget', 'applyKeys'].includes(action))
 }

@@ -1,7 +1,9 @@
+import { annotations } from '../api/v1alpha1/names.ts'
 import type { Problem } from '../api/v1alpha1/problem.ts'
 import { Sensitive } from '../lib/sensitive.ts'
 import { compareMerged } from '../targets/merged-keys.ts'
 import type { Secret } from '../targets/secret.ts'
+import { conflict, isOfOther, ownerProblem } from './adoption.ts'
 import { type Observed, type TargetSpec } from './observed.ts'
 import { isOfAnotherCredential, isOurs, mergeIdentityOf } from './ownership.ts'
 
@@ -10,19 +12,6 @@ export function targetProblem(observed: Observed, target: TargetSpec): Problem |
   const failed = observed.targetProblems.get(target.name)
   if (failed !== undefined) return failed
   return target.creationPolicy === 'Merge' ? mergeProblem(observed, target) : ownerProblem(observed, target)
-}
-
-function ownerProblem(observed: Observed, { name }: TargetSpec): Problem | undefined {
-  const meta = observed.targetMetas.get(name)
-  const recorded = observed.record.get(name)
-  if (meta === undefined || isOurs(observed, meta)) return undefined
-  const isLostOwner =
-    meta.controllerUid === undefined && recorded?.uid === meta.uid && recorded.creationPolicy === 'Owner'
-  if (isLostOwner) return undefined
-  return conflict(
-    `Secret ${name} already exists and is not owned by this resource` +
-      `${meta.controllerUid === undefined ? '' : ' (another object controls it)'}; delete it, or name another target`,
-  )
 }
 
 function mergeProblem(observed: Observed, target: TargetSpec): Problem | undefined {
@@ -36,7 +25,7 @@ function mergeProblem(observed: Observed, target: TargetSpec): Problem | undefin
     }
   }
   if (isOfAnotherCredential(observed, meta)) {
-    return conflict(`Secret ${name} belongs to another EnosAppCredential; name another target`)
+    return isOfOther(name, observed.nameOf(meta.controllerUid ?? meta.retainedFor?.uid ?? ''))
   }
   const content = observed.targetContents.get(name)
   if (content === undefined) return undefined
@@ -53,7 +42,7 @@ function mergeProblem(observed: Observed, target: TargetSpec): Problem | undefin
   return foreign.length === 0
     ? undefined
     : conflict(
-        `Secret ${name} already has ${foreign.join(', ')}, owned by another field manager; name other keys, or remove those`,
+        `Secret ${name} already has ${foreign.join(', ')}, owned by another field manager; name other keys, remove those, or annotate the Secret with ${annotations.adopt}: ${observed.credential.name} to hand them over`,
       )
 }
 
@@ -65,8 +54,4 @@ function foreignKeys(observed: Observed, name: string, content: Secret, keys: re
   const desired = Object.fromEntries(keys.map((key) => [key, anything]))
   const comparison = compareMerged(content, desired, recordedKeys, mergeIdentityOf(observed))
   return comparison.kind === 'conflict' ? comparison.keys : []
-}
-
-function conflict(message: string): Problem {
-  return { class: 'userMustAct', reason: 'TargetConflict', message: `spec.targets: ${message}` }
 }

@@ -22,6 +22,8 @@ export type TargetWrite = {
   readonly reason: WriteReason
   /** The change of another writer that this write undoes. */
   readonly undoes?: Interference
+  /** Note of the event for a Secret, or for keys of one, that the write adopts. */
+  readonly adopts?: string
 } & (
   | { readonly do: 'createTarget'; readonly desired: DesiredSecret; readonly stamp: TargetStamp }
   | {

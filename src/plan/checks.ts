@@ -11,7 +11,7 @@ import { fetchDriftedTargets, writeStatus } from './status-checks.ts'
 import { writeTargets } from './target-checks.ts'
 import { stopWhenUpToDate } from './up-to-date.ts'
 import type { Verdict } from './verdict.ts'
-import { warnOfAlteredTargets, warnOfContestedTargets } from './warning-checks.ts'
+import { tellAdoptions, warnOfAlteredTargets, warnOfContestedTargets } from './warning-checks.ts'
 
 export type Check = (observed: Observed, now: number) => Verdict | undefined
 
@@ -52,6 +52,8 @@ export const checks = {
   joinApplication,
   /** Bring all targets to the application's token. */
   writeTargets,
+  /** Tell of Secrets that were adopted, and of keys that were removed from them. */
+  tellAdoptions,
   /** Warn, once, of targets that another writer keeps changing. */
   warnOfContestedTargets,
   /** Warn, once, of targets that admission stored otherwise than they were written. */

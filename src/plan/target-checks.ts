@@ -1,5 +1,6 @@
 import type { WriteReason } from '../api/v1alpha1/action-reasons.ts'
-import { mergeFieldManager } from '../api/v1alpha1/names.ts'
+import { annotations, mergeFieldManager } from '../api/v1alpha1/names.ts'
+import { isHandedByAnnotation } from '../observe/adoption.ts'
 import { type Interference, nextCorrectionAt, otherWriterOf } from '../observe/contest.ts'
 import { changedInput, inputsOf } from '../observe/inputs.ts'
 import {
@@ -22,6 +23,7 @@ import { type CompiledTemplates, TemplateRenderError } from '../targets/template
 import type { HeldToken } from '../tokens/held-token.ts'
 import type { RecordedToken } from '../tokens/membership.ts'
 import type { TargetAction, TargetStamp } from './actions.ts'
+import { adopting } from './adoption-event.ts'
 import { actIfAny, type Verdict } from './verdict.ts'
 
 /** One target, and everything that its content is made of. */
@@ -51,7 +53,7 @@ export function writeTargets(observed: Observed, now: number): Verdict | undefin
 /** A template may fail on the real values and not on placeholders, for instance when its output is too long. */
 function tryTargetAction(context: TargetContext): TargetAction | undefined {
   try {
-    return targetAction(context)
+    return targetAction(context) ?? annotationRemoval(context)
   } catch (error) {
     if (!(error instanceof TemplateRenderError)) throw error
     const { name } = context.target
@@ -105,26 +107,16 @@ function correctionOf(context: TargetContext, content: Secret, stamp: TargetStam
   const was = objectVersionOf(content)
   const alteration = observed.alterations.get(desired.name)
   const accepted = alteration === undefined ? desired : accepting(desired, alteration, content)
-  const reason = reasonFor(recorded, stamp)
+  const reason = reasonFor(context, stamp)
+  const adopts = adopting(observed, context.target, content, desired)
   const undoes = undoing(context, reason, content, desired)
   if (stamp.creationPolicy === 'Owner') {
     const comparison = compareOwned(observed, content, accepted)
-    switch (comparison.kind) {
-      case 'same':
-        return confirmation(recorded, was, stamp)
-      case 'differs':
-        return {
-          do: 'patchTarget',
-          reason,
-          desired,
-          correction: comparison.correction,
-          was,
-          stamp,
-          ...undoes,
-        }
-      case 'recreate':
-        return { do: 'recreateTarget', reason: comparison.reason, desired, was, stamp, ...undoes }
-    }
+    if (comparison.kind === 'same') return confirmation(recorded, was, stamp)
+    const write = { desired, was, stamp, ...undoes, ...adopts }
+    return comparison.kind === 'recreate'
+      ? { do: 'recreateTarget', reason: comparison.reason, ...write }
+      : { do: 'patchTarget', reason, correction: comparison.correction, ...write }
   }
   if (isOurs(observed, observed.targetMetas.get(desired.name))) {
     // Keys that are added later are not ours yet: another credential may have taken them first.
@@ -154,6 +146,7 @@ function correctionOf(context: TargetContext, content: Secret, stamp: TargetStam
         isForced: comparison.isForced,
         stamp,
         ...undoes,
+        ...adopts,
       }
   }
 }
@@ -177,7 +170,9 @@ function undoing(
   content: Secret,
   desired: DesiredSecret,
 ): { readonly undoes?: Interference } {
-  if (!corrections.has(reason) || !observed.record.has(desired.name)) return {}
+  const isRepeated = reason === 'Adopted' && observed.contests.has(desired.name)
+  const isCorrection = corrections.has(reason) && observed.record.has(desired.name)
+  if (!isRepeated && !isCorrection) return {}
   const own = new Set([observed.fieldManager, mergeFieldManager(observed.credential.uid)])
   const isTokenLost = templates.keysWithToken.some((key) => {
     const value = desired.data[key]
@@ -189,8 +184,27 @@ function undoing(
 /** A correction of a contested target waits; a token that the target has never held does not. */
 function mustWait({ contests }: Observed, name: string, action: TargetAction, now: number): boolean {
   const contest = contests.get(name)
-  if (contest === undefined || !('stamp' in action) || !corrections.has(action.reason)) return false
+  if (contest === undefined || !('stamp' in action)) return false
+  if (action.reason !== 'Adopted' && !corrections.has(action.reason)) return false
   return action.stamp.token?.fingerprint === contest.fingerprint && now < nextCorrectionAt(contest)
+}
+
+/** Takes the annotation off a Secret of another owner once its keys are ours: applying keys cannot. */
+function annotationRemoval(context: TargetContext): TargetAction | undefined {
+  const { observed, target } = context
+  const meta = observed.targetMetas.get(target.name)
+  const recorded = observed.record.get(target.name)
+  if (target.creationPolicy !== 'Merge' || meta === undefined || meta.isDeleting) return undefined
+  if (!isHandedByAnnotation(observed, meta) || !isRecorded(recorded, meta, stampOf(context))) return undefined
+  return {
+    do: 'patchMetadata',
+    reason: 'Adopted',
+    was: { name: meta.name, uid: meta.uid, resourceVersion: meta.resourceVersion },
+    change: { owners: undefined, annotations: { [annotations.adopt]: null } },
+    stamp: stampOf(context),
+    // A writer that keeps putting it back is no reason for a write each time.
+    undoes: { isTokenLost: false, writer: undefined },
+  }
 }
 
 function confirmation(
@@ -202,9 +216,14 @@ function confirmation(
 }
 
 /** Why a Secret that was read is written: the first cause that explains the difference. */
-function reasonFor(recorded: TargetRecord | undefined, stamp: TargetStamp): WriteReason {
-  // A Secret of another owner has none of our keys before the first write.
-  if (recorded === undefined) return stamp.creationPolicy === 'Merge' ? 'Missing' : 'Adopted'
+function reasonFor({ observed, target: { name } }: TargetContext, stamp: TargetStamp): WriteReason {
+  const recorded = observed.record.get(name)
+  if (recorded === undefined) {
+    // A Secret of another owner has none of our keys before the first write, unless it was handed over.
+    const isMissing =
+      stamp.creationPolicy === 'Merge' && !isHandedByAnnotation(observed, observed.targetMetas.get(name))
+    return isMissing ? 'Missing' : 'Adopted'
+  }
   if (recorded.creationPolicy !== stamp.creationPolicy) return 'OwnershipChanged'
   if (recorded.token?.fingerprint !== stamp.token?.fingerprint) return 'NewToken'
   if (recorded.inputs !== stamp.inputs) return changedInput(recorded.inputs, stamp.inputs)

@@ -3,6 +3,15 @@ import { contestedTargets, contestMessage } from '../observe/disputed-targets.ts
 import type { Observed } from '../observe/observed.ts'
 import { act, type Verdict } from './verdict.ts'
 
+/** One event for the Secrets that were adopted in this pass. */
+export function tellAdoptions({ adoptions, notes }: Observed): Verdict | undefined {
+  if (adoptions.size === 0) return undefined
+  const reason = 'TargetAdopted'
+  const note = [...adoptions.values()].join('; ')
+  if (notes.get(reason) === note) return undefined
+  return act({ do: 'emitEvent', reason, event: { type: 'Normal', reason, action: 'Sync', note } })
+}
+
 /** One event for each contest, also where only labels or other keys are contested and Ready stays True. */
 export function warnOfContestedTargets(observed: Observed, now: number): Verdict | undefined {
   const contested = contestedTargets(observed, now)

@@ -1,5 +1,5 @@
 import { ApiError } from '../kubernetes/errors.ts'
-import { keyOf, type ObjectKey } from '../kubernetes/types.ts'
+import type { ObjectKey } from '../kubernetes/types.ts'
 import { WorkQueue, type WorkQueueObserver, type WorkQueueSnapshot } from '../kubernetes/work-queue.ts'
 import { type Clock, sleep } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
@@ -17,13 +17,14 @@ import {
   type TargetToken,
   tokenOnTargets,
 } from '../observe/observed.ts'
-import { hasFailed, newPass, type Pass } from '../observe/pass.ts'
+import { hasFailed, hasWrittenTarget, newPass, type Pass } from '../observe/pass.ts'
 import { planInvalid } from '../plan/plan.ts'
 import type { Applications } from '../tokens/applications.ts'
 import { converge, type Iteration } from './converge.ts'
 import type { Executor } from './executor.ts'
 import { logPass } from './pass-log.ts'
 import { RefreshBarrier } from './refresh-barrier.ts'
+import { SharedTargets } from './shared-targets.ts'
 
 export interface ReconcilerOptions {
   readonly caches: Caches
@@ -60,6 +61,7 @@ export class Reconciler {
   readonly states: CredentialStates
   readonly #refreshBarrier: RefreshBarrier
   readonly #configMaps: AwaitedConfigMaps
+  readonly #sharedTargets: SharedTargets
   #hasWarnedOfCrd = false
   /** Whether a credential is being reconciled, or will be. */
   readonly isQueued = (key: ObjectKey): boolean => this.#queue.has(key)
@@ -68,6 +70,7 @@ export class Reconciler {
     this.#options = options
     const { caches, clock, configMapsSynced, queueObserver, random } = options
     this.states = new CredentialStates(clock)
+    this.#sharedTargets = new SharedTargets(caches.credentials)
     this.#refreshBarrier = new RefreshBarrier({
       ...options,
       enqueue: (keys) => {
@@ -200,6 +203,7 @@ export class Reconciler {
   #conclude(pass: Pass, last: Iteration | undefined): void {
     const { applications, clock, log } = this.#options
     const { key } = pass.credential
+    this.enqueue(this.#sharedTargets.note(pass.credential))
     if (last === undefined) {
       this.#queue.add(key)
       return
@@ -268,17 +272,15 @@ export class Reconciler {
     const isMember = applications.isMember(credential.key)
     const { actions } = planInvalid({ credential, isMember, nowWall: clock.wall() })
     await executor.executeOnResource(actions, credential, signal)
+    this.enqueue(this.#sharedTargets.note(credential))
     this.#queue.forget(credential.key)
   }
 
   /** The credential is gone, or another one has its name. */
   #forget(key: ObjectKey): void {
-    const { applications, caches, onGone } = this.#options
-    // Another credential may wait for a Secret that this one held.
-    const [namespace = ''] = key.split('/')
-    for (const name of this.states.get(key)?.record.keys() ?? []) {
-      this.enqueue(caches.credentials.byIndex(byObject('Secret', keyOf({ namespace, name }))))
-    }
+    const { applications, onGone } = this.#options
+    // Another credential may wait for a Secret that this one held, or had as a target.
+    this.enqueue(this.#sharedTargets.forget(key))
     applications.leave(key)
     this.#release(key)
     this.#queue.remove(key)
@@ -294,7 +296,3 @@ export class Reconciler {
 }
 
 const isPatchStatus = (action: { readonly do: string }): boolean => action.do === 'patchStatus'
-
-function hasWrittenTarget({ executed }: Pass): boolean {
-  return executed.some(({ action }) => ['createTarget', 'patchTarget', 'recreateTarget', 'applyKeys'].includes(action))
-}

@@ -85,29 +85,14 @@ export class TargetExecutor {
   }
 
   async #note(action: TargetWrite, result: WriteResult, pass: Pass, signal: AbortSignal): Promise<void> {
-    const { clock, secrets } = this.#options
+    const { secrets } = this.#options
     const { contents, credential, problems, state } = pass
     const { name } = 'was' in action ? action.was : action.desired
     contents.delete(name)
     switch (result.kind) {
-      case 'written': {
-        const meta = parseMetadata(result.secret)
-        secrets.upsert(meta)
-        if (!('stamp' in action)) return
-        const { resourceVersion, uid } = meta
-        const lastWrite = { reason: action.reason, atWall: clock.wall() }
-        if (action.do === 'patchMetadata') {
-          // What another writer changed before stays drift.
-          const recorded = state.record.get(name)
-          const isRecorded = recorded?.uid === uid && recorded.resourceVersion === action.was.resourceVersion
-          const version = { uid, resourceVersion: isRecorded ? resourceVersion : '' }
-          state.record.set(name, { ...action.stamp, name, ...version, lastWrite })
-          return
-        }
-        state.record.set(name, { ...action.stamp, name, uid, resourceVersion, lastWrite })
-        this.#noteOutcome(action, result.secret, pass)
+      case 'written':
+        this.#noteWritten(action, result.secret, pass)
         return
-      }
       case 'deleted':
         secrets.remove({ namespace: credential.namespace, name })
         state.record.delete(name)
@@ -129,6 +114,31 @@ export class TargetExecutor {
     }
   }
 
+  #noteWritten(action: TargetWrite, stored: Secret, pass: Pass): void {
+    const { clock, secrets } = this.#options
+    const { adoptions, state } = pass
+    const { name } = 'was' in action ? action.was : action.desired
+    const meta = parseMetadata(stored)
+    secrets.upsert(meta)
+    if (!('stamp' in action)) return
+    const { resourceVersion, uid } = meta
+    const lastWrite = { reason: action.reason, atWall: clock.wall() }
+    this.#noteContest(action, pass)
+    if (action.do === 'patchMetadata') {
+      // What another writer changed before stays drift.
+      const recorded = state.record.get(name)
+      const isRecorded = recorded?.uid === uid && recorded.resourceVersion === action.was.resourceVersion
+      const version = { uid, resourceVersion: isRecorded ? resourceVersion : '' }
+      state.record.set(name, { ...action.stamp, name, ...version, lastWrite })
+      return
+    }
+    state.record.set(name, { ...action.stamp, name, uid, resourceVersion, lastWrite })
+    this.#noteAlteration(action, stored, pass)
+    if (action.adopts === undefined) return
+    adoptions.set(name, action.adopts)
+    state.notes.delete('TargetAdopted')
+  }
+
   #forget({ name, reason }: Extract<TargetAction, { do: 'forgetTarget' }>, { state }: Pass): void {
     const { alterations, contests, record } = state
     const fingerprint = record.get(name)?.token?.fingerprint
@@ -138,13 +148,17 @@ export class TargetExecutor {
     else if (!contests.has(name)) contests.set(name, contestOfMissing(fingerprint))
   }
 
-  /** Notes a correction, and how admission altered the write. */
-  #noteOutcome(action: StampedWrite, stored: Secret, { state }: Pass): void {
-    const { alterations, contests, notes } = state
+  /** Notes how admission altered the write. */
+  #noteAlteration(action: ContentWrite, stored: Secret, { state: { alterations } }: Pass): void {
     const { name } = 'was' in action ? action.was : action.desired
     const alteration = alterationOf('desired' in action ? action.desired : { data: dataOf(action) }, stored)
     if (alteration === undefined) alterations.delete(name)
     else alterations.set(name, alteration)
+  }
+
+  /** Notes a correction of another writer's change. */
+  #noteContest(action: StampedWrite, { state: { contests, notes } }: Pass): void {
+    const { name } = 'was' in action ? action.was : action.desired
     const contest = contests.get(name)
     const fingerprint = action.stamp.token?.fingerprint
     if (action.undoes === undefined) {
@@ -185,10 +199,11 @@ export class TargetExecutor {
   }
 }
 
-type StampedWrite = Exclude<Extract<TargetWrite, { readonly stamp: unknown }>, { do: 'patchMetadata' }>
+type StampedWrite = Extract<TargetWrite, { readonly stamp: unknown }>
+type ContentWrite = Exclude<StampedWrite, { readonly do: 'patchMetadata' }>
 
 /** The data of a write to a Secret of another owner; giving up ownership writes none. */
-function dataOf(action: StampedWrite): DesiredSecret['data'] {
+function dataOf(action: ContentWrite): DesiredSecret['data'] {
   return 'data' in action ? action.data : {}
 }
 

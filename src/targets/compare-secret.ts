@@ -1,3 +1,4 @@
+import { annotations, labels } from '../api/v1alpha1/names.ts'
 import type { KubernetesObject, OwnerReference } from '../kubernetes/types.ts'
 import type { ControllerReference, DesiredSecret } from './desired-secret.ts'
 import { ownedMetadata } from './managed-fields.ts'
@@ -44,7 +45,9 @@ export function compareSecret(
   const correction: Correction = {
     surplusData: Object.keys(data).filter((key) => !Object.hasOwn(desired.data, key)),
     surplusLabels: ours.labels.filter((key) => !Object.hasOwn(desired.labels, key)),
-    surplusAnnotations: ours.annotations.filter((key) => !Object.hasOwn(desired.annotations, key)),
+    surplusAnnotations: [...new Set([...ours.annotations, ...handoverAnnotations(existing, desired)])].filter(
+      (key) => !Object.hasOwn(desired.annotations, key),
+    ),
     owners,
   }
   const isSame =
@@ -57,6 +60,14 @@ export function compareSecret(
     contains(metadata.annotations, desired.annotations)
   if (existing.immutable === true) return { kind: 'recreate', reason: 'Immutable' }
   return isSame ? { kind: 'same' } : { kind: 'differs', correction }
+}
+
+/** The annotations that had the Secret adopted, whichever field manager set them. */
+function handoverAnnotations({ metadata }: Secret, { labels: { [labels.credential]: name } }: DesiredSecret): string[] {
+  const { adopt, retainedCredential, retainedCredentialUid } = annotations
+  const present = metadata.annotations ?? {}
+  const retained = [retainedCredential, retainedCredentialUid].filter((key) => Object.hasOwn(present, key))
+  return name !== undefined && present[adopt] === name ? [adopt, ...retained] : retained
 }
 
 /** The owner references with ours corrected; undefined when ours is as it should be. */

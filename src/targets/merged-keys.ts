@@ -1,9 +1,12 @@
+import { annotations } from '../api/v1alpha1/names.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
 import { fieldsOf, namesOf } from './managed-fields.ts'
 import { encodeData, nulls, type Secret, toBase64 } from './secret.ts'
 
 /** The field managers (managedFields) that decide whose a key is. */
 export interface MergeIdentity {
+  /** The annotation enos.io/adopt with this name hands keys over. */
+  readonly credentialName: string
   /** The field manager of this credential's keys. */
   readonly manager: string
   /** The operator's own field manager: of keys from the time when the operator owned the whole Secret. */
@@ -33,9 +36,11 @@ export function compareMerged(
   const data = existing.data ?? {}
   const managers = managersByKey(existing)
   const isOurs = (key: string): boolean => managers.get(key)?.includes(identity.manager) === true
+  const isHandedOver = existing.metadata.annotations?.[annotations.adopt] === identity.credentialName
   const isTakeable = (key: string): boolean => {
     const holders = managers.get(key) ?? []
     if (holders.some((holder) => identity.isRival(holder))) return false
+    if (isHandedOver) return true
     return recordedKeys.includes(key) || (holders.length > 0 && holders.every((holder) => identity.isOrphan(holder)))
   }
   const present = Object.keys(desired).filter((key) => Object.hasOwn(data, key))

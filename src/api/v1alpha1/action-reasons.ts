@@ -15,7 +15,8 @@ export const writeReasons = {
   Immutable: 'The Secret is immutable; a patch cannot change it.',
   OwnershipChanged:
     'creationPolicy or deletionPolicy in the spec differs from the one that the target was written with.',
-  Adopted: 'The Secret belongs to the resource, but the status does not record it.',
+  Adopted:
+    'The Secret belongs to the resource, or was handed to it by labels or annotation, but the status does not record it.',
   RemovedFromSpec: 'The spec no longer has the target.',
   Deleted: 'The resource is being deleted.',
 } as const satisfies Record<string, string>

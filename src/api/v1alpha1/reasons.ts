@@ -78,8 +78,14 @@ export const reasons = {
   },
   TargetConflict: {
     meaning:
-      'A Secret with the name of a target already exists and is not owned by this resource. The operator does not touch it.',
-    whatToDo: 'Delete that Secret, or name another target.',
+      'A Secret with the name of a target already exists, is not owned by this resource, and cannot be adopted. The operator does not touch it.',
+    whatToDo:
+      'If it belongs to another EnosAppCredential, name another target. Otherwise annotate it with `enos.io/adopt: <name of the resource>` to hand it over with its data, delete it, or name another target.',
+  },
+  TargetAdopted: {
+    meaning:
+      'A target has taken over a Secret that carried the labels of this resource (restored, orphaned or retained) or was annotated with `enos.io/adopt`. The event names the keys that were removed.',
+    whatToDo: 'Nothing.',
   },
   TargetContested: {
     meaning:

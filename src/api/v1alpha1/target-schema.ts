@@ -45,11 +45,16 @@ const templates = rule(
   (data) => Object.keys(data).every((key) => key !== '.' && !key.startsWith('..')),
 )
 
+/** Whether Secrets of a type belong to Kubernetes or Helm: no target has such a type, and none is adopted. */
+export function isReservedType(type: string): boolean {
+  return /(?:^|\.)(?:kubernetes\.io|helm\.sh)\//.test(type)
+}
+
 const secretType = rule(
   z.string().min(1).max(253),
   'types under kubernetes.io/ and helm.sh/ are reserved',
   "!self.matches('(^|[.])(kubernetes[.]io|helm[.]sh)/')",
-  (type) => !/(?:^|\.)(?:kubernetes\.io|helm\.sh)\//.test(type),
+  (type) => !isReservedType(type),
 )
 
 const targetSchema = rule(

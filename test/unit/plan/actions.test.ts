@@ -29,6 +29,13 @@ const actions: { readonly [K in Action['do']]: Extract<Action, { do: K }> } = {
   applyKeys: { do: 'applyKeys', reason: 'NewToken', was, data: {}, isForced: false, stamp },
   releaseKeys: { do: 'releaseKeys', reason: 'Deleted', was, keys: [] },
   disownTarget: { do: 'disownTarget', reason: 'OwnershipChanged', was, keptKeys: [], stamp },
+  patchMetadata: {
+    do: 'patchMetadata',
+    reason: 'OwnershipChanged',
+    was,
+    change: { owners: undefined, annotations: {} },
+    stamp,
+  },
   deleteTarget: { do: 'deleteTarget', reason: 'RemovedFromSpec', was },
   fetchTarget: { do: 'fetchTarget', reason: 'Drift', name: 'enos-token' },
   confirmTarget: { do: 'confirmTarget', reason: 'InSync', was, stamp },

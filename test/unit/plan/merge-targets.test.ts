@@ -154,7 +154,7 @@ describe('keys in somebody else’s Secret', () => {
       status: 'False',
       reason: 'TargetConflict',
       message:
-        'spec.targets: Secret enos-token already has accessToken, owned by another field manager; name other keys, or remove those',
+        'spec.targets: Secret enos-token already has accessToken, owned by another field manager; name other keys, remove those, or annotate the Secret with enos.io/adopt: wind-farm to hand them over',
     })
   })
 
@@ -178,7 +178,7 @@ describe('keys in somebody else’s Secret', () => {
     const meta = ownTarget({ controllerUid: 'uid-other' })
     expect(readyOf(first({ targetMetas: new Map([[name, meta]]) }))).toMatchObject({
       reason: 'TargetConflict',
-      message: 'spec.targets: Secret enos-token belongs to another EnosAppCredential; name another target',
+      message: 'spec.targets: Secret enos-token belongs to another EnosAppCredential: name another target',
     })
   })
 

@@ -30,15 +30,23 @@ function statusOf(input: ObservedInput) {
 
 describe('a Secret that is there and not ours', () => {
   it.each([
-    ['made by hand', {}, ''],
-    ['of another owner', { controllerUid: 'uid-of-a-deployment' }, ' (another object controls it)'],
+    [
+      'made by hand',
+      {},
+      'already exists and is not owned by this resource; to have it adopted, annotate it with enos.io/adopt: wind-farm; otherwise delete it, or name another target',
+    ],
+    [
+      'of another owner',
+      { controllerUid: 'uid-of-a-deployment' },
+      'already exists and is not owned by this resource (another object controls it); delete it, or name another target',
+    ],
     [
       'of another resource of this kind',
       { controllerUid: 'uid-other', isControlledByCredential: true },
-      ' (another object controls it)',
+      'belongs to another EnosAppCredential: name another target',
     ],
   ])('is neither read nor written: %s', (_, meta, remark) => {
-    const message = `spec.targets: Secret enos-token already exists and is not owned by this resource${remark}; delete it, or name another target`
+    const message = `spec.targets: Secret enos-token ${remark}`
     expect(statusOf(there(meta)).conditions).toMatchObject([
       { type: 'Ready', status: 'False', reason: 'TargetConflict', message },
       { type: 'RenewalHealthy', status: 'True' },

@@ -15,6 +15,7 @@ const ours = 'enos-credential:uid-wind-farm'
 const orphan = 'enos-credential:uid-gone'
 const living = 'enos-credential:uid-other'
 const identity: MergeIdentity = {
+  credentialName: 'wind-farm',
   manager: ours,
   operatorManager: operator,
   isOrphan: (manager) => manager === orphan,

@@ -1,0 +1,90 @@
+import { annotations } from '../api/v1alpha1/names.ts'
+import type { Problem } from '../api/v1alpha1/problem.ts'
+import { isReservedType } from '../api/v1alpha1/target-schema.ts'
+import type { Secret } from '../targets/secret.ts'
+import type { ObjectMetadata, Observed, TargetSpec } from './observed.ts'
+import { isOurs } from './ownership.ts'
+
+/** How a Secret without controller was handed to a credential. */
+type Claim = 'labels' | 'annotation'
+
+/** Why an Owner target cannot be written: its Secret is not ours, and cannot be adopted. */
+export function ownerProblem(observed: Observed, target: TargetSpec): Problem | undefined {
+  const { credential, otherOwnerOf, record, targetMetas } = observed
+  const { name } = target
+  const meta = targetMetas.get(name)
+  if (meta === undefined) return undefined
+  const recorded = record.get(name)
+  const isRecorded = recorded?.uid === meta.uid && recorded.creationPolicy === 'Owner'
+  if (isRecorded && meta.controllerUid === undefined) return undefined
+  if (!isOurs(observed, meta)) return foreignProblem(observed, target, meta)
+  const isFormer = meta.controllerUid === undefined && meta.retainedFor?.uid !== credential.uid
+  const other = isFormer ? otherOwnerOf(name) : undefined
+  return other?.isRecorded === true ? isOfOther(name, other.name) : undefined
+}
+
+/** Another credential has it. */
+export function isOfOther(secretName: string, credentialName: string | undefined): Problem {
+  const owner = credentialName === undefined ? 'another EnosAppCredential' : `EnosAppCredential ${credentialName}`
+  return conflict(`Secret ${secretName} belongs to ${owner}: name another target`)
+}
+
+export function conflict(message: string): Problem {
+  return { class: 'userMustAct', reason: 'TargetConflict', message: `spec.targets: ${message}` }
+}
+
+/** Whether the annotation lets the credential take a Secret, or its keys of a Merge target. */
+export function isHandedByAnnotation({ credential }: Observed, meta: ObjectMetadata | undefined): boolean {
+  return meta?.handedTo?.byAnnotation === credential.name
+}
+
+/** A Secret that another writer made, or that lost its owner reference. */
+function foreignProblem(observed: Observed, target: TargetSpec, meta: ObjectMetadata): Problem | undefined {
+  const { credential, isAlive, nameOf, otherOwnerOf } = observed
+  const { name } = target
+  if (meta.controllerUid !== undefined) {
+    return meta.isControlledByCredential
+      ? isOfOther(name, nameOf(meta.controllerUid))
+      : conflict(
+          `Secret ${name} already exists and is not owned by this resource (another object controls it); delete it, or name another target`,
+        )
+  }
+  if (meta.retainedFor !== undefined && isAlive(meta.retainedFor.uid)) {
+    return isOfOther(name, nameOf(meta.retainedFor.uid))
+  }
+  const claim = claimOn(observed, meta)
+  const other = otherOwnerOf(name)
+  if (other !== undefined && (claim !== undefined || other.isRecorded)) return isOfOther(name, other.name)
+  if (claim === undefined) {
+    return conflict(
+      `Secret ${name} already exists and is not owned by this resource; to have it adopted, annotate it with ${annotations.adopt}: ${credential.name}; otherwise delete it, or name another target`,
+    )
+  }
+  // Its type is known only once it was read, which needs a token first.
+  const content = observed.targetContents.get(name)
+  return content === undefined ? undefined : contentProblem(target, claim, content)
+}
+
+function claimOn({ credential }: Observed, { handedTo }: ObjectMetadata): Claim | undefined {
+  if (handedTo?.byLabels === credential.name) return 'labels'
+  return handedTo?.byAnnotation === credential.name ? 'annotation' : undefined
+}
+
+/** By the annotation alone nothing is deleted: who may annotate a Secret need not have the right to delete it. */
+function contentProblem({ name, type }: TargetSpec, claim: Claim, content: Secret): Problem | undefined {
+  const present = content.type ?? 'Opaque'
+  const wanted = type ?? 'Opaque'
+  if (isReservedType(present)) {
+    return conflict(`Secret ${name} has the type ${present}, which is never adopted; delete it, or name another target`)
+  }
+  if (claim === 'labels') return undefined
+  if (present !== wanted) {
+    return conflict(
+      `Secret ${name} has the type ${present}, and ${annotations.adopt} alone does not let the operator delete it for the type ${wanted}; set the type of the target to ${present}, delete the Secret, or name another target`,
+    )
+  }
+  if (content.immutable !== true) return undefined
+  return conflict(
+    `Secret ${name} is immutable, and ${annotations.adopt} alone does not let the operator delete it; delete it, or name another target`,
+  )
+}

@@ -1,0 +1,40 @@
+import type { ObjectKey } from '../kubernetes/types.ts'
+import { byObject, type Caches } from '../observe/caches.ts'
+import type { StoredCredential } from '../observe/parse-object.ts'
+
+/** Finds the other credentials with the same targets: whether they may adopt a Secret depends on each other's. */
+export class SharedTargets {
+  readonly #credentials: Caches['credentials']
+  /** Names of the targets in spec and status, by credential. Bound: an entry ends with its credential. */
+  readonly #names = new Map<ObjectKey, string>()
+
+  constructor(credentials: Caches['credentials']) {
+    this.#credentials = credentials
+  }
+
+  /** @returns the other credentials of targets that this one has got or lost since the last call */
+  note({ key, spec, status }: StoredCredential): ObjectKey[] {
+    const list = (targets: readonly { readonly name: string }[]): string => targets.map(({ name }) => name).join(' ')
+    const names = `${list(spec?.targets ?? [])}|${list(status.targets)}`
+    const before = this.#names.get(key) ?? ''
+    if (names === before) return []
+    this.#names.set(key, names)
+    return this.#others(key, `${before}|${names}`)
+  }
+
+  /** @returns the other credentials of its targets */
+  forget(key: ObjectKey): ObjectKey[] {
+    const names = this.#names.get(key) ?? ''
+    this.#names.delete(key)
+    return this.#others(key, names)
+  }
+
+  #others(key: ObjectKey, names: string): ObjectKey[] {
+    const [namespace = ''] = key.split('/')
+    const unique = new Set(names.split(/[ |]/).filter((name) => name !== ''))
+    const keys = [...unique].flatMap((name) => [
+      ...this.#credentials.byIndex(byObject('Secret', `${namespace}/${name}`)),
+    ])
+    return keys.filter((other) => other !== key)
+  }
+}
