@@ -17,7 +17,7 @@ const name = 'enos-token'
 const finalizer = 'enos.io/merge-cleanup'
 const merged = { targets: [{ name, creationPolicy: 'Merge' }] }
 const record = new Map([[name, targetRecord({ creationPolicy: 'Merge' })]])
-const there = new Map([[name, metadata({ name, resourceVersion: '20' })]])
+const existing = new Map([[name, metadata({ name, resourceVersion: '20' })]])
 const entry = (manager: string, ...keys: string[]) => ({
   manager,
   fieldsV1: { 'f:data': Object.fromEntries(keys.map((key) => [`f:${key}`, {}])) },
@@ -28,25 +28,25 @@ function deleted(credential: CredentialInput = {}, rest: ObservedInput = {}): re
   return plan(observed({ ...rest, credential: given }), now).actions
 }
 
-/** One that has keys in somebody else's Secret. */
-function mergedOne(rest: ObservedInput = {}, credential: CredentialInput = {}): readonly Action[] {
-  return deleted({ spec: merged, finalizers: [finalizer], ...credential }, { record, targetMetas: there, ...rest })
+/** The plan of a deleted resource with keys in a Secret of another owner. */
+function deletedMerged(rest: ObservedInput = {}, credential: CredentialInput = {}): readonly Action[] {
+  return deleted({ spec: merged, finalizers: [finalizer], ...credential }, { record, targetMetas: existing, ...rest })
 }
 
-describe('a resource that is being deleted', () => {
-  it('leaves its application first', () => {
+describe('finishDeletion', () => {
+  it('a deleted resource first leaves its application', () => {
     expect(plan(joined({ credential: { isDeleting: true } }), now).actions).toEqual([
       { do: 'leave', reason: 'Deleted' },
     ])
   })
 
-  it('needs nothing more when all its targets are its own: the garbage collector takes them', () => {
+  it('a deleted resource needs no action for owned targets, which the garbage collector removes', () => {
     const targetMetas = new Map([[name, ownTarget()]])
     expect(deleted({}, { targetMetas, record: new Map([[name, targetRecord()]]) })).toEqual([])
     expect(plan(observed({ credential: { isDeleting: true } }), now).requeueAt).toBeUndefined()
   })
 
-  it('says nothing, however long somebody else’s finalizer keeps it', () => {
+  it('a deleted resource with the finalizer of another controller writes nothing', () => {
     expect(deleted({ finalizers: ['foregroundDeletion'] })).toEqual([])
   })
 
@@ -55,22 +55,22 @@ describe('a resource that is being deleted', () => {
     ['at a gateway that is not allowed', {}, { isGatewayAllowed: false }],
     ['without its sources', {}, { sourceMetas: [undefined] }],
     ['with a broken template', { spec: { targets: [{ ...merged.targets[0], data: { a: '{{ nope }}' } }] } }, {}],
-  ])('takes its keys out of somebody else’s Secret, also %s', (_, credential, rest) => {
+  ])('a deleted resource releases its keys in a Secret of another owner, also %s', (_, credential, rest) => {
     const actions = deleted(
       { spec: merged, finalizers: [finalizer], ...credential },
-      { record, targetMetas: there, ...rest },
+      { record, targetMetas: existing, ...rest },
     )
     expect(actions).toEqual([{ do: 'fetchTarget', reason: 'Deleted', name }])
   })
 
-  it('takes out the keys that are its own, and no others', () => {
+  it('a deleted resource releases its own keys and no others', () => {
     const data = { accessToken: 'a', expiresAt: 'b', theirs: 'c' }
     const managedFields = [
       entry('enos-credential:uid-wind-farm', 'accessToken', 'expiresAt'),
       entry('kubectl', 'theirs'),
     ]
     const targetContents = new Map([[name, secret(data, { metadata: { managedFields } })]])
-    expect(mergedOne({ targetContents })).toEqual([
+    expect(deletedMerged({ targetContents })).toEqual([
       {
         do: 'releaseKeys',
         reason: 'Deleted',
@@ -80,23 +80,23 @@ describe('a resource that is being deleted', () => {
     ])
   })
 
-  it('leaves a key to somebody who has changed it since', () => {
+  it('a deleted resource does not release a key that another field manager has changed', () => {
     const managedFields = [entry('enos-credential:uid-wind-farm', 'expiresAt'), entry('kubectl-edit', 'accessToken')]
     const targetContents = new Map([
       [name, secret({ accessToken: 'a', expiresAt: 'b' }, { metadata: { managedFields } })],
     ])
-    expect(mergedOne({ targetContents })).toMatchObject([{ do: 'releaseKeys', keys: ['expiresAt'] }])
+    expect(deletedMerged({ targetContents })).toMatchObject([{ do: 'releaseKeys', keys: ['expiresAt'] }])
   })
 
   it.each<[string, ObservedInput]>([
-    ['its keys are out', { targetContents: new Map([[name, secret({ theirs: 'c' })]]) }],
-    ['the Secret is gone', { targetMetas: new Map([[name, undefined]]) }],
-    ['the Secret is on its way out itself', { targetMetas: new Map([[name, metadata({ name, isDeleting: true })]]) }],
-  ])('goes once %s', (_, rest) => {
-    expect(mergedOne(rest)).toEqual([{ do: 'setFinalizers', reason: 'Deleted', finalizers: [] }])
+    ['its keys are released', { targetContents: new Map([[name, secret({ theirs: 'c' })]]) }],
+    ['the Secret no longer exists', { targetMetas: new Map([[name, undefined]]) }],
+    ['the Secret is being deleted, too', { targetMetas: new Map([[name, metadata({ name, isDeleting: true })]]) }],
+  ])('a deleted resource loses its finalizer once %s', (_, rest) => {
+    expect(deletedMerged(rest)).toEqual([{ do: 'setFinalizers', reason: 'Deleted', finalizers: [] }])
   })
 
-  it('leaves the finalizers of others where they are', () => {
+  it('a deleted resource keeps the finalizers of other controllers', () => {
     const actions = deleted(
       { spec: merged, finalizers: ['a.example.com/x', finalizer] },
       { targetMetas: new Map([[name, undefined]]) },
@@ -104,9 +104,9 @@ describe('a resource that is being deleted', () => {
     expect(actions).toEqual([{ do: 'setFinalizers', reason: 'Deleted', finalizers: ['a.example.com/x'] }])
   })
 
-  it('stays, and says why, while its keys cannot be taken out', () => {
+  it('a deleted resource keeps its finalizer, and reports the problem, while its keys cannot be released', () => {
     const problem = { class: 'userMustAct', reason: 'TargetWriteFailed', message: 'HTTP 403 Forbidden' } as const
-    expect(mergedOne({ targetProblems: new Map([[name, problem]]) })).toMatchObject([
+    expect(deletedMerged({ targetProblems: new Map([[name, problem]]) })).toMatchObject([
       {
         do: 'patchStatus',
         status: {
@@ -118,29 +118,33 @@ describe('a resource that is being deleted', () => {
     ])
   })
 
-  it('takes its keys out of a Secret that left the spec before, too', () => {
-    const former = new Map([['former', targetRecord({ name: 'former', uid: 'uid-former', creationPolicy: 'Merge' })]])
-    const targetMetas = new Map([['former', metadata({ name: 'former' })]])
-    expect(deleted({ finalizers: [finalizer] }, { record: former, targetMetas })).toEqual([
-      { do: 'fetchTarget', reason: 'Deleted', name: 'former' },
+  it('a deleted resource releases the keys of a removed target', () => {
+    const removed = new Map([
+      ['removed', targetRecord({ name: 'removed', uid: 'uid-removed', creationPolicy: 'Merge' })],
+    ])
+    const targetMetas = new Map([['removed', metadata({ name: 'removed' })]])
+    expect(deleted({ finalizers: [finalizer] }, { record: removed, targetMetas })).toEqual([
+      { do: 'fetchTarget', reason: 'Deleted', name: 'removed' },
     ])
   })
 
-  it('goes by the deletionPolicy of the spec, though another one was recorded: it is the last word of the user', () => {
+  it('a deleted resource follows the deletionPolicy of the spec, not the recorded one', () => {
     const spec = { targets: [{ name, creationPolicy: 'Merge', deletionPolicy: 'Retain' }] }
-    expect(mergedOne({}, { spec })).toEqual([{ do: 'setFinalizers', reason: 'Deleted', finalizers: [] }])
+    expect(deletedMerged({}, { spec })).toEqual([{ do: 'setFinalizers', reason: 'Deleted', finalizers: [] }])
     const retained = new Map([[name, targetRecord({ creationPolicy: 'Merge', deletionPolicy: 'Retain' })]])
-    expect(mergedOne({ record: retained })).toEqual([{ do: 'fetchTarget', reason: 'Deleted', name }])
+    expect(deletedMerged({ record: retained })).toEqual([{ do: 'fetchTarget', reason: 'Deleted', name }])
   })
 
-  it('takes out keys that were merged, though the spec would own the Secret now', () => {
-    expect(mergedOne({}, { spec: { targets: [{ name }] } })).toEqual([{ do: 'fetchTarget', reason: 'Deleted', name }])
+  it('a deleted resource releases merged keys, also when the spec has creationPolicy Owner by now', () => {
+    expect(deletedMerged({}, { spec: { targets: [{ name }] } })).toEqual([
+      { do: 'fetchTarget', reason: 'Deleted', name },
+    ])
   })
 
-  it('goes without the keys in a Secret that was made immutable, and says that they stay', () => {
+  it('a deleted resource warns of its keys in an immutable Secret, and loses its finalizer', () => {
     const managedFields = [entry('enos-credential:uid-wind-farm', 'accessToken'), entry('kubectl', 'theirs')]
     const frozen = secret({ accessToken: 'a', theirs: 'c' }, { immutable: true, metadata: { managedFields } })
-    expect(mergedOne({ targetContents: new Map([[name, frozen]]) })).toEqual([
+    expect(deletedMerged({ targetContents: new Map([[name, frozen]]) })).toEqual([
       {
         do: 'emitEvent',
         reason: 'KeysLeftBehind',
@@ -155,39 +159,41 @@ describe('a resource that is being deleted', () => {
     ])
   })
 
-  it('says nothing of an immutable Secret that has no key of its own', () => {
+  it('a deleted resource does not warn of an immutable Secret without its keys', () => {
     const frozen = secret(
       { theirs: 'c' },
       { immutable: true, metadata: { managedFields: [entry('kubectl', 'theirs')] } },
     )
-    expect(mergedOne({ targetContents: new Map([[name, frozen]]) })).toEqual([
+    expect(deletedMerged({ targetContents: new Map([[name, frozen]]) })).toEqual([
       { do: 'setFinalizers', reason: 'Deleted', finalizers: [] },
     ])
   })
 
-  it('leaves keys that are to be retained where they are', () => {
+  it('a deleted resource does not release keys with deletionPolicy Retain', () => {
     const spec = { targets: [{ name, creationPolicy: 'Merge', deletionPolicy: 'Retain' }] }
     const retained = new Map([[name, targetRecord({ creationPolicy: 'Merge', deletionPolicy: 'Retain' })]])
-    expect(deleted({ spec, finalizers: [finalizer] }, { record: retained, targetMetas: there })).toEqual([
+    expect(deleted({ spec, finalizers: [finalizer] }, { record: retained, targetMetas: existing })).toEqual([
       { do: 'setFinalizers', reason: 'Deleted', finalizers: [] },
     ])
   })
 })
 
-describe('the finalizer', () => {
-  it('is set for keys that are only recorded: they are still to be taken out', () => {
-    const former = new Map([['former', targetRecord({ name: 'former', uid: 'uid-former', creationPolicy: 'Merge' })]])
+describe('setFinalizer', () => {
+  it('the finalizer is set for the recorded keys of a removed target, which are still to be released', () => {
+    const removed = new Map([
+      ['removed', targetRecord({ name: 'removed', uid: 'uid-removed', creationPolicy: 'Merge' })],
+    ])
     const problem = { class: 'retry', reason: 'TargetWriteFailed', message: 'HTTP 500' } as const
     const one = joined({
-      record: former,
-      targetMetas: new Map([['former', metadata({ name: 'former' })]]),
-      targetProblems: new Map([['former', problem]]),
+      record: removed,
+      targetMetas: new Map([['removed', metadata({ name: 'removed' })]]),
+      targetProblems: new Map([['removed', problem]]),
     })
-    // What failed is given up in this look; the record goes with it only when the keys do.
+    // A failed release is not repeated in this pass; the record stays until the keys are released.
     expect(plan(one, now).actions).toEqual([{ do: 'setFinalizers', reason: 'MergedKeys', finalizers: [finalizer] }])
   })
 
-  it('is not set while the resource is suspended: nothing is written', () => {
+  it('the finalizer is not set while the resource is suspended', () => {
     const kinds = plan(observed({ credential: { spec: { ...merged, suspend: true } } }), now).actions.map(
       ({ do: kind }) => kind,
     )

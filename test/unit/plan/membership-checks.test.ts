@@ -168,7 +168,7 @@ describe('readTokenBack', () => {
   })
 
   it('a token is not read from a Secret that the resource no longer owns', () => {
-    const stolen = metadata({ name: 'enos-token', resourceVersion: '20', controllerUid: 'uid-of-somebody' })
+    const stolen = metadata({ name: 'enos-token', resourceVersion: '20', controllerUid: 'uid-of-another-owner' })
     const one = changedSince({ targetMetas: new Map([['enos-token', stolen]]) })
     expect(joinOf(plan(one, now).actions).found).toBeUndefined()
   })

@@ -28,12 +28,12 @@ const credential = {
 const newToken = heldToken({ value: 'the next token', expiresAt: now + 3 * hourMs, issuedAtWall: now })
 const ourKeys = { accessToken: marker.token, expiresAt: '2026-01-01T13:00:00Z' }
 
-/** What the API server's books have for a field manager. */
+/** The entry of a field manager in managedFields. */
 function entry(of: string, ...keys: string[]): ManagedFieldsEntry {
   return { manager: of, fieldsV1: { 'f:data': Object.fromEntries(keys.map((key) => [`f:${key}`, {}])) } }
 }
 
-/** Somebody else's Secret, read in this look. */
+/** A Secret of another owner that was read in this pass. */
 function content(data: Record<string, string>, ...managedFields: ManagedFieldsEntry[]): Secret {
   return secret(
     { theirs: 'x', ...data },
@@ -47,12 +47,12 @@ function read(of: Secret, input: ObservedInput = {}): ObservedInput {
 
 const there = new Map([[name, metadata({ name, resourceVersion: '20' })]])
 
-/** Before the first write. */
+/** The plan before the first write. */
 function first(input: ObservedInput = {}): readonly Action[] {
   return plan(joined({ credential, targetMetas: there, ...input }), now).actions
 }
 
-/** After it. */
+/** The plan after the first write. */
 function later(input: ObservedInput = {}): readonly Action[] {
   return plan(synced({ credential, ...input }), now).actions
 }
@@ -63,14 +63,14 @@ function readyOf(actions: readonly Action[]) {
   return action.status.conditions.find(({ type }) => type === 'Ready')
 }
 
-describe('keys in somebody else’s Secret', () => {
-  it('are preceded by the finalizer that has them taken out again', () => {
+describe('writeTargets: keys in a Secret of another owner', () => {
+  it('merged keys are written after the finalizer, which has them released at deletion', () => {
     expect(first({ credential: { spec: credential.spec } })).toEqual([
       { do: 'setFinalizers', reason: 'MergedKeys', finalizers: ['enos.io/merge-cleanup'] },
     ])
   })
 
-  it('need no finalizer when they are to stay, and lose the one that they had', () => {
+  it('merged keys with deletionPolicy Retain need no finalizer, and remove an existing one', () => {
     const spec = { targets: [{ name, creationPolicy: 'Merge', deletionPolicy: 'Retain' }] }
     expect(first({ credential: { spec } })).toEqual([{ do: 'fetchTarget', reason: 'NotRecorded', name }])
     expect(first({ credential: { spec, finalizers: ['a', 'enos.io/merge-cleanup', 'b'] } })).toEqual([
@@ -79,9 +79,9 @@ describe('keys in somebody else’s Secret', () => {
   })
 
   it.each([
-    ['is not there', undefined],
-    ['is on its way out', metadata({ name, isDeleting: true })],
-  ])('wait for it while it %s: nothing is created', (_, meta) => {
+    ['does not exist', undefined],
+    ['is being deleted', metadata({ name, isDeleting: true })],
+  ])('merged keys wait while the Secret %s, which is never created', (_, meta) => {
     const actions = first({ targetMetas: new Map([[name, meta]]) })
     expect(actions).toMatchObject([
       {
@@ -99,7 +99,7 @@ describe('keys in somebody else’s Secret', () => {
     )
   })
 
-  it('are written after a look at what is there, without force', () => {
+  it('merged keys are first written after a read of the Secret, without force', () => {
     expect(first()).toEqual([{ do: 'fetchTarget', reason: 'NotRecorded', name }])
     const [action] = first(read(content({})))
     if (action?.do !== 'applyKeys') throw new Error(`planned ${action?.do ?? 'nothing'}`)
@@ -108,13 +108,13 @@ describe('keys in somebody else’s Secret', () => {
     expect(action.data['accessToken']?.reveal()).toBe(marker.token)
   })
 
-  it('are written without a look when there is a new token', () => {
+  it('merged keys are written without a read when the application has a new token', () => {
     expect(later({ application: applicationView({ token: newToken }) })).toMatchObject([
       { do: 'applyKeys', was: { resourceVersion: '20' }, isForced: false },
     ])
   })
 
-  it('are left alone when somebody changed other keys: the new version is only confirmed', () => {
+  it('merged keys are only confirmed when another writer changed other keys', () => {
     const of = content(ourKeys, entry(manager, 'accessToken', 'expiresAt'))
     const changed = { ...of, metadata: { ...of.metadata, resourceVersion: '21' } }
     const targetMetas = new Map([[name, metadata({ name, resourceVersion: '21' })]])
@@ -124,7 +124,7 @@ describe('keys in somebody else’s Secret', () => {
     ])
   })
 
-  it('are forced when somebody changed one that is recorded as ours', () => {
+  it('a recorded key that another writer changed is taken back by force', () => {
     const of = content(
       { ...ourKeys, accessToken: 'forged' },
       entry(manager, 'expiresAt'),
@@ -133,12 +133,12 @@ describe('keys in somebody else’s Secret', () => {
     expect(later(read(of))).toMatchObject([{ do: 'applyKeys', isForced: true }])
   })
 
-  it('are put back without force when somebody deleted one', () => {
+  it('a recorded key that another writer deleted is written again without force', () => {
     const of = content({ expiresAt: ourKeys.expiresAt }, entry(manager, 'expiresAt'))
     expect(later(read(of))).toMatchObject([{ do: 'applyKeys', isForced: false }])
   })
 
-  it('are taken out when the spec has them no more, before the others are written', () => {
+  it('keys that left the spec are released before the others are written', () => {
     const of = content({ ...ourKeys, old: 'x' }, entry(manager, 'accessToken', 'expiresAt', 'old'))
     const record = new Map([
       [name, targetRecord({ creationPolicy: 'Merge', keys: ['accessToken', 'expiresAt', 'old'] })],
@@ -148,7 +148,7 @@ describe('keys in somebody else’s Secret', () => {
     ])
   })
 
-  it('stay with who holds them: a key of somebody else is a conflict that names it', () => {
+  it('a key of another field manager is a conflict that names the key', () => {
     const of = content({ accessToken: 'theirs' }, entry('helm', 'accessToken'))
     expect(readyOf(first(read(of)))).toMatchObject({
       status: 'False',
@@ -158,23 +158,23 @@ describe('keys in somebody else’s Secret', () => {
     })
   })
 
-  it('are a conflict as well when the books say nothing of who set them', () => {
+  it('a key without a field manager is a conflict', () => {
     expect(readyOf(first(read(content({ accessToken: 'theirs' }))))?.reason).toBe('TargetConflict')
   })
 
-  it('stay with another resource of this kind while that is there', () => {
+  it('a key of another credential is a conflict while that credential exists', () => {
     const of = content(ourKeys, entry('enos-credential:uid-other', 'accessToken', 'expiresAt'))
     const isAlive = (): boolean => true
     expect(readyOf(first(read(of, { isAlive })))?.reason).toBe('TargetConflict')
   })
 
-  it('are taken over by force from one that is gone', () => {
-    const left = { ...ourKeys, accessToken: 'what it left behind' }
+  it('a key of a credential that no longer exists is taken over by force', () => {
+    const left = { ...ourKeys, accessToken: 'an older value' }
     const of = content(left, entry('enos-credential:uid-gone', 'accessToken', 'expiresAt'))
     expect(first(read(of))).toMatchObject([{ do: 'applyKeys', isForced: true }])
   })
 
-  it('are not added to a Secret that another resource of this kind owns', () => {
+  it('merged keys are not added to a Secret that another credential owns', () => {
     const meta = ownTarget({ controllerUid: 'uid-other' })
     expect(readyOf(first({ targetMetas: new Map([[name, meta]]) }))).toMatchObject({
       reason: 'TargetConflict',
@@ -182,7 +182,7 @@ describe('keys in somebody else’s Secret', () => {
     })
   })
 
-  it('are not added to a Secret that another resource retains, which would take them out again', () => {
+  it('merged keys are not added to a Secret that another credential retains, which would remove them', () => {
     const retainedFor = { name: 'other', uid: 'uid-other' }
     const meta = metadata({ name, resourceVersion: '20', retainedFor })
     const isAlive = (): boolean => true
@@ -190,25 +190,25 @@ describe('keys in somebody else’s Secret', () => {
   })
 
   it.each([
-    ['is gone', { retainedFor: { name: 'other', uid: 'uid-gone' } }],
+    ['no longer exists', { retainedFor: { name: 'other', uid: 'uid-gone' } }],
     [
-      'is there, when something else owns it now',
+      'exists, when another object owns the Secret by now',
       { retainedFor: { name: 'other', uid: 'uid-wind-farm-2' }, controllerUid: 'x' },
     ],
-  ])('are added to a Secret that was retained for a resource that %s', (_, meta) => {
+  ])('merged keys are added to a Secret that was retained for a credential that %s', (_, meta) => {
     const isAlive = (uid: string): boolean => uid !== 'uid-gone'
     const targetMetas = new Map([[name, metadata({ name, resourceVersion: '20', ...meta })]])
     expect(first({ targetMetas, isAlive })).toEqual([{ do: 'fetchTarget', reason: 'NotRecorded', name }])
   })
 
-  it('are added to a Secret that something else owns', () => {
+  it('merged keys are added to a Secret that an object of another kind owns', () => {
     const meta = metadata({ name, resourceVersion: '20', controllerUid: 'uid-of-an-operator' })
     expect(first({ targetMetas: new Map([[name, meta]]) })).toEqual([
       { do: 'fetchTarget', reason: 'NotRecorded', name },
     ])
   })
 
-  it('are not written to an immutable Secret', () => {
+  it('merged keys are not written to an immutable Secret', () => {
     expect(readyOf(first(read({ ...content({}), immutable: true })))).toMatchObject({
       reason: 'TargetWriteFailed',
       message: 'spec.targets: Secret enos-token (creationPolicy Merge) is immutable; name a Secret that is not',
@@ -216,7 +216,7 @@ describe('keys in somebody else’s Secret', () => {
   })
 })
 
-describe('a target that goes from Owner to Merge', () => {
+describe('writeTargets: from Owner to Merge', () => {
   const owned = new Map([[name, ownTarget()]])
   const changed = {
     credential: { ...credential, generation: 2 },
@@ -225,7 +225,7 @@ describe('a target that goes from Owner to Merge', () => {
   }
   const managed = entry(operator, 'accessToken', 'expiresAt', 'old')
 
-  it('is read, then given away: its keys stay', () => {
+  it('a target that becomes Merge is read, then disowned with its keys', () => {
     expect(later(changed)).toEqual([{ do: 'fetchTarget', reason: 'SpecChanged', name }])
     const of = content({ ...ourKeys, old: 'x' }, managed)
     expect(later({ ...read(of), ...changed })).toMatchObject([
@@ -233,14 +233,14 @@ describe('a target that goes from Owner to Merge', () => {
     ])
   })
 
-  it('is recorded with the keys that it keeps alone: one that it has not got yet may be somebody else’s by then', () => {
+  it('a disowned target is recorded with its present keys alone, since a missing one may get another owner', () => {
     const of = content({ accessToken: marker.token }, managed)
     expect(later({ ...read(of), ...changed })).toMatchObject([
       { do: 'disownTarget', keptKeys: ['accessToken'], stamp: { keys: ['accessToken'] } },
     ])
   })
 
-  it('is read again once it is given away, and its keys are taken over', () => {
+  it('a disowned target is read again, and its keys are taken over', () => {
     const record = new Map([[name, targetRecord({ creationPolicy: 'Merge', inputs: '', resourceVersion: '21' })]])
     const targetMetas = new Map([[name, metadata({ name, resourceVersion: '21' })]])
     const given = { credential: changed.credential, record, targetMetas }
@@ -253,8 +253,8 @@ describe('a target that goes from Owner to Merge', () => {
   })
 })
 
-describe('a target that goes from Merge to Owner', () => {
-  it('is a conflict, for the Secret is somebody else’s; what is in it stays valid', () => {
+describe('writeTargets: from Merge to Owner', () => {
+  it('a target that becomes Owner in a Secret of another owner is a conflict, and Ready stays True', () => {
     const record = new Map([[name, targetRecord({ creationPolicy: 'Merge' })]])
     const { finalizers } = credential
     const one = synced({ credential: { finalizers, generation: 2 }, record, targetMetas: there })

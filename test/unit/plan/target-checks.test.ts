@@ -43,7 +43,7 @@ const owner = {
   controller: true,
 }
 
-/** The content of the target as the operator left it, with what somebody changed. */
+/** The content of the target as the operator wrote it, with the changes of another writer. */
 function content(data: Record<string, string> = {}, overrides: Parameters<typeof secret>[1] = {}) {
   const { metadata: meta, ...rest } = overrides
   return secret(
@@ -69,8 +69,8 @@ function read(of = content(), input: ObservedInput = {}): ObservedInput {
   }
 }
 
-describe('a target as an earlier version recorded it', () => {
-  it('is known to hold the token of this appKey from now on, without a read or a write', () => {
+describe('writeTargets: a record of an earlier version', () => {
+  it('a record without a fingerprint of the appKey gets one, without a read or a write', () => {
     const { token: complete } = targetRecord()
     const { appKeyFingerprint, ...token } = complete ?? {}
     const record = new Map([['enos-token', { ...targetRecord(), token: token as TargetRecord['token'] }]])
@@ -78,8 +78,8 @@ describe('a target as an earlier version recorded it', () => {
   })
 })
 
-describe('a target that is not there', () => {
-  it('is created with its token, labels, annotations and owner', () => {
+describe('writeTargets: a missing target', () => {
+  it('a missing target is created with its token, labels, annotations and owner', () => {
     const [action] = plan(joined(), now).actions
     if (action?.do !== 'createTarget') throw new Error(`planned ${action?.do ?? 'nothing'}`)
     const { data, ...desired } = action.desired
@@ -110,7 +110,7 @@ describe('a target that is not there', () => {
     })
   })
 
-  it('gets what every variable of its templates stands for', () => {
+  it('a missing target gets the value of each template variable', () => {
     const data = {
       all: '{{ appKey }} {{ appSecret }} {{ gatewayUrl }} {{ expiresAtUnix }} {{ issuedAt }} {{ name }} {{ namespace }}',
     }
@@ -122,7 +122,7 @@ describe('a target that is not there', () => {
     )
   })
 
-  it('keeps the operator’s own labels whatever the spec adds', () => {
+  it('a missing target gets the labels of the operator beside those of the spec', () => {
     const targets = [
       { name: 'enos-token', type: 'example.com/token', labels: { team: 'wind' }, annotations: { a: 'b' } },
     ]
@@ -137,19 +137,19 @@ describe('a target that is not there', () => {
     ])
   })
 
-  it('is created beside the others in one go', () => {
+  it('missing targets are created side by side', () => {
     const targets = [{ name: 'one' }, { name: 'two' }, { name: 'three' }]
     const { actions } = plan(joined({ credential: { spec: { targets } } }), now)
     expect(kindsOf(actions)).toEqual(['createTarget', 'createTarget', 'createTarget'])
   })
 
-  it('is created again when somebody deleted it, after the record of it is dropped', () => {
+  it('a deleted target is created again, after its record is dropped', () => {
     const targetMetas = new Map([['enos-token', undefined]])
     expect(actionsOf({ targetMetas })).toEqual([{ do: 'forgetTarget', reason: 'Missing', name: 'enos-token' }])
     expect(kindsOf(actionsOf({ targetMetas, record: new Map() }))).toEqual(['createTarget'])
   })
 
-  it('is not created while the last one is still on its way out', () => {
+  it('a missing target is not created while the Secret is still being deleted', () => {
     const targetMetas = new Map([['enos-token', ownTarget({ isDeleting: true })]])
     expect(kindsOf(actionsOf({ targetMetas }))).toEqual(['patchStatus'])
   })
@@ -159,17 +159,17 @@ describe('a target that is not there', () => {
     ['with a token that has expired', { application: applicationView({ token: heldToken({ expiresAt: now }) }) }],
     ['while the resource is suspended', { credential: { spec: { suspend: true } } }],
     ['at a gateway that is not allowed', { isGatewayAllowed: false }],
-  ])('is not created %s', (_, input) => {
+  ])('a missing target is not created %s', (_, input) => {
     expect(kindsOf(plan(joined(input), now).actions)).not.toContain('createTarget')
   })
 })
 
-describe('a target that is as we left it', () => {
-  it('is neither read nor written', () => {
+describe('writeTargets: an unchanged target', () => {
+  it('an unchanged target is neither read nor written', () => {
     expect(kindsOf(actionsOf())).toEqual(['patchStatus'])
   })
 
-  it('is written without a read when there is a new token, bound to the version that we left', () => {
+  it('an unchanged target gets a new token without a read, bound to the recorded version', () => {
     expect(actionsOf(renewed)).toMatchObject([
       {
         do: 'patchTarget',
@@ -180,25 +180,29 @@ describe('a target that is as we left it', () => {
     ])
   })
 
-  it('is written when the gateway corrects the expiry of the same token', () => {
+  it('an unchanged target is written when the gateway corrects the expiry of its token', () => {
     const token = heldToken({ expiresAt: now + 2 * hourMs })
     expect(kindsOf(actionsOf({ application: applicationView({ token }) }))).toEqual(['patchTarget'])
   })
 
-  it('is not written again with a token that has expired meanwhile', () => {
+  it('an unchanged target is not written with a token that has expired', () => {
     const token = heldToken({ value: 'too late', expiresAt: now })
     expect(kindsOf(actionsOf({ application: applicationView({ token }) }))).toEqual(['patchStatus'])
   })
 
-  it('is read when the spec has changed: its content may be another one now', () => {
+  it('an unchanged target is read when the spec has changed', () => {
     expect(actionsOf({ credential: { generation: 2 }, record: new Map([['enos-token', targetRecord()]]) })).toEqual([
       { do: 'fetchTarget', reason: 'SpecChanged', name: 'enos-token' },
     ])
   })
 
   it.each([
-    ['is read when a source has changed that goes into it', '{{ appSecret }}', ['fetchTarget']],
-    ['is left alone when a source has changed that does not', '{{ accessToken }}', ['patchStatus']],
+    ['an unchanged target is read when a source that it uses has changed', '{{ appSecret }}', ['fetchTarget']],
+    [
+      'an unchanged target is not read when a source that it does not use has changed',
+      '{{ accessToken }}',
+      ['patchStatus'],
+    ],
   ])('%s', (_, template, kinds) => {
     const credential = { spec: { targets: [{ name: 'enos-token', data: { key: template } }] } }
     const { record } = synced({ credential })
@@ -208,14 +212,14 @@ describe('a target that is as we left it', () => {
   })
 })
 
-describe('a target that somebody altered', () => {
-  it('is read first', () => {
+describe('writeTargets: a drifted target', () => {
+  it('a drifted target is read first', () => {
     expect(actionsOf({ targetMetas: new Map([['enos-token', ownTarget({ resourceVersion: '21' })]]) })).toEqual([
       { do: 'fetchTarget', reason: 'Drift', name: 'enos-token' },
     ])
   })
 
-  it('is only confirmed when nothing of ours is different', () => {
+  it('a drifted target is only confirmed when the drift is in parts of others', () => {
     const touched = content(
       {},
       { metadata: { resourceVersion: '21', labels: { ...content().metadata.labels, by: 'hand' } } },
@@ -225,46 +229,46 @@ describe('a target that somebody altered', () => {
     ])
   })
 
-  it('is not even confirmed when it was read and is what the record says', () => {
+  it('a target that was read at its recorded version is not confirmed again', () => {
     expect(kindsOf(actionsOf(read()))).toEqual(['patchStatus'])
   })
 
   it.each<[string, ReturnType<typeof content>, object]>([
-    ['a value', content({ accessToken: 'forged' }), {}],
-    ['a key too many', content({ more: 'x' }), { surplusData: ['more'] }],
-    ['a label changed', content({}, { metadata: { labels: { 'enos.io/credential': 'another' } } }), {}],
-    ['an annotation gone', content({}, { metadata: { annotations: {} } }), {}],
+    ['a changed value', content({ accessToken: 'forged' }), {}],
+    ['an added key', content({ more: 'x' }), { surplusData: ['more'] }],
+    ['a changed label', content({}, { metadata: { labels: { 'enos.io/credential': 'another' } } }), {}],
+    ['a removed annotation', content({}, { metadata: { annotations: {} } }), {}],
     [
-      'its owner reference taken away',
+      'a removed owner reference',
       content({}, { metadata: { ownerReferences: [] } }),
       { owners: [{ uid: 'uid-wind-farm', controller: true, blockOwnerDeletion: false }] },
     ],
-  ])('is set right: %s', (_, altered, correction) => {
-    expect(actionsOf(read(altered))).toMatchObject([{ do: 'patchTarget', was: { resourceVersion: '20' }, correction }])
+  ])('a drifted target is corrected: %s', (_, drifted, correction) => {
+    expect(actionsOf(read(drifted))).toMatchObject([{ do: 'patchTarget', was: { resourceVersion: '20' }, correction }])
   })
 
-  it('loses the label that we set and the spec does not have any more; those of others stay', () => {
+  it('a label that left the spec is removed, and labels of others stay', () => {
     const fieldsV1 = { 'f:metadata': { 'f:labels': { 'f:team': {}, 'f:enos.io/credential': {} } } }
     const labels = { ...content().metadata.labels, team: 'wind', by: 'hand' }
-    const altered = content({}, { metadata: { labels, managedFields: [{ manager: operator, fieldsV1 }] } })
-    expect(actionsOf(read(altered))).toMatchObject([{ correction: { surplusLabels: ['team'] } }])
+    const drifted = content({}, { metadata: { labels, managedFields: [{ manager: operator, fieldsV1 }] } })
+    expect(actionsOf(read(drifted))).toMatchObject([{ correction: { surplusLabels: ['team'] } }])
   })
 
   it.each<[string, Parameters<typeof secret>[1]]>([
     ['is of another type', { type: 'example.com/other' }],
     ['was made immutable', { immutable: true }],
-  ])('is deleted and created when it %s: no patch can change that', (_, overrides) => {
+  ])('a drifted target is recreated when it %s, which no patch can change', (_, overrides) => {
     expect(actionsOf(read(content({}, overrides)))).toMatchObject([
       { do: 'recreateTarget', was: { uid: 'uid-enos-token', resourceVersion: '20' } },
     ])
   })
 
-  it('is still ours when its owner reference alone was taken away', () => {
+  it('a target without its owner reference is still owned by its record', () => {
     const meta = ownTarget({ controllerUid: undefined, isControlledByCredential: false, resourceVersion: '21' })
     expect(kindsOf(actionsOf({ targetMetas: new Map([['enos-token', meta]]) }))).toEqual(['fetchTarget'])
   })
 
-  it('does not hold up the others', () => {
+  it('a drifted target does not delay the other targets', () => {
     const credential = { spec: { targets: [{ name: 'enos-token' }, { name: 'second' }] } }
     const base = synced({ credential })
     const targetMetas = new Map(base.targetMetas).set('enos-token', ownTarget({ resourceVersion: '21' }))

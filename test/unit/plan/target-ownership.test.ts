@@ -17,7 +17,7 @@ const name = 'enos-token'
 const foreign = metadata({ name, uid: 'uid-foreign' })
 const retained = { targets: [{ name, deletionPolicy: 'Retain' }] }
 
-/** A target of this name is there, as the watch has it. */
+/** The input with an existing Secret of the name of the target. */
 function there(meta: Parameters<typeof metadata>[0], input: ObservedInput = {}): ObservedInput {
   return { targetMetas: new Map([[name, metadata({ name, ...meta })]]), ...input }
 }
@@ -28,7 +28,7 @@ function statusOf(input: ObservedInput) {
   return action.status
 }
 
-describe('a Secret that is there and not ours', () => {
+describe('writeTargets: a foreign Secret', () => {
   it.each([
     [
       'made by hand',
@@ -54,35 +54,39 @@ describe('a Secret that is there and not ours', () => {
     ])
   })
 
-  it('does not keep the other targets from their token', () => {
+  it('a foreign Secret does not keep the other targets from their token', () => {
     const spec = { targets: [{ name }, { name: 'second' }] }
     const { actions } = plan(joined(there({}, { credential: { spec } })), now)
     expect(actions).toMatchObject([{ do: 'createTarget', desired: { name: 'second' } }])
   })
 
-  it('is left alone when it came in the place of ours, of which the record is dropped', () => {
+  it('a foreign Secret that replaced an owned one is not touched, and the record is dropped', () => {
     expect(plan(synced({ targetMetas: new Map([[name, foreign]]) }), now).actions).toEqual([
       { do: 'forgetTarget', reason: 'Missing', name },
     ])
     expect(statusOf(there({ uid: 'uid-foreign' })).conditions[0]?.reason).toBe('TargetConflict')
   })
 
-  it('is left alone when somebody else took over what was ours', () => {
-    const stolen = ownTarget({ controllerUid: 'uid-thief', isControlledByCredential: false, resourceVersion: '21' })
+  it('a Secret that another owner took over is not touched', () => {
+    const stolen = ownTarget({
+      controllerUid: 'uid-of-another-owner',
+      isControlledByCredential: false,
+      resourceVersion: '21',
+    })
     const { actions } = plan(synced({ targetMetas: new Map([[name, stolen]]) }), now)
     expect(actions).toMatchObject([{ status: { conditions: [{ reason: 'TargetConflict' }, {}, {}] } }])
   })
 
-  it('is not taken for ours by labels: only owner and record count', () => {
+  it('isOurs goes by owner and record, never by labels', () => {
     expect(isOurs(observed(), metadata({ name, writtenAtWall: now }))).toBe(false)
   })
 })
 
-describe('a retained Secret', () => {
+describe('writeTargets: a retained Secret', () => {
   const own = { name: 'wind-farm', uid: 'uid-wind-farm' }
-  const former = { name: 'wind-farm', uid: 'uid-gone' }
+  const previous = { name: 'wind-farm', uid: 'uid-gone' }
 
-  it('has no owner, and says whose it was', () => {
+  it('a retained Secret has no owner reference, and names its credential in annotations', () => {
     const { actions } = plan(joined({ credential: { spec: retained } }), now)
     expect(actions).toMatchObject([
       {
@@ -96,27 +100,27 @@ describe('a retained Secret', () => {
     ])
   })
 
-  it('is ours by its annotations', () => {
+  it('a retained Secret is owned by its annotations', () => {
     expect(isOurs(observed(), metadata({ name, retainedFor: own }))).toBe(true)
   })
 
-  it('is adopted by a resource of the same name when the one that wrote it is gone', () => {
-    const { actions } = plan(joined(there({ retainedFor: former }, { credential: { spec: retained } })), now)
+  it('a retained Secret is adopted by a credential of the same name when its writer no longer exists', () => {
+    const { actions } = plan(joined(there({ retainedFor: previous }, { credential: { spec: retained } })), now)
     expect(actions).toEqual([{ do: 'fetchTarget', reason: 'NotRecorded', name }])
   })
 
-  it('is not adopted while the one that wrote it is there', () => {
+  it('a retained Secret is not adopted while its writer exists', () => {
     const isAlive = () => true
-    expect(statusOf(there({ retainedFor: former }, { isAlive })).conditions[0]?.reason).toBe('TargetConflict')
+    expect(statusOf(there({ retainedFor: previous }, { isAlive })).conditions[0]?.reason).toBe('TargetConflict')
   })
 
-  it('is not adopted by a resource of another name', () => {
-    const input = there({ retainedFor: { ...former, name: 'solar-farm' } })
+  it('a retained Secret is not adopted by a credential of another name', () => {
+    const input = there({ retainedFor: { ...previous, name: 'solar-farm' } })
     expect(statusOf(input).conditions[0]?.reason).toBe('TargetConflict')
   })
 
-  it('is not ours when it has got an owner since', () => {
-    expect(isOurs(observed(), metadata({ name, retainedFor: own, controllerUid: 'uid-thief' }))).toBe(false)
+  it('a retained Secret with another owner by now is not ours', () => {
+    expect(isOurs(observed(), metadata({ name, retainedFor: own, controllerUid: 'uid-of-another-owner' }))).toBe(false)
   })
 })
 
@@ -131,23 +135,27 @@ describe('isStillTarget', () => {
     )
 
   it.each<[string, boolean, boolean]>([
-    ['is true for a Secret of ours', one({ controllerUid: 'uid-wind-farm' }), true],
-    ['is false for one that is gone', one(undefined), false],
-    ['is false for one of the same name', one({ uid: 'uid-another', controllerUid: 'uid-wind-farm' }), false],
-    ['is false for one that has lost its owner', one({}), false],
+    ['isStillTarget is true for an owned Secret', one({ controllerUid: 'uid-wind-farm' }), true],
+    ['isStillTarget is false for a Secret that no longer exists', one(undefined), false],
     [
-      'is true for a merged one, whoever owns it',
+      'isStillTarget is false for a Secret that was recreated',
+      one({ uid: 'uid-another', controllerUid: 'uid-wind-farm' }),
+      false,
+    ],
+    ['isStillTarget is false for a Secret that has lost its owner reference', one({}), false],
+    [
+      'isStillTarget is true for a merged target with any owner',
       one({ controllerUid: 'x' }, targetRecord({ creationPolicy: 'Merge' })),
       true,
     ],
-    ['is false for one that was never written', isStillTarget(observed(there({})), name), false],
+    ['isStillTarget is false for a Secret without a record', isStillTarget(observed(there({})), name), false],
   ])('%s', (_, is, expected) => {
     expect(is).toBe(expected)
   })
 })
 
-describe('targets that hold different tokens', () => {
-  it('count as holding the one that expires first', () => {
+describe('tokenOnTargets', () => {
+  it('targets with different tokens count as holding the one that expires first', () => {
     const spec = { targets: [{ name: 'a' }, { name: 'b' }] }
     const base = synced({ credential: { spec } })
     const older = heldToken({ value: 'older', expiresAt: now + 1000 })
@@ -166,7 +174,7 @@ describe('targets that hold different tokens', () => {
       {
         status: {
           tokenFingerprint: older.fingerprint,
-          // Only what holds that token is known by its version after a restart.
+          // Only targets with that token have a resourceVersion, which a restart relies on.
           targets: [
             { name: 'a', resourceVersion: '' },
             { name: 'b', resourceVersion: '20' },

@@ -207,7 +207,7 @@ class World {
   /** With the gateway reachable and enough time, each resource is Ready unless only the user can act. */
   async checkRecovered(): Promise<void> {
     await this.apply({ kind: 'outage', isOut: false })
-    // Longer than the resync period.
+    // Longer than the maximum backoff of a failure that only the user can fix.
     await this.clock.advance(11 * 60_000)
     for (const object of this.api.all(credentials)) this.#checkCredential(object)
     this.#checkLeftovers()

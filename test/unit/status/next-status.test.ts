@@ -125,7 +125,7 @@ describe('nextStatus: conditions', () => {
   })
 
   it('the conditions include Propagated only for a spec with propagation Immediate', () => {
-    const outcome = { status: 'True', reason: 'Propagated', message: 'all were told' } as const
+    const outcome = { status: 'True', reason: 'Propagated', message: 'all were notified' } as const
     const propagation = { fingerprint: heldToken().fingerprint, generation: 1, outcome }
     const written = reported(synced({ credential: { spec: { propagation: 'Immediate' } }, propagation }))
     expect(conditionOf(written.credential.status, 'Propagated')).toMatchObject(outcome)

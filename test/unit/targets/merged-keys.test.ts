@@ -116,8 +116,8 @@ describe('compareMerged', () => {
   })
 
   it('compareMerged removes our keys that left the spec first', () => {
-    const keys = { token: { text: 'old', holders: [ours] }, former: { text: 'f', holders: [ours, 'kubectl'] } }
-    expect(compare(keys, { token: 'new' })).toEqual({ kind: 'surplus', keys: ['former'] })
+    const keys = { token: { text: 'old', holders: [ours] }, removed: { text: 'f', holders: [ours, 'kubectl'] } }
+    expect(compare(keys, { token: 'new' })).toEqual({ kind: 'surplus', keys: ['removed'] })
   })
 })
 
