@@ -57,6 +57,8 @@ const placeholders: TemplateValues = {
   namespace: 'namespace',
 }
 
+const known = `; known: ${Object.keys(placeholders).join(', ')}`
+
 /** Compiles the templates of a target and renders them with placeholders, so that errors are found before any call. */
 export function compileTemplates(data: Readonly<Record<string, string>>): CompiledTemplates | TemplateProblem {
   const templates = new Map<string, Template[]>()
@@ -67,7 +69,7 @@ export function compileTemplates(data: Readonly<Record<string, string>>): Compil
       const parsed = engine.parse(text)
       const variables = engine.globalVariablesSync(parsed)
       const unknown = variables.find((variable) => !Object.hasOwn(placeholders, variable))
-      if (unknown !== undefined) return { key, detail: `unknown variable${nameIn(unknown)}` }
+      if (unknown !== undefined) return { key, detail: `unknown variable${nameIn(unknown)}${known}` }
       usesSources ||= variables.includes('appKey') || variables.includes('appSecret')
       if (variables.includes('accessToken')) keysWithToken.push(key)
       templates.set(key, parsed)
@@ -139,7 +141,9 @@ function describe(error: unknown): string {
   const place = /line:(\d+), col:(\d+)/.exec(message)
   const where = place === null ? '' : ` (line ${place[1] ?? ''}, column ${place[2] ?? ''})`
   const [, what, name] = /^undefined (variable|filter): (.*)/s.exec(message) ?? []
-  if (what !== undefined && name !== undefined) return `unknown ${what}${nameIn(name)}${where}`
+  if (what !== undefined && name !== undefined)
+    return `unknown ${what}${nameIn(name)}${where}${what === 'variable' ? known : ''}`
+  if (/^output .* not closed/s.test(message)) return `the output {{ is not closed, expected }}${where}`
   if (/^tag /.test(message)) return `tags are not allowed, only outputs {{ … }}${where}`
   if (message.startsWith(presentTime)) return presentTime
   if (/limit exceeded|^Invalid string length/.test(message)) return `it takes too much time or memory${where}`

@@ -149,16 +149,21 @@ it('compileTemplates sets usesSources when a template uses a value of the source
 })
 
 describe('compileTemplates: refused templates', () => {
+  const known =
+    '; known: accessToken, appKey, appSecret, gatewayUrl, expiresAt, expiresAtUnix, issuedAt, name, namespace'
+
   it.each([
-    ['{{ acessToken }}', 'unknown variable acessToken'],
-    ['{{ accessToken | append: unset }}', 'unknown variable unset'],
-    ['{{ process.env.HOME }}', 'unknown variable process'],
+    ['{{ acessToken }}', `unknown variable acessToken${known}`],
+    ['{{ accessToken | append: unset }}', `unknown variable unset${known}`],
+    ['{{ process.env.HOME }}', `unknown variable process${known}`],
     ['{{ accessToken | shout }}', 'unknown filter shout (line 1, column 1)'],
-    ['{{ accessToken.length2 }}', 'unknown variable accessToken.length2 (line 1, column 4)'],
+    ['{{ accessToken.length2 }}', `unknown variable accessToken.length2 (line 1, column 4)${known}`],
     ['ok\n  {{ accessToken | shout }}', 'unknown filter shout (line 2, column 3)'],
     ['{% if accessToken %}yes{% endif %}', 'tags are not allowed, only outputs {{ … }} (line 1, column 1)'],
     ['{% include "/etc/passwd" %}', 'tags are not allowed, only outputs {{ … }} (line 1, column 1)'],
-    ['{{ accessToken', 'not valid Liquid (line 1, column 1)'],
+    ['{{ accessToken', 'the output {{ is not closed, expected }} (line 1, column 1)'],
+    ['ok }}\n{{\naccessToken', 'the output {{ is not closed, expected }} (line 2, column 1)'],
+    ['{{ accessToken | }}x{{', 'the output {{ is not closed, expected }} (line 1, column 21)'],
     ['{{ "now" | date: "%s" }}', 'the present time would never settle; use issuedAt or expiresAt'],
     ["{{ 'today' | date: '%F' }}", 'the present time would never settle; use issuedAt or expiresAt'],
   ])('compileTemplates refuses %j', (text, detail) => {
@@ -175,7 +180,7 @@ describe('compileTemplates: refused templates', () => {
   it('compileTemplates reports the first broken template by the name of its key', () => {
     expect(compileTemplates({ good: '{{ name }}', bad: '{{ nme }}', worse: '{{' })).toEqual({
       key: 'bad',
-      detail: 'unknown variable nme',
+      detail: `unknown variable nme${known}`,
     })
   })
 
