@@ -11,7 +11,12 @@ import { fetchDriftedTargets, writeStatus } from './status-checks.ts'
 import { writeTargets } from './target-checks.ts'
 import { stopWhenUpToDate } from './up-to-date.ts'
 import type { Verdict } from './verdict.ts'
-import { tellAdoptions, warnOfAlteredTargets, warnOfContestedTargets } from './warning-checks.ts'
+import {
+  tellAdoptions,
+  warnOfAlteredTargets,
+  warnOfContestedTargets,
+  warnOfTargetsWithoutToken,
+} from './warning-checks.ts'
 
 export type Check = (observed: Observed, now: number) => Verdict | undefined
 
@@ -58,6 +63,8 @@ export const checks = {
   warnOfContestedTargets,
   /** Warn, once, of targets that admission stored otherwise than they were written. */
   warnOfAlteredTargets,
+  /** Warn, once, of targets of which no template uses the token. */
+  warnOfTargetsWithoutToken,
   /** Have running pods see the new token. */
   propagateToken,
 } as const satisfies Record<string, Check>

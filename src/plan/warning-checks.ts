@@ -1,6 +1,7 @@
 import type { Reason } from '../api/v1alpha1/reasons.ts'
 import { contestedTargets, contestMessage } from '../observe/disputed-targets.ts'
 import type { Observed } from '../observe/observed.ts'
+import { targetsWithoutToken } from '../observe/token-use.ts'
 import { act, type Verdict } from './verdict.ts'
 
 /** One event for the Secrets that were adopted in this pass. */
@@ -27,6 +28,15 @@ export function warnOfAlteredTargets(observed: Observed): Verdict | undefined {
   if (altered.length === 0) return undefined
   const note = `spec.targets: an admission webhook or policy altered what the operator wrote: ${altered.slice(0, 5).join('; ')}`
   return warnOnce(observed, 'TargetAltered', note)
+}
+
+/** One event for targets that hold no token: other values may be all that they are for, but more likely it was forgotten. */
+export function warnOfTargetsWithoutToken(observed: Observed): Verdict | undefined {
+  const names = targetsWithoutToken(observed)
+  if (names.length === 0) return undefined
+  const more = names.length > 5 ? ` and ${names.length - 5} more` : ''
+  const note = `spec.targets: no template uses accessToken, so there is no token in Secret ${names.slice(0, 5).join(', ')}${more}`
+  return warnOnce(observed, 'TokenNotUsed', note)
 }
 
 function alteredParts({ alterations }: Observed, name: string): string[] {

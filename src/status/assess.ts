@@ -7,6 +7,7 @@ import { changedInput, inputsOf } from '../observe/inputs.ts'
 import { type Observed, tokenOnTargets } from '../observe/observed.ts'
 import { targetProblem } from '../observe/target-problems.ts'
 import { holdsForeignToken } from '../observe/token-origin.ts'
+import { targetsWithoutToken } from '../observe/token-use.ts'
 import { validUntil } from '../observe/validity.ts'
 
 export interface ConditionValue {
@@ -66,10 +67,16 @@ function assessReady(observed: Observed, { cause, dispute, targetTrouble }: Trou
     return outOfSync(lacking, cause)
   }
   if (isValid && !holdsForeignToken(observed)) {
-    const { length } = spec.targets
-    return conditionValue('True', 'Synced', `${length} ${length === 1 ? 'target holds' : 'targets hold'} a valid token`)
+    return conditionValue('True', 'Synced', syncedMessage(observed))
   }
   return token !== undefined && !isValid ? tokenExpired(cause) : noToken(cause)
+}
+
+function syncedMessage(observed: Observed): string {
+  const without = targetsWithoutToken(observed).length
+  const count = observed.credential.spec.targets.length - without
+  const holding = `${count} ${count === 1 ? 'target holds' : 'targets hold'} a valid token`
+  return without === 0 ? holding : `${holding}, ${without} ${without === 1 ? 'has' : 'have'} no template that uses it`
 }
 
 function tokenExpired(cause: Problem | undefined): ConditionValue {

@@ -97,6 +97,10 @@ export const reasons = {
       'The API server stored a target otherwise than it was written: an admission webhook or policy alters it. The operator does not fight that.',
     whatToDo: 'Exempt the Secret from that webhook or policy, or name another target.',
   },
+  TokenNotUsed: {
+    meaning: 'No template of a target uses `accessToken`, so its Secret holds no token. It is written all the same.',
+    whatToDo: 'Use `{{ accessToken }}` in `spec.targets[].data`, or leave `data` out: then the Secret has the token.',
+  },
   TargetMissing: {
     meaning: 'A target with `creationPolicy: Merge` does not exist.',
     whatToDo: 'Create the Secret; the operator adds its keys and leaves all others alone.',

@@ -165,3 +165,36 @@ describe('the log of an operator', () => {
     },
   )
 })
+
+describe('an operator with a target of which no template uses the token', () => {
+  const [forgotten, target] = [{ name: 'a-token', data: { key: '{{ appKey }}' } }, { name: 'b-token' }]
+
+  it.each([
+    [[forgotten], '0 targets hold a valid token, 1 has no template that uses it'],
+    [[forgotten, target], '1 target holds a valid token, 1 has no template that uses it'],
+  ])('the operator syncs %j, warns once and counts the token where it is', async (targets, message) => {
+    const world = new OperatorWorld()
+    onTestFinished(async () => {
+      await world.operator?.kill()
+    })
+    world.addCredential('a', { targets })
+    const operator = await world.start()
+    await world.clock.advance(5 * 3_600_000)
+    expect(world.status('a').conditions.find(({ type }) => type === 'Ready')).toMatchObject({ status: 'True', message })
+    expect(Object.keys(world.secret('a-token')?.data ?? {})).toEqual(['key'])
+    expect(problemLines(operator)).toEqual(['warn TokenNotUsed'])
+    const events = operator.told.filter((one): one is EventInput => typeof one !== 'string')
+    expect(events.filter(({ reason }) => reason === 'TokenNotUsed')).toEqual([
+      expect.objectContaining({
+        type: 'Warning',
+        note: 'spec.targets: no template uses accessToken, so there is no token in Secret a-token',
+      }),
+    ])
+
+    world.changeSpec('a', { targets: [{ name: 'a-token', data: { key: '{{ accessToken }}' } }] })
+    await world.clock.advance(10_000)
+    expect(world.status('a').conditions.find(({ type }) => type === 'Ready')?.message).toBe(
+      '1 target holds a valid token',
+    )
+  })
+})
