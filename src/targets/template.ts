@@ -141,8 +141,9 @@ function describe(error: unknown): string {
   const place = /line:(\d+), col:(\d+)/.exec(message)
   const where = place === null ? '' : ` (line ${place[1] ?? ''}, column ${place[2] ?? ''})`
   const [, what, name] = /^undefined (variable|filter): (.*)/s.exec(message) ?? []
-  if (what !== undefined && name !== undefined)
+  if (what !== undefined && name !== undefined) {
     return `unknown ${what}${nameIn(name)}${where}${what === 'variable' ? known : ''}`
+  }
   if (/^output .* not closed/s.test(message)) return `the output {{ is not closed, expected }}${where}`
   if (/^tag /.test(message)) return `tags are not allowed, only outputs {{ … }}${where}`
   if (message.startsWith(presentTime)) return presentTime
