@@ -7,7 +7,7 @@ import { type Action, type ResourceAction, targetOf } from '../plan/actions.ts'
 import type { EventInput } from '../status/events.ts'
 import { isSameStatus } from '../status/next-status.ts'
 import type { Applications } from '../tokens/applications.ts'
-import { logProblems } from './problem-log.ts'
+import { logEvent, logProblems } from './problem-log.ts'
 import type { ResourceWriter } from './resource-writer.ts'
 import type { SourceFetcher } from './source-fetcher.ts'
 import type { TargetExecutor } from './target-executor.ts'
@@ -102,10 +102,7 @@ export class Executor {
         return undefined
       case 'emitEvent':
         emitEvent(credential, action.event)
-        log.warn(
-          { credential: credential.key, reason: action.event.reason, detail: action.event.note },
-          'problem found',
-        )
+        logEvent(log, credential, action.event)
         return undefined
       case 'setFinalizers':
         return resultOf(await resources.setFinalizers(credential, action.finalizers, signal))

@@ -1,6 +1,7 @@
 import type { Condition } from '../api/v1alpha1/conditions.ts'
 import type { Log } from '../lib/log.ts'
 import type { StoredCredential } from '../observe/parse-object.ts'
+import type { EventInput } from '../status/events.ts'
 
 type Credential = Pick<StoredCredential, 'key' | 'status'>
 
@@ -27,6 +28,13 @@ export function logProblems(log: Log, { key, status }: Credential, after: readon
   if (before.size > 0 && present.size === 0 && !isSuspended) {
     log.info({ credential: key, reasons: [...before.keys()] }, 'problems solved')
   }
+}
+
+/** Logs an event that comes with no change of a condition. */
+export function logEvent(log: Log, { key }: Pick<Credential, 'key'>, { note, reason, type }: EventInput): void {
+  const fields = { credential: key, reason, detail: note }
+  if (type === 'Warning') log.warn(fields, 'problem found')
+  else log.info(fields, 'event emitted')
 }
 
 /** One condition for each reason; that of Stalled where several conditions have the same. */

@@ -2,7 +2,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Condition } from '../../../src/api/v1alpha1/conditions.ts'
 import { setCondition } from '../../../src/api/v1alpha1/conditions.ts'
 import type { Reason } from '../../../src/api/v1alpha1/reasons.ts'
-import { logProblems } from '../../../src/reconcile/problem-log.ts'
+import { logEvent, logProblems } from '../../../src/reconcile/problem-log.ts'
 import type { EventInput } from '../../../src/status/events.ts'
 import { createLogger } from '../../../src/telemetry/logger.ts'
 import { credential, marker, now, status } from '../../support/builders.ts'
@@ -101,6 +101,27 @@ describe('logProblems', () => {
   it('logProblems does not call a problem solved while the renewal waits or the resource is suspended', () => {
     expect(linesOf(unreachable, [['RenewalHealthy', 'False', 'WaitingForToken']])).toEqual([])
     expect(linesOf(unreachable, [['RenewalHealthy', 'Unknown', 'Suspended']])).toEqual([])
+  })
+})
+
+describe('logEvent', () => {
+  it.each([
+    ['Warning', 'warn', 'problem found'],
+    ['Normal', 'info', 'event emitted'],
+  ] as const)('logEvent logs a %s event at level %s', (type, level, msg) => {
+    const lines: Line[] = []
+    const write = (line: string): void => void lines.push(JSON.parse(line) as Line)
+    const log = createLogger({ level: 'trace', format: 'json', destination: { write } })
+    logEvent(log, credential(), { type, reason: 'SourceTrimmed', action: 'ReadSources', note: 'trimmed' })
+    expect(lines).toEqual([
+      expect.objectContaining({
+        level,
+        msg,
+        credential: 'plant-a/wind-farm',
+        reason: 'SourceTrimmed',
+        detail: 'trimmed',
+      }),
+    ])
   })
 })
 
