@@ -31,7 +31,7 @@ function statusOf(input: ObservedInput) {
 describe('writeTargets: a foreign Secret', () => {
   it.each([
     [
-      'made by hand',
+      'created by a user',
       {},
       'already exists and is not owned by this resource; to have it adopted, annotate it with enos.io/adopt: wind-farm; otherwise delete it, or name another target',
     ],
@@ -41,11 +41,11 @@ describe('writeTargets: a foreign Secret', () => {
       'already exists and is not owned by this resource (another object controls it); delete it, or name another target',
     ],
     [
-      'of another resource of this kind',
+      'of another credential',
       { controllerUid: 'uid-other', isControlledByCredential: true },
       'belongs to another EnosAppCredential: name another target',
     ],
-  ])('is neither read nor written: %s', (_, meta, remark) => {
+  ])('a foreign Secret is neither read nor written: %s', (_, meta, remark) => {
     const message = `spec.targets: Secret enos-token ${remark}`
     expect(statusOf(there(meta)).conditions).toMatchObject([
       { type: 'Ready', status: 'False', reason: 'TargetConflict', message },

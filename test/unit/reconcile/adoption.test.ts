@@ -37,31 +37,34 @@ function messageOf(world: OperatorWorld, credential = 'a'): string {
 }
 
 function notesOf(world: OperatorWorld, reason: string): string[] {
-  return (world.operator?.told ?? []).flatMap((one) =>
+  return (world.operator?.emitted ?? []).flatMap((one) =>
     typeof one !== 'string' && one.reason === reason ? [one.note] : [],
   )
 }
 
 const isWrite = ({ name: of, plural, verb }: ApiCall): boolean => plural === 'secrets' && of === name && verb !== 'get'
 
-describe('an Owner target', () => {
+describe('adoption by an Owner target', () => {
   it.each([
     ['labels', { labels }],
     ['the annotation', { annotations }],
-  ])('adopts a Secret by %s: takes off the annotation and foreign keys, and tells which', async (_, metadata) => {
-    const world = await started(metadata)
-    expect(world.conditions('a')).toContain('Ready=True/Synced')
-    expect(world.isValid(name)).toBe(true)
-    const secret = world.secret(name)
-    expect(Object.keys(secret?.data ?? {})).toEqual(['accessToken', 'expiresAt'])
-    expect(secret?.metadata.annotations).not.toHaveProperty(['enos.io/adopt'])
-    expect(secret?.metadata).toMatchObject({ labels, ownerReferences: [{ name: 'a', controller: true }] })
-    expect(world.status('a').targets).toMatchObject([{ lastWrite: { reason: 'Adopted' } }])
-    expect(notesOf(world, 'TargetAdopted')).toEqual(['Secret a-token adopted; config removed'])
-    expect(world.api.calls.filter(isWrite)).toHaveLength(1)
-  })
+  ])(
+    'an Owner target adopts a Secret by %s, removes the annotation and foreign keys, and names them in an event',
+    async (_, metadata) => {
+      const world = await started(metadata)
+      expect(world.conditions('a')).toContain('Ready=True/Synced')
+      expect(world.isValid(name)).toBe(true)
+      const secret = world.secret(name)
+      expect(Object.keys(secret?.data ?? {})).toEqual(['accessToken', 'expiresAt'])
+      expect(secret?.metadata.annotations).not.toHaveProperty(['enos.io/adopt'])
+      expect(secret?.metadata).toMatchObject({ labels, ownerReferences: [{ name: 'a', controller: true }] })
+      expect(world.status('a').targets).toMatchObject([{ lastWrite: { reason: 'Adopted' } }])
+      expect(notesOf(world, 'TargetAdopted')).toEqual(['Secret a-token adopted; config removed'])
+      expect(world.api.calls.filter(isWrite)).toHaveLength(1)
+    },
+  )
 
-  it('adopts a Secret that is annotated later, within a second', async () => {
+  it('an Owner target adopts a Secret that is annotated later, within a second', async () => {
     const world = await started({})
     expect(messageOf(world)).toBe(
       'spec.targets: Secret a-token already exists and is not owned by this resource; to have it adopted, annotate it with enos.io/adopt: a; otherwise delete it, or name another target',
@@ -71,13 +74,13 @@ describe('an Owner target', () => {
     expect(world.conditions('a')).toContain('Ready=True/Synced')
   })
 
-  it('names at most five of the removed keys', async () => {
+  it('an event of adoption names at most five of the removed keys', async () => {
     const data = Object.fromEntries(['k1', 'k2', 'k3', 'k4', 'k5', 'k6', 'k7'].map((key) => [key, base64('x')]))
     const world = await started({ annotations }, { data })
     expect(notesOf(world, 'TargetAdopted')).toEqual(['Secret a-token adopted; k1, k2, k3, k4, k5 and 2 more removed'])
   })
 
-  it('changes nothing on the Secret before a token is there', async () => {
+  it('an Owner target changes nothing on the Secret before the first token', async () => {
     const world = newWorld()
     world.stopGateway()
     const before = addForeign(world, { annotations })
@@ -88,13 +91,13 @@ describe('an Owner target', () => {
     expect(world.conditions('a')).toContain('Ready=False/GatewayUnreachable')
   })
 
-  it('does not believe the token on the Secret: it holds what the gateway answers', async () => {
+  it('an Owner target replaces the token on the Secret by the one that the gateway returns', async () => {
     const world = await started({ labels })
     expect(world.secret(name)?.data?.['accessToken']).not.toBe(base64('old'))
     expect(world.gateway.operations).toEqual(['get'])
   })
 
-  it('adopts a Secret that is orphaned with its credential, though its type has changed', async () => {
+  it('an Owner target adopts a Secret that was orphaned, although its type has changed', async () => {
     const world = newWorld()
     world.addCredential('a')
     await world.start()
@@ -109,13 +112,13 @@ describe('an Owner target', () => {
     expect(notesOf(world, 'TargetAdopted')).toEqual(['Secret a-token adopted; no keys removed'])
   })
 
-  it('adopts a Secret with deletionPolicy Retain: the Secret gets no owner', async () => {
+  it('an Owner target with deletionPolicy Retain adopts a Secret without an owner reference', async () => {
     const world = await started({ labels }, {}, { targets: [{ name, deletionPolicy: 'Retain' }] })
     expect(world.conditions('a')).toContain('Ready=True/Synced')
     expect(world.secret(name)?.metadata.ownerReferences ?? []).toEqual([])
   })
 
-  it('adopts a Secret from another writer that creates it again and again, and is damped', async () => {
+  it('adoptions of a Secret that another writer creates again and again are damped', async () => {
     const world = await started({ labels })
     const before = world.api.calls.length
     const recreate = (): void => {
@@ -136,7 +139,7 @@ describe('an Owner target', () => {
 
 const controller = { apiVersion: 'v1', kind: 'Job', name: 'j', uid: 'uid-j', controller: true }
 
-describe('an Owner target never adopts', () => {
+describe('refused adoption by an Owner target', () => {
   it.each<[string, object, object, RegExp]>([
     ['a Secret without labels and annotation', {}, {}, /to have it adopted, annotate it with enos.io\/adopt: a/],
     [
@@ -173,7 +176,7 @@ describe('an Owner target never adopts', () => {
       /set the type of the target to example.com\/x/,
     ],
     ['an immutable Secret by the annotation', { annotations }, { immutable: true }, /is immutable/],
-  ])('%s', async (_, metadata, rest, message) => {
+  ])('an Owner target never adopts %s', async (_, metadata, rest, message) => {
     const world = await started(metadata, rest)
     const before = world.secret(name)
     await world.clock.advance(20 * minuteMs)
@@ -184,7 +187,7 @@ describe('an Owner target never adopts', () => {
     expect(world.api.calls.filter(isWrite)).toEqual([])
   })
 
-  it('a Secret of another resource: the message names that one, and gives no advice to adopt or delete', async () => {
+  it('an Owner target never adopts a Secret of another resource, which the message names without advice to adopt or delete', async () => {
     const world = newWorld()
     world.addCredential('b', { targets: [{ name }] })
     await world.start()
@@ -195,7 +198,7 @@ describe('an Owner target never adopts', () => {
     expect(world.conditions('b')).toContain('Ready=True/Synced')
   })
 
-  it('a Secret that another resource retains', async () => {
+  it('an Owner target never adopts a Secret that another resource retains', async () => {
     const world = newWorld()
     world.addCredential('b', { targets: [{ name, deletionPolicy: 'Retain' }] })
     await world.start()
@@ -209,19 +212,22 @@ describe('an Owner target never adopts', () => {
   it.each([
     ['has as a target in its spec', 'Owner'],
     ['merges keys into', 'Merge'],
-  ])('a Secret that another resource %s, until that resource is gone', async (_, creationPolicy) => {
-    const world = newWorld()
-    addForeign(world, { annotations })
-    world.addCredential('b', { suspend: true, targets: [{ name, creationPolicy, data: { b: '{{ accessToken }}' } }] })
-    world.addCredential('a')
-    await world.start()
-    expect(messageOf(world)).toBe('spec.targets: Secret a-token belongs to EnosAppCredential b: name another target')
-    world.deleteCredential('b')
-    await world.clock.advance(2000)
-    expect(world.conditions('a')).toContain('Ready=True/Synced')
-  })
+  ])(
+    'an Owner target never adopts a Secret that another resource %s, while that resource exists',
+    async (_, creationPolicy) => {
+      const world = newWorld()
+      addForeign(world, { annotations })
+      world.addCredential('b', { suspend: true, targets: [{ name, creationPolicy, data: { b: '{{ accessToken }}' } }] })
+      world.addCredential('a')
+      await world.start()
+      expect(messageOf(world)).toBe('spec.targets: Secret a-token belongs to EnosAppCredential b: name another target')
+      world.deleteCredential('b')
+      await world.clock.advance(2000)
+      expect(world.conditions('a')).toContain('Ready=True/Synced')
+    },
+  )
 
-  it('a Secret that a resource with an invalid spec has recorded', async () => {
+  it('an Owner target never adopts a Secret that a resource with an invalid spec has recorded', async () => {
     const world = newWorld()
     world.addCredential('b', { targets: [{ name }] })
     await world.start()
@@ -233,8 +239,8 @@ describe('an Owner target never adopts', () => {
   })
 })
 
-describe('two resources', () => {
-  it('never rob each other of a Secret: neither by labels and annotations for both, nor by turns', async () => {
+describe('adoption between two resources', () => {
+  it('two resources never take a Secret from each other, with labels and annotations for both or in turn', async () => {
     const world = newWorld()
     addForeign(world, { labels, annotations: { 'enos.io/adopt': 'b' } })
     for (const credential of ['a', 'b']) world.addCredential(credential, { targets: [{ name }] })
@@ -245,7 +251,7 @@ describe('two resources', () => {
     expect(messageOf(world, 'b')).toContain('belongs to EnosAppCredential a')
   })
 
-  it('never rob each other of a retained Secret into which the other has merged its keys', async () => {
+  it('two resources never take a retained Secret from each other when the other has merged its keys', async () => {
     const world = newWorld()
     world.addCredential('a', { targets: [{ name, deletionPolicy: 'Retain' }] })
     world.addCredential('b', { targets: [{ name, creationPolicy: 'Merge', data: { b: '{{ accessToken }}' } }] })
@@ -260,10 +266,10 @@ describe('two resources', () => {
   })
 })
 
-describe('a Merge target', () => {
+describe('adoption by a Merge target', () => {
   const merged = { targets: [{ name, creationPolicy: 'Merge' }] }
 
-  it('takes exactly the keys of its spec from a Secret that is annotated for it, and takes the annotation off', async () => {
+  it('a Merge target takes over exactly the keys of its spec in an annotated Secret, and removes the annotation', async () => {
     const world = await started({ annotations: { ...annotations, other: 'x' } }, {}, merged)
     expect(world.conditions('a')).toContain('Ready=True/Synced')
     expect(world.isValid(name)).toBe(true)
@@ -282,7 +288,7 @@ describe('a Merge target', () => {
   it.each([
     ['nothing by labels', { labels }],
     ['nothing from a Secret that is annotated for another resource', { annotations: { 'enos.io/adopt': 'b' } }],
-  ])('takes %s: the message tells of the annotation', async (_, metadata) => {
+  ])('a Merge target takes over %s, and the message names the annotation', async (_, metadata) => {
     const world = await started(metadata, {}, merged)
     expect(messageOf(world)).toBe(
       'spec.targets: Secret a-token already has accessToken, owned by another field manager; name other keys, remove those, or annotate the Secret with enos.io/adopt: a to hand them over',
@@ -290,7 +296,7 @@ describe('a Merge target', () => {
     expect(world.api.calls.filter(isWrite)).toEqual([])
   })
 
-  it('takes no key that another resource holds', async () => {
+  it('a Merge target takes over no key of another resource', async () => {
     const world = newWorld()
     world.user.create(secrets, namespace, { metadata: { name }, data: { theirs: base64('x') } })
     world.addCredential('b', merged)
@@ -302,7 +308,7 @@ describe('a Merge target', () => {
     expect(world.conditions('b')).toContain('Ready=True/Synced')
   })
 
-  it('does not fight a writer that puts the annotation back', async () => {
+  it('a Merge target does not contest a writer that restores the annotation', async () => {
     const world = await started({ annotations }, {}, merged)
     const before = world.api.calls.length
     const put = (): void => {
@@ -319,8 +325,8 @@ describe('a Merge target', () => {
   })
 })
 
-describe('a credential that waits for a Secret', () => {
-  it('is reconciled at once when another resource drops that target from its spec', async () => {
+describe('the operator: a credential that waits for a Secret', () => {
+  it('a waiting credential is reconciled at once when another resource drops that target from its spec', async () => {
     const world = newWorld()
     addForeign(world, { annotations })
     world.addCredential('b', { targets: [{ name }] })
@@ -331,7 +337,7 @@ describe('a credential that waits for a Secret', () => {
     expect(world.conditions('a')).toContain('Ready=True/Synced')
   })
 
-  it('is reconciled at once when the other resource is deleted while its spec is invalid', async () => {
+  it('a waiting credential is reconciled at once when the other resource is deleted while its spec is invalid', async () => {
     const world = newWorld()
     world.addCredential('b', { targets: [{ name }] })
     await world.start()

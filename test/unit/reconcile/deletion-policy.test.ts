@@ -19,7 +19,7 @@ async function newWorld(spec: SpecInput = {}): Promise<OperatorWorld> {
   return world
 }
 
-/** Changes nothing else of the targets. */
+/** Changes only deletionPolicy of the targets. */
 function setPolicy(world: OperatorWorld, deletionPolicy: 'Delete' | 'Retain'): void {
   const { targets } = world.credential('a')?.spec as { targets: object[] }
   world.changeSpec('a', { targets: targets.map((target) => ({ ...target, deletionPolicy })) })
@@ -28,7 +28,7 @@ function setPolicy(world: OperatorWorld, deletionPolicy: 'Delete' | 'Retain'): v
 const isPatch = ({ name: of, plural, verb }: ApiCall): boolean =>
   plural === 'secrets' && of === name && verb === 'patch'
 
-/** What keeps the operator from writing a token. */
+/** Obstacles to the write of a token. */
 const obstacles: [string, (world: OperatorWorld) => void][] = [
   ['without an obstacle', () => undefined],
   [
@@ -44,7 +44,7 @@ const obstacles: [string, (world: OperatorWorld) => void][] = [
     },
   ],
   [
-    'while the gateway is away',
+    'while the gateway is unreachable',
     (world) => {
       world.stopGateway()
     },
@@ -59,39 +59,45 @@ const obstacles: [string, (world: OperatorWorld) => void][] = [
   ],
 ]
 
-describe('deletionPolicy: Retain, set on a written target', () => {
-  it.each(obstacles)('%s: counts at once, so that the Secret outlives the resource', async (_, hinder) => {
-    const world = await newWorld()
-    hinder(world)
-    await world.clock.advance(1000)
-    const before = world.secret(name)?.data
-    setPolicy(world, 'Retain')
-    await world.clock.advance(1000)
-    expect(world.secret(name)?.metadata.ownerReferences).toEqual([])
-    world.deleteCredential('a')
-    await world.clock.advance(1000)
-    expect(world.credential('a')).toBeUndefined()
-    expect(world.secret(name)).toMatchObject({
-      data: before,
-      metadata: { annotations: { 'enos.io/credential': 'a' } },
-    })
-  })
+describe('the operator: deletionPolicy changed on a written target', () => {
+  it.each(obstacles)(
+    'a change to Retain %s applies at once, so that the Secret outlives the resource',
+    async (_, hinder) => {
+      const world = await newWorld()
+      hinder(world)
+      await world.clock.advance(1000)
+      const before = world.secret(name)?.data
+      setPolicy(world, 'Retain')
+      await world.clock.advance(1000)
+      expect(world.secret(name)?.metadata.ownerReferences).toEqual([])
+      world.deleteCredential('a')
+      await world.clock.advance(1000)
+      expect(world.credential('a')).toBeUndefined()
+      expect(world.secret(name)).toMatchObject({
+        data: before,
+        metadata: { annotations: { 'enos.io/credential': 'a' } },
+      })
+    },
+  )
 
-  it.each(obstacles)('%s: and back to Delete, the Secret goes with the resource', async (_, hinder) => {
-    const world = await newWorld(retained)
-    hinder(world)
-    await world.clock.advance(1000)
-    setPolicy(world, 'Delete')
-    await world.clock.advance(1000)
-    const { annotations = {}, ownerReferences } = world.secret(name)?.metadata ?? {}
-    expect(ownerReferences).toMatchObject([{ kind: 'EnosAppCredential', name: 'a', controller: true }])
-    expect(Object.keys(annotations)).not.toContain('enos.io/credential-uid')
-    world.deleteCredential('a')
-    await world.clock.advance(1000)
-    expect(world.secret(name)).toBeUndefined()
-  })
+  it.each(obstacles)(
+    'a change to Retain and back to Delete %s deletes the Secret with the resource',
+    async (_, hinder) => {
+      const world = await newWorld(retained)
+      hinder(world)
+      await world.clock.advance(1000)
+      setPolicy(world, 'Delete')
+      await world.clock.advance(1000)
+      const { annotations = {}, ownerReferences } = world.secret(name)?.metadata ?? {}
+      expect(ownerReferences).toMatchObject([{ kind: 'EnosAppCredential', name: 'a', controller: true }])
+      expect(Object.keys(annotations)).not.toContain('enos.io/credential-uid')
+      world.deleteCredential('a')
+      await world.clock.advance(1000)
+      expect(world.secret(name)).toBeUndefined()
+    },
+  )
 
-  it('takes one write, and stays in sync with no finalizer', async () => {
+  it('a change to Retain takes one write, and needs no finalizer', async () => {
     const world = await newWorld()
     const before = world.api.calls.length
     world.changeSpec('a', retained)
@@ -104,7 +110,7 @@ describe('deletionPolicy: Retain, set on a written target', () => {
     ])
   })
 
-  it('hides no change of another writer: the token is corrected afterwards', async () => {
+  it('a change to Retain hides no drift, which is corrected afterwards', async () => {
     const world = await newWorld()
     world.changeSpec('a', { suspend: true })
     await world.clock.advance(1000)
@@ -118,7 +124,7 @@ describe('deletionPolicy: Retain, set on a written target', () => {
     expect(world.conditions('a')).toContain('Ready=True/Synced')
   })
 
-  it('counts for a Secret that is to become a Merge target, too', async () => {
+  it('a change to Retain applies together with a change to Merge', async () => {
     const world = await newWorld()
     world.deleteSecret('app')
     world.changeSpec('a', { targets: [{ name, creationPolicy: 'Merge', deletionPolicy: 'Retain' }] })
@@ -128,7 +134,7 @@ describe('deletionPolicy: Retain, set on a written target', () => {
     expect(world.secret(name)).toBeDefined()
   })
 
-  it('leaves owner references of other objects alone', async () => {
+  it('a change to Retain keeps the owner references of other objects', async () => {
     const world = await newWorld()
     const other = { apiVersion: 'v1', kind: 'ConfigMap', name: 'x', uid: 'uid-x' }
     const own = world.secret(name)?.metadata.ownerReferences ?? []
@@ -146,7 +152,7 @@ describe('deletionPolicy: Retain, set on a written target', () => {
   })
 })
 
-describe('deletionPolicy: Retain, where the Secret cannot be written', () => {
+describe('the operator: deletionPolicy Retain on a Secret that cannot be written', () => {
   const unwritable = async (code: number, isRefused: (call: ApiCall) => boolean = isPatch): Promise<OperatorWorld> => {
     const world = await newWorld()
     world.changeSpec('a', { suspend: true })
@@ -157,7 +163,7 @@ describe('deletionPolicy: Retain, where the Secret cannot be written', () => {
     return world
   }
 
-  it.each([403, 500])('holds the resource by a finalizer until the write succeeds (HTTP %d)', async (code) => {
+  it.each([403, 500])('a finalizer keeps the resource until the write succeeds (HTTP %d)', async (code) => {
     const world = await unwritable(code)
     expect(world.credential('a')?.metadata.finalizers).toEqual([finalizer])
     world.refuse(undefined)
@@ -166,19 +172,19 @@ describe('deletionPolicy: Retain, where the Secret cannot be written', () => {
     expect(world.secret(name)?.metadata.ownerReferences).toEqual([])
   })
 
-  it('holds the resource where the Secret cannot be read, too', async () => {
+  it('a finalizer keeps the resource while the Secret cannot be read', async () => {
     const world = await unwritable(500, ({ name: of, plural }) => plural === 'secrets' && of === name)
     expect(world.credential('a')?.metadata.finalizers).toEqual([finalizer])
   })
 
-  it('lets the resource go once the Secret is gone', async () => {
+  it('the finalizer is removed once the Secret no longer exists', async () => {
     const world = await unwritable(500)
     world.deleteSecret(name)
     await world.clock.advance(1000)
     expect(world.credential('a')?.metadata.finalizers).toEqual([])
   })
 
-  it('waits with the deletion for a write that fails for the moment', async () => {
+  it('a deletion waits for a write that is retried', async () => {
     const world = await unwritable(500)
     world.deleteCredential('a')
     await world.clock.advance(hourMs)
@@ -192,12 +198,12 @@ describe('deletionPolicy: Retain, where the Secret cannot be written', () => {
   it.each<[string, ((call: ApiCall) => boolean) | undefined]>([
     ['written', undefined],
     ['read', ({ name: of, plural }) => plural === 'secrets' && of === name],
-  ])('does not hang a deletion where the Secret may not be %s: the loss is told', async (_, isRefused) => {
+  ])('a deletion ends with a warning when the Secret must not be %s', async (_, isRefused) => {
     const world = await unwritable(403, isRefused)
     world.deleteCredential('a')
     await world.clock.advance(2000)
     expect(world.credential('a')).toBeUndefined()
-    expect(world.operator?.told).toContainEqual(
+    expect(world.operator?.emitted).toContainEqual(
       expect.objectContaining({
         type: 'Warning',
         reason: 'TargetWriteFailed',
