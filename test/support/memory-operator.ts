@@ -11,7 +11,7 @@ import type { MemoryApi } from './memory-api.ts'
 /** The operator without process, HTTP and watches: real queues, plans and writes on an API server in memory. */
 export class MemoryOperator {
   /** Emitted events and log lines. */
-  readonly told: (EventInput | string)[] = []
+  readonly emitted: (EventInput | string)[] = []
   /** Remaining life of the old token, ms, at each renewal, when all targets had the new one. */
   readonly headrooms: number[] = []
   readonly #caches = createCaches()
@@ -25,7 +25,7 @@ export class MemoryOperator {
     clock: Clock,
     configMapsSynced: () => Promise<void> = () => Promise.resolve(),
   ) {
-    const destination = { write: (line: string) => void this.told.push(line) }
+    const destination = { write: (line: string) => void this.emitted.push(line) }
     this.#operator = createOperator({
       client: api,
       caches: this.#caches,
@@ -36,7 +36,7 @@ export class MemoryOperator {
       gatewayMaxConcurrency: 4,
       configMapsSynced,
       isGatewayAllowed: () => true,
-      emitEvent: (_, event) => void this.told.push(event),
+      emitEvent: (_, event) => void this.emitted.push(event),
       observer: {
         onAttempt: () => undefined,
         onTargetWrite: () => undefined,

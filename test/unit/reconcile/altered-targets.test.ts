@@ -28,7 +28,7 @@ async function worldWithAdmission(alteration: object): Promise<OperatorWorld> {
 }
 
 function events(world: OperatorWorld, reason: string): string[] {
-  const emitted = world.operator?.told ?? []
+  const emitted = world.operator?.emitted ?? []
   return emitted.flatMap((one) => (typeof one !== 'string' && one.reason === reason ? [one.note] : []))
 }
 

@@ -72,7 +72,9 @@ describe('a contested target', () => {
       expect(calls.filter(isSecretWrite).length).toBeGreaterThan(5)
       expect(calls.filter(isStatusWrite).length).toBeLessThanOrEqual(15)
       expect(world.conditions('a')).toContain('Ready=False/TargetContested')
-      const events = world.operator?.told.filter((one) => typeof one !== 'string' && one.reason === 'TargetContested')
+      const events = world.operator?.emitted.filter(
+        (one) => typeof one !== 'string' && one.reason === 'TargetContested',
+      )
       expect(events).toHaveLength(1)
       expect(world.gateway.calls).toHaveLength(1)
     },
@@ -122,7 +124,7 @@ describe('a contested target', () => {
     await world.clock.advance(10 * minuteMs)
     expect(world.api.calls.slice(before).filter(isSecretWrite).length).toBeLessThanOrEqual(15)
     expect(world.conditions('a')).toContain('Ready=True/Synced')
-    const events = world.operator?.told.filter((one) => typeof one !== 'string' && one.reason === 'TargetContested')
+    const events = world.operator?.emitted.filter((one) => typeof one !== 'string' && one.reason === 'TargetContested')
     expect(events).toHaveLength(1)
   })
 })

@@ -372,7 +372,7 @@ describe('the operator: SourceTrimmed', () => {
     world.addCredential('a')
     const operator = await world.start()
     const count = (): number =>
-      operator.told.filter((one) => typeof one !== 'string' && one.reason === 'SourceTrimmed').length
+      operator.emitted.filter((one) => typeof one !== 'string' && one.reason === 'SourceTrimmed').length
     const change = async (appSecret: string): Promise<number> => {
       world.changeSecret('app', { appSecret })
       await world.clock.advance(1000)

@@ -81,7 +81,7 @@ describe('the log of an operator', () => {
     })
     world.addCredential('a')
     const operator = await world.start()
-    const linesNow = (): string[] => operator.told.filter((one) => typeof one === 'string')
+    const linesNow = (): string[] => operator.emitted.filter((one) => typeof one === 'string')
     const passesNow = (): Line[] =>
       linesNow()
         .map(parse)

@@ -126,7 +126,7 @@ describe('logEvent', () => {
 })
 
 const problemLines = (operator: MemoryOperator): string[] =>
-  operator.told
+  operator.emitted
     .filter((one) => typeof one === 'string')
     .map((line) => JSON.parse(line) as Line)
     .filter(({ msg }) => msg.startsWith('problem'))
@@ -181,7 +181,7 @@ describe('the log of an operator', () => {
       mend(world)
       await world.clock.advance(15 * 60_000)
       expect(problemLines(operator)).toEqual([`warn ${reason}`, expect.stringMatching(/^info /)])
-      const events = operator.told.filter((one): one is EventInput => typeof one !== 'string')
+      const events = operator.emitted.filter((one): one is EventInput => typeof one !== 'string')
       expect(events.at(-1)).toMatchObject({ type: 'Normal', reason: last })
     },
   )
@@ -204,7 +204,7 @@ describe('an operator with a target of which no template uses the token', () => 
     expect(world.status('a').conditions.find(({ type }) => type === 'Ready')).toMatchObject({ status: 'True', message })
     expect(Object.keys(world.secret('a-token')?.data ?? {})).toEqual(['key'])
     expect(problemLines(operator)).toEqual(['warn TokenNotUsed'])
-    const events = operator.told.filter((one): one is EventInput => typeof one !== 'string')
+    const events = operator.emitted.filter((one): one is EventInput => typeof one !== 'string')
     expect(events.filter(({ reason }) => reason === 'TokenNotUsed')).toEqual([
       expect.objectContaining({
         type: 'Warning',

@@ -92,7 +92,7 @@ class World {
   /** The data of Secrets of other owners, by name. */
   readonly foreign = new Map<string, Readonly<Record<string, string>>>()
   isOut = false
-  readonly told: unknown[] = []
+  readonly emitted: unknown[] = []
   readonly #answer = this.gateway.answer
 
   async start(): Promise<void> {
@@ -171,7 +171,7 @@ class World {
         break
       case 'restart':
         await this.operator.kill()
-        this.told.push(...this.operator.told)
+        this.emitted.push(...this.operator.emitted)
         this.operator = new MemoryOperator(api, this.gateway, this.clock)
         break
     }
@@ -186,7 +186,7 @@ class World {
       expect(present?.metadata.ownerReferences ?? []).toEqual([])
     }
     const resourcesAndStatus = JSON.stringify(this.api.all(credentials))
-    const output = JSON.stringify([...this.told, ...this.operator.told])
+    const output = JSON.stringify([...this.emitted, ...this.operator.emitted])
     const metadata = JSON.stringify(this.api.all(secrets).map((one) => one.metadata))
     for (const marker of markers) {
       expect(resourcesAndStatus).not.toContain(marker)
