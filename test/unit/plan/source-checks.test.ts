@@ -117,27 +117,27 @@ describe('warnOfTrimmedSources', () => {
     event: { type: 'Warning', reason: 'SourceTrimmed', action: 'ReadSources', note },
   }
 
-  it('warns with the field, before the resource joins its application', () => {
+  it('warnOfTrimmedSources warns with the field, before the resource joins its application', () => {
     expect(plan(observed({ sources: trimmed }), now).actions).toEqual([warning])
   })
 
-  it('warns before a broken source stops the plan', () => {
+  it('warnOfTrimmedSources warns before a broken source stops the plan', () => {
     const problem = { class: 'userMustAct', reason: 'SourceKeyMissing', message: 'as it was read' } as const
     const broken = sources({ problem, trimmed: trimmed.trimmed })
     expect(plan(observed({ sources: broken }), now).actions).toEqual([warning])
   })
 
-  it('does not repeat a note', () => {
+  it('warnOfTrimmedSources does not repeat a note', () => {
     const one = observed({ sources: trimmed, notes: new Map([['SourceTrimmed', note]]) })
     expect(plan(one, now).actions).toMatchObject([{ do: 'join' }])
   })
 
-  it('warns again when the note names other fields', () => {
+  it('warnOfTrimmedSources warns again when the note names other fields', () => {
     const notes = new Map([['SourceTrimmed', 'appKeyRef enos-app/appKey: trailing newlines were trimmed']])
     expect(plan(observed({ sources: trimmed, notes }), now).actions).toEqual([warning])
   })
 
-  it('plans nothing for sources without trailing newlines', () => {
+  it('warnOfTrimmedSources plans nothing for sources without trailing newlines', () => {
     expect(plan(observed({ sources: sources() }), now).actions).toMatchObject([{ do: 'join' }])
   })
 })

@@ -279,7 +279,7 @@ describe('writeTargets: a drifted target', () => {
   })
 })
 
-describe('a target whose template uses the appSecret', () => {
+describe('inputsOf', () => {
   const spec = {
     gateway: {
       url: 'https://apim.example.com',
@@ -293,7 +293,7 @@ describe('a target whose template uses the appSecret', () => {
       sourceMetas: [metadata({ resourceVersion: app }), metadata({ name: 'gate', resourceVersion: gate })],
     })
 
-  it('is not written again when only the Secret of a header has changed', () => {
+  it('inputsOf changes with the source that a template uses, and not with the Secret of a header', () => {
     expect(inputsOf(withSources('10', '11'), 'enos-token')).toBe(inputsOf(withSources('10', '12'), 'enos-token'))
     expect(inputsOf(withSources('10', '11'), 'enos-token')).not.toBe(inputsOf(withSources('13', '11'), 'enos-token'))
   })

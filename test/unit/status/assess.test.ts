@@ -319,14 +319,14 @@ function oneOfTwo(): Observed {
   return synced({ credential, record: new Map(first === undefined ? [] : [first]) })
 }
 
-describe('Reconciling of a resource that is Ready', () => {
+describe('assess: Reconciling of a Ready resource', () => {
   const changed = (overrides: ObservedInput = {}) =>
     synced({
       record: new Map([['enos-token', targetRecord({ inputs: JSON.stringify({ generation: 0 }) })]]),
       ...overrides,
     })
 
-  it('is True while the present spec is not on a target yet', () => {
+  it('Reconciling is True while a target is not written for the present spec yet', () => {
     const { ready, reconciling } = assess(changed(), undefined, now)
     expect(ready.status).toBe('True')
     expect(reconciling).toEqual({
@@ -336,14 +336,14 @@ describe('Reconciling of a resource that is Ready', () => {
     })
   })
 
-  it('names the failure that keeps the spec from the target', () => {
+  it('Reconciling has the reason of the failure that delays the write', () => {
     const application = applicationView({
       failure: { class: 'retry', reason: 'GatewayUnreachable', message: 'connection refused' },
     })
     expect(assess(changed({ application }), undefined, now).reconciling).toMatchObject({ reason: 'GatewayUnreachable' })
   })
 
-  it('is absent while suspended, and once the target has the present spec', () => {
+  it('Reconciling is absent while suspended, and once the target is written for the present spec', () => {
     const suspended = changed({ credential: { spec: { suspend: true } } })
     expect(assess(suspended, undefined, now).reconciling).toBeUndefined()
     expect(assess(synced(), undefined, now).reconciling).toBeUndefined()
