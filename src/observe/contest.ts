@@ -1,3 +1,4 @@
+import { fieldsOf, namesOf } from '../targets/managed-fields.ts'
 import type { Secret } from '../targets/secret.ts'
 
 /** The corrections of one target that another writer changes or deletes again. Times on the monotonic clock, ms. */
@@ -16,6 +17,13 @@ export interface Contest {
 
 /** A change of another writer that a correction undoes. */
 export type Interference = Pick<Contest, 'isTokenLost' | 'writer'>
+
+/** The names of the parts of a Secret that are not as they were written. */
+export interface ChangedFields {
+  readonly data: readonly string[]
+  readonly labels: readonly string[]
+  readonly annotations: readonly string[]
+}
 
 /** So many corrections in a minute are made at once. */
 const maxAtOnce = 3
@@ -48,7 +56,17 @@ export function noteCorrection(
   const isNewlyContested = correctedAt.length === maxAtOnce
   const delayMs =
     !isOver && before.delayMs > 0 ? Math.min(before.delayMs * 2, maxDelayMs) : isNewlyContested ? firstDelayMs : 0
-  return { correctedAt, delayMs, fingerprint, ...interference }
+  // A deletion leaves no trace of its writer, who may have been seen before.
+  const writer = interference.writer ?? (isOver ? undefined : before.writer)
+  return { correctedAt, delayMs, fingerprint, isTokenLost: interference.isTokenLost, writer }
+}
+
+/**
+ * Whether the writer is known, or has stayed unknown for several corrections: only then is the contest told, so that one
+ * event names the writer.
+ */
+export function isWriterSettled({ delayMs, writer }: Contest): boolean {
+  return writer !== undefined || delayMs > firstDelayMs * 2
 }
 
 /** When the next correction may be made; in the past: at once. */
@@ -74,16 +92,35 @@ function lastAt({ correctedAt }: Contest): number {
   return correctedAt.at(-1) ?? Number.NEGATIVE_INFINITY
 }
 
-/** The field manager that wrote a Secret last besides ours; undefined where its name is not a plain one. */
-export function otherWriterOf({ metadata }: Secret, ownManagers: ReadonlySet<string>): string | undefined {
+/**
+ * The field manager that made changes to a Secret; where managedFields does not tell, the last one besides ours.
+ * Undefined where there is none, or its name is not a plain one.
+ */
+export function otherWriterOf(
+  { metadata: { managedFields = [] } }: Secret,
+  changed: ChangedFields,
+  ownManagers: ReadonlySet<string>,
+): string | undefined {
+  const others = managedFields.filter(({ manager = '' }) => !ownManagers.has(manager))
+  // Times are in whole seconds: within one, the changed fields tell which of several made the change.
+  const ofChanges = others.filter(({ fieldsV1 }) => holdsAny(fieldsV1, changed))
   let latest: { readonly manager: string; readonly at: number } | undefined
-  for (const { manager = '', time = '' } of metadata.managedFields ?? []) {
+  for (const { manager = '', time = '' } of ofChanges.length > 0 ? ofChanges : others) {
     const at = Date.parse(time)
-    if (ownManagers.has(manager) || Number.isNaN(at) || (latest !== undefined && at < latest.at)) continue
+    if (Number.isNaN(at) || (latest !== undefined && at < latest.at)) continue
     latest = { manager, at }
   }
   // A client chooses its name: it goes into messages only where it cannot be mistaken for anything else.
   return latest !== undefined && /^[\w./:-]+$/.test(latest.manager)
     ? latest.manager.slice(0, maxWriterLength)
     : undefined
+}
+
+function holdsAny(fields: unknown, { data, labels, annotations }: ChangedFields): boolean {
+  const metadata = fieldsOf(fields, 'f:metadata')
+  const held = (parent: unknown, name: string, changed: readonly string[]): boolean =>
+    namesOf(fieldsOf(parent, name)).some((one) => changed.includes(one))
+  return (
+    held(fields, 'f:data', data) || held(metadata, 'f:labels', labels) || held(metadata, 'f:annotations', annotations)
+  )
 }

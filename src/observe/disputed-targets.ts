@@ -1,6 +1,6 @@
 import type { Problem } from '../api/v1alpha1/problem.ts'
 import { isContested, stayedAt } from './contest.ts'
-import { isInSync } from './drifted-targets.ts'
+import { isAsWritten } from './drifted-targets.ts'
 import type { Observed, TargetSpec, TargetsView } from './observed.ts'
 
 /** Names in one message at most. */
@@ -42,7 +42,8 @@ export function contestMessage({ contests }: Observed, contested: readonly Targe
   return `spec.targets: another writer keeps changing or deleting Secret ${names.join(', ')}${more}; the operator corrects it ever less often, and writes a new token at once`
 }
 
-function alteredTokenKeys({ alterations, templates }: Observed, name: string): readonly string[] {
+/** The keys with the token that admission altered. */
+export function alteredTokenKeys({ alterations, templates }: Observed, name: string): readonly string[] {
   const withToken = templates.get(name)?.keysWithToken ?? []
   return (alterations.get(name)?.keys ?? []).filter((key) => withToken.includes(key))
 }
@@ -51,5 +52,5 @@ function alteredTokenKeys({ alterations, templates }: Observed, name: string): r
 function isTokenContested(observed: Observed, target: TargetSpec, now: number): boolean {
   const contest = observed.contests.get(target.name)
   if (contest === undefined || !contest.isTokenLost || !isContested(contest, now)) return false
-  return now < stayedAt(contest) || !isInSync(observed, target)
+  return now < stayedAt(contest) || !isAsWritten(observed, target)
 }

@@ -47,7 +47,7 @@ function hasAllKeys({ record, templates }: Observed, { name }: TargetSpec): bool
 }
 
 /** Whether the target is the version that was written: a failed write changes nothing. */
-function isAsWritten({ record, targetMetas }: Observed, { name }: TargetSpec): boolean {
+export function isAsWritten({ record, targetMetas }: Observed, { name }: TargetSpec): boolean {
   const recorded = record.get(name)
   const meta = targetMetas.get(name)
   return recorded?.uid === meta?.uid && recorded?.resourceVersion === meta?.resourceVersion

@@ -1,7 +1,7 @@
 import type { WriteReason } from '../api/v1alpha1/action-reasons.ts'
 import { annotations, mergeFieldManager } from '../api/v1alpha1/names.ts'
 import { isHandedByAnnotation } from '../observe/adoption.ts'
-import { type Interference, nextCorrectionAt, otherWriterOf } from '../observe/contest.ts'
+import { type ChangedFields, type Interference, nextCorrectionAt, otherWriterOf } from '../observe/contest.ts'
 import { changedInput, inputsOf } from '../observe/inputs.ts'
 import {
   type ObjectVersion,
@@ -174,11 +174,23 @@ function undoing(
   const isCorrection = corrections.has(reason) && observed.record.has(desired.name)
   if (!isRepeated && !isCorrection) return {}
   const own = new Set([observed.fieldManager, mergeFieldManager(observed.credential.uid)])
-  const isTokenLost = templates.keysWithToken.some((key) => {
-    const value = desired.data[key]
-    return value !== undefined && content.data?.[key] !== toBase64(value)
-  })
-  return { undoes: { isTokenLost, writer: otherWriterOf(content, own) } }
+  const changed = changedFields(content, desired)
+  const isReplaced =
+    (content.type ?? 'Opaque') !== desired.type && observed.record.get(desired.name)?.creationPolicy === 'Owner'
+  const isTokenLost = isReplaced || templates.keysWithToken.some((key) => changed.data.includes(key))
+  return { undoes: { isTokenLost, writer: otherWriterOf(content, changed, own) } }
+}
+
+function changedFields({ data = {}, metadata }: Secret, desired: DesiredSecret): ChangedFields {
+  const differing = (
+    present: Readonly<Record<string, string>> = {},
+    wanted: Readonly<Record<string, string>>,
+  ): string[] => Object.keys(wanted).filter((key) => present[key] !== wanted[key])
+  return {
+    data: Object.entries(desired.data).flatMap(([key, value]) => (data[key] === toBase64(value) ? [] : [key])),
+    labels: differing(metadata.labels, desired.labels),
+    annotations: differing(metadata.annotations, desired.annotations),
+  }
 }
 
 /** A correction of a contested target waits; a token that the target has never held does not. */

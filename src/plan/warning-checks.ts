@@ -1,5 +1,6 @@
 import type { Reason } from '../api/v1alpha1/reasons.ts'
-import { contestedTargets, contestMessage } from '../observe/disputed-targets.ts'
+import { isWriterSettled } from '../observe/contest.ts'
+import { alteredTokenKeys, contestedTargets, contestMessage } from '../observe/disputed-targets.ts'
 import type { Observed } from '../observe/observed.ts'
 import { targetsWithoutToken } from '../observe/token-use.ts'
 import { act, type Verdict } from './verdict.ts'
@@ -15,15 +16,20 @@ export function tellAdoptions({ adoptions, notes }: Observed): Verdict | undefin
 
 /** One event for each contest, also where only labels or other keys are contested and Ready stays True. */
 export function warnOfContestedTargets(observed: Observed, now: number): Verdict | undefined {
-  const contested = contestedTargets(observed, now)
+  const contested = contestedTargets(observed, now).filter(({ name }) => {
+    const contest = observed.contests.get(name)
+    return contest !== undefined && isWriterSettled(contest)
+  })
   return contested.length === 0 ? undefined : warnOnce(observed, 'TargetContested', contestMessage(observed, contested))
 }
 
-/** One event for each alteration by admission. */
+/** One event for each alteration by admission; where it hits the token, the condition tells it. */
 export function warnOfAlteredTargets(observed: Observed): Verdict | undefined {
   const altered = observed.credential.spec.targets.flatMap(({ name }) => {
     const parts = alteredParts(observed, name)
-    return parts.length === 0 ? [] : [`Secret ${name} (${parts.join(', ')})`]
+    return parts.length === 0 || alteredTokenKeys(observed, name).length > 0
+      ? []
+      : [`Secret ${name} (${parts.join(', ')})`]
   })
   if (altered.length === 0) return undefined
   const note = `spec.targets: an admission webhook or policy altered what the operator wrote: ${altered.slice(0, 5).join('; ')}`

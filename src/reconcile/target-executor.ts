@@ -167,7 +167,10 @@ export class TargetExecutor {
     }
     const now = this.#options.clock.now()
     if (contest !== undefined && !isContested(contest, now)) notes.delete('TargetContested')
-    contests.set(name, noteCorrection(contest, fingerprint, action.undoes, now))
+    let noted = noteCorrection(contest, fingerprint, action.undoes, now)
+    // A recreation is two writes.
+    if (action.do === 'recreateTarget') noted = noteCorrection(noted, fingerprint, action.undoes, now)
+    contests.set(name, noted)
   }
 
   /** Without a change of ownership the Secret may be lost: a read for it that fails is a problem of the target. */

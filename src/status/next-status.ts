@@ -77,9 +77,11 @@ function targetStatus(
 ): CredentialStatus['targets'][number] {
   const token = tokenOnTargets(observed)
   const isAsSpecified = observed.credential.spec.suspend || target.inputs === inputsOf(observed, target.name)
+  // Of a target that another writer keeps deleting, the uid would change with each correction.
+  const known = observed.credential.status.targets.find(({ name }) => name === target.name)
   return {
     name: target.name,
-    uid: target.uid,
+    uid: (isContested ? known?.uid : undefined) ?? target.uid,
     // Without a version the target is read after a restart: it holds another token than tokenFingerprint, or was not
     // written for the present spec yet. A suspended resource needs neither: resuming changes the spec again.
     resourceVersion:

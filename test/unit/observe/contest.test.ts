@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import {
+  type ChangedFields,
   type Contest,
   contestOfMissing,
   isContested,
+  isWriterSettled,
   nextCorrectionAt,
   noteCorrection,
   otherWriterOf,
@@ -68,8 +70,32 @@ describe('noteCorrection', () => {
   })
 })
 
+describe('the writer of a contest', () => {
+  it('stays known when a later interference leaves no trace of it, until the contest is over', () => {
+    const unknown = { isTokenLost: true, writer: undefined }
+    const known = noted(undefined, now)
+    const again = noteCorrection(known, 'f1', unknown, now + 1000)
+    expect(again.writer).toBe('kubectl')
+    expect(noteCorrection(again, 'f1', unknown, now + 12 * minuteMs).writer).toBeUndefined()
+  })
+
+  it('is settled when it is known, or has stayed unknown for several corrections', () => {
+    expect(isWriterSettled(noted(undefined, now))).toBe(true)
+    let contest: Contest | undefined
+    const settled: boolean[] = []
+    for (let at = now; settled.length < 6; at += 10_000) {
+      contest = noteCorrection(contest, 'f1', { isTokenLost: true, writer: undefined }, at)
+      settled.push(isWriterSettled(contest))
+    }
+    expect(settled).toEqual([false, false, false, false, true, true])
+  })
+})
+
 describe('otherWriterOf', () => {
   const own = new Set(['enos-credential-operator'])
+  const changes = (changed: Partial<ChangedFields> = {}): ChangedFields => {
+    return { data: [], labels: [], annotations: [], ...changed }
+  }
   const by = (...managers: [string, string][]) =>
     secret({}, { metadata: { managedFields: managers.map(([manager, time]) => ({ manager, time })) } })
 
@@ -79,7 +105,7 @@ describe('otherWriterOf', () => {
       ['argocd-controller', '2026-01-02T00:00:00Z'],
       ['enos-credential-operator', '2026-01-03T00:00:00Z'],
     ]
-    expect(otherWriterOf(by(...times), own)).toBe('argocd-controller')
+    expect(otherWriterOf(by(...times), changes(), own)).toBe('argocd-controller')
   })
 
   it.each([
@@ -88,10 +114,27 @@ describe('otherWriterOf', () => {
     ['with markup', '<b>'],
     ['that is empty', ''],
   ])('otherWriterOf does not repeat a name %s', (_, manager) => {
-    expect(otherWriterOf(by([manager, '2026-01-01T00:00:00Z']), own)).toBeUndefined()
+    expect(otherWriterOf(by([manager, '2026-01-01T00:00:00Z']), changes(), own)).toBeUndefined()
   })
 
+  it.each([
+    ['a key', { data: ['accessToken'] }, { 'f:data': { 'f:accessToken': {} } }],
+    ['a label', { labels: ['team'] }, { 'f:metadata': { 'f:labels': { 'f:team': {} } } }],
+    ['an annotation', { annotations: ['note'] }, { 'f:metadata': { 'f:annotations': { 'f:note': {} } } }],
+  ])(
+    'otherWriterOf names the field manager that holds %s that was changed, and no later one',
+    (_, changed, fieldsV1) => {
+      const time = '2026-01-01T00:00:00Z'
+      const managedFields = [
+        { manager: 'first', time, fieldsV1: { 'f:data': { 'f:other': {} } } },
+        { manager: 'changer', time, fieldsV1 },
+        { manager: 'last', time: '2026-01-01T00:00:01Z', fieldsV1: { 'f:data': { 'f:other': {} } } },
+      ]
+      expect(otherWriterOf(secret({}, { metadata: { managedFields } }), changes(changed), own)).toBe('changer')
+    },
+  )
+
   it('otherWriterOf truncates a name to 64 characters', () => {
-    expect(otherWriterOf(by(['m'.repeat(200), '2026-01-01T00:00:00Z']), own)).toHaveLength(64)
+    expect(otherWriterOf(by(['m'.repeat(200), '2026-01-01T00:00:00Z']), changes(), own)).toHaveLength(64)
   })
 })

@@ -56,6 +56,7 @@ describe('a target that admission alters', () => {
     expect(world.api.calls.slice(before).filter(isSecretWrite)).toEqual([])
     expect(world.conditions('a')).toContain('Ready=False/TargetAltered')
     expect(world.conditions('a')).toContain('Stalled=True/TargetAltered')
+    expect(events(world, 'TargetAltered')).toHaveLength(1)
   })
 
   it('a target whose label admission replaces stays Ready with one event, and is not written again', async () => {
