@@ -29,6 +29,10 @@ export interface CredentialState {
   membership: Membership | undefined
   statusWrittenAt: number
   prunedStatus: PrunedStatus | undefined
+  /** The status that this process wrote last; before the first write, the one that it found. */
+  ownStatus: CredentialStatus | undefined
+  /** Writes of the status that undo those of another operator. */
+  statusContest: Contest | undefined
   /** Note of the last event by reason, for events that no condition tells; bounded by the number of reasons. */
   readonly notes: Map<string, string>
   /** Contested targets, by name. Bound: the targets of the spec. */
@@ -51,6 +55,8 @@ export function newState(credential: Credential, now: number, wallOffset: number
     membership: undefined,
     statusWrittenAt: Number.NEGATIVE_INFINITY,
     prunedStatus: undefined,
+    ownStatus: credential.status,
+    statusContest: undefined,
     notes: new Map(),
     contests: new Map(),
     alterations: new Map(),

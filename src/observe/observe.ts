@@ -60,6 +60,8 @@ export function observe({ credentials, configMaps, secrets }: Caches, pass: Pass
     firstSeenAt: state.firstSeenAt,
     statusWrittenAt: state.statusWrittenAt,
     prunedStatus: state.prunedStatus,
+    ownStatus: state.ownStatus,
+    statusContest: state.statusContest,
     notes: state.notes,
     contests: state.contests,
     alterations: state.alterations,

@@ -18,7 +18,6 @@ export interface PrunedStatus {
   readonly kept: CredentialStatus
 }
 
-/** One version of one object. */
 export interface ObjectVersion {
   readonly name: string
   readonly uid: string
@@ -218,13 +217,15 @@ export interface Observed {
   /** When this process last wrote the status, monotonic clock. */
   readonly statusWrittenAt: number
   readonly prunedStatus: PrunedStatus | undefined
+  /** The status that this process wrote last, or else found; its writes that undo those of another operator. */
+  readonly ownStatus: CredentialStatus | undefined
+  readonly statusContest: Contest | undefined
   /** Notes of the events that were emitted for this resource, by reason; bounded by the number of reasons. */
   readonly notes: ReadonlyMap<string, string>
   /** Corrections of targets that another writer changes again, by target. */
   readonly contests: ReadonlyMap<string, Contest>
   /** How admission altered the last write, by target. */
   readonly alterations: ReadonlyMap<string, Alteration>
-  /** Field manager of this operator. */
   readonly fieldManager: string
   /** Wall clock less monotonic clock, ms. */
   readonly wallOffset: number

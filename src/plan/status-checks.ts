@@ -1,15 +1,20 @@
 import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
+import { nextCorrectionAt } from '../observe/contest.ts'
 import { unreadDriftedTargets } from '../observe/drifted-targets.ts'
 import type { Observed } from '../observe/observed.ts'
+import { isRenewedElsewhere } from '../observe/other-operator.ts'
 import { eventsBetween } from '../status/events.ts'
 import { isSameStatus, nextStatus } from '../status/next-status.ts'
+import { isEquivalentStatus, isWrittenElsewhere } from '../status/shared-status.ts'
 import { act, actIfAny, type Verdict } from './verdict.ts'
 
 /** A first sync that takes longer than this is reported as such; a quicker one saves that write. */
 const quietFirstSyncMs = 1000
 /** A higher number of failures is written this often while the reasons stay the same. */
 const failureCountIntervalMs = 60_000
+/** While our own renewal is about to confirm the token of another operator, the status waits. */
+const ownRenewalPollMs = 1000
 
 export function fetchDriftedTargets(observed: Observed): Verdict | undefined {
   return actIfAny(unreadDriftedTargets(observed).map((name) => ({ do: 'fetchTarget', reason: 'Drift', name })))
@@ -24,17 +29,33 @@ export function writeStatus(observed: Observed, problem: Problem | undefined, no
       ? prunedStatus.written
       : credential.status
   if (isSameStatus(present, status)) return undefined
-  const quietUntil = quietUntilOf(observed, problem, status)
+  const isForeign = isWrittenElsewhere(observed)
+  if (isForeign && isEquivalentStatus(present, status)) return undefined
+  const quietUntil = Math.max(
+    quietUntilOf(observed, problem, status),
+    isForeign ? contestedUntil(observed, status) : Number.NEGATIVE_INFINITY,
+    credential.spec.targets.some(({ name }) => isRenewedElsewhere(observed, name, now))
+      ? now + ownRenewalPollMs
+      : Number.NEGATIVE_INFINITY,
+  )
   if (now < quietUntil) return { kind: 'wait', reason: 'QuietPeriod', until: quietUntil }
   const events = eventsBetween(credential.status, status)
   return act({ do: 'patchStatus', reason: 'StatusChanged', status, events })
+}
+
+/** Where two operators come to different verdicts, each writes its status less and less often; a new token at once. */
+function contestedUntil({ statusContest }: Observed, { tokenFingerprint }: CredentialStatus): number {
+  return statusContest === undefined || statusContest.fingerprint !== tokenFingerprint
+    ? Number.NEGATIVE_INFINITY
+    : nextCorrectionAt(statusContest)
 }
 
 /** Until when a status that is not worth a write yet is held back, monotonic clock. */
 function quietUntilOf(observed: Observed, problem: Problem | undefined, next: CredentialStatus): number {
   const { application, credential, firstSeenAt, statusWrittenAt } = observed
   const isUndecided = problem === undefined && application?.token === undefined && application?.failure === undefined
-  if (credential.status.conditions.length === 0 && isUndecided) return firstSeenAt + quietFirstSyncMs
+  const isFirst = credential.status.conditions.length === 0 || isWrittenElsewhere(observed)
+  if (isFirst && isUndecided) return firstSeenAt + quietFirstSyncMs
   const { consecutiveFailures } = credential.status
   const isFirstFailure = (consecutiveFailures ?? 0) === 0 || next.consecutiveFailures === 0
   const isOneMoreFailure =

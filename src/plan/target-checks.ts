@@ -11,6 +11,7 @@ import {
   type TargetRecord,
   type TargetSpec,
 } from '../observe/observed.ts'
+import { agreementMs, isRenewedElsewhere } from '../observe/other-operator.ts'
 import { isOurs, mergeIdentityOf } from '../observe/ownership.ts'
 import { targetProblem } from '../observe/target-problems.ts'
 import { appKeyFingerprintOf } from '../observe/token-origin.ts'
@@ -24,6 +25,7 @@ import type { HeldToken } from '../tokens/held-token.ts'
 import type { RecordedToken } from '../tokens/membership.ts'
 import type { TargetAction, TargetStamp } from './actions.ts'
 import { adopting } from './adoption-event.ts'
+import { agreedToken } from './agreed-token.ts'
 import { actIfAny, type Verdict } from './verdict.ts'
 
 /** One target, and everything that its content is made of. */
@@ -45,6 +47,7 @@ export function writeTargets(observed: Observed, now: number): Verdict | undefin
     const templates = observed.templates.get(target.name)
     if (templates === undefined || targetProblem(observed, target) !== undefined) continue
     const action = tryTargetAction({ observed, target, templates, values: sources.values, token })
+    if (isRenewedElsewhere(observed, target.name, now)) continue
     if (action !== undefined && !mustWait(observed, target.name, action, now)) actions.push(action)
   }
   return actIfAny(actions)
@@ -79,7 +82,10 @@ function targetAction(context: TargetContext): TargetAction | undefined {
   if (meta.isDeleting) return undefined
 
   const content = observed.targetContents.get(name)
-  if (content !== undefined) return correctionOf(context, content, stamp)
+  if (content !== undefined) {
+    const agreed = { ...context, token: agreedToken(token, content, observed.credential.status) }
+    return correctionOf(agreed, content, stampOf(agreed))
+  }
   if (recorded === undefined) return { do: 'fetchTarget', reason: 'NotRecorded', name }
   if (!isSameVersion(recorded, meta)) return { do: 'fetchTarget', reason: 'Drift', name }
   if (recorded.inputs !== stamp.inputs) {
@@ -281,5 +287,5 @@ function isRecorded(recorded: TargetRecord | undefined, was: ObjectVersion, stam
 
 function isSameToken(a: RecordedToken | undefined, b: RecordedToken | undefined): boolean {
   if (a === undefined || b === undefined) return false
-  return a.fingerprint === b.fingerprint && a.expiresAtWall === b.expiresAtWall && a.issuedAtWall === b.issuedAtWall
+  return a.fingerprint === b.fingerprint && Math.abs(a.expiresAtWall - b.expiresAtWall) <= agreementMs
 }

@@ -1,11 +1,15 @@
+import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
+import { noteCorrection } from '../observe/contest.ts'
+import type { CredentialState } from '../observe/credential-state.ts'
 import type { PropagationRequest } from '../observe/observed.ts'
 import type { StoredCredential } from '../observe/parse-object.ts'
 import type { Pass } from '../observe/pass.ts'
 import { type Action, type ResourceAction, targetOf } from '../plan/actions.ts'
 import type { EventInput } from '../status/events.ts'
 import { isSameStatus } from '../status/next-status.ts'
+import { isWrittenElsewhere } from '../status/shared-status.ts'
 import type { Applications } from '../tokens/applications.ts'
 import { logEvent, logProblems } from './problem-log.ts'
 import type { ResourceWriter } from './resource-writer.ts'
@@ -76,8 +80,11 @@ export class Executor {
         state.notes.set(action.event.reason, action.event.note)
         return await this.#executeOnResource(action, credential, signal)
       case 'patchStatus': {
+        const isForeign = isWrittenElsewhere({ credential, ownStatus: state.ownStatus })
         const written = await this.#patchStatus(action, credential, signal)
         if (written === undefined) return 'stale'
+        if (isForeign) noteStatusCorrection(state, action.status, this.#options.clock.now())
+        state.ownStatus = written.status
         state.statusWrittenAt = this.#options.clock.now()
         const pruned = { written: action.status, kept: written.status }
         state.prunedStatus = isSameStatus(pruned.written, pruned.kept) ? undefined : pruned
@@ -124,6 +131,11 @@ export class Executor {
     logProblems(log, credential, status.conditions)
     return written
   }
+}
+
+function noteStatusCorrection(state: CredentialState, { tokenFingerprint }: CredentialStatus, now: number): void {
+  const interference = { isTokenLost: false, writer: undefined }
+  state.statusContest = noteCorrection(state.statusContest, tokenFingerprint, interference, now)
 }
 
 function resultOf(written: object | undefined): string {

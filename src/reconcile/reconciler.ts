@@ -19,9 +19,11 @@ import {
 } from '../observe/observed.ts'
 import { hasFailed, hasWrittenTarget, newPass, type Pass } from '../observe/pass.ts'
 import { planInvalid } from '../plan/plan.ts'
+import { isWrittenElsewhere } from '../status/shared-status.ts'
 import type { Applications } from '../tokens/applications.ts'
 import { converge, type Iteration } from './converge.ts'
 import type { Executor } from './executor.ts'
+import { Notices } from './notices.ts'
 import { logPass } from './pass-log.ts'
 import { RefreshBarrier } from './refresh-barrier.ts'
 import { SharedTargets } from './shared-targets.ts'
@@ -62,7 +64,7 @@ export class Reconciler {
   readonly #refreshBarrier: RefreshBarrier
   readonly #configMaps: AwaitedConfigMaps
   readonly #sharedTargets: SharedTargets
-  #hasWarnedOfCrd = false
+  readonly #notices: Notices
   /** Whether a credential is being reconciled, or will be. */
   readonly isQueued = (key: ObjectKey): boolean => this.#queue.has(key)
 
@@ -71,6 +73,7 @@ export class Reconciler {
     const { caches, clock, configMapsSynced, queueObserver, random } = options
     this.states = new CredentialStates(clock)
     this.#sharedTargets = new SharedTargets(caches.credentials)
+    this.#notices = new Notices(options.log)
     this.#refreshBarrier = new RefreshBarrier({
       ...options,
       enqueue: (keys) => {
@@ -194,7 +197,8 @@ export class Reconciler {
     const { clock, executor } = this.#options
     const before = tokenOnTargets(observed)
     await executor.executeAll(planned.actions, pass, signal)
-    if (pass.state.prunedStatus !== undefined) this.#warnOfOldCrd()
+    if (pass.state.prunedStatus !== undefined) this.#notices.give('oldCrd', observed.credential.key)
+    if (isWrittenElsewhere(observed)) this.#notices.give('otherOperator', observed.credential.key)
     pass.state.expiredTime.countUntil(clock.now(), before?.expiresAt)
     this.#noteRenewal(before, tokenOnTargets(observed))
   }
@@ -223,12 +227,6 @@ export class Reconciler {
   #logError(key: ObjectKey, error: unknown): void {
     const detail = error instanceof ApiError ? { detail: error.message } : { err: error }
     this.#options.log.warn({ credential: key, ...detail }, 'reconcile failed, retrying')
-  }
-
-  #warnOfOldCrd(): void {
-    if (this.#hasWarnedOfCrd) return
-    this.#hasWarnedOfCrd = true
-    this.#options.log.warn('the API server prunes fields of the status: apply the CRD of this version')
   }
 
   /** @param retryAfterMs asked for by the API server */

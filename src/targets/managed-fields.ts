@@ -13,6 +13,13 @@ export function ownedMetadata(secret: Secret, fieldManager: string): { labels: s
   return { labels, annotations }
 }
 
+/** The field managers that hold a key of the data. */
+export function holdersOf({ metadata: { managedFields = [] } }: Secret, key: string): string[] {
+  return managedFields.flatMap(({ fieldsV1, manager }) =>
+    manager !== undefined && namesOf(fieldsOf(fieldsV1, 'f:data')).includes(key) ? [manager] : [],
+  )
+}
+
 export function fieldsOf(fields: unknown, name: string): unknown {
   return typeof fields === 'object' && fields !== null ? (fields as Record<string, unknown>)[name] : undefined
 }

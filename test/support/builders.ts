@@ -225,6 +225,8 @@ export function observed({ credential: given, ...overrides }: ObservedInput = {}
     firstSeenAt: now - minuteMs,
     statusWrittenAt: Number.NEGATIVE_INFINITY,
     prunedStatus: undefined,
+    ownStatus: undefined,
+    statusContest: undefined,
     notes: new Map(),
     contests: new Map(),
     alterations: new Map(),

@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest'
+import { formatTime } from '../../../src/lib/time.ts'
+import { isRenewedElsewhere } from '../../../src/observe/other-operator.ts'
+import { applicationView, minuteMs, now, operator, secret, synced } from '../../support/builders.ts'
+import { failure } from '../enos/support.ts'
+
+const name = 'enos-token'
+
+/** The target holds another token, which that field manager wrote; our renewal is due at that time. */
+function world({ manager = operator, renewalAtWall = now, ...rest }: WorldOptions = {}) {
+  const fieldsV1 = { 'f:data': { 'f:accessToken': {} } }
+  const content = secret(
+    { accessToken: rest.token ?? 'newer' },
+    {
+      metadata: {
+        managedFields: [{ manager, operation: 'Update', fieldsV1 }],
+        ...(rest.expiresAtWall === undefined
+          ? {}
+          : { annotations: { 'enos.io/expires-at': formatTime(rest.expiresAtWall) } }),
+      },
+    },
+  )
+  return synced({
+    application: applicationView({ renewalAtWall, failure: rest.hasFailed === true ? failure() : undefined }),
+    targetContents: new Map([[name, content]]),
+    credential: { renewRequest: rest.renewRequest },
+  })
+}
+
+interface WorldOptions {
+  readonly manager?: string
+  readonly renewalAtWall?: number
+  readonly token?: string
+  readonly expiresAtWall?: number
+  readonly hasFailed?: boolean
+  readonly renewRequest?: string
+}
+
+describe('isRenewedElsewhere', () => {
+  it.each([operator, 'enos-credential:uid-wind-farm'])(
+    'is true for another token by %s while ours is due',
+    (manager) => {
+      expect(isRenewedElsewhere(world({ manager }), name, now)).toBe(true)
+      expect(isRenewedElsewhere(world({ manager, renewalAtWall: now + 5000 }), name, now)).toBe(true)
+    },
+  )
+
+  it('is true while a renewal is requested', () => {
+    const renewalAtWall = now + 30 * minuteMs
+    expect(isRenewedElsewhere(world({ renewalAtWall, renewRequest: '1' }), name, now)).toBe(true)
+  })
+
+  it.each<[string, WorldOptions]>([
+    ['our renewal is not due', { renewalAtWall: now + 30 * minuteMs }],
+    ['another writer wrote it', { manager: 'kubectl' }],
+    ['another credential wrote it', { manager: 'enos-credential:another' }],
+    ['our renewal has failed', { hasFailed: true }],
+    ['our renewal has been due for a minute', { renewalAtWall: now - minuteMs }],
+  ])('is false where %s', (_, options) => {
+    expect(isRenewedElsewhere(world(options), name, now)).toBe(false)
+  })
+
+  it('is true for our token with a later expiry, and false with ours', () => {
+    const token = world().application?.token
+    const later = (ms: number) =>
+      isRenewedElsewhere(
+        world({ token: token?.token.reveal() ?? '', expiresAtWall: (token?.expiresAtWall ?? 0) + ms }),
+        name,
+        now,
+      )
+    expect([later(0), later(2000), later(3000)]).toEqual([false, false, true])
+  })
+
+  it('is false for our own token, and for a target that was not read', () => {
+    const own = world()
+    const token = own.application?.token?.token.reveal() ?? ''
+    expect(isRenewedElsewhere(world({ token }), name, now)).toBe(false)
+    expect(isRenewedElsewhere({ ...own, targetContents: new Map() }, name, now)).toBe(false)
+  })
+})
