@@ -74,7 +74,7 @@ describe('AwaitedConfigMaps', () => {
   })
 })
 
-it('remembers no namespace whose credentials are gone, however many there were', async () => {
+it('AwaitedConfigMaps keeps no namespace without credentials, after any number of namespaces', async () => {
   const { add, awaited, clock, credentials, sync } = world()
   for (let n = 0; n < 100; n++) {
     const namespace = `plant-${n}`

@@ -61,11 +61,14 @@ const ofResource: readonly Action['do'][] = [
 const all = Object.values<Action>(actions)
 
 describe('targetOf', () => {
-  it.each(all.filter((action) => !ofResource.includes(action.do)))('is the name of the Secret for $do', (action) => {
-    expect(targetOf(action)).toBe('enos-token')
-  })
+  it.each(all.filter((action) => !ofResource.includes(action.do)))(
+    'targetOf is the name of the Secret for $do',
+    (action) => {
+      expect(targetOf(action)).toBe('enos-token')
+    },
+  )
 
-  it.each(all.filter((action) => ofResource.includes(action.do)))('is undefined for $do', (action) => {
+  it.each(all.filter((action) => ofResource.includes(action.do)))('targetOf is undefined for $do', (action) => {
     expect(targetOf(action)).toBeUndefined()
   })
 })

@@ -168,8 +168,8 @@ describe('readTokenBack', () => {
   })
 
   it('a token is not read from a Secret that the resource no longer owns', () => {
-    const stolen = metadata({ name: 'enos-token', resourceVersion: '20', controllerUid: 'uid-of-another-owner' })
-    const one = changedSince({ targetMetas: new Map([['enos-token', stolen]]) })
+    const takenOver = metadata({ name: 'enos-token', resourceVersion: '20', controllerUid: 'uid-of-another-owner' })
+    const one = changedSince({ targetMetas: new Map([['enos-token', takenOver]]) })
     expect(joinOf(plan(one, now).actions).found).toBeUndefined()
   })
 

@@ -60,7 +60,7 @@ describe('pruneRemovedTargets', () => {
       { deletionPolicy: 'Retain' },
       { ...own, controllerUid: undefined, retainedFor: { name: 'wind-farm', uid: 'uid-wind-farm' } },
     ],
-    ['has another owner by now', {}, { ...own, controllerUid: 'uid-thief' }],
+    ['has another owner by now', {}, { ...own, controllerUid: 'uid-of-another-owner' }],
     [
       'is merged and its keys are to be retained',
       { creationPolicy: 'Merge', deletionPolicy: 'Retain' },

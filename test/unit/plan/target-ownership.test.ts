@@ -68,12 +68,12 @@ describe('writeTargets: a foreign Secret', () => {
   })
 
   it('a Secret that another owner took over is not touched', () => {
-    const stolen = ownTarget({
+    const takenOver = ownTarget({
       controllerUid: 'uid-of-another-owner',
       isControlledByCredential: false,
       resourceVersion: '21',
     })
-    const { actions } = plan(synced({ targetMetas: new Map([[name, stolen]]) }), now)
+    const { actions } = plan(synced({ targetMetas: new Map([[name, takenOver]]) }), now)
     expect(actions).toMatchObject([{ status: { conditions: [{ reason: 'TargetConflict' }, {}, {}] } }])
   })
 

@@ -85,7 +85,7 @@ describe('stopWhenUpToDate', () => {
     ['changed', { targetMetas: new Map([['enos-token', ownTarget({ resourceVersion: '21' })]]) }],
     [
       'taken over by another owner',
-      { targetMetas: new Map([['enos-token', ownTarget({ controllerUid: 'uid-thief' })]]) },
+      { targetMetas: new Map([['enos-token', ownTarget({ controllerUid: 'uid-of-another-owner' })]]) },
     ],
     ['not recorded', { record: new Map() }],
   ])('a restart reads the sources when a target was %s', (_, input) => {
