@@ -156,7 +156,7 @@ function connectMetrics({ caches, clock, elector, metrics, operator, watches }: 
     credentials: () =>
       elector?.isLeading() === false && elector.isOtherLeading()
         ? []
-        : samplesOf(caches, (key) => operator.state(key), clock),
+        : samplesOf(caches, operator.state, clock, operator.application),
     gateways: () => operator.gateways(),
     queues: () => operator.queues(),
     watches: () => watches.lastContacts(),

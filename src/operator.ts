@@ -14,6 +14,7 @@ import { ResourceWriter } from './reconcile/resource-writer.ts'
 import { SourceFetcher } from './reconcile/source-fetcher.ts'
 import { TargetExecutor } from './reconcile/target-executor.ts'
 import { TargetWriter, type TargetWriterOptions } from './targets/target-writer.ts'
+import type { ApplicationView } from './tokens/application-view.ts'
 import { Applications, type ApplicationsOptions } from './tokens/applications.ts'
 
 /** Hears what the operator does, for metrics. */
@@ -48,7 +49,9 @@ export interface Operator {
   /** Starts the workers; changes in the caches wait until then. */
   run(maxConcurrentReconciles: number): void
   enqueue(keys: Iterable<ObjectKey>): void
-  state(key: ObjectKey): CredentialState | undefined
+  readonly state: (key: ObjectKey) => CredentialState | undefined
+  /** What a member sees of its application. */
+  readonly application: (key: ObjectKey) => ApplicationView | undefined
   queues(): WorkQueueSnapshot[]
   gateways: Applications['gateways']
   /** Credentials whose renewal was due before that moment (wall clock, ms), and for which no queue holds an attempt. */
@@ -105,6 +108,7 @@ export function createOperator(options: OperatorOptions): Operator {
     run: reconciler.run.bind(reconciler),
     enqueue: reconciler.enqueue.bind(reconciler),
     state: (key) => reconciler.state(key),
+    application: (key) => applications.view(key),
     queues: () => [
       reconciler.snapshot(),
       ...applications.queues().map((queue) => queue.snapshot()),

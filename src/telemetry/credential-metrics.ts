@@ -59,7 +59,7 @@ export function registerCredentialMetrics(
   )
   gauge(
     'enos_credential_consecutive_failures',
-    'Failed attempts since the last successful one.',
+    'Failed attempts since the last successful one; at least 1 while anything keeps the token from being renewed.',
     (sample) => sample.consecutiveFailures,
   )
   gauge('enos_credential_targets', 'Number of targets in the spec.', (sample) => sample.targets)

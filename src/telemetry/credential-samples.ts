@@ -1,16 +1,25 @@
 import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
+import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Caches } from '../observe/caches.ts'
 import type { CredentialState } from '../observe/credential-state.ts'
 import { contestedTargets } from '../observe/disputed-targets.ts'
 import { tokenOnTargets } from '../observe/observed.ts'
+import type { ApplicationView } from '../tokens/application-view.ts'
 import type { CredentialSample } from './credential-metrics.ts'
 
-/** The present sample of each credential, from its status. */
+type Attempts = Pick<ApplicationView, 'failure' | 'failures'>
+
+/**
+ * The present sample of each credential, from its status.
+ *
+ * @param attemptsOf the attempts of this process: the status counts them once a minute
+ */
 export function* samplesOf(
   { credentials }: Caches,
   stateOf: (key: `${string}/${string}`) => CredentialState | undefined,
   clock: Clock,
+  attemptsOf: (key: `${string}/${string}`) => Attempts | undefined = () => undefined,
 ): Generator<CredentialSample> {
   for (const { key, name, namespace, spec, status } of credentials.values()) {
     const state = stateOf(key)
@@ -20,7 +29,7 @@ export function* samplesOf(
       expiresAtWall: instant(status.expiresAt),
       nextRenewalAtWall: instant(status.nextRenewalAt),
       conditions: status.conditions,
-      consecutiveFailures: status.consecutiveFailures,
+      consecutiveFailures: failuresOf(status, attemptsOf(key)),
       targets: spec?.targets.length ?? 0,
       contestedTargets: state === undefined || spec === undefined ? 0 : countContested(spec, state, clock.now()),
       isSuspended: spec?.suspend,
@@ -28,6 +37,13 @@ export function* samplesOf(
       expiredSeconds: state === undefined || spec === undefined ? 0 : expiredMs(spec, state, clock.now()) / 1000,
     }
   }
+}
+
+/** At least 1 while the source Secrets, a template or the gateway keep the token from being renewed. */
+function failuresOf({ conditions, consecutiveFailures }: CredentialStatus, attempts?: Attempts): number | undefined {
+  if (attempts !== undefined) return Math.max(attempts.failures, attempts.failure === undefined ? 0 : 1)
+  const isUnhealthy = conditions.some(({ status, type }) => type === 'RenewalHealthy' && status === 'False')
+  return isUnhealthy ? Math.max(consecutiveFailures ?? 0, 1) : consecutiveFailures
 }
 
 function expiredMs(spec: CredentialSpec, { expiredTime, record }: CredentialState, now: number): number {

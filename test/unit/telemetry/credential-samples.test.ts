@@ -1,10 +1,21 @@
 import { describe, expect, it } from 'vitest'
+import type { CredentialStatus } from '../../../src/api/v1alpha1/status-schema.ts'
 import { createCaches } from '../../../src/observe/caches.ts'
 import { noteCorrection } from '../../../src/observe/contest.ts'
 import { newState } from '../../../src/observe/credential-state.ts'
 import { samplesOf } from '../../../src/telemetry/credential-samples.ts'
-import { credential, minuteMs, now } from '../../support/builders.ts'
+import type { ApplicationView } from '../../../src/tokens/application-view.ts'
+import { applicationView, credential, minuteMs, now } from '../../support/builders.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
+
+const failure = { class: 'retry', reason: 'GatewayUnreachable', message: 'connection refused' } as const
+const unhealthy = {
+  type: 'RenewalHealthy',
+  status: 'False',
+  reason: 'SourceSecretNotFound',
+  message: '',
+  lastTransitionTime: '2026-01-01T12:00:00Z',
+} as const
 
 describe('the sample of a credential', () => {
   it('counts the contested targets of the spec, until the contests are over', async () => {
@@ -30,5 +41,25 @@ describe('the sample of a credential', () => {
     const caches = createCaches()
     caches.credentials.upsert(credential())
     expect([...samplesOf(caches, () => undefined, clock)].map((one) => one.contestedTargets)).toEqual([0])
+  })
+
+  it.each<[string, Partial<CredentialStatus>, Partial<ApplicationView> | undefined, number | undefined]>([
+    ['the attempts of this process, not those in the status', { consecutiveFailures: 2 }, { failures: 7, failure }, 7],
+    ['no failure once an attempt has worked', { consecutiveFailures: 2, conditions: [unhealthy] }, { failures: 0 }, 0],
+    ['1 for a gateway without the refresh that the spec asks for', {}, { failures: 0, failure }, 1],
+    ['those in the status of a resource without an application', { consecutiveFailures: 2 }, undefined, 2],
+    [
+      '1 while a source or a template keeps the resource from its application',
+      { conditions: [unhealthy] },
+      undefined,
+      1,
+    ],
+    ['nothing while nothing is known', {}, undefined, undefined],
+  ])('consecutiveFailures is %s', (_, present, view, expected) => {
+    const caches = createCaches()
+    caches.credentials.upsert(credential({ status: present }))
+    const attempts = () => (view === undefined ? undefined : applicationView(view))
+    const [sample] = samplesOf(caches, () => undefined, new FakeClock(now), attempts)
+    expect(sample?.consecutiveFailures).toBe(expected)
   })
 })
