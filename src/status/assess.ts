@@ -154,9 +154,10 @@ function assessRenewal({ application, credential }: Observed, failure: Problem |
 }
 
 function firstTargetProblem(observed: Observed): Problem | undefined {
-  if (observed.credential.spec.suspend) return undefined
-  for (const target of observed.credential.spec.targets) {
-    const problem = targetProblem(observed, target)
+  const { suspend, targets } = observed.credential.spec
+  for (const target of targets) {
+    // While suspended, only a changed deletionPolicy is written.
+    const problem = suspend ? observed.targetProblems.get(target.name) : targetProblem(observed, target)
     if (problem !== undefined) return problem
   }
   return undefined

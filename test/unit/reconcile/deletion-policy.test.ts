@@ -172,6 +172,15 @@ describe('the operator: deletionPolicy Retain on a Secret that cannot be written
     expect(world.secret(name)?.metadata.ownerReferences).toEqual([])
   })
 
+  it('the conditions tell the refusal while suspended, until the write succeeds', async () => {
+    const world = await unwritable(403)
+    expect(world.conditions('a')).toContain('Ready=True/Suspended')
+    expect(world.conditions('a')).toContain('Stalled=True/TargetWriteFailed')
+    world.refuse(undefined)
+    await world.clock.advance(hourMs)
+    expect(world.conditions('a')).not.toContain('TargetWriteFailed')
+  })
+
   it('a finalizer keeps the resource while the Secret cannot be read', async () => {
     const world = await unwritable(500, ({ name: of, plural }) => plural === 'secrets' && of === name)
     expect(world.credential('a')?.metadata.finalizers).toEqual([finalizer])
