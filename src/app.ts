@@ -99,7 +99,7 @@ function build(config: RunConfig): App {
   // A replica whose lease may have run out sends nothing more.
   const isLeading = (): boolean => elector?.isLeading() ?? true
   const client = guardWrites(connection.client, isLeading)
-  const caches = createCaches()
+  const caches = createCaches(config.watchLabelSelector)
   const watches = new Watches({ client, caches, namespaces: config.namespaces, clock, random, log })
   const dispatchers = new GatewayDispatchers({ proxy: config.proxy })
   const timestamps = new Timestamps(clock)
@@ -207,12 +207,12 @@ async function run(
   signal: AbortSignal,
 ): Promise<{ readonly election: Promise<unknown> | undefined; readonly isLost: boolean }> {
   const { config, elector, log, watches } = app
-  log.info({ version, namespaces: config.namespaces, leaderElect: config.leaderElect }, 'starting')
+  const { leaderElect, namespaces, watchLabelSelector: selector } = config
+  log.info({ version, namespaces, labelSelector: selector?.text, leaderElect }, 'starting')
   watches.start(app.watching.signal)
   const election = elector?.run(app.leading.signal)
   if (elector === undefined) startWorking(app)
-  const lost = election === undefined ? [] : [election.then(() => true)]
-  const isLost = await Promise.race([aborted(signal), ...lost])
+  const isLost = await Promise.race([aborted(signal), ...(election === undefined ? [] : [election.then(() => true)])])
   return { election, isLost }
 }
 

@@ -147,7 +147,7 @@ export function createExecutor(
   const writer = new TargetWriter({ client, fieldManager, onWrite: onTargetWrite })
   return new Executor({
     ...options,
-    resources: new ResourceWriter({ client, credentials: caches.credentials }),
+    resources: new ResourceWriter({ client, caches }),
     sources: new SourceFetcher({ client, caches }),
     targets: new TargetExecutor({ writer, secrets: caches.secrets, clock }),
   })

@@ -1,5 +1,6 @@
 import { logFormats, logLevels } from '../lib/log.ts'
 import { isGatewayPattern } from './allowed-gateways.ts'
+import { type LabelSelector, parseLabelSelector } from './label-selector.ts'
 
 /** `host` undefined: all interfaces. */
 export interface BindAddress {
@@ -44,6 +45,13 @@ export const runFlags = [
     default: '',
     isList: true,
     parse: parseNamespace,
+  },
+  {
+    name: 'watch-label-selector',
+    placeholder: '<selector>',
+    description: 'label selector of the resources to work on, such as shard=a (default: all)',
+    default: '',
+    parse: (text: string) => (text.trim() === '' ? undefined : parseSelector(text)),
   },
   {
     name: 'metrics-bind-address',
@@ -151,6 +159,14 @@ function parseNamespace(text: string): string {
     throw new InvalidValueError('expected a name of at most 63 lower-case letters, digits and -')
   }
   return text
+}
+
+function parseSelector(text: string): LabelSelector {
+  const selector = parseLabelSelector(text)
+  if (selector === undefined) {
+    throw new InvalidValueError('expected a label selector, such as shard=a or shard in (a,b),!legacy')
+  }
+  return selector
 }
 
 function parseGatewayPattern(text: string): string {

@@ -1,5 +1,6 @@
 import type { LogFormat, LogLevel } from '../lib/log.ts'
 import { type BindAddress, type Flag, type FlagName, InvalidValueError, runFlags, variableOf } from './flags.ts'
+import type { LabelSelector } from './label-selector.ts'
 import { parseProxyConfig, type ProxyConfig } from './proxy.ts'
 
 /** Environment variables that locate the API server. */
@@ -20,6 +21,8 @@ export interface RunConfig {
   readonly kubeconfig: { readonly flag: string | undefined; readonly environment: KubeconfigEnvironment }
   /** Empty: all namespaces. */
   readonly namespaces: readonly string[]
+  /** Undefined: all resources. */
+  readonly watchLabelSelector: LabelSelector | undefined
   /** Undefined: disabled. */
   readonly metricsBindAddress: BindAddress | undefined
   readonly healthProbeBindAddress: BindAddress | undefined
@@ -51,6 +54,7 @@ export function parseRunConfig(
   return Object.freeze({
     kubeconfig: { flag: values.get('kubeconfig') as string | undefined, environment },
     namespaces: values.get('namespace') as string[],
+    watchLabelSelector: values.get('watch-label-selector') as LabelSelector | undefined,
     metricsBindAddress: values.get('metrics-bind-address') as BindAddress | undefined,
     healthProbeBindAddress: values.get('health-probe-bind-address') as BindAddress | undefined,
     leaderElect: values.get('leader-elect') as boolean,

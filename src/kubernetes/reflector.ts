@@ -13,6 +13,8 @@ export interface ReflectorOptions<T extends KubernetesObject, S extends Stored> 
   readonly namespace: string | undefined
   /** Lists and watches PartialObjectMetadata: the objects' data is not transferred. */
   readonly metadataOnly?: boolean
+  /** Undefined: all objects. */
+  readonly labelSelector?: string | undefined
   readonly pageSize?: number
   /** Selects the parts of an object that the store keeps. */
   readonly transform: (object: T) => S
@@ -133,8 +135,8 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
   /** Has the next step list anew if the present version is older than the one to watch from. */
   async #checkVersion(signal: AbortSignal): Promise<void> {
     if (this.#resourceVersion !== undefined) {
-      const { client, metadataOnly = false, namespace, type } = this.#options
-      const { metadata } = await client.list<T>(type, namespace, { limit: 1, metadataOnly, signal })
+      const { client, namespace, type } = this.#options
+      const { metadata } = await client.list<T>(type, namespace, { ...this.#selection(), limit: 1, signal })
       this.#touch()
       if (isOlder(metadata.resourceVersion ?? '', this.#resourceVersion)) this.#resourceVersion = undefined
     }
@@ -142,7 +144,7 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    const { client, log, metadataOnly = false, namespace, pageSize = 500, store, transform, type } = this.#options
+    const { client, log, namespace, pageSize = 500, store, transform, type } = this.#options
     const objects: S[] = []
     const versions = new Set<string>()
     let next: string | undefined
@@ -150,8 +152,8 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
     do {
       // No resourceVersion: the newest state, so that a relist never gets an older one from a watch cache that lags.
       const page = await client.list<T>(type, namespace, {
+        ...this.#selection(),
         limit: pageSize,
-        metadataOnly,
         signal,
         ...(next === undefined ? {} : { continue: next }),
       })
@@ -176,11 +178,11 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
-    const { client, metadataOnly = false, namespace, random, store, transform, type } = this.#options
+    const { client, namespace, random, store, transform, type } = this.#options
     const events = client.watch<T>(type, namespace, {
       resourceVersion: this.#resourceVersion ?? '',
       timeoutSeconds: Math.round(watchSeconds.min + watchSeconds.spread * random()),
-      metadataOnly,
+      ...this.#selection(),
       signal,
     })
     this.#mayHaveGoneBack = true
@@ -196,6 +198,12 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
       this.#mayHaveGoneBack = false
       this.#recover()
     }
+  }
+
+  /** The part of the state that is asked for. */
+  #selection(): { readonly metadataOnly: boolean; readonly labelSelector?: string } {
+    const { labelSelector, metadataOnly = false } = this.#options
+    return { metadataOnly, ...(labelSelector === undefined ? {} : { labelSelector }) }
   }
 
   #touch(): number {

@@ -1,18 +1,42 @@
-import { Store } from '../kubernetes/store.ts'
-import type { ObjectKey } from '../kubernetes/types.ts'
+import { type LabelSelector, matchesSelector } from '../config/label-selector.ts'
+import { Store, type Stored } from '../kubernetes/store.ts'
+import { type KubernetesObject, type ObjectKey, type ObjectRef, refOf } from '../kubernetes/types.ts'
 import { type ObjectMetadata, type SourceRef, sourceRefs } from './observed.ts'
 import type { StoredCredential } from './parse-object.ts'
 
 /** The API server's objects, as the watches and our own writes brought them. */
 export interface Caches {
+  /** The credentials to work on. */
   readonly credentials: Store<StoredCredential>
+  /** Label selector of these credentials; undefined: all. */
+  readonly selector: LabelSelector | undefined
+  /** With a selector: all credentials of the watched namespaces, also those that other operators work on. */
+  readonly everyCredential: Store<Stored> | undefined
   readonly secrets: Store<ObjectMetadata>
   /** Watched only once a resource names a ConfigMap. */
   readonly configMaps: Store<ObjectMetadata>
 }
 
-export function createCaches(): Caches {
-  return { credentials: new Store(indexOf), secrets: new Store(), configMaps: new Store() }
+export function createCaches(selector?: LabelSelector): Caches {
+  return {
+    credentials: new Store(indexOf),
+    selector,
+    everyCredential: selector === undefined ? undefined : new Store(({ uid }) => [byUid(uid)]),
+    secrets: new Store(),
+    configMaps: new Store(),
+  }
+}
+
+/** Whether a credential is one to work on. */
+export function isSelected({ selector }: Pick<Caches, 'selector'>, { metadata }: KubernetesObject): boolean {
+  return selector === undefined || matchesSelector(selector, metadata.labels)
+}
+
+/** The credential with this uid; undefined when none exists in a watched namespace. */
+export function findByUid({ credentials, everyCredential }: Caches, uid: string): ObjectRef | undefined {
+  // Each of the two watches may be ahead of the other.
+  for (const store of [credentials, everyCredential]) for (const key of store?.byIndex(byUid(uid)) ?? []) return refOf(key)
+  return undefined
 }
 
 /** Index value: the credentials that read or write this object. */

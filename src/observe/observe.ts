@@ -1,6 +1,6 @@
 import { normaliseGatewayUrl } from '../api/v1alpha1/credential.ts'
 import type { ApplicationView } from '../tokens/application-view.ts'
-import { byObject, byUid, type Caches } from './caches.ts'
+import { byObject, type Caches, findByUid } from './caches.ts'
 import {
   type Credential,
   type ObjectMetadata,
@@ -23,7 +23,8 @@ export interface Surroundings {
 }
 
 /** Collects everything that a plan depends on. */
-export function observe({ credentials, configMaps, secrets }: Caches, pass: Pass, around: Surroundings): Observed {
+export function observe(caches: Caches, pass: Pass, around: Surroundings): Observed {
+  const { configMaps, secrets } = caches
   const { contents, credential, problems, sourceProblem, state } = pass
   const { namespace, spec } = credential
   const gatewayUrl = normaliseGatewayUrl(spec.gateway.url)
@@ -48,12 +49,9 @@ export function observe({ credentials, configMaps, secrets }: Caches, pass: Pass
     record: state.record,
     membership: state.membership,
     application: around.application,
-    isAlive: (uid) => !credentials.byIndex(byUid(uid))[Symbol.iterator]().next().done,
-    nameOf: (uid) => {
-      for (const key of credentials.byIndex(byUid(uid))) return credentials.get(key)?.name
-      return undefined
-    },
-    otherOwnerOf: (name) => otherOwnerOf(credentials, credential, name),
+    isAlive: (uid) => findByUid(caches, uid) !== undefined,
+    nameOf: (uid) => findByUid(caches, uid)?.name,
+    otherOwnerOf: (name) => otherOwnerOf(caches.credentials, credential, name),
     adoptions: pass.adoptions,
     propagation: around.propagation,
     isSummoned: around.isSummoned,

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { parseSpec, parseStatus } from '../api/v1alpha1/credential.ts'
 import { annotations, apiVersion, kind, labels, managedBy, mergeFieldManager } from '../api/v1alpha1/names.ts'
 import { maxRenewRequestLength } from '../api/v1alpha1/status-schema.ts'
+import type { Stored } from '../kubernetes/store.ts'
 import { keyOf, type KubernetesObject } from '../kubernetes/types.ts'
 import type { Credential, HandedTo, InvalidCredential, ObjectMetadata } from './observed.ts'
 
@@ -37,6 +38,12 @@ export function parseCredential(object: KubernetesObject & { spec?: unknown; sta
 function renewRequestOf(value: string | undefined): string | undefined {
   if (value === undefined || value.length <= maxRenewRequestLength) return value
   return `sha256:${createHash('sha256').update(value).digest('hex')}`
+}
+
+/** The parts of a credential that show that it exists. */
+export function parseIdentity({ metadata }: KubernetesObject): Stored {
+  const { name = '', namespace = '', resourceVersion = '', uid = '' } = metadata
+  return { namespace, name, uid, resourceVersion }
 }
 
 /** The parts of a Secret or ConfigMap that the store keeps: no data, and only our own annotations. */

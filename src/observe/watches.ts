@@ -12,7 +12,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Random } from '../lib/random.ts'
 import type { Caches } from './caches.ts'
-import { parseCredential, parseMetadata } from './parse-object.ts'
+import { parseCredential, parseIdentity, parseMetadata } from './parse-object.ts'
 
 export interface WatchesOptions {
   readonly client: Pick<KubernetesClient, 'list' | 'watch'>
@@ -36,6 +36,7 @@ interface WatchedType<S extends Stored> {
   readonly store: Store<S>
   readonly transform: (object: KubernetesObject) => S
   readonly metadataOnly?: boolean
+  readonly labelSelector?: string | undefined
 }
 
 interface Scope {
@@ -52,7 +53,9 @@ interface Scope {
 
 /**
  * Keeps the caches in sync with the API server: a reflector for each kind and namespace; metadata only for Secrets. The
- * credentials of a namespace are watched after its Secrets are synced: before, all their Secrets would seem missing.
+ * credentials of a namespace are watched after its Secrets are synced: before, all their Secrets would seem missing. With
+ * a label selector the metadata of all credentials is synced before the selected ones: before, the credentials of other
+ * operators would seem deleted, and what they hold would seem left behind.
  */
 export class Watches {
   readonly #options: WatchesOptions
@@ -149,7 +152,18 @@ export class Watches {
       await require(
         this.#watch(scope, { type: secrets, store: caches.secrets, transform: parseMetadata, metadataOnly: true }),
       )
-      await require(this.#watch(scope, { type: credentials, store: caches.credentials, transform: parseCredential }))
+      if (caches.everyCredential !== undefined) {
+        const store = caches.everyCredential
+        await require(this.#watch(scope, { type: credentials, store, transform: parseIdentity, metadataOnly: true }))
+      }
+      await require(
+        this.#watch(scope, {
+          type: credentials,
+          store: caches.credentials,
+          transform: parseCredential,
+          labelSelector: caches.selector?.text,
+        }),
+      )
       scope.isComplete = true
       complete.resolve(undefined)
     }
@@ -159,7 +173,7 @@ export class Watches {
 
   #watch<S extends Stored>(
     { namespace }: Pick<Scope, 'namespace'>,
-    { metadataOnly = false, store, transform, type }: WatchedType<S>,
+    { labelSelector, metadataOnly = false, store, transform, type }: WatchedType<S>,
   ): AnyReflector {
     const { client, clock, log, random } = this.#options
     const signal = this.#signal
@@ -169,6 +183,7 @@ export class Watches {
       type,
       namespace,
       metadataOnly,
+      labelSelector,
       transform,
       store,
       clock,

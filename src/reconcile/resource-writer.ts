@@ -1,13 +1,13 @@
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import { isConflict, isNotFound } from '../kubernetes/errors.ts'
-import { credentials, type KubernetesClient, type ObjectRef } from '../kubernetes/types.ts'
-import type { Caches } from '../observe/caches.ts'
+import { credentials, keyOf, type KubernetesClient, type ObjectRef } from '../kubernetes/types.ts'
+import { type Caches, isSelected } from '../observe/caches.ts'
 import { parseCredential, type StoredCredential } from '../observe/parse-object.ts'
 import { statusPatch } from '../status/next-status.ts'
 
 export interface ResourceWriterOptions {
   readonly client: Pick<KubernetesClient, 'get' | 'patch'>
-  readonly credentials: Caches['credentials']
+  readonly caches: Pick<Caches, 'credentials' | 'selector'>
 }
 
 /** Writes finalizers and status of an EnosAppCredential: each patch applies to the version that was observed, or not at all. */
@@ -41,12 +41,15 @@ export class ResourceWriter {
     { metadata = {}, status }: { readonly metadata?: object; readonly status?: object },
     signal: AbortSignal,
   ): Promise<StoredCredential | undefined> {
-    const { client, credentials: store } = this.#options
+    const { client, caches } = this.#options
+    const store = caches.credentials
     const ref = { namespace, name }
     const body = { metadata: { ...metadata, uid, resourceVersion }, ...(status === undefined ? {} : { status }) }
     try {
       const options = { signal, ...(status === undefined ? {} : { subresource: 'status' as const }) }
       const written = parseCredential(await client.patch(credentials, ref, { type: 'merge', body }, options))
+      // The watch may have brought the end of the resource, or of its selection, before this answer.
+      if (store.get(keyOf(ref)) === undefined) return undefined
       store.upsert(written)
       return written
     } catch (error) {
@@ -57,11 +60,14 @@ export class ResourceWriter {
     }
   }
 
-  /** The watch may bring the other writer's version much later. */
+  /** The watch may bring the other writer's version much later. That writer may have ended the selection, too. */
   async #fetch(ref: ObjectRef, signal: AbortSignal): Promise<void> {
-    const { client, credentials: store } = this.#options
+    const { client, caches } = this.#options
+    const store = caches.credentials
     try {
-      store.upsert(parseCredential(await client.get(credentials, ref, { signal })))
+      const present = await client.get(credentials, ref, { signal })
+      if (isSelected(caches, present)) store.upsert(parseCredential(present))
+      else store.remove(ref)
     } catch (error) {
       if (!isNotFound(error)) throw error
       store.remove(ref)

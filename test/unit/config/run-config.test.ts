@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type FlagName, InvalidValueError, runFlags, variableOf } from '../../../src/config/flags.ts'
+import { parseLabelSelector } from '../../../src/config/label-selector.ts'
 import { type Environment, parseRunConfig } from '../../../src/config/run-config.ts'
 
 type Given = Partial<Record<FlagName, string | readonly string[]>>
@@ -22,6 +23,7 @@ describe('parseRunConfig: defaults', () => {
     expect(parse()).toEqual({
       kubeconfig: { flag: undefined, environment: {} },
       namespaces: [],
+      watchLabelSelector: undefined,
       metricsBindAddress: { host: undefined, port: 8080 },
       healthProbeBindAddress: { host: undefined, port: 8081 },
       leaderElect: true,
@@ -45,6 +47,7 @@ describe('parseRunConfig: flags and variables', () => {
   it.each([
     ['kubeconfig', 'ENOS_KUBECONFIG'],
     ['namespace', 'ENOS_NAMESPACE'],
+    ['watch-label-selector', 'ENOS_WATCH_LABEL_SELECTOR'],
     ['metrics-bind-address', 'ENOS_METRICS_BIND_ADDRESS'],
     ['health-probe-bind-address', 'ENOS_HEALTH_PROBE_BIND_ADDRESS'],
     ['leader-elect', 'ENOS_LEADER_ELECT'],
@@ -60,12 +63,13 @@ describe('parseRunConfig: flags and variables', () => {
   })
 
   it('there are no other flags', () => {
-    expect(runFlags).toHaveLength(12)
+    expect(runFlags).toHaveLength(13)
   })
 
   const cases: readonly [FlagName, string, keyof ReturnType<typeof parse>, unknown][] = [
     ['kubeconfig', '/a', 'kubeconfig', expect.objectContaining({ flag: '/a' })],
     ['namespace', 'plant-a', 'namespaces', ['plant-a']],
+    ['watch-label-selector', 'a in (b,c),!d', 'watchLabelSelector', parseLabelSelector('a in (b,c),!d')],
     ['metrics-bind-address', '127.0.0.1:9090', 'metricsBindAddress', { host: '127.0.0.1', port: 9090 }],
     ['health-probe-bind-address', '[::1]:0', 'healthProbeBindAddress', { host: '::1', port: 0 }],
     ['leader-elect', 'false', 'leaderElect', false],
@@ -148,6 +152,8 @@ describe('parseRunConfig: bind addresses', () => {
 
 describe('parseRunConfig: invalid values', () => {
   it.each([
+    ['watch-label-selector', 'shard in (a'],
+    ['watch-label-selector', 'shard=a,'],
     ['max-concurrent-reconciles', '0'],
     ['max-concurrent-reconciles', '10001'],
     ['gateway-max-concurrency', '1.5'],

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isGatewayAllowed, isGatewayPattern } from '../../../src/config/allowed-gateways.ts'
 import { InvalidValueError, runFlags, variableOf } from '../../../src/config/flags.ts'
+import { matchesSelector } from '../../../src/config/label-selector.ts'
 import { createProxySelector } from '../../../src/config/proxy.ts'
 import { parseRunConfig } from '../../../src/config/run-config.ts'
 
@@ -18,6 +19,8 @@ const value = fc.oneof(
     'info',
     'json',
     'a,b',
+    'a in (b,c),!d',
+    'a!=b,c',
     '*.example.com:443',
     '1',
     '64',
@@ -56,6 +59,8 @@ it('parseRunConfig returns a configuration or names the invalid flag or variable
           expect(address === undefined || (address.port >= 0 && address.port <= 65_535)).toBe(true)
         }
         for (const namespace of config.namespaces) expect(namespace).toMatch(/^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/)
+        const selector = config.watchLabelSelector
+        expect(selector === undefined || typeof matchesSelector(selector, { a: 'b' }) === 'boolean').toBe(true)
         expect(config.allowedGateways.every(isGatewayPattern)).toBe(true)
         const selectProxy = createProxySelector(config.proxy)
         for (const target of ['https://apim.example', 'http://[::1]:8080']) {
