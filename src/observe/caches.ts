@@ -35,8 +35,20 @@ export function isSelected({ selector }: Pick<Caches, 'selector'>, { metadata }:
 /** The credential with this uid; undefined when none exists in a watched namespace. */
 export function findByUid({ credentials, everyCredential }: Caches, uid: string): ObjectRef | undefined {
   // Each of the two watches may be ahead of the other.
-  for (const store of [credentials, everyCredential]) for (const key of store?.byIndex(byUid(uid)) ?? []) return refOf(key)
+  for (const store of [credentials, everyCredential]) {
+    for (const key of store?.byIndex(byUid(uid)) ?? []) return refOf(key)
+  }
   return undefined
+}
+
+/** The credentials to work on that may have waited for what a deleted credential held. */
+export function awaitingDeletionOf(key: ObjectKey, { credentials }: Pick<Caches, 'credentials'>): ObjectKey[] {
+  const { namespace } = refOf(key)
+  const isWaiting = (one: StoredCredential): boolean =>
+    one.namespace === namespace && one.status.conditions.some(({ reason }) => reason === 'TargetConflict')
+  const waiting = [...credentials.values()].filter(isWaiting).map((one) => one.key)
+  // A credential that was made anew may not have told of the conflict yet.
+  return credentials.get(key) === undefined ? waiting : [key, ...waiting]
 }
 
 /** Index value: the credentials that read or write this object. */
