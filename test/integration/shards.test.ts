@@ -98,6 +98,10 @@ describe('two operators with different label selectors', () => {
     const after = await harness().getSecret(namespace, 'retained')
     expect(after?.metadata.resourceVersion).toBe(before?.metadata.resourceVersion)
     expect((await harness().data(namespace, 'retained'))?.['accessToken']).toBe(current(a))
+    // Nobody owns the Secret once its resource is deleted, so keys may be added.
+    await harness().deleteCredential(namespace, 'keeper')
+    await harness().expectReady(namespace, 'wants-key')
+    expect(await harness().condition(namespace, 'wants-whole', 'Ready')).toBe('False/TargetConflict')
   })
 
   it('a relabelled resource moves to the other shard with Secrets and finalizer, without a call or a write', async () => {
