@@ -64,7 +64,7 @@ export function adoptToken(options: AdoptOptions, answered: Answered, result: To
 
 function noteRenewal({ clock, log }: AdoptOptions, { application, operation }: Answered, expireMs: number): void {
   application.lastRenewal = { atWall: wholeSeconds(clock.wall()), operation }
-  const fields = { application: application.id, ...affected(application.members), operation }
+  const fields = { application: application.id, ...affected(new Set(application.provenMembers())), operation }
   log.info({ ...fields, lifeMs: Math.round(expireMs) }, 'token received')
 }
 

@@ -559,8 +559,20 @@ describe('Renewer.attempt with any answers', () => {
       expect.objectContaining({ msg: 'renewal failed', credential: 'ns/a', members: 1 }),
     ])
     expect(await logged(serviceClient().client)).toEqual([
-      expect.objectContaining({ msg: 'token received', credential: 'ns/a', members: 2 }),
+      expect.objectContaining({ msg: 'token received', credential: 'ns/a', members: 1 }),
       expect.objectContaining({ msg: 'renewal recovered', credential: 'ns/a', members: 1 }),
+    ])
+  })
+
+  it('the line token received names a member that got the token, and how many did', async () => {
+    const wrong = new Sensitive('wrong')
+    application = new Application('application-1', gatewayUrl, new Sensitive(marker.appKey), 0)
+    application.join('ns/wrong', membership({ appSecret: wrong }))
+    identity = application.join('ns/right', membership()).identity
+    application.join('ns/too', membership())
+    await attempt(serviceClient().client)
+    expect(lines.map((line) => JSON.parse(line) as object)).toEqual([
+      expect.objectContaining({ msg: 'token received', credential: 'ns/right', members: 2 }),
     ])
   })
 
