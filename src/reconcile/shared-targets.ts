@@ -12,6 +12,10 @@ export class SharedTargets {
     this.#credentials = credentials
   }
 
+  get size(): number {
+    return this.#names.size
+  }
+
   /** @returns the other credentials of targets that this one has got or lost since the last call */
   note({ key, spec, status }: StoredCredential): ObjectKey[] {
     const list = (targets: readonly { readonly name: string }[]): string => targets.map(({ name }) => name).join(' ')
