@@ -79,22 +79,35 @@ export class Executor {
       case 'emitEvent':
         state.notes.set(action.event.reason, action.event.note)
         return await this.#executeOnResource(action, credential, signal)
-      case 'patchStatus': {
-        const isForeign = isWrittenElsewhere({ credential, ownStatus: state.ownStatus })
-        const written = await this.#patchStatus(action, credential, signal)
-        if (written === undefined) return 'stale'
-        if (isForeign) noteStatusCorrection(state, action.status, this.#options.clock.now())
-        state.ownStatus = written.status
-        state.statusWrittenAt = this.#options.clock.now()
-        const pruned = { written: action.status, kept: written.status }
-        state.prunedStatus = isSameStatus(pruned.written, pruned.kept) ? undefined : pruned
-        return 'written'
-      }
+      case 'patchStatus':
+        return await this.#patchOwnStatus(action, pass, signal)
       case 'setFinalizers':
         return await this.#executeOnResource(action, credential, signal)
       default:
         return await targets.execute(action, pass, signal)
     }
+  }
+
+  async #patchOwnStatus(
+    action: Extract<Action, { do: 'patchStatus' }>,
+    { credential, state }: Pass,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const { clock } = this.#options
+    const { ownStatus } = state
+    // A write that is not answered may have been made: its status is ours.
+    state.ownStatus = undefined
+    const written = await this.#patchStatus(action, credential, signal)
+    if (written === undefined) {
+      state.ownStatus = ownStatus
+      return 'stale'
+    }
+    if (isWrittenElsewhere({ credential, ownStatus })) noteStatusCorrection(state, action.status, clock.now())
+    state.ownStatus = written.status
+    state.statusWrittenAt = clock.now()
+    const pruned = { written: action.status, kept: written.status }
+    state.prunedStatus = isSameStatus(pruned.written, pruned.kept) ? undefined : pruned
+    return 'written'
   }
 
   async #executeOnResource(

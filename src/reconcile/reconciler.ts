@@ -198,7 +198,6 @@ export class Reconciler {
     const before = tokenOnTargets(observed)
     await executor.executeAll(planned.actions, pass, signal)
     if (pass.state.prunedStatus !== undefined) this.#notices.give('oldCrd', observed.credential.key)
-    if (isWrittenElsewhere(observed)) this.#notices.give('otherOperator', observed.credential.key)
     pass.state.expiredTime.countUntil(clock.now(), before?.expiresAt)
     this.#noteRenewal(before, tokenOnTargets(observed))
   }
@@ -212,6 +211,7 @@ export class Reconciler {
       this.#queue.add(key)
       return
     }
+    if (isWrittenElsewhere(last.observed)) this.#notices.give('otherOperator', key)
     const { actions, check, reason, requeueAt } = last.planned
     if (actions.length > 0) {
       this.#queue.add(key, { priority: priorities.status })

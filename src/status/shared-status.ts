@@ -5,7 +5,8 @@ import { isSameStatus } from './next-status.ts'
 
 /** Whether the status is neither the one that this process wrote, nor the one that it found: another operator wrote it. */
 export function isWrittenElsewhere({ credential, ownStatus }: Pick<Observed, 'credential' | 'ownStatus'>): boolean {
-  return ownStatus !== undefined && !isSameStatus(ownStatus, credential.status)
+  const { status } = credential
+  return ownStatus !== undefined && ownStatus !== status && !isSameStatus(ownStatus, status)
 }
 
 /**

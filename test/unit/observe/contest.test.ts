@@ -71,7 +71,7 @@ describe('noteCorrection', () => {
 })
 
 describe('the writer of a contest', () => {
-  it('stays known when a later interference leaves no trace of it, until the contest is over', () => {
+  it('a known writer stays known when a later interference leaves no trace of it, until the contest is over', () => {
     const unknown = { isTokenLost: true, writer: undefined }
     const known = noted(undefined, now)
     const again = noteCorrection(known, 'f1', unknown, now + 1000)
@@ -79,7 +79,7 @@ describe('the writer of a contest', () => {
     expect(noteCorrection(again, 'f1', unknown, now + 12 * minuteMs).writer).toBeUndefined()
   })
 
-  it('is settled when it is known, or has stayed unknown for several corrections', () => {
+  it('isWriterSettled is true for a known writer, and for one that has stayed unknown for several corrections', () => {
     expect(isWriterSettled(noted(undefined, now))).toBe(true)
     let contest: Contest | undefined
     const settled: boolean[] = []

@@ -38,14 +38,14 @@ interface WorldOptions {
 
 describe('isRenewedElsewhere', () => {
   it.each([operator, 'enos-credential:uid-wind-farm'])(
-    'is true for another token by %s while ours is due',
+    'isRenewedElsewhere is true for another token by %s while our renewal is due',
     (manager) => {
       expect(isRenewedElsewhere(world({ manager }), name, now)).toBe(true)
       expect(isRenewedElsewhere(world({ manager, renewalAtWall: now + 5000 }), name, now)).toBe(true)
     },
   )
 
-  it('is true while a renewal is requested', () => {
+  it('isRenewedElsewhere is true while a renewal is requested', () => {
     const renewalAtWall = now + 30 * minuteMs
     expect(isRenewedElsewhere(world({ renewalAtWall, renewRequest: '1' }), name, now)).toBe(true)
   })
@@ -56,11 +56,11 @@ describe('isRenewedElsewhere', () => {
     ['another credential wrote it', { manager: 'enos-credential:another' }],
     ['our renewal has failed', { hasFailed: true }],
     ['our renewal has been due for a minute', { renewalAtWall: now - minuteMs }],
-  ])('is false where %s', (_, options) => {
+  ])('isRenewedElsewhere is false where %s', (_, options) => {
     expect(isRenewedElsewhere(world(options), name, now)).toBe(false)
   })
 
-  it('is true for our token with a later expiry, and false with ours', () => {
+  it('isRenewedElsewhere is true for our token with a later expiry, and false with our expiry', () => {
     const token = world().application?.token
     const later = (ms: number) =>
       isRenewedElsewhere(
@@ -71,7 +71,7 @@ describe('isRenewedElsewhere', () => {
     expect([later(0), later(2000), later(3000)]).toEqual([false, false, true])
   })
 
-  it('is false for our own token, and for a target that was not read', () => {
+  it('isRenewedElsewhere is false for our own token, and for a target that was not read', () => {
     const own = world()
     const token = own.application?.token?.token.reveal() ?? ''
     expect(isRenewedElsewhere(world({ token }), name, now)).toBe(false)

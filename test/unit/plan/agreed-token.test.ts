@@ -27,7 +27,7 @@ const recorded = (tokenFingerprint: string, expiresBy: number) =>
   })
 
 describe('agreedToken', () => {
-  it('takes the times of the annotations where they are at most 2 s from ours', () => {
+  it('agreedToken takes the times of the annotations where they are at most 2 s from ours', () => {
     const { expiresAtWall: expires, issuedAtWall: issued } = agreedToken(token, annotated(-1000, 2000), status())
     expect([expires - expiresAtWall, issued - issuedAtWall]).toEqual([-1000, 2000])
   })
@@ -35,18 +35,18 @@ describe('agreedToken', () => {
   it.each([
     ['an expiry', annotated(3000, 0)],
     ['a time of issue', annotated(0, -3000)],
-  ])('keeps our times where the annotations have %s that is further from ours', (_, content) => {
+  ])('agreedToken keeps our times where the annotations have %s that is more than 2 s from ours', (_, content) => {
     expect(agreedToken(token, content, status())).toEqual(token)
   })
 
-  it('takes the times of a status about the same token, for a Secret without annotations', () => {
+  it('agreedToken takes the times of a status about the same token, for a Secret without annotations', () => {
     const agreed = agreedToken(token, secret(), recorded(fingerprint, 1000))
     expect(agreed.expiresAtWall).toBe(expiresAtWall + 1000)
     expect(agreed.issuedAtWall).toBe(issuedAtWall - 60_000)
     expect(agreed.expiresAt).toBe(token.expiresAt)
   })
 
-  it('keeps our times where the status is about another token, or tells another expiry', () => {
+  it('agreedToken keeps our times where the status is about another token, or tells another expiry', () => {
     expect(agreedToken(token, secret(), recorded('another', 0))).toEqual(token)
     expect(agreedToken(token, secret(), recorded(fingerprint, 3000))).toEqual(token)
     expect(agreedToken(token, secret(), status())).toEqual(token)

@@ -1,4 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { ApiError } from '../../../src/kubernetes/errors.ts'
+import type { KubernetesObject } from '../../../src/kubernetes/types.ts'
 import { hourMs, minuteMs } from '../../support/builders.ts'
 import type { ApiCall } from '../../support/memory-api.ts'
 import { MemoryOperator } from '../../support/memory-operator.ts'
@@ -7,9 +9,9 @@ import { OperatorWorld } from './operator-world.ts'
 const name = 'a-token'
 
 /** A synced credential `a`, and two operators that work on it; the second starts a moment later. */
-async function newWorld(): Promise<OperatorWorld> {
+async function newWorlds(): Promise<{ world: OperatorWorld; operators: MemoryOperator[] }> {
   const world = new OperatorWorld()
-  await world.start()
+  const first = await world.start()
   const other = new MemoryOperator(world.api, world.gateway, world.clock)
   onTestFinished(async () => {
     await world.operator?.kill()
@@ -18,16 +20,18 @@ async function newWorld(): Promise<OperatorWorld> {
   await world.clock.advance(5300)
   world.addCredential('a')
   await world.clock.advance(10_000)
-  return world
+  return { world, operators: [first, other] }
 }
+
+const isWarning = (one: unknown): boolean => typeof one === 'string' && one.includes('another operator writes')
 
 const isSecretWrite = ({ name: of, plural, verb }: ApiCall): boolean =>
   plural === 'secrets' && of === name && verb !== 'get'
 const isStatusWrite = ({ plural, verb }: ApiCall): boolean => plural === 'enosappcredentials' && verb === 'patch'
 
 describe('two operators on one resource', () => {
-  it('come to rest after the first sync', async () => {
-    const world = await newWorld()
+  it('two operators write nothing once both have seen the first sync', async () => {
+    const { world } = await newWorlds()
     const before = world.api.calls.length
     await world.clock.advance(30 * minuteMs)
     expect(world.api.calls.slice(before).filter(isSecretWrite)).toEqual([])
@@ -35,8 +39,8 @@ describe('two operators on one resource', () => {
     expect(world.conditions('a')).toContain('Ready=True/Synced')
   })
 
-  it('change the Secret at most 3 times a renewal, and leave the present token on it', async () => {
-    const world = await newWorld()
+  it('two operators change the Secret at most 3 times a renewal, and leave the present token on it', async () => {
+    const { world } = await newWorlds()
     const before = world.api.calls.length
     const renewals = 5
     await world.clock.advance(renewals * 1.6 * hourMs)
@@ -45,5 +49,32 @@ describe('two operators on one resource', () => {
     expect(world.api.calls.slice(before).filter(isStatusWrite).length).toBeLessThanOrEqual(6 * renewals)
     expect(world.isValid(name)).toBe(true)
     expect(world.conditions('a')).toContain('Ready=True/Synced')
+  })
+
+  it('two operators warn at most once each, and at least one of them does', async () => {
+    const { operators, world } = await newWorlds()
+    await world.clock.advance(8 * hourMs)
+    const warnings = operators.map(({ emitted }) => emitted.filter(isWarning).length)
+    expect(Math.max(...warnings)).toBe(1)
+  })
+})
+
+describe('one operator', () => {
+  it('one operator takes a status whose write was not answered for its own', async () => {
+    const world = new OperatorWorld()
+    const operator = await world.start()
+    onTestFinished(() => operator.kill())
+    const patch = world.api.patch.bind(world.api)
+    let lost = 0
+    world.api.patch = async <T extends KubernetesObject>(...args: Parameters<typeof patch>): Promise<T> => {
+      const written = await patch<T>(...args)
+      const [{ plural }] = args
+      if (plural !== 'enosappcredentials' || lost++ > 0) return written
+      throw new ApiError('patch', { code: 0, reason: 'Timeout' })
+    }
+    world.addCredential('a')
+    await world.clock.advance(3 * hourMs)
+    expect(lost).toBeGreaterThan(1)
+    expect(operator.emitted.filter(isWarning)).toEqual([])
   })
 })

@@ -18,7 +18,7 @@ const unhealthy = {
 } as const
 
 describe('the sample of a credential', () => {
-  it('counts the contested targets of the spec, until the contests are over', async () => {
+  it('a sample counts the contested targets of the spec, until the contests are over', async () => {
     const clock = new FakeClock(now)
     const caches = createCaches()
     const present = credential({ spec: { targets: [{ name: 'a' }, { name: 'b' }, { name: 'c' }] } })
@@ -36,7 +36,7 @@ describe('the sample of a credential', () => {
     expect(contested()).toEqual([0])
   })
 
-  it('has no contested targets before the first pass', () => {
+  it('a sample has no contested targets before the first pass', () => {
     const clock = new FakeClock(now)
     const caches = createCaches()
     caches.credentials.upsert(credential())
