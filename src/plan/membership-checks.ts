@@ -47,6 +47,7 @@ function wantedMembership(observed: Observed): Membership | undefined {
     headers: sources.values.headers,
     verifyEveryMs: verifyEvery === undefined ? undefined : parseDuration(verifyEvery),
     recorded: tokenOnTargets(observed),
+    hasHadToken: credential.status.lastRenewalAt !== undefined,
     renewRequest: isNewRequest ? credential.renewRequest : undefined,
   }
 }

@@ -143,6 +143,11 @@ export class Application {
     identity.pending.clear()
   }
 
+  /** Whether a member of this identity ever had a token. */
+  hasHadToken({ members }: Identity): boolean {
+    return [...members].some((key) => this.members.get(key)?.membership.hasHadToken === true)
+  }
+
   /** The attempt has ended: the requests that it took are handled, whatever came of it. */
   handleRequests(identity: Identity): void {
     for (const key of identity.members) {

@@ -34,6 +34,8 @@ export interface Membership extends Caller {
   readonly verifyEveryMs: number | undefined
   /** The token that the member's targets hold. */
   readonly recorded: RecordedToken | undefined
+  /** Whether the member ever had a token: without `recorded`, the token that get answers may be that one. */
+  readonly hasHadToken: boolean
   /** A renewal request that was not yet tried. */
   readonly renewRequest: string | undefined
 }

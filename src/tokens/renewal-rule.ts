@@ -131,6 +131,8 @@ export interface AttemptProgress {
   readonly isForced: boolean
   /** Fingerprint of the token that was held when the attempt began. */
   readonly heldFingerprint: string | undefined
+  /** No token was held, but one had been: its target was deleted while the resource was suspended, for instance. */
+  readonly isHeldTokenLost: boolean
   /** The answer of the last get or refresh. */
   readonly answered: HeldToken | undefined
   /** When `answered` is due for renewal. */
@@ -154,6 +156,7 @@ export function nextCall(progress: AttemptProgress, now: number): Operation | un
   if (progress.method === 'Get' || progress.hasRefreshed) return undefined
   if (progress.refusedRefreshes >= maxRefusedRefreshes) return undefined
   const isInsideWindow = now >= progress.answeredRenewalAt
-  const isForcedRefresh = progress.isForced && answered.fingerprint === progress.heldFingerprint
+  const isOld = answered.fingerprint === progress.heldFingerprint || progress.isHeldTokenLost
+  const isForcedRefresh = progress.isForced && isOld
   return isInsideWindow || isForcedRefresh ? 'refresh' : undefined
 }

@@ -102,10 +102,12 @@ export class Renewer {
       application.takeRequests(identity)
       application.lastForcedAt = now
     }
+    const heldFingerprint = application.token?.fingerprint ?? recordOf(application, identity)?.fingerprint
     return {
       method: application.method(support.isFor(application), identity),
       isForced,
-      heldFingerprint: application.token?.fingerprint ?? recordOf(application, identity)?.fingerprint,
+      heldFingerprint,
+      isHeldTokenLost: heldFingerprint === undefined && application.hasHadToken(identity),
       answered: undefined,
       answeredRenewalAt: Number.POSITIVE_INFINITY,
       hasRefreshed: false,

@@ -154,6 +154,7 @@ export function membership(overrides: Partial<Membership> = {}): Membership {
     headers: new Map(),
     verifyEveryMs: undefined,
     recorded: undefined,
+    hasHadToken: false,
     renewRequest: undefined,
     ...overrides,
   }
