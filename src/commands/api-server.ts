@@ -2,7 +2,6 @@ import { parseProxyConfig } from '../config/proxy.ts'
 import { describeDenial } from '../kubernetes/admission-denial.ts'
 import { connect } from '../kubernetes/connect.ts'
 import { ApiError } from '../kubernetes/errors.ts'
-import { describeKubeconfig, loadKubeconfig } from '../kubernetes/kubeconfig.ts'
 import type { KubernetesClient } from '../kubernetes/types.ts'
 import type { Clock } from '../lib/clock.ts'
 import { describeNetworkError } from '../lib/network-errors.ts'
@@ -27,7 +26,6 @@ export function openApiServer(
   flag: string | undefined,
 ): ApiServer {
   const kubeconfig = { flag, environment }
-  const config = loadKubeconfig(kubeconfig)()
   const connection = connect({
     kubeconfig,
     clock,
@@ -38,8 +36,8 @@ export function openApiServer(
   return {
     client: connection.client,
     currentNamespace: connection.currentNamespace,
-    url: config.getCurrentCluster()?.server ?? '',
-    origin: describeKubeconfig(kubeconfig),
+    url: connection.origin.server,
+    origin: connection.origin.from,
     close: () => connection.close(),
   }
 }

@@ -3,7 +3,7 @@ import { createProxySelector, type ProxyConfig, type ProxySelector } from '../co
 import type { Clock } from '../lib/clock.ts'
 import { ApiServerAuth } from './auth.ts'
 import { HttpKubernetesClient } from './http-client.ts'
-import { currentNamespace, type KubeconfigSource, loadKubeconfig } from './kubeconfig.ts'
+import { currentNamespace, describeKubeconfig, type KubeconfigSource, loadKubeconfig } from './kubeconfig.ts'
 import { Transport, type TransportOptions } from './transport.ts'
 
 export interface ConnectOptions {
@@ -23,6 +23,8 @@ export interface ApiConnection {
   readonly client: HttpKubernetesClient
   /** Namespace of the pod, else of the current context, else `default`. */
   readonly currentNamespace: string
+  /** URL of the API server, and the source that names it; for messages and the log. */
+  readonly origin: { readonly server: string; readonly from: string }
   /** Ends all calls and watches. */
   close(): Promise<void>
 }
@@ -31,14 +33,21 @@ export interface ApiConnection {
 export function connect(options: ConnectOptions): ApiConnection {
   const { clock, fieldManager, kubeconfig, onAnswer, proxy, userAgent } = options
   const load = loadKubeconfig(kubeconfig)
-  const namespace = currentNamespace(load())
+  const config = load()
   const auth = new ApiServerAuth(load, clock, {
     environment: kubeconfig.environment,
     ...(proxy === undefined ? {} : { selectProxy: selectorFor(proxy) }),
   })
   const transport = new Transport({ auth, clock, userAgent, ...(onAnswer === undefined ? {} : { onAnswer }) })
   const client = new HttpKubernetesClient({ transport, clock, fieldManager })
-  return { client, currentNamespace: namespace, close: () => transport.close() }
+  // A user name and a password in the URL are no matter for the log.
+  const server = config.getCurrentCluster()?.server.replace(/\/\/[^/]*@/, '//') ?? ''
+  return {
+    client,
+    currentNamespace: currentNamespace(config),
+    origin: { server, from: describeKubeconfig(kubeconfig) },
+    close: () => transport.close(),
+  }
 }
 
 /** As kubectl: an API server on this machine, such as kind's, is reached without a proxy. */

@@ -88,7 +88,7 @@ function open(environment: Readonly<Record<string, string>>, proxy?: ProxyConfig
     ...(proxy === undefined ? {} : { proxy }),
   })
   onTestFinished(() => connection.close())
-  return { clock, get: () => connection.client.get(secrets, ref) }
+  return { clock, origin: connection.origin, get: () => connection.client.get(secrets, ref) }
 }
 
 const openText = (text: string, proxy?: ProxyConfig) => open({ KUBECONFIG: write('config', text) }, proxy)
@@ -103,6 +103,20 @@ function messageOf(work: () => unknown): string {
   }
   throw new Error('expected a KubeconfigError, but the kubeconfig was loaded')
 }
+
+describe('connect: origin', () => {
+  it('origin names the API server and the kubeconfig', () => {
+    expect(openText(kubeconfigOf('https://kube.example:6443/base')).origin).toEqual({
+      server: 'https://kube.example:6443/base',
+      from: `the kubeconfig ${join(directory, 'config')}`,
+    })
+  })
+
+  it('origin has no user name and no password', () => {
+    const { server } = openText(kubeconfigOf('https://u:p%40x@kube.example')).origin
+    expect(server).toBe('https://kube.example')
+  })
+})
 
 describe('connect: tokenFile', () => {
   it('the token in the file goes before token, and is read again', async () => {
