@@ -152,7 +152,7 @@ function build(config: RunConfig): App {
 
 function connectMetrics({ caches, clock, elector, metrics, operator, watches }: App): void {
   metrics.connect({
-    // A standby tells nothing of the resources while it sees a leader, which does.
+    // A standby has no series of resources while another replica leads, which has them.
     credentials: () =>
       elector?.isLeading() === false && elector.isOtherLeading()
         ? []

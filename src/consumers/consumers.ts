@@ -50,7 +50,7 @@ const handlingLimitMs = 30 * 60_000
 const backoff: Backoff = { baseMs: 200, capMs: 5 * 60_000 }
 /** What a person must change first: a permission, a policy, a workload that does not exist. */
 const patientBackoff: Backoff = { baseMs: 10_000, capMs: 5 * 60_000 }
-/** After more failures than these the condition tells of them; the retries go on. */
+/** After more failures than these the condition reports them; the retries go on. */
 const quietFailures = 3
 
 /**

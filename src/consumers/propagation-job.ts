@@ -92,7 +92,7 @@ export function outcomeOf({ results }: PropagationJob): Propagation['outcome'] {
   return { status, reason, message: message === '' ? 'no running consumer holds an older token' : message }
 }
 
-/** Whether a look without a new token did nothing and found nothing amiss. */
+/** Whether a check without a new token did nothing and found nothing amiss. */
 export function isSilent({ occasion, results: { pods, workloads } }: PropagationJob): boolean {
   const isQuiet = (result: PartResult | undefined): boolean =>
     result?.reason === 'Propagated' && result.notes.length === 0

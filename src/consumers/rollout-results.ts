@@ -1,9 +1,9 @@
 import type { PartResult, PropagationJob, Task } from './propagation-job.ts'
 import { workloadNames, type WorkloadState } from './workload-plan.ts'
 
-/** Pauses between the looks at a rollout after a restart, ms: nine minutes in all. */
+/** Pauses between the checks of a rollout after a restart, ms: nine minutes in all. */
 const checkDelaysMs = [1000, 2000, 5000, 10_000, 30_000, 60_000, 2 * 60_000, 5 * 60_000] as const
-/** A controller acts within milliseconds; that one has not acted is a warning only after so many looks, 18 s. */
+/** A controller acts within milliseconds; one that has not acted is reported after this many checks, 18 s. */
 const minChecksUnobserved = 4
 
 /** What a task's workloads came to. `isSettled`: nothing more can change before the next token. */
@@ -16,9 +16,9 @@ interface Judgement {
 /** The result of a round, and when the next is due. */
 export interface WorkloadsResult {
   readonly notes: readonly string[]
-  /** Undefined right after a restart: whether another controller takes it back is seen at the first look. */
+  /** Undefined right after a restart: the first check shows whether another controller takes it back. */
   readonly result: PartResult | undefined
-  /** Until the next look; undefined: none is needed. `absent`: with the backoff of what waits for a person. */
+  /** Until the next check; undefined when none is needed. `absent`: with the backoff for what a user must mend. */
   readonly nextLook: { readonly delayMs: number } | 'absent' | undefined
 }
 

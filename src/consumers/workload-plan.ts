@@ -15,7 +15,7 @@ export interface NamedWorkload extends WorkloadRef {
 export type WorkloadState = Rollout | 'restarted' | 'untouched' | 'isAbsent'
 
 /**
- * The tasks whose workloads are looked at now: those that are due, and those that wait for the debounce and share a
+ * The tasks whose workloads are checked now: those that are due, and those that wait for the debounce and share a
  * workload with one whose debounce is over. One restart serves all that ask for it by now.
  */
 export function dueTasks(pending: readonly Task[], now: number): Task[] {

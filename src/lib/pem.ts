@@ -44,7 +44,7 @@ function isCertificate(pem: string): boolean {
     new X509Certificate(pem)
     return true
   } catch {
-    // OpenSSL's reason tells users nothing.
+    // OpenSSL's reason is of no use to users.
     return false
   }
 }

@@ -47,7 +47,7 @@ export function awaitingDeletionOf(key: ObjectKey, { credentials }: Pick<Caches,
   const isWaiting = (one: StoredCredential): boolean =>
     one.namespace === namespace && one.status.conditions.some(({ reason }) => reason === 'TargetConflict')
   const waiting = [...credentials.values()].filter(isWaiting).map((one) => one.key)
-  // A credential that was made anew may not have told of the conflict yet.
+  // The status of a recreated credential may not name the conflict yet.
   return credentials.get(key) === undefined ? waiting : [key, ...waiting]
 }
 

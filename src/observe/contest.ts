@@ -62,7 +62,7 @@ export function noteCorrection(
 }
 
 /**
- * Whether the writer is known, or has stayed unknown for several corrections: only then is the contest told, so that one
+ * Whether the writer is known, or has stayed unknown for several corrections: only then is the contest reported, so that one
  * event names the writer.
  */
 export function isWriterSettled({ delayMs, writer }: Contest): boolean {
@@ -93,7 +93,7 @@ function lastAt({ correctedAt }: Contest): number {
 }
 
 /**
- * The field manager that made changes to a Secret; where managedFields does not tell, the last one besides ours.
+ * The field manager that made changes to a Secret; where managedFields does not show it, the last one besides ours.
  * Undefined where there is none, or its name is not a plain one.
  */
 export function otherWriterOf(
@@ -102,7 +102,7 @@ export function otherWriterOf(
   ownManagers: ReadonlySet<string>,
 ): string | undefined {
   const others = managedFields.filter(({ manager = '' }) => !ownManagers.has(manager))
-  // Times are in whole seconds: within one, the changed fields tell which of several made the change.
+  // Times are in whole seconds: within one, the changed fields show which of several made the change.
   const ofChanges = others.filter(({ fieldsV1 }) => holdsAny(fieldsV1, changed))
   let latest: { readonly manager: string; readonly at: number } | undefined
   for (const { manager = '', time = '' } of ofChanges.length > 0 ? ofChanges : others) {

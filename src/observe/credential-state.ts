@@ -33,7 +33,7 @@ export interface CredentialState {
   ownStatus: CredentialStatus | undefined
   /** Writes of the status that undo those of another operator. */
   statusContest: Contest | undefined
-  /** Note of the last event by reason, for events that no condition tells; bounded by the number of reasons. */
+  /** Note of the last event by reason, for events that no condition reports; bounded by the number of reasons. */
   readonly notes: Map<string, string>
   /** Contested targets, by name. Bound: the targets of the spec. */
   readonly contests: Map<string, Contest>
@@ -98,7 +98,7 @@ function lastWriteOf({ lastWrite }: CredentialStatus['targets'][number]): LastWr
   return lastWrite === undefined ? undefined : { reason: lastWrite.reason, atWall: Date.parse(lastWrite.at) }
 }
 
-/** The token on the targets; undefined where the status does not tell everything about it. */
+/** The token on the targets; undefined where the status does not record everything about it. */
 function tokenOf(
   { appKeyFingerprint, expiresAt, gateway, issuedAt, lastRenewalAt, tokenFingerprint }: CredentialStatus,
   wallOffset: number,

@@ -22,7 +22,7 @@ export function propagatedFingerprint(observed: Observed): string | undefined {
 
 /**
  * Why a token on the targets is to be propagated; undefined: it was, or is being. A spec that changed since is looked at
- * once, so that a workload that does not exist and a missing permission are told before the next token.
+ * once, so that a workload that does not exist and a missing permission are reported before the next token.
  */
 export function propagationOccasion(observed: Observed, fingerprint: string): PropagationOccasion | undefined {
   if (!wantsPropagation(observed)) return undefined

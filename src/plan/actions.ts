@@ -87,7 +87,7 @@ export type ResourceAction = { readonly reason: PlanReason } & (
   | { readonly do: 'setFinalizers'; readonly finalizers: readonly string[] }
   /** The events are emitted once the status is written. */
   | { readonly do: 'patchStatus'; readonly status: CredentialStatus; readonly events: readonly EventInput[] }
-  /** Emit an event for something that no condition tells. */
+  /** Emit an event for something that no condition reports. */
   | { readonly do: 'emitEvent'; readonly event: EventInput }
 )
 

@@ -12,7 +12,7 @@ import { writeTargets } from './target-checks.ts'
 import { stopWhenUpToDate } from './up-to-date.ts'
 import type { Verdict } from './verdict.ts'
 import {
-  tellAdoptions,
+  emitAdoptionEvents,
   warnOfAlteredTargets,
   warnOfContestedTargets,
   warnOfTargetsWithoutToken,
@@ -57,8 +57,8 @@ export const checks = {
   joinApplication,
   /** Bring all targets to the application's token. */
   writeTargets,
-  /** Tell of Secrets that were adopted, and of keys that were removed from them. */
-  tellAdoptions,
+  /** Emit an event for each adopted Secret, with the keys that were removed from it. */
+  emitAdoptionEvents,
   /** Warn, once, of targets that another writer keeps changing. */
   warnOfContestedTargets,
   /** Warn, once, of targets that admission stored otherwise than they were written. */

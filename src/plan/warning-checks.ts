@@ -6,7 +6,7 @@ import { targetsWithoutToken } from '../observe/token-use.ts'
 import { act, type Verdict } from './verdict.ts'
 
 /** One event for the Secrets that were adopted in this pass. */
-export function tellAdoptions({ adoptions, notes }: Observed): Verdict | undefined {
+export function emitAdoptionEvents({ adoptions, notes }: Observed): Verdict | undefined {
   if (adoptions.size === 0) return undefined
   const reason = 'TargetAdopted'
   const note = [...adoptions.values()].join('; ')
@@ -23,7 +23,7 @@ export function warnOfContestedTargets(observed: Observed, now: number): Verdict
   return contested.length === 0 ? undefined : warnOnce(observed, 'TargetContested', contestMessage(observed, contested))
 }
 
-/** One event for each alteration by admission; where it hits the token, the condition tells it. */
+/** One event for each alteration by admission; where it hits the token, the condition reports it. */
 export function warnOfAlteredTargets(observed: Observed): Verdict | undefined {
   const altered = observed.credential.spec.targets.flatMap(({ name }) => {
     const parts = alteredParts(observed, name)

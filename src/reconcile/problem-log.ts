@@ -5,7 +5,7 @@ import type { EventInput } from '../status/events.ts'
 
 type Credential = Pick<StoredCredential, 'key' | 'status'>
 
-/** They tell of a pause or of a call under way, not of a new problem. */
+/** Reasons for a pause or a running call, not for a new problem. */
 const quietReasons = new Set(['Suspended', 'WaitingForToken'])
 /** Logged with the event that the plan emits for them. */
 const loggedReasons = new Set(['TargetAltered', 'TargetContested'])
