@@ -235,14 +235,21 @@ describe('targets', () => {
     await eventually(isGood, 2000)
     await harness().patchSecret(namespace, 'repaired-token', { data: { accessToken: null } })
     await eventually(isGood, 2000)
-    await harness().patchSecret(namespace, 'repaired-token', { metadata: { labels: { 'enos.io/credential': null } } })
+    expect(callsOf(keys)).toBe(1)
+  })
+
+  it('a label and an owner reference of a target are repaired at once, without a call to the gateway', async () => {
+    const keys = application()
+    await harness().createCredential(namespace, 'relabelled', gateway, keys)
+    await harness().expectReady(namespace, 'relabelled')
+    await harness().patchSecret(namespace, 'relabelled-token', { metadata: { labels: { 'enos.io/credential': null } } })
     await eventually(async () => {
-      const secret = await harness().getSecret(namespace, 'repaired-token')
-      expect(secret?.metadata.labels?.['enos.io/credential']).toBe('repaired')
+      const secret = await harness().getSecret(namespace, 'relabelled-token')
+      expect(secret?.metadata.labels?.['enos.io/credential']).toBe('relabelled')
     }, 2000)
-    await harness().patchSecret(namespace, 'repaired-token', { metadata: { ownerReferences: null } })
+    await harness().patchSecret(namespace, 'relabelled-token', { metadata: { ownerReferences: null } })
     await eventually(async () => {
-      const secret = await harness().getSecret(namespace, 'repaired-token')
+      const secret = await harness().getSecret(namespace, 'relabelled-token')
       expect(secret?.metadata.ownerReferences).toHaveLength(1)
     }, 2000)
     expect(callsOf(keys)).toBe(1)
