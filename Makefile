@@ -75,9 +75,13 @@ test-integration: $(INSTALLED) ## Run the integration tests on a real API server
 test-faults: $(INSTALLED) ## Play every fault, and a short random run
 	@$(NPM) run --silent test:faults
 
+.PHONY: test-extended
+test-extended: $(INSTALLED) ## Run the tests that take minutes: contests, two operators, GitOps, odd replies
+	@$(NPM) run --silent test:extended
+
 .PHONY: reliability
 reliability: $(INSTALLED) ## Play every fault, and write docs/reliability.md
-	@RELIABILITY=docs/reliability.md $(NPM) run --silent test:faults
+	@RELIABILITY=docs/reliability.md $(NPM) run --silent test -- --project faults --project extended test/faults
 	@node_modules/.bin/prettier --write --log-level warn docs/reliability.md
 
 .PHONY: soak

@@ -1,5 +1,13 @@
 import { defineConfig } from 'vitest/config'
 
+/** Tests that take minutes by their nature: `make test` leaves them to `make test-extended`. */
+const extended = [
+  'test/faults/replies.test.ts',
+  ...['altered', 'contested', 'etcd-restore', 'gitops', 'goaway', 'rollouts', 'two-operators'].map(
+    (name) => `test/integration/${name}.test.ts`,
+  ),
+]
+
 export default defineConfig({
   test: {
     // Concurrent tests of a file mostly wait.
@@ -20,6 +28,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
+          exclude: extended,
           globalSetup: ['test/integration/global-setup.ts'],
           // The files share one control plane on two cores.
           fileParallelism: false,
@@ -32,9 +41,21 @@ export default defineConfig({
         test: {
           name: 'faults',
           include: ['test/faults/**/*.test.ts'],
+          exclude: extended,
           globalSetup: ['test/integration/global-setup.ts'],
           fileParallelism: false,
           sequence: { groupOrder: 2 },
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'extended',
+          include: extended,
+          globalSetup: ['test/integration/global-setup.ts'],
+          fileParallelism: false,
+          sequence: { groupOrder: 3 },
+          testTimeout: 60_000,
           hookTimeout: 120_000,
         },
       },

@@ -10,7 +10,6 @@ import { selfSigned } from '../../support/certificate.ts'
 import type { FaultCase } from '../fault-case.ts'
 import type { World } from '../world.ts'
 import { everyCall, expectRenewed } from './every-call.ts'
-import { replyFaults } from './replies.ts'
 
 const http = (status: number, body = '', headers: Record<string, string> = {}): Fault => {
   return { kind: 'http', status, body, headers }
@@ -269,7 +268,6 @@ export const gatewayFaults: readonly FaultCase[] = [
   ...odd,
   ...statuses,
   ...refusedRefreshes,
-  ...replyFaults,
   ...others,
   ...clocks,
   ...tls,

@@ -7,10 +7,12 @@ import { crowdFaults } from '../../faults/cases/crowd.ts'
 import { gatewayFaults } from '../../faults/cases/gateway.ts'
 import { objectFaults } from '../../faults/cases/objects.ts'
 import { operatorFaults } from '../../faults/cases/operator.ts'
+import { replyFaults } from '../../faults/cases/replies.ts'
 
 const page = await readFile(new URL('../../../docs/reliability.md', import.meta.url), 'utf8')
 const catalogue = [
   ...gatewayFaults,
+  ...replyFaults,
   ...apiServerFaults,
   ...controlPlaneFaults(() => {
     throw new Error('nothing is played here')

@@ -1,0 +1,4 @@
+import { replyFaults } from './cases/replies.ts'
+import { playFaults } from './fault-case.ts'
+
+playFaults('Replies of the gateway', replyFaults)
