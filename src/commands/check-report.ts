@@ -2,6 +2,7 @@ import type { Failure } from '../enos/failure.ts'
 import type { Operation } from '../enos/operation.ts'
 import type { CallResult } from '../enos/token-client.ts'
 import { formatDuration } from '../lib/duration.ts'
+import { joinNames } from '../lib/join-names.ts'
 import { describeNetworkError, isTlsError } from '../lib/network-errors.ts'
 import { describeOddForm } from '../lib/odd-form.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
@@ -29,7 +30,6 @@ export interface Seen {
 /** Beyond this skew a gateway may refuse timestamps. */
 const maxSkewMs = 30_000
 const dayMs = 86_400_000
-const maxNames = 5
 
 /** The steps of a check, from the results of get and refresh. */
 export function gatewaySteps(seen: Seen, names: InputNames): Step[] {
@@ -156,6 +156,5 @@ function describe(certificate: Certificate | undefined, now: number): string {
 
 function list(names: readonly string[]): string {
   if (names.length === 0) return 'no host'
-  const more = names.length > maxNames ? ` and ${names.length - maxNames} more` : ''
-  return `${names.slice(0, maxNames).join(', ')}${more}`
+  return joinNames(names)
 }

@@ -1,10 +1,8 @@
 import { describeDenial } from '../kubernetes/admission-denial.ts'
 import { ApiError, isForbidden } from '../kubernetes/errors.ts'
+import { joinNames } from '../lib/join-names.ts'
 import type { PodTask } from './pod-plan.ts'
 import { noWork, type Part, type PartResult, type Task } from './propagation-job.ts'
-
-/** More names than these are counted only. */
-const maxNames = 5
 
 /** The result for the pods of a task, those in `failures` apart. */
 export function podsResult({ failures, job, mounting, unreachable }: PodTask): PartResult {
@@ -77,9 +75,4 @@ function failedResult(note: string): PartResult {
 
 function refusedResult(notes: readonly string[]): PartResult {
   return { status: 'False', reason: 'PropagationForbidden', notes }
-}
-
-function joinNames(names: readonly string[]): string {
-  const shown = names.slice(0, maxNames).join(', ')
-  return names.length > maxNames ? `${shown} and ${names.length - maxNames} more` : shown
 }

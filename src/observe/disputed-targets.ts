@@ -1,10 +1,8 @@
 import type { Problem } from '../api/v1alpha1/problem.ts'
+import { joinNames } from '../lib/join-names.ts'
 import { isContested, stayedAt } from './contest.ts'
 import { isAsWritten } from './drifted-targets.ts'
 import type { Observed, TargetSpec, TargetsView } from './observed.ts'
-
-/** Names in one message at most. */
-const maxNames = 5
 
 /** Why a target does not reliably hold the token that was written: another writer removes it, or admission altered it. */
 export function disputeProblem(observed: Observed, now: number): Problem | undefined {
@@ -34,12 +32,11 @@ export function contestedTargets(
 
 /** Names the targets and their other writers; no counts and no times, so that it changes only with those. */
 export function contestMessage({ contests }: Observed, contested: readonly TargetSpec[]): string {
-  const names = contested.slice(0, maxNames).map(({ name }) => {
+  const names = contested.map(({ name }) => {
     const writer = contests.get(name)?.writer
     return writer === undefined ? name : `${name} (by ${writer})`
   })
-  const more = contested.length > maxNames ? ` and ${contested.length - maxNames} more` : ''
-  return `spec.targets: another writer keeps changing or deleting Secret ${names.join(', ')}${more}; the operator corrects it ever less often, and writes a new token at once`
+  return `spec.targets: another writer keeps changing or deleting Secret ${joinNames(names)}; the operator corrects it ever less often, and writes a new token at once`
 }
 
 /** The keys with the token that admission altered. */

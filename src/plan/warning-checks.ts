@@ -1,17 +1,16 @@
 import type { Reason } from '../api/v1alpha1/reasons.ts'
+import { joinNames } from '../lib/join-names.ts'
 import { isWriterSettled } from '../observe/contest.ts'
 import { alteredTokenKeys, contestedTargets, contestMessage } from '../observe/disputed-targets.ts'
 import type { Observed } from '../observe/observed.ts'
 import { targetsWithoutToken } from '../observe/token-use.ts'
+import type { EventInput } from '../status/events.ts'
 import { act, type Verdict } from './verdict.ts'
 
 /** One event for the Secrets that were adopted in this pass. */
 export function emitAdoptionEvents({ adoptions, notes }: Observed): Verdict | undefined {
   if (adoptions.size === 0) return undefined
-  const reason = 'TargetAdopted'
-  const note = [...adoptions.values()].join('; ')
-  if (notes.get(reason) === note) return undefined
-  return act({ do: 'emitEvent', reason, event: { type: 'Normal', reason, action: 'Sync', note } })
+  return emitOnce({ notes }, { type: 'Normal', reason: 'TargetAdopted', note: [...adoptions.values()].join('; ') })
 }
 
 /** One event for each contest, also where only labels or other keys are contested and Ready stays True. */
@@ -40,8 +39,7 @@ export function warnOfAlteredTargets(observed: Observed): Verdict | undefined {
 export function warnOfTargetsWithoutToken(observed: Observed): Verdict | undefined {
   const names = targetsWithoutToken(observed)
   if (names.length === 0) return undefined
-  const more = names.length > 5 ? ` and ${names.length - 5} more` : ''
-  const note = `spec.targets: no template uses accessToken, so there is no token in Secret ${names.slice(0, 5).join(', ')}${more}`
+  const note = `spec.targets: no template uses accessToken, so there is no token in Secret ${joinNames(names)}`
   return warnOnce(observed, 'TokenNotUsed', note)
 }
 
@@ -55,7 +53,14 @@ function alteredParts({ alterations }: Observed, name: string): string[] {
   return [...immutable, ...(type === undefined ? [] : ['type']), ...named]
 }
 
-function warnOnce({ notes }: Observed, reason: Reason, note: string): Verdict | undefined {
-  if (notes.get(reason) === note) return undefined
-  return act({ do: 'emitEvent', reason, event: { type: 'Warning', reason, action: 'Sync', note } })
+function warnOnce(observed: Observed, reason: Reason, note: string): Verdict | undefined {
+  return emitOnce(observed, { type: 'Warning', reason, note })
+}
+
+function emitOnce(
+  { notes }: Pick<Observed, 'notes'>,
+  event: { readonly type: EventInput['type']; readonly reason: Reason; readonly note: string },
+): Verdict | undefined {
+  const { note, reason } = event
+  return notes.get(reason) === note ? undefined : act({ do: 'emitEvent', reason, event: { ...event, action: 'Sync' } })
 }

@@ -1,4 +1,4 @@
-import type { ObjectKey } from '../kubernetes/types.ts'
+import { type ObjectKey, refOf } from '../kubernetes/types.ts'
 import { byObject, type Caches } from '../observe/caches.ts'
 import type { StoredCredential } from '../observe/parse-object.ts'
 
@@ -34,7 +34,7 @@ export class SharedTargets {
   }
 
   #others(key: ObjectKey, names: string): ObjectKey[] {
-    const [namespace = ''] = key.split('/')
+    const { namespace } = refOf(key)
     const unique = new Set(names.split(/[ |]/).filter((name) => name !== ''))
     const keys = [...unique].flatMap((name) => [
       ...this.#credentials.byIndex(byObject('Secret', `${namespace}/${name}`)),

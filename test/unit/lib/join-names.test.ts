@@ -1,0 +1,13 @@
+import { describe, expect, it } from 'vitest'
+import { joinNames } from '../../../src/lib/join-names.ts'
+
+describe('joinNames', () => {
+  it.each<[readonly string[], string]>([
+    [[], ''],
+    [['a'], 'a'],
+    [['a', 'b', 'c', 'd', 'e'], 'a, b, c, d, e'],
+    [['a', 'b', 'c', 'd', 'e', 'f', 'g'], 'a, b, c, d, e and 2 more'],
+  ])('turns %j into "%s"', (names, text) => {
+    expect(joinNames(names)).toBe(text)
+  })
+})
