@@ -1,6 +1,7 @@
 import { access, readdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import GithubSlugger from 'github-slugger'
 import { describe, expect, it } from 'vitest'
 import { parseShellBlocks } from '../../integration/shell-blocks.ts'
 
@@ -21,11 +22,20 @@ const packageJson = JSON.parse(await read('package.json')) as PackageJson
 const pages = [
   'README.md',
   'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  'SECURITY.md',
   ...(await readdir(join(root, 'docs'), { recursive: true })).filter(isPage).map(inDocs),
 ]
 
 function isPage(path: string): boolean {
   return path.endsWith('.md')
+}
+
+/** The anchors of a page's headings. */
+function anchorsOf(markdown: string): string[] {
+  const slugger = new GithubSlugger()
+  const headings = markdown.replace(/^```.*?^```$/gms, '').matchAll(/^#{1,6} (.+)$/gm)
+  return [...headings].map(([, heading = '']) => slugger.slug(heading))
 }
 
 function inDocs(path: string): string {
@@ -43,6 +53,19 @@ describe('the documentation', () => {
     for (const link of links) {
       await expect(readFile(join(root, dirname(page), link)), `${page}: ${link}`).resolves.toBeDefined()
     }
+  })
+
+  it.each(pages)('%s has no link to a heading that is not there', async (page) => {
+    for (const [, path = '', anchor = ''] of (await read(page)).matchAll(/\]\((?!https?:)([^)#]*)#([^)]+)\)/g)) {
+      const target = path === '' ? page : join(dirname(page), path)
+      expect(anchorsOf(await read(target)), `${page}: ${path}#${anchor}`).toContain(anchor)
+    }
+  })
+
+  it('has anchors as GitHub makes them', () => {
+    const text =
+      '# Retain & adopt\n\n```sh\n# not a heading\n```\n\n## `status`: what it says\n\n## `status`: what it says\n'
+    expect(anchorsOf(text)).toEqual(['retain--adopt', 'status-what-it-says', 'status-what-it-says-1'])
   })
 
   it.each(pages)('%s names no target of make that is not there', async (page) => {
