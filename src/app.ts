@@ -284,7 +284,7 @@ function probesOf({ clock, elector, log, operator, watches, work }: App): Routes
     clock,
     log,
     hasSynced: () => watches.hasSynced(),
-    oldestContactAt: () => watches.oldestContactAt,
+    oldestProgressAt: () => watches.oldestProgressAt,
     electedAt: () => elector?.lastRoundAt,
     // Also while the workers should have started and have not.
     isWorking: () => work.hasLed && (work.hasBegun || watches.hasSynced()),

@@ -65,11 +65,12 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
   /** One for each caller of `synced`, until the first list. */
   #onSynced: (() => void)[] = []
   readonly #refused = Promise.withResolvers<undefined>()
+  #lastProgressAt: number
   #lastContactAt: number
 
   constructor(options: ReflectorOptions<T, S>) {
     this.#options = options
-    this.#lastContactAt = options.clock.now()
+    this.#lastProgressAt = this.#lastContactAt = options.clock.now()
   }
 
   /** The plural of the watched kind. */
@@ -94,6 +95,11 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
   }
 
   /** The time of the last attempt, page or event, monotonic clock. It stands still in a stuck reflector. */
+  get lastProgressAt(): number {
+    return this.#lastProgressAt
+  }
+
+  /** The time of the last page, event or regular end of a watch, monotonic clock; at first the start. It stands still in an outage. */
   get lastContactAt(): number {
     return this.#lastContactAt
   }
@@ -108,7 +114,7 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
         if (this.#mayHaveGoneBack) await this.#checkVersion(signal)
         if (this.#resourceVersion === undefined) await this.#list(signal)
         await this.#watch(signal)
-        if (this.#touch() - startedAt >= minWatchMs) {
+        if (this.#hear() - startedAt >= minWatchMs) {
           this.#recover()
           continue
         }
@@ -137,7 +143,7 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
     if (this.#resourceVersion !== undefined) {
       const { client, namespace, type } = this.#options
       const { metadata } = await client.list<T>(type, namespace, { ...this.#selection(), limit: 1, signal })
-      this.#touch()
+      this.#hear()
       if (isOlder(metadata.resourceVersion ?? '', this.#resourceVersion)) this.#resourceVersion = undefined
     }
     this.#mayHaveGoneBack = false
@@ -157,7 +163,7 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
         signal,
         ...(next === undefined ? {} : { continue: next }),
       })
-      this.#touch()
+      this.#hear()
       for (const object of page.items) objects.push(transform(object))
       next = page.metadata.continue === '' ? undefined : page.metadata.continue
       resourceVersion = page.metadata.resourceVersion ?? ''
@@ -187,7 +193,7 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
     })
     this.#mayHaveGoneBack = true
     for await (const { type: event, object } of events) {
-      this.#touch()
+      this.#hear()
       const version = object.metadata.resourceVersion
       if (event === 'BOOKMARK' && isOlder(version ?? '', this.#newestVersion)) throw new WentBackError()
       if (event === 'DELETED') store.remove(transform(object))
@@ -207,8 +213,13 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
   }
 
   #touch(): number {
-    this.#lastContactAt = this.#options.clock.now()
-    return this.#lastContactAt
+    this.#lastProgressAt = this.#options.clock.now()
+    return this.#lastProgressAt
+  }
+
+  /** The API server answered. */
+  #hear(): number {
+    return (this.#lastContactAt = this.#touch())
   }
 
   #recover(): void {

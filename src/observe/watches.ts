@@ -27,7 +27,7 @@ export interface WatchesOptions {
 /** The parts of a reflector that do not depend on what it watches. */
 type AnyReflector = Pick<
   Reflector<KubernetesObject, Stored>,
-  'resource' | 'refused' | 'synced' | 'run' | 'lastContactAt'
+  'resource' | 'refused' | 'synced' | 'run' | 'lastContactAt' | 'lastProgressAt'
 >
 
 /** The watched state of one namespace, or of all. */
@@ -110,9 +110,9 @@ export class Watches {
     await scope.configMaps
   }
 
-  /** Last contact of the watch that has been silent for longest, monotonic clock. */
-  get oldestContactAt(): number {
-    return Math.min(...this.#reflectors.map((reflector) => reflector.lastContactAt))
+  /** Last progress of the watch that has stood still for longest, monotonic clock. */
+  get oldestProgressAt(): number {
+    return Math.min(...this.#reflectors.map((reflector) => reflector.lastProgressAt))
   }
 
   /** The last contact of each watch, ms, wall clock. */

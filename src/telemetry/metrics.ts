@@ -166,7 +166,7 @@ export class Metrics {
 function registerWatchMetric(register: Registry, watches: MetricsSources['watches']): void {
   new Gauge({
     name: 'enos_watch_last_contact_timestamp_seconds',
-    help: 'Last contact of the watch with the API server, UNIX time; the earliest if several watches have the resource.',
+    help: 'Last answer of the API server to the watch, UNIX time, at first the start; the earliest if several watches have the resource.',
     labelNames: ['resource'],
     registers: [register],
     collect() {

@@ -9,8 +9,8 @@ export interface ProbeSources {
   readonly clock: Pick<Clock, 'now' | 'wall'>
   readonly log: Log
   readonly hasSynced: () => boolean
-  /** The earliest of the watches' last contacts, monotonic clock. */
-  readonly oldestContactAt: () => number
+  /** The earliest of the watches' last attempts, pages and events, monotonic clock. */
+  readonly oldestProgressAt: () => number
   /** The last attempt to acquire or renew the lease, monotonic clock; undefined without leader election. */
   readonly electedAt: () => number | undefined
   /** Whether this replica works on its queues. Keys that gather while another replica leads are no sign of trouble. */
@@ -35,10 +35,10 @@ const renewalLimitMs = 5 * 60_000
  * for them.
  */
 export function stuckParts(sources: ProbeSources): string[] {
-  const { clock, electedAt, isWorking, overdue, queues, oldestContactAt } = sources
+  const { clock, electedAt, isWorking, overdue, queues, oldestProgressAt } = sources
   const now = clock.now()
   const stuck: string[] = []
-  if (now - oldestContactAt() > silenceLimitMs) {
+  if (now - oldestProgressAt() > silenceLimitMs) {
     stuck.push(`watch: no contact with the API server and no attempt for more than ${silenceLimitMs / 1000} s`)
   }
   if (now - (electedAt() ?? now) > electionLimitMs) {

@@ -558,19 +558,34 @@ describe('Reflector: run', () => {
   })
 })
 
-describe('Reflector: lastContactAt', () => {
-  it('advances with each event, bookmark and attempt, and stands still in silence', async () => {
+describe('Reflector: progress and contact', () => {
+  it('progress advances with each event, bookmark and attempt, and stands still in silence', async () => {
     const { clock, reflector, feed } = await setUp(() => page(10, []))
     const startedAt = clock.now()
-    expect(reflector.lastContactAt).toBe(startedAt)
+    expect(reflector.lastProgressAt).toBe(startedAt)
+    await clock.advance(40 * second)
+    expect(reflector.lastProgressAt).toBe(startedAt)
+    await feed().send('BOOKMARK', { metadata: { resourceVersion: '11' } })
+    expect(reflector.lastProgressAt).toBe(startedAt + 40 * second)
+    await clock.advance(5 * second)
+    await feed().fail(failure(500))
+    expect(reflector.lastProgressAt).toBe(startedAt + 45 * second)
+    await clock.advance(second)
+    expect(reflector.lastProgressAt).toBe(startedAt + 45.8 * second)
+  })
+
+  it('contact advances with each answer, and stands still while attempts fail', async () => {
+    const { clock, reflector, feed } = await setUp(() => page(10, []))
+    const startedAt = clock.now()
     await clock.advance(40 * second)
     expect(reflector.lastContactAt).toBe(startedAt)
     await feed().send('BOOKMARK', { metadata: { resourceVersion: '11' } })
     expect(reflector.lastContactAt).toBe(startedAt + 40 * second)
     await clock.advance(5 * second)
     await feed().fail(failure(500))
-    expect(reflector.lastContactAt).toBe(startedAt + 45 * second)
-    await clock.advance(second)
-    expect(reflector.lastContactAt).toBe(startedAt + 45.8 * second)
+    expect(reflector.lastContactAt).toBe(startedAt + 40 * second)
+    await clock.advance(5 * second)
+    await feed().end()
+    expect(reflector.lastContactAt).toBe(startedAt + 50 * second)
   })
 })

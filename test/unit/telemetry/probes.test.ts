@@ -32,7 +32,7 @@ function sources(clock: FakeClock, overrides: Partial<ProbeSources> = {}): Probe
     clock,
     log: silentLog,
     hasSynced: () => true,
-    oldestContactAt: () => clock.now(),
+    oldestProgressAt: () => clock.now(),
     electedAt: () => undefined,
     isWorking: () => true,
     queues: () => [],
@@ -254,7 +254,7 @@ describe('stuckParts: a watch', () => {
     const watches = startWatches(clock, request)
     const own = sources(clock, {
       hasSynced: () => watches.hasSynced(),
-      oldestContactAt: () => watches.oldestContactAt,
+      oldestProgressAt: () => watches.oldestProgressAt,
       isWorking: () => watches.hasSynced(),
     })
     await settle()
