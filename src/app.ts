@@ -157,6 +157,7 @@ function connectMetrics({ caches, clock, elector, metrics, operator, watches }: 
       elector?.isLeading() === false && elector.isOtherLeading()
         ? []
         : samplesOf(caches, operator.state, clock, operator.application),
+    hasCredential: (key) => caches.credentials.get(key) !== undefined,
     gateways: () => operator.gateways(),
     queues: () => operator.queues(),
     watches: () => watches.lastContacts(),
@@ -264,17 +265,15 @@ async function startServers(
   { healthProbeBindAddress, metricsBindAddress }: RunConfig,
   app: App,
 ): Promise<HttpServer[]> {
-  const { log, metrics } = app
+  const { clock, log, metrics } = app
   const servers: HttpServer[] = []
   const serve = async (what: string, address: BindAddress | undefined, routes: Routes): Promise<void> => {
     if (address === undefined) return
-    const server = await startHttpServer({ address, routes, log })
+    const server = await startHttpServer({ address, routes, clock, log })
     servers.push(server)
     log.info({ serves: what, host: address.host, port: server.port }, 'listening')
   }
-  await serve('metrics', metricsBindAddress, {
-    '/metrics': async () => ({ status: 200, ...(await metrics.render()) }),
-  })
+  await serve('metrics', metricsBindAddress, { '/metrics': () => metrics.render() })
   await serve('probes', healthProbeBindAddress, probesOf(app))
   return servers
 }

@@ -4,6 +4,7 @@ import { annotations, labels, managedBy, mergeFinalizer } from '../src/api/v1alp
 import { reasons } from '../src/api/v1alpha1/reasons.ts'
 import { maxNameLength } from '../src/api/v1alpha1/schema.ts'
 import { runFlags, variableOf } from '../src/config/flags.ts'
+import { credentialMetrics } from '../src/telemetry/credential-metrics.ts'
 import { Metrics } from '../src/telemetry/metrics.ts'
 
 /** Generates the pages of docs/reference from the code. */
@@ -70,16 +71,25 @@ export function flagsPage(): string {
 
 export function metricsPage(): string {
   const metrics = new Metrics({ version: '', leaseName: '' })
-  metrics.connect({ credentials: () => [], gateways: () => [], queues: () => [], watches: () => [] })
-  const own = metrics.register
-    .getMetricsAsArray()
+  metrics.connect({
+    credentials: () => [],
+    hasCredential: () => false,
+    gateways: () => [],
+    queues: () => [],
+    watches: () => [],
+  })
+  // prom-client has no public property for the type and labels of a metric; its exposition has them only with samples.
+  const ofProcess = metrics.register.getMetricsAsArray().map((metric) => {
+    const { name, help, labelNames = [] } = metric as typeof metric & { labelNames?: readonly string[] }
+    return { name, help, type: metric.constructor.name.toLowerCase(), labelNames }
+  })
+  const perResource = credentialMetrics.map(({ moreLabels, ...metric }) => {
+    return { ...metric, labelNames: ['namespace', 'name', ...moreLabels] }
+  })
+  const rows = [...ofProcess, ...perResource]
     .filter(({ name }) => !/^(?:process|nodejs)_/.test(name))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
-  // prom-client has no public property for the type and labels of a metric; its exposition has them only with samples.
-  const rows = own.map((metric) => {
-    const { name, help, labelNames = [] } = metric as typeof metric & { labelNames?: readonly string[] }
-    return [code(name), metric.constructor.name.toLowerCase(), labelNames.map(code).join(', '), help]
-  })
+    .map(({ help, labelNames, name, type }) => [code(name), type, labelNames.map(code).join(', '), help])
   return page(
     'src/telemetry',
     'Metrics',

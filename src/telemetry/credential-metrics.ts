@@ -1,5 +1,5 @@
-import { Counter, Gauge, type Registry } from 'prom-client'
 import type { Condition } from '../api/v1alpha1/conditions.ts'
+import type { RenewalCounts } from './renewal-counts.ts'
 
 /** The values of one resource's series at a scrape. */
 export interface CredentialSample {
@@ -20,102 +20,133 @@ export interface CredentialSample {
   readonly expiredSeconds: number
 }
 
-const labelNames = ['namespace', 'name'] as const
-const statuses = ['True', 'False', 'Unknown'] as const
+/** A metric with series per resource. */
+export interface CredentialMetric {
+  readonly name: string
+  readonly help: string
+  readonly type: 'gauge' | 'counter'
+  /** Besides namespace and name. */
+  readonly moreLabels: readonly string[]
+}
 
-/**
- * Registers the series per resource. They are computed at each scrape, so no series outlives its resource, and a value
- * that is not known has no series.
- *
- * @param labelOf the value of `host` in the gateways' metrics
- */
-export function registerCredentialMetrics(
-  register: Registry,
-  samples: () => Iterable<CredentialSample>,
-  labelOf: (host: string) => string,
-): void {
-  const gauge = (name: string, help: string, valueOf: (sample: CredentialSample) => number | undefined): void => {
-    new Gauge({
-      name,
-      help,
-      labelNames,
-      registers: [register],
-      collect() {
-        this.reset()
-        for (const sample of samples()) {
-          const value = valueOf(sample)
-          if (value !== undefined) this.set({ namespace: sample.namespace, name: sample.name }, value)
-        }
-      },
-    })
-  }
+interface SourceOfSeries {
+  readonly renewals: Pick<RenewalCounts, 'of'>
+  /** The value of `host` in the gateways' metrics. */
+  readonly labelOf: (host: string) => string
+}
+
+/** A series of one resource: its labels besides namespace and name, with a comma before, and its value. */
+type Series = readonly [moreLabels: string, value: number]
+
+interface WrittenMetric extends CredentialMetric {
+  /** A value that is not known has no series. */
+  readonly seriesOf: (sample: CredentialSample, source: SourceOfSeries) => readonly Series[]
+}
+
+const statuses = ['True', 'False', 'Unknown'] as const
+const none: readonly Series[] = []
+
+const metrics: readonly WrittenMetric[] = [
   gauge('enos_credential_token_expiry_timestamp_seconds', 'Expiry of the token on the targets, UNIX time.', (sample) =>
     seconds(sample.expiresAtWall),
-  )
+  ),
   gauge(
     'enos_credential_next_renewal_timestamp_seconds',
     'Time at which the token is due for renewal, UNIX time.',
     (sample) => seconds(sample.nextRenewalAtWall),
-  )
+  ),
   gauge(
     'enos_credential_consecutive_failures',
     'Failed attempts since the last successful one; at least 1 while anything keeps the token from being renewed.',
     (sample) => sample.consecutiveFailures,
-  )
-  gauge('enos_credential_targets', 'Number of targets in the spec.', (sample) => sample.targets)
+  ),
+  gauge('enos_credential_targets', 'Number of targets in the spec.', (sample) => sample.targets),
   gauge(
     'enos_credential_contested_targets',
     'Number of targets that another writer keeps changing or deleting.',
     (sample) => sample.contestedTargets,
-  )
+  ),
   gauge('enos_credential_suspended', '1 while spec.suspend is set, else 0.', ({ isSuspended }) =>
     isSuspended === undefined ? undefined : Number(isSuspended),
-  )
-  registerLabelled(register, samples, labelOf)
-}
-
-/** The series with more labels than the resource, and the counter. */
-function registerLabelled(
-  register: Registry,
-  samples: () => Iterable<CredentialSample>,
-  labelOf: (host: string) => string,
-): void {
-  new Gauge({
+  ),
+  {
     name: 'enos_credential_info',
     help: 'Always 1. The gateway of the resource: the value of host in enos_gateway_*.',
-    labelNames: [...labelNames, 'host'],
-    registers: [register],
-    collect() {
-      this.reset()
-      for (const { gatewayHost, name, namespace } of samples()) {
-        if (gatewayHost !== undefined) this.set({ namespace, name, host: labelOf(gatewayHost) }, 1)
-      }
-    },
-  })
-  new Gauge({
+    type: 'gauge',
+    moreLabels: ['host'],
+    seriesOf: ({ gatewayHost }, { labelOf }) =>
+      gatewayHost === undefined ? none : [[`,host="${escaped(labelOf(gatewayHost))}"`, 1]],
+  },
+  {
     name: 'enos_credential_condition',
     help: 'Conditions: 1 for the current status of a condition, 0 for its other statuses.',
-    labelNames: [...labelNames, 'type', 'status'],
-    registers: [register],
-    collect() {
-      this.reset()
-      for (const { namespace, name, conditions } of samples()) {
-        for (const { type, status: present } of conditions) {
-          for (const status of statuses) this.set({ namespace, name, type, status }, status === present ? 1 : 0)
-        }
-      }
-    },
-  })
-  new Counter({
+    type: 'gauge',
+    moreLabels: ['type', 'status'],
+    seriesOf: ({ conditions }) =>
+      conditions.flatMap(({ type, status: present }) =>
+        statuses.map((status): Series => [`,type="${escaped(type)}",status="${status}"`, status === present ? 1 : 0]),
+      ),
+  },
+  {
     name: 'enos_credential_expired_seconds_total',
     help: 'Seconds during which the targets held an expired token, as observed by this process.',
-    labelNames,
-    registers: [register],
-    collect() {
-      this.reset()
-      for (const { namespace, name, expiredSeconds } of samples()) this.inc({ namespace, name }, expiredSeconds)
-    },
-  })
+    type: 'counter',
+    moreLabels: [],
+    seriesOf: ({ expiredSeconds }) => [['', expiredSeconds]],
+  },
+  {
+    name: 'enos_credential_renewals_total',
+    help: 'Renewals of a token: new tokens received and failed attempts.',
+    type: 'counter',
+    moreLabels: ['method', 'result'],
+    // From 0 on, so that a rate counts the first event too.
+    seriesOf: ({ name, namespace }, { renewals }) =>
+      renewals
+        .of(`${namespace}/${name}`)
+        .map(({ count, operation, result }): Series => [`,method="${operation}",result="${result}"`, count]),
+  },
+]
+
+/** The metrics with series per resource, for the reference. */
+export const credentialMetrics: readonly CredentialMetric[] = metrics
+
+/** Characters of a piece: a piece is made in well under a millisecond. */
+const pieceLength = 64 * 1024
+
+/**
+ * Writes the series per resource in Prometheus's text format, in pieces between which the caller can let other work go
+ * on. They are written anew at each scrape, so no series outlives its resource, and none takes memory in between.
+ */
+export function* writeCredentialMetrics(
+  samples: readonly CredentialSample[],
+  source: SourceOfSeries,
+): Generator<string> {
+  let piece = ''
+  for (const { help, name, seriesOf, type } of metrics) {
+    piece += `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`
+    for (const sample of samples) {
+      const start = `${name}{namespace="${sample.namespace}",name="${sample.name}"`
+      for (const [moreLabels, value] of seriesOf(sample, source)) piece += `${start}${moreLabels}} ${value}\n`
+      if (piece.length < pieceLength) continue
+      yield piece
+      piece = ''
+    }
+    piece += '\n'
+  }
+  yield piece
+}
+
+function gauge(name: string, help: string, valueOf: (sample: CredentialSample) => number | undefined): WrittenMetric {
+  const seriesOf = (sample: CredentialSample): readonly Series[] => {
+    const value = valueOf(sample)
+    return value === undefined ? none : [['', value]]
+  }
+  return { name, help, type: 'gauge', moreLabels: [], seriesOf }
+}
+
+/** The value of a label. Names of Kubernetes objects need no escaping; another writer may choose the type of a condition. */
+function escaped(value: string): string {
+  return /["\\\n]/.test(value) ? value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n') : value
 }
 
 function seconds(ms: number | undefined): number | undefined {

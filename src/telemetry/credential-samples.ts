@@ -1,10 +1,13 @@
+import type { Condition } from '../api/v1alpha1/conditions.ts'
 import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
+import type { ObjectKey } from '../kubernetes/types.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Caches } from '../observe/caches.ts'
 import type { CredentialState } from '../observe/credential-state.ts'
 import { contestedTargets } from '../observe/disputed-targets.ts'
 import { tokenOnTargets } from '../observe/observed.ts'
+import type { StoredCredential } from '../observe/parse-object.ts'
 import type { ApplicationView } from '../tokens/application-view.ts'
 import type { CredentialSample } from './credential-metrics.ts'
 
@@ -17,25 +20,81 @@ type Attempts = Pick<ApplicationView, 'failure' | 'failures'>
  */
 export function* samplesOf(
   { credentials }: Caches,
-  stateOf: (key: `${string}/${string}`) => CredentialState | undefined,
-  clock: Clock,
-  attemptsOf: (key: `${string}/${string}`) => Attempts | undefined = () => undefined,
+  stateOf: (key: ObjectKey) => CredentialState | undefined,
+  clock: Pick<Clock, 'now'>,
+  attemptsOf: (key: ObjectKey) => Attempts | undefined = () => undefined,
 ): Generator<CredentialSample> {
-  for (const { key, name, namespace, spec, status } of credentials.values()) {
-    const state = stateOf(key)
-    yield {
-      namespace,
-      name,
-      expiresAtWall: instant(status.expiresAt),
-      nextRenewalAtWall: instant(status.nextRenewalAt),
-      conditions: status.conditions,
-      consecutiveFailures: failuresOf(status, attemptsOf(key)),
-      targets: spec?.targets.length ?? 0,
-      contestedTargets: state === undefined || spec === undefined ? 0 : countContested(spec, state, clock.now()),
-      isSuspended: spec?.suspend,
-      gatewayHost: spec === undefined ? undefined : new URL(spec.gateway.url).host,
-      expiredSeconds: state === undefined || spec === undefined ? 0 : expiredMs(spec, state, clock.now()) / 1000,
-    }
+  const sources = { stateOf, clock, attemptsOf }
+  for (const credential of credentials.values()) yield new PresentSample(credential, sources)
+}
+
+interface Sources {
+  readonly stateOf: (key: ObjectKey) => CredentialState | undefined
+  readonly clock: Pick<Clock, 'now'>
+  readonly attemptsOf: (key: ObjectKey) => Attempts | undefined
+}
+
+/** Computes each value when it is written, so that no scrape computes all values of all resources at once. */
+class PresentSample implements CredentialSample {
+  readonly #credential: StoredCredential
+  readonly #sources: Sources
+
+  constructor(credential: StoredCredential, sources: Sources) {
+    this.#credential = credential
+    this.#sources = sources
+  }
+
+  get namespace(): string {
+    return this.#credential.namespace
+  }
+
+  get name(): string {
+    return this.#credential.name
+  }
+
+  get expiresAtWall(): number | undefined {
+    return instant(this.#credential.status.expiresAt)
+  }
+
+  get nextRenewalAtWall(): number | undefined {
+    return instant(this.#credential.status.nextRenewalAt)
+  }
+
+  get conditions(): readonly Condition[] {
+    return this.#credential.status.conditions
+  }
+
+  get consecutiveFailures(): number | undefined {
+    const { key, status } = this.#credential
+    return failuresOf(status, this.#sources.attemptsOf(key))
+  }
+
+  get targets(): number {
+    return this.#credential.spec?.targets.length ?? 0
+  }
+
+  get contestedTargets(): number {
+    const { spec, state } = this.#present()
+    return state === undefined || spec === undefined ? 0 : countContested(spec, state, this.#sources.clock.now())
+  }
+
+  get isSuspended(): boolean | undefined {
+    return this.#credential.spec?.suspend
+  }
+
+  get gatewayHost(): string | undefined {
+    const { spec } = this.#credential
+    return spec === undefined ? undefined : new URL(spec.gateway.url).host
+  }
+
+  get expiredSeconds(): number {
+    const { spec, state } = this.#present()
+    return state === undefined || spec === undefined ? 0 : expiredMs(spec, state, this.#sources.clock.now()) / 1000
+  }
+
+  #present(): { readonly spec: CredentialSpec | undefined; readonly state: CredentialState | undefined } {
+    const { key, spec } = this.#credential
+    return { spec, state: this.#sources.stateOf(key) }
   }
 }
 

@@ -1,12 +1,17 @@
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { pipeline } from 'node:stream/promises'
+import { setImmediate as otherWork } from 'node:timers/promises'
+import { constants, createGzip } from 'node:zlib'
 import type { BindAddress } from '../config/flags.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 
 export interface HttpAnswer {
   readonly status: number
   readonly contentType?: string
-  readonly body: string
+  /** Pieces are made one by one, as fast as the client reads them, and other work goes on in between. */
+  readonly body: string | Iterable<string>
 }
 
 /** Handlers of GET requests, by path. */
@@ -15,6 +20,7 @@ export type Routes = Readonly<Record<string, () => Promise<HttpAnswer> | HttpAns
 export interface HttpServerOptions {
   readonly address: BindAddress
   readonly routes: Routes
+  readonly clock: Pick<Clock, 'setTimer'>
   readonly log: Log
 }
 
@@ -24,39 +30,32 @@ export interface HttpServer {
   close(): Promise<void>
 }
 
+/** Answers in progress. A scrape in progress holds a list of all resources, and a compressor of a quarter of a MiB. */
+const maxAnswers = 4
+/** A client that has not read its answer by then is cut off. Prometheus waits 10 s for a scrape by default. */
+const answerLimitMs = 30_000
+const plainText = 'text/plain; charset=utf-8'
+
 /**
  * Serves GET and HEAD requests on fixed paths. A route that throws answers 500; its error is logged, and never sent.
  *
  * @throws the error of listening, such as EADDRINUSE
  */
-export async function startHttpServer({ address, routes, log }: HttpServerOptions): Promise<HttpServer> {
-  /** The last failure of each failing route, so bounded by the routes: one line for each kind of failure, not for each scrape. */
-  const failures = new Map<string, string>()
-  const answer = async (method: string | undefined, path: string): Promise<HttpAnswer> => {
-    const route = method === 'GET' || method === 'HEAD' ? routes[path] : undefined
-    if (route === undefined) return { status: 404, body: 'not found\n' }
-    try {
-      const answered = await route()
-      failures.delete(path)
-      return answered
-    } catch (error) {
-      const failure = error instanceof Error ? `${error.name}: ${error.message}` : typeof error
-      if (failures.get(path) !== failure) log.error({ route: path, err: error }, 'route failed')
-      failures.set(path, failure)
-      return { status: 500, body: 'internal error\n' }
-    }
-  }
+export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const { address, clock } = options
+  const handler = new Handler(options)
+  let answers = 0
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 5000 }, (request, response) => {
-    const [path = ''] = (request.url ?? '').split('?')
-    answer(request.method, path)
-      .then(({ body, contentType = 'text/plain; charset=utf-8', status }) => {
-        response.writeHead(status, { 'content-type': contentType, 'x-content-type-options': 'nosniff' })
-        response.end(request.method === 'HEAD' ? undefined : body)
-      })
-      .catch(() => {
-        // The client went away before the answer was written.
-        response.destroy()
-      })
+    if (answers >= maxAnswers) {
+      sendText(response, 503, 'too many requests in progress\n')
+      return
+    }
+    answers++
+    const limit = clock.setTimer(answerLimitMs, () => response.destroy())
+    void handler.answer(request, response).finally(() => {
+      limit.cancel()
+      answers--
+    })
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -69,4 +68,87 @@ export async function startHttpServer({ address, routes, log }: HttpServerOption
       await new Promise<void>((resolve) => server.close(() => resolve()))
     },
   }
+}
+
+/** Answers requests by the routes. */
+class Handler {
+  readonly #routes: Routes
+  readonly #log: Log
+  /** The last failure of each failing route, so bounded by the routes: one line for each kind of failure, not for each scrape. */
+  readonly #failures = new Map<string, string>()
+
+  constructor({ log, routes }: Pick<HttpServerOptions, 'routes' | 'log'>) {
+    this.#routes = routes
+    this.#log = log
+  }
+
+  /** Never rejects. */
+  async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const [path = ''] = (request.url ?? '').split('?')
+    const route = request.method === 'GET' || request.method === 'HEAD' ? this.#routes[path] : undefined
+    if (route === undefined) {
+      sendText(response, 404, 'not found\n')
+      return
+    }
+    try {
+      await send(request, response, await route())
+      this.#failures.delete(path)
+    } catch (error) {
+      if (isClientGone(error)) return
+      this.#report(path, error)
+      if (response.headersSent) response.destroy()
+      else sendText(response, 500, 'internal error\n')
+    }
+  }
+
+  #report(path: string, error: unknown): void {
+    const failure = error instanceof Error ? `${error.name}: ${error.message}` : typeof error
+    if (this.#failures.get(path) !== failure) this.#log.error({ route: path, err: error }, 'route failed')
+    this.#failures.set(path, failure)
+  }
+}
+
+async function send(
+  { headers, method }: IncomingMessage,
+  response: ServerResponse,
+  { body, contentType = plainText, status }: HttpAnswer,
+): Promise<void> {
+  if (typeof body === 'string') {
+    sendText(response, status, body, contentType)
+    return
+  }
+  const isCompressed = acceptsGzip(headers['accept-encoding'])
+  const encoding = isCompressed ? { 'content-encoding': 'gzip' } : {}
+  response.writeHead(status, { ...headersOf(contentType), vary: 'accept-encoding', ...encoding })
+  if (method === 'HEAD') response.end()
+  else if (isCompressed) await pipeline(paced(body), createGzip({ level: constants.Z_BEST_SPEED }), response)
+  else await pipeline(paced(body), response)
+}
+
+function sendText(response: ServerResponse, status: number, text: string, contentType = plainText): void {
+  response.writeHead(status, headersOf(contentType))
+  // Node leaves the body of an answer to HEAD out.
+  response.end(text)
+}
+
+function headersOf(contentType: string): Record<string, string> {
+  return { 'content-type': contentType, 'x-content-type-options': 'nosniff' }
+}
+
+async function* paced(pieces: Iterable<string>): AsyncGenerator<string> {
+  for (const piece of pieces) {
+    yield piece
+    await otherWork()
+  }
+}
+
+function acceptsGzip(accepted: string | string[] | undefined): boolean {
+  return String(accepted ?? '')
+    .split(',')
+    .some((coding) => /^\s*gzip\s*(?:;(?!\s*q=0(?:\.0*)?\s*$).*)?$/i.test(coding))
+}
+
+/** The client closed the connection, or was cut off. */
+function isClientGone(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE'
 }

@@ -1,16 +1,19 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { type WriteReason, writeReasons } from '../api/v1alpha1/action-reasons.ts'
-import { type Operation, operations } from '../enos/operation.ts'
-import { keyOf, type ObjectKey, refOf } from '../kubernetes/types.ts'
+import type { Operation } from '../enos/operation.ts'
+import type { ObjectKey } from '../kubernetes/types.ts'
 import type { WorkQueueSnapshot } from '../kubernetes/work-queue.ts'
 import type { WriteOperation } from '../targets/target-writer.ts'
-import { type CredentialSample, registerCredentialMetrics } from './credential-metrics.ts'
+import { type CredentialSample, writeCredentialMetrics } from './credential-metrics.ts'
 import { GatewayMetrics, type GatewaySample } from './gateway-metrics.ts'
 import { QueueMetrics } from './queue-metrics.ts'
+import { type AttemptResult, RenewalCounts } from './renewal-counts.ts'
 
 /** The sources that each scrape reads. */
 export interface MetricsSources {
   readonly credentials: () => Iterable<CredentialSample>
+  /** Whether a resource exists: its attempts are counted until it is gone. */
+  readonly hasCredential: (key: ObjectKey) => boolean
   readonly gateways: () => Iterable<GatewaySample>
   readonly queues: () => Iterable<WorkQueueSnapshot>
   /** The last contact of each watch with the API server, ms, wall clock. */
@@ -31,9 +34,7 @@ export class Metrics {
   readonly gateways = new GatewayMetrics(this.register)
   readonly queues: QueueMetrics
   readonly #leaseName: string
-  readonly #renewals: Counter<'namespace' | 'name' | 'method' | 'result'>
-  /** The resources with series in `#renewals`. At a scrape those of `sources.credentials`, and none else. */
-  readonly #renewalKeys = new Set<ObjectKey>()
+  readonly #renewals = new RenewalCounts()
   readonly #headroom: Histogram
   readonly #targetWrites: Counter<'operation' | 'reason' | 'result'>
   readonly #apiRequests: Counter<'code' | 'method' | 'host'>
@@ -43,12 +44,6 @@ export class Metrics {
   constructor({ leaseName, version }: MetricsOptions) {
     const registers = [this.register]
     this.#leaseName = leaseName
-    this.#renewals = new Counter({
-      name: 'enos_credential_renewals_total',
-      help: 'Renewals of a token: new tokens received and failed attempts.',
-      labelNames: ['namespace', 'name', 'method', 'result'],
-      registers,
-    })
     this.#headroom = new Histogram({
       name: 'enos_credential_renewal_headroom_seconds',
       help: 'Life left of the old token when the new one was on the last target; 0 if the old token had expired.',
@@ -97,7 +92,6 @@ export class Metrics {
   /** Sets the sources. Called once, before the first scrape. */
   connect(sources: MetricsSources): void {
     this.#sources = sources
-    registerCredentialMetrics(this.register, sources.credentials, (host) => this.gateways.hostLabel(host))
     registerWatchMetric(this.register, sources.watches)
   }
 
@@ -105,11 +99,8 @@ export class Metrics {
     this.#apiRequests.inc({ code, method, host })
   }
 
-  onAttempt(keys: Iterable<ObjectKey>, operation: Operation, result: (typeof results)[number]): void {
-    for (const key of keys) {
-      this.#beginRenewals(key)
-      this.#renewals.inc({ ...refOf(key), method: operation, result })
-    }
+  onAttempt(keys: Iterable<ObjectKey>, operation: Operation, result: AttemptResult): void {
+    for (const key of keys) if (this.#sources?.hasCredential(key) === true) this.#renewals.add(key, operation, result)
   }
 
   onTargetWrite(operation: WriteOperation, reason: WriteReason, result: 'success' | 'error'): void {
@@ -124,42 +115,29 @@ export class Metrics {
     this.#leading.set({ name: this.#leaseName }, isLeading ? 1 : 0)
   }
 
-  /** Drops the series of a deleted resource. */
+  /** Drops the counts of a deleted resource. */
   forget(key: ObjectKey): void {
-    this.#renewalKeys.delete(key)
-    for (const method of operations) {
-      for (const result of results) this.#renewals.remove({ ...refOf(key), method, result })
-    }
+    this.#renewals.forget(key)
   }
 
-  /** Renders all series in Prometheus's text format. */
-  async render(): Promise<{ readonly contentType: string; readonly body: string }> {
+  /**
+   * Renders all series in Prometheus's text format: those of the process by prom-client, and those per resource in pieces,
+   * which are made as the body is read.
+   */
+  async render(): Promise<{ readonly status: 200; readonly contentType: string; readonly body: Iterable<string> }> {
     if (this.#sources !== undefined) {
       this.queues.update(this.#sources.queues())
       await this.gateways.update(this.#sources.gateways())
-      this.#updateRenewals(this.#sources.credentials())
     }
-    return { contentType: this.register.contentType, body: await this.register.metrics() }
+    return { status: 200, contentType: this.register.contentType, body: this.#pieces(await this.register.metrics()) }
   }
 
-  /** Begins the series of new resources, and drops those of deleted ones. */
-  #updateRenewals(samples: Iterable<CredentialSample>): void {
-    const present = new Set<ObjectKey>()
-    for (const sample of samples) {
-      const key = keyOf(sample)
-      present.add(key)
-      this.#beginRenewals(key)
-    }
-    for (const key of this.#renewalKeys) if (!present.has(key)) this.forget(key)
-  }
-
-  /** Series begin with 0, so that a rate counts their first event too. */
-  #beginRenewals(key: ObjectKey): void {
-    if (this.#renewalKeys.has(key)) return
-    this.#renewalKeys.add(key)
-    for (const method of operations) {
-      for (const result of results) this.#renewals.inc({ ...refOf(key), method, result }, 0)
-    }
+  *#pieces(ofProcess: string): Generator<string> {
+    yield `${ofProcess}\n`
+    // Listed once, so that all series of a resource are of the same scrape.
+    const samples = [...(this.#sources?.credentials() ?? [])]
+    const labelOf = (host: string): string => this.gateways.hostLabel(host)
+    yield* writeCredentialMetrics(samples, { renewals: this.#renewals, labelOf })
   }
 }
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { TokenService } from '../../../simulator/token-service.ts'
 import { writeReasons } from '../../../src/api/v1alpha1/action-reasons.ts'
 import { managedBy } from '../../../src/api/v1alpha1/names.ts'
-import { credentials, secrets } from '../../../src/kubernetes/types.ts'
+import { credentials, keyOf, secrets } from '../../../src/kubernetes/types.ts'
 import { WorkQueue, type WorkQueueSnapshot } from '../../../src/kubernetes/work-queue.ts'
 import type { CredentialSample } from '../../../src/telemetry/credential-metrics.ts'
 import type { GatewaySample } from '../../../src/telemetry/gateway-metrics.ts'
@@ -24,15 +24,22 @@ class World {
   constructor() {
     this.metrics.connect({
       credentials: () => this.credentials,
+      hasCredential: (key) => this.credentials.some((one) => keyOf(one) === key),
       gateways: () => this.gateways,
       queues: () => this.queues,
       watches: () => this.watches,
     })
   }
 
+  /** The text of a scrape. */
+  async text(): Promise<string> {
+    const { body } = await this.metrics.render()
+    return [...body].join('')
+  }
+
   /** The series of a metric at a scrape: `label="value",…` → value. */
   async series(name: string): Promise<Record<string, number>> {
-    const { body } = await this.metrics.render()
+    const body = await this.text()
     expect(body).toMatch(new RegExp(`^# TYPE ${name.replace(/_(?:bucket|count|sum)$/, '')} `, 'm'))
     const lines = body.matchAll(/^(\w+)(?:\{(.*)\})? (\S+)$/gm)
     return Object.fromEntries(
@@ -105,14 +112,34 @@ describe('Metrics of a resource', () => {
     }
   })
 
+  it('escape what another writer put into a condition', async () => {
+    const world = new World()
+    world.credentials = [sample({ conditions: [condition('a"b\\c\nd')] })]
+    expect(await world.text()).toContain(`{${windFarm},type="a\\"b\\\\c\\nd",status="True"} 1\n`)
+  })
+
+  it('are written in pieces of some 64 KiB, each of them whole lines', async () => {
+    const world = new World()
+    world.credentials = [...Array(2000).keys()].map((at) => sample({ name: `wind-farm-${at}` }))
+    const [, ...pieces] = (await world.metrics.render()).body
+    expect(pieces.length).toBeGreaterThan(40)
+    for (const piece of pieces) {
+      expect(piece.length).toBeLessThan(66 * 1024)
+      expect(piece).toMatch(/\n$/)
+    }
+    const lines = pieces.join('').split('\n')
+    expect(lines.filter((line) => line.startsWith('enos_credential_renewals_total{'))).toHaveLength(8000)
+    expect(new Set(lines.filter((line) => line.startsWith('# TYPE'))).size).toBe(10)
+  })
+
   it('disappear with the resource', async () => {
     const world = new World()
     world.credentials = [sample(), sample({ name: 'solar-farm' })]
     world.metrics.onAttempt(['plant-a/wind-farm', 'plant-a/solar-farm'], 'refresh', 'success')
-    await world.metrics.render()
+    await world.text()
     world.credentials = [sample({ name: 'solar-farm' })]
     world.metrics.forget('plant-a/wind-farm')
-    const { body } = await world.metrics.render()
+    const body = await world.text()
     expect(body).not.toContain('wind-farm')
     expect(body).toContain('solar-farm')
   })
@@ -271,9 +298,9 @@ describe('Metrics of gateways', () => {
       world.metrics.gateways.onCall(host, 'get', '0', 30)
       world.metrics.gateways.onClockSkew(host, 1000)
     }
-    await world.metrics.render()
+    await world.text()
     world.gateways = [gateway('b.example')]
-    const { body } = await world.metrics.render()
+    const body = await world.text()
     expect(body).not.toContain('a.example')
     for (const name of ['requests_total', 'request_duration_seconds_count', 'clock_skew_seconds', 'circuit_open']) {
       expect(body).toContain(`enos_gateway_${name}{host="b.example"`)
@@ -306,7 +333,7 @@ describe('Metrics of gateways', () => {
 
     // A free label goes to the next new host.
     world.gateways = world.gateways.slice(1)
-    await world.metrics.render()
+    await world.text()
     world.metrics.gateways.onCall('gateway-102.example', 'get', '0', 30)
     const later = await world.series('enos_gateway_requests_total')
     expect(later['host="gateway-0.example",operation="get",code="0"']).toBeUndefined()
@@ -370,8 +397,8 @@ describe('Metrics of the machinery', () => {
     expect(await world.series('enos_build_info')).toEqual({
       [`version="1.2.3",node_version="${process.version}"`]: 1,
     })
-    const { body, contentType } = await world.metrics.render()
-    expect(contentType).toMatch(/^text\/plain/)
+    const body = await world.text()
+    expect((await world.metrics.render()).contentType).toMatch(/^text\/plain/)
     for (const name of ['process_cpu_seconds_total', 'process_resident_memory_bytes', 'nodejs_heap_size_used_bytes']) {
       expect(body).toContain(`# TYPE ${name} `)
     }

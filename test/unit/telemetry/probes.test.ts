@@ -364,6 +364,7 @@ describe('/healthz', () => {
     const server = await startHttpServer({
       address: { host: '127.0.0.1', port: 0 },
       routes: probeRoutes(sources(clock, { log, queues: () => [queue.snapshot()] })),
+      clock,
       log,
     })
     onTestFinished(() => server.close())
