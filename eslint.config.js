@@ -153,5 +153,5 @@ export default tseslint.config(
       ],
     },
   })),
-  { files: ['*.config.js'], ...tseslint.configs.disableTypeChecked },
+  { files: ['*.config.js', 'docs/examples/*.mjs'], ...tseslint.configs.disableTypeChecked },
 )
