@@ -3,23 +3,20 @@ import { mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ProgressOptions, Versions } from './assets.ts'
+import { moveInto } from './move-into.ts'
 
-/** Packages of the programs; go.mod pins their modules as tools. */
-const packages = [
-  'go.etcd.io/etcd/server/v3',
-  'k8s.io/kubernetes/cmd/kube-apiserver',
-  'k8s.io/kubernetes/cmd/kube-controller-manager',
-  'k8s.io/kubernetes/cmd/kubectl',
-]
+/** The module file pins the modules of these packages as tools. */
+const etcdPackage = 'go.etcd.io/etcd/server/v3'
+const packageOf = (program: string): string => (program === 'etcd' ? etcdPackage : `k8s.io/kubernetes/cmd/${program}`)
 
-/** Builds the programs with Go: some minutes with an empty build cache. @returns `target` */
+/** Builds the missing programs with Go: some minutes with an empty build cache. @returns `target` */
 export async function build(
-  { kubernetes }: Versions,
+  { kubernetes, moduleFile }: Versions,
   target: string,
-  { log, signal }: ProgressOptions,
+  { log, missing, signal }: ProgressOptions,
 ): Promise<string> {
   const go = await run(['version'], signal)
-  log(`control plane: building with ${go.trim()}; this takes some minutes, once`)
+  log(`control plane: building Kubernetes ${kubernetes} with ${go.trim()}; this takes some minutes, once`)
   const [major = '', minor = ''] = kubernetes.split('.')
   const versionPackage = 'k8s.io/component-base/version'
   const ldflags = [
@@ -28,19 +25,17 @@ export async function build(
     `-X ${versionPackage}.gitMajor=${major}`,
     `-X ${versionPackage}.gitMinor=${minor}`,
   ].join(' ')
-  // Moved into place when complete, so that an interrupted build leaves no half of it.
   const partial = `${target}.${process.pid}`
   try {
     await mkdir(partial, { recursive: true })
     const begunAt = performance.now()
+    const flags = ['-modfile', moduleFile, '-ldflags', ldflags, '-o', `${partial}/`]
     // In one go: a program is linked, on one core, while others are compiled.
-    await run(['build', '-ldflags', ldflags, '-o', `${partial}/`, ...packages], signal)
+    await run(['build', ...flags, ...missing.map(packageOf)], signal)
     // Go names a program after its package.
-    await rename(join(partial, 'server'), join(partial, 'etcd'))
+    if (missing.includes('etcd')) await rename(join(partial, 'server'), join(partial, 'etcd'))
     log(`control plane: built in ${Math.round((performance.now() - begunAt) / 1000)} s`)
-    await mkdir(dirname(target), { recursive: true })
-    await rm(target, { recursive: true, force: true })
-    await rename(partial, target)
+    await moveInto(target, partial, missing)
   } finally {
     await rm(partial, { recursive: true, force: true })
   }

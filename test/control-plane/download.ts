@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { run } from '../support/run.ts'
 import type { ProgressOptions, Versions } from './assets.ts'
+import { moveInto } from './move-into.ts'
 
 /** Maximum wait before a machine without internet falls back to a build. */
 const reachLimitMs = 5000
@@ -12,47 +13,51 @@ const downloadLimitMs = 10 * 60_000
 export async function download(
   { etcd, kubernetes }: Versions,
   target: string,
-  { log, signal }: ProgressOptions,
+  { log, missing, signal }: ProgressOptions,
 ): Promise<string> {
   if (process.platform !== 'linux') {
     throw new Error(`kube-apiserver is published for linux only, not ${process.platform}`)
   }
   const arch = process.arch === 'x64' ? 'amd64' : process.arch
   const kubernetesBase = `https://dl.k8s.io/v${kubernetes}/bin/linux/${arch}`
-  const etcdBase = `https://github.com/etcd-io/etcd/releases/download/v${etcd}`
-  const etcdName = `etcd-v${etcd}-linux-${arch}`
   const get = (url: string): Promise<Buffer> => fetchAll(url, signal)
   await reach(`${kubernetesBase}/kubectl.sha256`)
 
   const partial = `${target}.${process.pid}`
   try {
     await mkdir(partial, { recursive: true })
-    for (const program of ['kube-apiserver', 'kube-controller-manager', 'kubectl']) {
+    for (const program of missing.filter((one) => one !== 'etcd')) {
       log(`control plane: downloading ${program} ${kubernetes}`)
       const digest = (await get(`${kubernetesBase}/${program}.sha256`)).toString().trim()
       await writeFile(join(partial, program), checked(await get(`${kubernetesBase}/${program}`), digest, program))
     }
-    log(`control plane: downloading etcd ${etcd}`)
-    const sums = (await get(`${etcdBase}/SHA256SUMS`)).toString()
-    const digest =
-      sums
-        .split('\n')
-        .find((line) => line.endsWith(`${etcdName}.tar.gz`))
-        ?.split(/\s/)[0] ?? ''
-    const archive = join(partial, 'etcd.tar.gz')
-    await writeFile(archive, checked(await get(`${etcdBase}/${etcdName}.tar.gz`), digest, 'etcd'))
-    await run('tar', ['-xzf', archive, '-C', partial, '--strip-components=1', `${etcdName}/etcd`])
-    await rm(archive)
-    for (const program of ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kubectl']) {
-      await chmod(join(partial, program), 0o755)
-    }
-    await mkdir(dirname(target), { recursive: true })
-    await rm(target, { recursive: true, force: true })
-    await rename(partial, target)
+    if (missing.includes('etcd')) await downloadEtcd({ version: etcd, arch }, partial, { log, get })
+    for (const program of missing) await chmod(join(partial, program), 0o755)
+    await moveInto(target, partial, missing)
   } finally {
     await rm(partial, { recursive: true, force: true })
   }
   return target
+}
+
+async function downloadEtcd(
+  { arch, version }: { readonly version: string; readonly arch: string },
+  directory: string,
+  { get, log }: { readonly get: (url: string) => Promise<Buffer>; readonly log: (line: string) => void },
+): Promise<void> {
+  log(`control plane: downloading etcd ${version}`)
+  const base = `https://github.com/etcd-io/etcd/releases/download/v${version}`
+  const name = `etcd-v${version}-linux-${arch}`
+  const sums = (await get(`${base}/SHA256SUMS`)).toString()
+  const digest =
+    sums
+      .split('\n')
+      .find((line) => line.endsWith(`${name}.tar.gz`))
+      ?.split(/\s/)[0] ?? ''
+  const archive = join(directory, 'etcd.tar.gz')
+  await writeFile(archive, checked(await get(`${base}/${name}.tar.gz`), digest, 'etcd'))
+  await run('tar', ['-xzf', archive, '-C', directory, '--strip-components=1', `${name}/etcd`])
+  await rm(archive)
 }
 
 async function reach(url: string): Promise<void> {

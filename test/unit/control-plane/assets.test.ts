@@ -2,7 +2,16 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { type AssetSource, cacheDirectory, findAssets, programs, readVersions } from '../../control-plane/assets.ts'
+import {
+  type AssetSource,
+  cacheDirectory,
+  findAssets,
+  nodePrograms,
+  programs,
+  readVersions,
+  variantOf,
+  variants,
+} from '../../control-plane/assets.ts'
 
 let lines: string[]
 let tried: string[]
@@ -71,9 +80,43 @@ describe('findAssets', () => {
     expect(lines[0]).toContain(`${incomplete} has no kube-apiserver, kube-controller-manager`)
   })
 
-  it('reads the versions that go.mod pins', async () => {
-    const { etcd, kubernetes } = await readVersions()
+  it('asks for the programs of a node only where they are needed', async () => {
+    const folder = await folderOf(programs)
+    const sources = [{ name: 'folder', find: () => Promise.resolve(folder) }]
+    expect(await findAssets({ environment: {}, log, sources })).toBe(folder)
+    const environment = { KUBEBUILDER_ASSETS: folder, XDG_CACHE_HOME: await folderOf([]), PATH: '' }
+    const signal = AbortSignal.abort()
+    await expect(findAssets({ environment, log, needed: nodePrograms, signal })).rejects.toThrow(
+      `${folder} has no kube-scheduler, kubelet`,
+    )
+  })
+})
+
+describe('readVersions', () => {
+  it.for(variants)('reads the versions that the module file of the %s Kubernetes pins', async (variant) => {
+    const { etcd, kubernetes } = await readVersions(variant)
     expect(kubernetes).toMatch(/^1\.\d+\.\d+$/)
     expect(etcd).toMatch(/^3\.\d+\.\d+$/)
+  })
+
+  it('has the variants in the order of their versions', async () => {
+    const minors: number[] = []
+    for (const variant of variants) minors.push(Number((await readVersions(variant)).kubernetes.split('.')[1]))
+    expect(minors).toEqual(minors.toSorted((a, b) => a - b))
+    expect(new Set(minors).size).toBe(minors.length)
+  })
+})
+
+describe('variantOf', () => {
+  it('takes the word of KUBERNETES_VERSION, and the default without one', () => {
+    expect(variantOf({ KUBERNETES_VERSION: 'oldest' })).toBe('oldest')
+    expect(variantOf({ KUBERNETES_VERSION: '' })).toBe('default')
+    expect(variantOf({})).toBe('default')
+  })
+
+  it('refuses another word', () => {
+    expect(() => variantOf({ KUBERNETES_VERSION: '1.30' })).toThrow(
+      'KUBERNETES_VERSION is 1.30: expected one of oldest, default, newest',
+    )
   })
 })
