@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { stringify } from 'yaml'
+import { prometheusRule, rulesFile } from '../monitoring/rules.ts'
 import { customResourceDefinition } from '../src/api/v1alpha1/crd.ts'
 import { admissionPolicies } from './admission-policy.ts'
 import { actionReasonsPage, flagsPage, metricsPage, reasonsPage, resourcePage } from './reference.ts'
@@ -9,6 +10,8 @@ import { actionReasonsPage, flagsPage, metricsPage, reasonsPage, resourcePage } 
 const generated: Readonly<Record<string, () => string>> = {
   'crds/enos.io_enosappcredentials.yaml': () => manifest('src/api/v1alpha1/schema.ts', [customResourceDefinition()]),
   'deploy/api/admission-policy.yaml': () => manifest('tools/admission-policy.ts', admissionPolicies()),
+  'deploy/components/monitoring/prometheus-rule.yaml': () => manifest('monitoring/rules.ts', [prometheusRule()]),
+  'deploy/components/monitoring/rules.yaml': () => manifest('monitoring/rules.ts', [rulesFile()]),
   'docs/reference/resource.md': resourcePage,
   'docs/reference/reasons.md': reasonsPage,
   'docs/reference/action-reasons.md': actionReasonsPage,

@@ -1,0 +1,81 @@
+import { minute, type Recording } from './rule.ts'
+
+/*
+ * The present value of each credential, whichever replica knows it. Only the leader has the series of credentials, so
+ * they move from one instance to another in a failover, and a lone replica has none while the API server is away. A rule
+ * on the bare series would resolve at each of these moments.
+ */
+
+/** Labels of a credential. `job` tells installs apart. */
+export const credential = 'job, namespace, name'
+
+/** A failover takes 20 s, and a scrape up to a minute. */
+const handover = 3 * minute
+
+const leaders = 'job:leader_election_master_status:max'
+
+/**
+ * The series of credentials, merged over replicas. Prometheus renames a credential's `namespace` to `exported_namespace`
+ * where the target has a label of that name and `honorLabels` is false; here it is `namespace` in both cases.
+ */
+export function byCredential(expression: string, aggregation: 'max' | 'sum' = 'max', labels = credential): string {
+  return `${aggregation} by (${labels}) (label_replace(${expression}, "namespace", "$1", "exported_namespace", "(.+)"))`
+}
+
+/**
+ * Of this operator only: other programs export metrics of the same names. Its replicas are known by `enos_build_info`.
+ */
+export function ofOperator(expression: string): string {
+  return `${expression} and on (job, instance) enos_build_info`
+}
+
+/** The value that is exported now; else the last one of a handover; else, while no replica leads, the last one at all. */
+function lastKnown(record: string, series: string, labels?: string): Recording {
+  return {
+    record,
+    expression: (duration) =>
+      [
+        byCredential(series, 'max', labels),
+        'or',
+        '(',
+        `  ${byCredential(`last_over_time(${series}[${duration(handover)}])`, 'max', labels)}`,
+        '  or',
+        `  (last_over_time(${record}[${duration(handover)}]) unless on (job) ${leaders} == 1)`,
+        ')',
+        `unless on (${credential}) ${byCredential('enos_credential_targets')}`,
+      ].join('\n'),
+  }
+}
+
+export const expiry = 'credential:enos_credential_token_expiry_timestamp_seconds:last'
+export const nextRenewal = 'credential:enos_credential_next_renewal_timestamp_seconds:last'
+export const remaining = 'credential:enos_credential_token_remaining_seconds:last'
+export const ready = 'credential:enos_credential_ready:last'
+export const stalled = 'credential:enos_credential_stalled:last'
+export const failures = 'credential:enos_credential_consecutive_failures:last'
+export const contested = 'credential:enos_credential_contested_targets:last'
+export const suspended = 'credential:enos_credential_suspended:last'
+export const info = 'credential:enos_credential_info:last'
+
+const expirySeries = 'enos_credential_token_expiry_timestamp_seconds'
+
+/** In the order of their evaluation. */
+export const recordings: readonly Recording[] = [
+  {
+    record: leaders,
+    expression: () => `max by (job) (${ofOperator('leader_election_master_status')})`,
+  },
+  lastKnown(expiry, expirySeries),
+  {
+    // At the moment of the scrape: by the time of the evaluation the token may have been renewed.
+    record: remaining,
+    expression: () => `${byCredential(`${expirySeries} - timestamp(${expirySeries})`)}\nor\n${expiry} - time()`,
+  },
+  lastKnown(nextRenewal, 'enos_credential_next_renewal_timestamp_seconds'),
+  lastKnown(ready, 'enos_credential_condition{type="Ready",status="True"}'),
+  lastKnown(stalled, 'enos_credential_condition{type="Stalled",status="True"}'),
+  lastKnown(failures, 'enos_credential_consecutive_failures'),
+  lastKnown(contested, 'enos_credential_contested_targets'),
+  lastKnown(suspended, 'enos_credential_suspended'),
+  lastKnown(info, 'enos_credential_info', `${credential}, host`),
+]
