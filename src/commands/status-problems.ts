@@ -1,6 +1,7 @@
 import type { Condition } from '../api/v1alpha1/conditions.ts'
 import { parseStatus } from '../api/v1alpha1/credential.ts'
 import { mergeFinalizer } from '../api/v1alpha1/names.ts'
+import { renewalStatusFor } from '../api/v1alpha1/reasons.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import type { KubernetesObject } from '../kubernetes/types.ts'
 import { formatDuration } from '../lib/duration.ts'
@@ -49,8 +50,9 @@ export function statusProblems(object: CredentialObject, nowWall: number): Statu
     expiryProblem(status, ready, nowWall),
     ready?.status === 'True' ? undefined : ready,
     healthy?.status === 'True' ? undefined : healthy,
-    healthy?.status === 'False' ? undefined : overdueProblem(object, status, nowWall),
+    isRenewed(healthy) ? overdueProblem(object, status, nowWall) : undefined,
     condition('Stalled')?.status === 'True' ? condition('Stalled') : undefined,
+    condition('Reconciling')?.status === 'True' ? condition('Reconciling') : undefined,
     condition('Propagated')?.status === 'False' ? condition('Propagated') : undefined,
   ]
   const seen = new Set<string>()
@@ -59,6 +61,11 @@ export function statusProblems(object: CredentialObject, nowWall: number): Statu
     seen.add(problem.reason)
     return [{ reason: problem.reason, message: problem.message }]
   })
+}
+
+/** Otherwise a renewal that is late has a known cause. */
+function isRenewed(healthy: Condition | undefined): boolean {
+  return healthy === undefined || (healthy.status !== 'False' && renewalStatusFor(healthy.reason) !== 'Unknown')
 }
 
 function deletionProblem({ metadata }: CredentialObject, nowWall: number): StatusProblem | undefined {

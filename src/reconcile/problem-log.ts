@@ -41,6 +41,8 @@ export function logEvent(log: Log, { key }: Pick<Credential, 'key'>, { note, rea
 function problemsOf(conditions: readonly Condition[]): Map<string, Condition> {
   const isProblem = ({ reason, status, type }: Condition): boolean => {
     if (type === 'Stalled') return status === 'True'
+    // A write of a new token that is retried shows nowhere else while the old one is valid.
+    if (type === 'Reconciling') return status === 'True' && !quietReasons.has(reason)
     // A renewal that has failed is a problem until one works.
     return status === 'False' && (type === 'RenewalHealthy' || !quietReasons.has(reason))
   }

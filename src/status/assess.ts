@@ -1,6 +1,6 @@
 import type { ConditionStatus } from '../api/v1alpha1/conditions.ts'
 import type { Problem } from '../api/v1alpha1/problem.ts'
-import type { Reason } from '../api/v1alpha1/reasons.ts'
+import { type Reason, renewalStatusFor } from '../api/v1alpha1/reasons.ts'
 import { disputeProblem } from '../observe/disputed-targets.ts'
 import { firstOutOfSyncTarget, type OutOfSyncTarget } from '../observe/drifted-targets.ts'
 import { changedInput, inputsOf } from '../observe/inputs.ts'
@@ -31,12 +31,10 @@ export function assess(observed: Observed, problem: Problem | undefined, now: nu
   const targetTrouble = firstTargetProblem(observed)
   const dispute = disputeProblem(observed, now)
   const ready = assessReady(observed, { cause: targetTrouble ?? failure, targetTrouble, dispute }, now)
-  // For its pods a token that could not be written was not renewed.
-  const writeFailure = targetTrouble?.reason === 'TargetWriteFailed' ? targetTrouble : undefined
-  const renewalHealthy = assessRenewal(observed, failure ?? writeFailure)
+  const renewalHealthy = assessRenewal(observed, problem)
   const leftover = firstRemovedTargetProblem(observed)
   const trouble = [targetTrouble, failure, leftover, dispute].find((candidate) => candidate?.class === 'userMustAct')
-  const work = ready.status === 'True' ? (leftover ?? pendingSpec(observed, failure)) : ready
+  const work = ready.status === 'True' ? (leftover ?? targetTrouble ?? pendingSpec(observed, failure)) : ready
   const isIdle = trouble !== undefined || observed.credential.spec.suspend
   return {
     ready,
@@ -123,8 +121,11 @@ function assessSuspended(observed: Observed, isValid: boolean): ConditionValue {
   return conditionValue('True', 'Suspended', 'spec.suspend is true: the token is valid and will not be renewed')
 }
 
-function assessRenewal({ application, credential }: Observed, failure: Problem | undefined): ConditionValue {
-  if (failure !== undefined) return conditionValue('False', failure.reason, failure.message)
+function assessRenewal({ application, credential }: Observed, problem: Problem | undefined): ConditionValue {
+  for (const failure of [problem, application?.failure]) {
+    const status = failure === undefined ? undefined : renewalStatusFor(failure.reason)
+    if (failure !== undefined && status !== undefined) return conditionValue(status, failure.reason, failure.message)
+  }
   if (credential.spec.suspend) {
     return conditionValue('Unknown', 'Suspended', 'spec.suspend is true: the token is not renewed')
   }

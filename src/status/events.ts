@@ -19,13 +19,15 @@ export function eventsBetween(before: CredentialStatus, after: CredentialStatus)
   const ready = changeOf(before, after, 'Ready')
   const healthy = changeOf(before, after, 'RenewalHealthy')
   const stalled = changeOf(before, after, 'Stalled')
+  const reconciling = changeOf(before, after, 'Reconciling')
   const hasFailedAgain = healthy.after?.status === 'False' && failuresOf(after) > failuresOf(before)
   return [
-    ...successEvents(ready, healthy, stalled),
+    ...successEvents({ ready, healthy, stalled, reconciling }),
     ...failureEvents(stalled, healthy, hasFailedAgain),
     ...enterEvents(healthy, 'RenewBeforeClamped', 'Renew'),
     ...enterEvents(ready, 'TokenExpired', 'Renew'),
     ...enterEvents(ready, 'TargetMissing', 'Sync'),
+    ...enterEvents(reconciling, 'TargetWriteFailed', 'Sync'),
     ...propagationEvents(changeOf(before, after, 'Propagated')),
   ]
 }
@@ -36,20 +38,27 @@ interface Change {
   readonly after: Condition | undefined
 }
 
+type ChangedType = 'ready' | 'healthy' | 'stalled' | 'reconciling'
+
 function changeOf(before: CredentialStatus, after: CredentialStatus, type: string): Change {
   const find = ({ conditions }: CredentialStatus): Condition | undefined => conditions.find((one) => one.type === type)
   return { before: find(before), after: find(after) }
 }
 
-function successEvents(ready: Change, healthy: Change, stalled: Change): EventInput[] {
+function successEvents({ healthy, ready, reconciling, stalled }: Readonly<Record<ChangedType, Change>>): EventInput[] {
   const isSynced = ready.after?.status === 'True' && ready.after.reason === 'Synced'
   if (isSynced && ready.before?.status !== 'True') return [synced(ready.after)]
   if (healthy.after?.status === 'True' && healthy.before?.status === 'False') {
     return [{ type: 'Normal', reason: 'Renewed', action: 'Renew', note: 'the token is renewed again' }]
   }
-  // Without it the Warning would be the last event, though nothing is left to do.
-  const isMended = stalled.before !== undefined && stalled.after === undefined && healthy.after?.status === 'True'
-  return isSynced && isMended ? [synced(ready.after)] : []
+  return isSynced && isMended({ healthy, reconciling, stalled }) ? [synced(ready.after)] : []
+}
+
+/** Without an event for it, a Warning would be the last one though nothing is left to do. */
+function isMended({ healthy, reconciling, stalled }: Readonly<Record<Exclude<ChangedType, 'ready'>, Change>>): boolean {
+  const hasWarned = stalled.before !== undefined || reconciling.before?.reason === 'TargetWriteFailed'
+  const isOver = stalled.after === undefined && reconciling.after === undefined
+  return hasWarned && isOver && healthy.after?.status !== 'False'
 }
 
 function synced({ message }: Condition): EventInput {

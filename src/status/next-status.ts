@@ -107,6 +107,7 @@ export function invalidStatus(
   const message = problems.join('; ')
   const conditions = [
     ['Ready', 'False'],
+    ['RenewalHealthy', 'Unknown'],
     ['Stalled', 'True'],
   ] as const
   return {

@@ -1,4 +1,5 @@
 import type { Condition } from '../api/v1alpha1/conditions.ts'
+import { renewalStatusFor } from '../api/v1alpha1/reasons.ts'
 import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import type { ObjectKey } from '../kubernetes/types.ts'
@@ -98,11 +99,13 @@ class PresentSample implements CredentialSample {
   }
 }
 
-/** At least 1 while the source Secrets, a template or the gateway keep the token from being renewed. */
+/** At least 1 while the sources, the spec or the gateway keep the token from being renewed. */
 function failuresOf({ conditions, consecutiveFailures }: CredentialStatus, attempts?: Attempts): number | undefined {
   if (attempts !== undefined) return Math.max(attempts.failures, attempts.failure === undefined ? 0 : 1)
-  const isUnhealthy = conditions.some(({ status, type }) => type === 'RenewalHealthy' && status === 'False')
-  return isUnhealthy ? Math.max(consecutiveFailures ?? 0, 1) : consecutiveFailures
+  const isPrevented = conditions.some(({ reason, status, type }) => {
+    return type === 'RenewalHealthy' && (status === 'False' || renewalStatusFor(reason) === 'Unknown')
+  })
+  return isPrevented ? Math.max(consecutiveFailures ?? 0, 1) : consecutiveFailures
 }
 
 function expiredMs(spec: CredentialSpec, { expiredTime, record }: CredentialState, now: number): number {

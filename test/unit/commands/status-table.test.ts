@@ -162,6 +162,19 @@ describe('statusProblems', () => {
     expect(problemsOf(object('wind-farm', status))).toEqual(['GatewayError: HTTP 503'])
   })
 
+  it('names a template and not the overdue renewal if no token is asked for because of it', () => {
+    const [status, reason, message] = ['Unknown', 'TemplateError', 'unknown variable accesToken'] as const
+    const conditions = [condition('Ready'), condition('RenewalHealthy', status, reason, message)]
+    const one = object('wind-farm', working(hourMs, { conditions, nextRenewalAt: at(-136_000) }))
+    expect(problemsOf(one)).toEqual(['TemplateError: unknown variable accesToken'])
+  })
+
+  it('shows the write of a new token that is retried while the old one is valid', () => {
+    const retried = condition('Reconciling', 'True', 'TargetWriteFailed', 'HTTP 500')
+    const conditions = [condition('Ready'), condition('RenewalHealthy'), retried]
+    expect(problemsOf(object('wind-farm', working(hourMs, { conditions })))).toEqual(['TargetWriteFailed: HTTP 500'])
+  })
+
   it('shows the reasons of Ready and RenewalHealthy if they differ', () => {
     const conditions = [
       condition('Ready', 'False', 'TokenExpired', 'the token has expired'),

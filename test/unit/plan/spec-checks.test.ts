@@ -26,6 +26,7 @@ describe('rejectInvalidSpec', () => {
           observedGeneration: 2,
           conditions: [
             { type: 'Ready', status: 'False', reason: 'InvalidSpec', message: problems[0] },
+            { type: 'RenewalHealthy', status: 'Unknown', reason: 'InvalidSpec', message: problems[0] },
             { type: 'Stalled', status: 'True', reason: 'InvalidSpec', message: problems[0] },
           ],
         },

@@ -42,16 +42,21 @@ describe('writeTargets after a failed write', () => {
     expect(plan(synced(failed), now).actions.map((action) => action.do)).toEqual(['patchStatus'])
   })
 
-  it('a target whose write failed keeps Ready True with its valid token, and turns RenewalHealthy False', () => {
+  it('a target whose write failed keeps Ready True with its valid token, and is reported by Reconciling', () => {
     const { actions } = plan(synced({ ...failed, firstSeenAt: now - minuteMs }), now)
     expect(actions).toMatchObject([
       {
         status: {
           conditions: [
             { type: 'Ready', status: 'True' },
-            { type: 'RenewalHealthy', status: 'False', reason: 'TargetWriteFailed', message: 'HTTP 500' },
+            { type: 'RenewalHealthy', status: 'True', reason: 'Synced' },
+            { type: 'Reconciling', status: 'True', reason: 'TargetWriteFailed', message: 'HTTP 500' },
           ],
         },
+        events: [
+          { type: 'Normal' },
+          { type: 'Warning', reason: 'TargetWriteFailed', action: 'Sync', note: 'HTTP 500' },
+        ],
       },
     ])
   })

@@ -152,7 +152,7 @@ describe('the log of an operator', () => {
       (world) => {
         world.changeSpec('a', { targets: [{ name: 'a-token', data: { token: '{{ accessToken }}' } }] })
       },
-      'Renewed',
+      'Synced',
     ],
     [
       'TargetConflict',

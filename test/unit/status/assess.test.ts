@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Problem } from '../../../src/api/v1alpha1/problem.ts'
+import { type Reason, reasons } from '../../../src/api/v1alpha1/reasons.ts'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
 import type { Observed } from '../../../src/observe/observed.ts'
 import { assess } from '../../../src/status/assess.ts'
@@ -54,7 +55,7 @@ describe('assess: Ready', () => {
     [
       'Ready stays True when the write of a new token failed and the token on the target is valid',
       synced({ targetProblems: new Map([['enos-token', writeFailure]]) }),
-      'Ready=True/Synced RenewalHealthy=False/TargetWriteFailed',
+      `Ready=True/Synced ${healthy} Reconciling=True/TargetWriteFailed`,
     ],
     [
       'Ready is False before the first token',
@@ -99,7 +100,7 @@ describe('assess: Ready', () => {
         targetMetas: new Map([['enos-token', ownTarget({ resourceVersion: '21' })]]),
         targetProblems: new Map([['enos-token', writeFailure]]),
       }),
-      'Ready=False/TargetWriteFailed RenewalHealthy=False/TargetWriteFailed Reconciling=True/TargetWriteFailed',
+      `Ready=False/TargetWriteFailed ${healthy} Reconciling=True/TargetWriteFailed`,
     ],
     [
       'Ready is False when the token on the targets is of another gateway',
@@ -266,6 +267,34 @@ describe('assess: a suspended resource', () => {
     const one = suspended({ gatewayUrl: 'https://new.example.com' })
     expect(conditionsOf(one)).toBe(`Ready=False/Suspended ${unknown}`)
     expect(conditionsOf(one, undefined, now + hourMs)).toBe(`Ready=False/TokenExpired ${unknown}`)
+  })
+})
+
+describe('assess: RenewalHealthy', () => {
+  const all = Object.entries(reasons).map(([reason, { about }]) => ({ reason: reason as Reason, about }))
+  const problemOf = (reason: Reason): Problem => ({ class: 'userMustAct', reason, message: 'a message' })
+  const expected = { token: 'False', spec: 'Unknown', targets: 'True', consumers: 'True' } as const
+
+  it.each(all)(
+    'RenewalHealthy tells of a problem $reason, which is about $about, by its subject',
+    ({ reason, about }) => {
+      const { renewalHealthy } = assess(synced(), problemOf(reason), now)
+      const isTold = about === 'token' || about === 'spec'
+      expect(renewalHealthy).toMatchObject({ status: expected[about], reason: isTold ? reason : 'Synced' })
+    },
+  )
+
+  it.each(all)('RenewalHealthy stays True while one of the targets has the problem $reason', ({ reason }) => {
+    const one = synced({ targetProblems: new Map([['enos-token', problemOf(reason)]]) })
+    expect(conditionsOf(one)).toBe(`Ready=True/Synced ${healthy} Stalled=True/${reason}`)
+  })
+
+  it('RenewalHealthy tells of the gateway when a target has a problem too', () => {
+    const one = synced({
+      application: applicationView({ failure }),
+      targetProblems: new Map([['enos-token', writeFailure]]),
+    })
+    expect(conditionsOf(one)).toContain('RenewalHealthy=False/GatewayUnreachable')
   })
 })
 

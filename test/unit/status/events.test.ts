@@ -140,6 +140,18 @@ describe('eventsBetween', () => {
     ])
   })
 
+  it('eventsBetween emits TargetWriteFailed once while the write of a new token is retried, and Synced at its end', () => {
+    const writeFailure = { class: 'retry', reason: 'TargetWriteFailed', message: 'HTTP 500' } as const
+    const retried = synced({ targetProblems: new Map([['enos-token', writeFailure]]) })
+    expect(eventsOf(synced(), retried, retried, synced(), synced())).toEqual([
+      ['Normal Synced Sync'],
+      ['Warning TargetWriteFailed Sync'],
+      [],
+      ['Normal Synced Sync'],
+      [],
+    ])
+  })
+
   it('eventsBetween emits RenewBeforeClamped once', () => {
     const one = synced({ application: applicationView({ isClamped: true }) })
     expect(eventsOf(synced(), one, one)).toEqual([['Normal Synced Sync'], ['Warning RenewBeforeClamped Renew'], []])

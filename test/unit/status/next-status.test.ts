@@ -270,7 +270,7 @@ describe('invalidStatus', () => {
   it('invalidStatus names the problems of the spec in Ready and Stalled', () => {
     expect(invalid.conditions).toMatchObject([
       { type: 'Ready', status: 'False', reason: 'InvalidSpec', observedGeneration: 2 },
-      { type: 'RenewalHealthy', status: 'True' },
+      { type: 'RenewalHealthy', status: 'Unknown', reason: 'InvalidSpec' },
       { type: 'Stalled', status: 'True', message: 'spec.gateway.url: expected a URL; spec.targets: at least 1' },
     ])
   })

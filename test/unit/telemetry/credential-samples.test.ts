@@ -48,11 +48,20 @@ describe('the sample of a credential', () => {
     ['no failure once an attempt has worked', { consecutiveFailures: 2, conditions: [unhealthy] }, { failures: 0 }, 0],
     ['1 for a gateway without the refresh that the spec asks for', {}, { failures: 0, failure }, 1],
     ['those in the status of a resource without an application', { consecutiveFailures: 2 }, undefined, 2],
+    ['1 while a source keeps the resource from its application', { conditions: [unhealthy] }, undefined, 1],
+    ...(['TemplateError', 'InvalidSpec'] as const).map(
+      (reason): [string, Partial<CredentialStatus>, undefined, number] => [
+        `1 while ${reason} keeps the resource from its application`,
+        { conditions: [{ ...unhealthy, status: 'Unknown', reason }] },
+        undefined,
+        1,
+      ],
+    ),
     [
-      '1 while a source or a template keeps the resource from its application',
-      { conditions: [unhealthy] },
+      'unchanged while suspended',
+      { consecutiveFailures: 0, conditions: [{ ...unhealthy, status: 'Unknown', reason: 'Suspended' }] },
       undefined,
-      1,
+      0,
     ],
     ['nothing while nothing is known', {}, undefined, undefined],
   ])('consecutiveFailures is %s', (_, present, view, expected) => {
