@@ -26,6 +26,10 @@ $(INSTALLED): package.json package-lock.json .npmrc
 build: $(INSTALLED) ## Bundle the operator and the simulator into dist/
 	@$(NPM) run --silent build
 
+.PHONY: image
+image: build ## Build the image for amd64 and arm64 without Docker: dist/image/layout (OCI), image.tar, rootfs-amd64
+	@node image/build.ts
+
 .PHONY: generate
 generate: $(INSTALLED) ## Regenerate the CRD and the reference from the code
 	@$(NPM) run --silent generate
@@ -78,6 +82,10 @@ test-faults: $(INSTALLED) ## Play every fault, and a short random run
 .PHONY: test-extended
 test-extended: $(INSTALLED) ## Run the tests that take minutes: contests, two operators, GitOps, odd replies
 	@$(NPM) run --silent test:extended
+
+.PHONY: test-image
+test-image: $(INSTALLED) ## Build the image twice, compare it with the Dockerfile, and run it
+	@$(NPM) run --silent test -- --project image
 
 .PHONY: reliability
 reliability: $(INSTALLED) ## Play every fault, and write docs/reliability.md

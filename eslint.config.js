@@ -84,7 +84,7 @@ export default tseslint.config(
   // A row of a table of cases is a parameter list.
   { files: ['test/**/*.ts'], rules: { 'max-params': ['error', { max: 6 }], complexity: ['error', { max: 26 }] } },
   {
-    files: ['src', 'simulator', 'demo', 'bench', 'tools', 'monitoring'].map((folder) => `${folder}/**/*.ts`),
+    files: ['src', 'simulator', 'demo', 'bench', 'image', 'tools', 'monitoring'].map((folder) => `${folder}/**/*.ts`),
     rules: {
       '@typescript-eslint/naming-convention': [
         'error',

@@ -59,6 +59,17 @@ export default defineConfig({
           hookTimeout: 120_000,
         },
       },
+      {
+        test: {
+          name: 'image',
+          include: ['test/image/**/*.test.ts'],
+          fileParallelism: false,
+          sequence: { groupOrder: 4 },
+          testTimeout: 60_000,
+          // Two builds of the image, each for two architectures.
+          hookTimeout: 900_000,
+        },
+      },
     ],
   },
 })
