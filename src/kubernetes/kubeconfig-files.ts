@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path'
-import { type Cluster, type Context, KubeConfig, loadYaml, type User } from '@kubernetes/client-node'
+import { type Cluster, type Context, KubeConfig, type User } from '@kubernetes/client-node'
+import { load } from 'js-yaml'
 import { type Fields, fieldsOf } from '../lib/fields.ts'
 import { KubeconfigError, unusableFile } from './kubeconfig-error.ts'
 import { completeUser, type KubeconfigUser, tokenFileOf } from './kubeconfig-user.ts'
@@ -120,7 +121,8 @@ function loadFile(file: string, origin: string): LoadedFile {
   const text = readKubeconfigFile(file, origin)
   const config = new KubeConfig()
   try {
-    const raw = loadYaml<unknown>(text)
+    // client-node's loadYaml would bring its models of the whole API into the bundle.
+    const raw: unknown = load(text)
     let problem: string | undefined
     try {
       config.loadFromString(text)
