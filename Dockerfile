@@ -25,15 +25,14 @@ LABEL org.opencontainers.image.title="enos-credential-operator" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 ENV NODE_ENV=production
-# One file, without the simulator. Named .mjs, for there is no package.json beside it to say that it is a module.
+# Launcher and operator, without the simulator. Named .mjs, for there is no package.json beside them that says `module`.
 COPY --from=build /src/dist/main.js /app/main.mjs
+COPY --from=build /src/dist/operator.mjs /app/operator.mjs
 # What is in it, for scanners.
 COPY --from=build /src/dist/sbom.cdx.json /app/sbom.cdx.json
 # By number (it is `nonroot`): the kubelet cannot tell from a name that it is not root.
 USER 65532:65532
 EXPOSE 8080 8081
-# Memory: a small young generation (as `npm start` has it), a heap that knows the container's limit (Node's own bound is
-# far above it), and few arenas of the C library.
-ENV MALLOC_ARENA_MAX=2
-ENTRYPOINT ["/nodejs/bin/node", "--max-semi-space-size=4", "--max-old-space-size-percentage=40", "/app/main.mjs"]
+# The launcher sets the flags of V8, by the container's limit: src/runtime-flags.ts.
+ENTRYPOINT ["/nodejs/bin/node", "/app/main.mjs"]
 CMD ["run"]

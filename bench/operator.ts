@@ -3,8 +3,6 @@ import { fileURLToPath } from 'node:url'
 import { Child, type Usage } from './child.ts'
 
 const main = fileURLToPath(new URL('../dist/main.js', import.meta.url))
-/** The flags of `npm start` and of the image. */
-const nodeFlags = ['--max-semi-space-size=4']
 const pollMs = 20
 const maxIdleWaitMs = 120_000
 
@@ -21,7 +19,7 @@ export class Operator {
   constructor({ kubeconfig, profile }: OperatorOptions) {
     const profiling = profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profile]
     const addresses = ['--metrics-bind-address', '127.0.0.1:0', '--health-probe-bind-address', '0']
-    this.#child = new Child([...nodeFlags, ...profiling, main, 'run', '--no-leader-elect', ...addresses], {
+    this.#child = new Child([...profiling, main, 'run', '--no-leader-elect', ...addresses], {
       ...process.env,
       KUBECONFIG: kubeconfig,
     })

@@ -18,7 +18,7 @@ export class Operator {
     const addresses = ['--metrics-bind-address', '127.0.0.1:0', '--health-probe-bind-address', '0']
     this.#child = spawn(
       process.execPath,
-      ['--max-semi-space-size=4', program, 'run', '--no-leader-elect', '--kubeconfig', kubeconfig, ...addresses],
+      [program, 'run', '--no-leader-elect', '--kubeconfig', kubeconfig, ...addresses],
       // ENOS_* and proxy variables of the caller must not configure the operator.
       { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'] } },
     )

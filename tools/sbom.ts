@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
-/** Writes dist/sbom.cdx.json: which packages are in dist/main.js (CycloneDX). The same bundle gives the same file. */
+/** Writes dist/sbom.cdx.json: which packages are in dist/operator.mjs (CycloneDX). The same bundle gives the same file. */
 
 /** The parts of a CycloneDX document that are changed here. */
 export interface Bom {
@@ -72,7 +72,7 @@ export function bomOf(installed: Bom, packages: ReadonlySet<string>): Bom {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const map = new URL('dist/main.js.map', root)
+  const map = new URL('dist/operator.mjs.map', root)
   const { sources } = JSON.parse(await readFile(map, 'utf8')) as { sources: string[] }
   const bom = bomOf(await installedBom(), await bundledPackages(sources, map))
   await writeFile(new URL('dist/sbom.cdx.json', root), `${JSON.stringify(bom, undefined, 2)}\n`)

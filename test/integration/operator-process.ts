@@ -18,9 +18,6 @@ interface LogLine {
   readonly [field: string]: unknown
 }
 
-/** As in `npm start` and in the image. */
-const shippedNodeArgs = ['--max-semi-space-size=4']
-
 /** The bundled operator in a process of its own. */
 export class OperatorProcess {
   readonly #child: ChildProcess
@@ -45,14 +42,10 @@ export class OperatorProcess {
   }: OperatorOptions): Promise<OperatorProcess> {
     const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
     const addresses = ['--metrics-bind-address', '127.0.0.1:0', '--health-probe-bind-address', '127.0.0.1:0']
-    const child = spawn(
-      process.execPath,
-      [...shippedNodeArgs, ...nodeArgs, main, 'run', '--log-level', 'debug', ...addresses, ...args],
-      {
-        stdio: ['ignore', 'pipe', 'pipe'],
-        env: { ...process.env, KUBECONFIG: kubeconfig, ...env },
-      },
-    )
+    const child = spawn(process.execPath, [...nodeArgs, main, 'run', '--log-level', 'debug', ...addresses, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, KUBECONFIG: kubeconfig, ...env },
+    })
     const operator = new OperatorProcess(child)
     await eventually(() => operator.#port('probes'))
     return operator

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { rolldown } from 'rolldown'
+import { type OutputChunk, rolldown } from 'rolldown'
 import { beforeAll, describe, expect, it } from 'vitest'
 import bundles from '../../../rolldown.config.ts'
 import { type Bom, bomOf, bundledPackages, installedBom } from '../../../tools/sbom.ts'
@@ -22,18 +22,19 @@ async function readJson(path: string): Promise<unknown> {
   return JSON.parse(await readFile(new URL(path, root), 'utf8'))
 }
 
-/** Paths in the source map of the operator's bundle, which is made as the build makes it, in memory. */
-async function operatorSources(): Promise<string[]> {
-  const [{ output, ...input } = {}] = [bundles].flat()
+/** The operator's bundle, made as the build makes it, in memory. */
+async function bundleOperator(): Promise<OutputChunk> {
+  const [, { output, ...input } = {}] = [bundles].flat()
   const bundle = await rolldown(input)
   const made = await bundle.generate([output ?? {}].flat()[0])
   await bundle.close()
-  return made.output[0].map?.sources ?? []
+  return made.output[0]
 }
 
 describe('the SBOM', () => {
   let installed: Bom
   let packages: ReadonlySet<string>
+  let bundle: OutputChunk
   let bom: Bom
   let own: PackageJson
   let lockfile: Lockfile
@@ -42,9 +43,17 @@ describe('the SBOM', () => {
     own = (await readJson('package.json')) as PackageJson
     lockfile = (await readJson('package-lock.json')) as Lockfile
     installed = await installedBom()
-    packages = await bundledPackages(await operatorSources(), new URL('dist/', root))
+    bundle = await bundleOperator()
+    packages = await bundledPackages(bundle.map?.sources ?? [], new URL('dist/', root))
     bom = bomOf(installed, packages)
   }, 60_000)
+
+  it('is about a bundle of at most 2 MB of one-byte text, without the models of client-node', () => {
+    // Beyond Latin-1, V8 keeps two bytes for each character.
+    expect([...bundle.code.matchAll(/[^\0-\xff]/g)]).toEqual([])
+    expect(bundle.code.length).toBeLessThanOrEqual(2_000_000)
+    expect(bundle.map?.sources.filter((source) => source.includes('client-node/dist/gen/models'))).toEqual([])
+  })
 
   const refs = (): string[] => bom.components.map((component) => component['bom-ref'])
 

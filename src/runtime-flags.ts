@@ -1,0 +1,35 @@
+/** Settings of V8 and of the C library, the same for `npm start`, image, chart, tests and benchmark. */
+
+/** MiB of each half of the young generation. With the 16 MiB of V8, tens of MiB of garbage stay resident. */
+const maxSemiSpaceMiB = 4
+/** The heap's share of the container's limit; code, buffers and the young generation need the rest. */
+const heapShare = 0.4
+/** MiB, where there is no limit. V8 takes a share of the machine, so garbage would grow to gigabytes. */
+const unlimitedHeapMiB = 512
+const mebibyte = 1024 * 1024
+
+export interface ProcessSettings {
+  /** The options of Node that this process was started with. */
+  readonly execArgv: readonly string[]
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** Bytes. Without a limit, `limit` is 0 or more than the machine has. */
+  readonly memory: { readonly limit: number; readonly machine: number }
+}
+
+/** The flags to add. What execArgv or NODE_OPTIONS already set, stays. */
+export function missingFlags({ environment, execArgv, memory }: ProcessSettings): string[] {
+  const options = [...execArgv, ...(environment['NODE_OPTIONS'] ?? '').split(/\s+/)]
+  const names = new Set(options.map((option) => option.replace(/=.*/s, '').replaceAll('_', '-')))
+  const heap = ['--max-old-space-size', '--max-old-space-size-percentage', '--max-heap-size']
+  return [
+    ...(names.has('--max-semi-space-size') ? [] : [`--max-semi-space-size=${maxSemiSpaceMiB}`]),
+    ...(heap.some((name) => names.has(name)) ? [] : [`--max-old-space-size=${heapMiB(memory)}`]),
+  ]
+}
+
+function heapMiB({ limit, machine }: ProcessSettings['memory']): number {
+  return limit > 0 && limit < machine ? Math.floor((limit * heapShare) / mebibyte) : unlimitedHeapMiB
+}
+
+/** With an arena for each thread, glibc keeps more memory than it needs. */
+export const runtimeEnvironment = { MALLOC_ARENA_MAX: '2' }

@@ -1,0 +1,70 @@
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { missingFlags, type ProcessSettings } from '../../src/runtime-flags.ts'
+import { runToEnd } from '../support/run.ts'
+
+const mebibyte = 1024 * 1024
+const settings = (overrides: Partial<ProcessSettings> = {}): ProcessSettings => ({
+  execArgv: [],
+  environment: {},
+  memory: { limit: 0, machine: 8192 * mebibyte },
+  ...overrides,
+})
+
+describe('missingFlags', () => {
+  it('bounds the heap by a share of the limit of the container', () => {
+    const memory = { limit: 256 * mebibyte, machine: 8192 * mebibyte }
+    expect(missingFlags(settings({ memory }))).toEqual(['--max-semi-space-size=4', '--max-old-space-size=102'])
+  })
+
+  it.each([0, 9000 * mebibyte, 2 ** 64])('bounds the heap at a fixed size without a limit, told as %d', (limit) => {
+    const memory = { limit, machine: 8192 * mebibyte }
+    expect(missingFlags(settings({ memory }))).toEqual(['--max-semi-space-size=4', '--max-old-space-size=512'])
+  })
+
+  it.each(['--max-old-space-size=900', '--max_old_space_size=900', '--max-old-space-size-percentage=60'])(
+    'leaves %s as it is, as an option and in NODE_OPTIONS',
+    (option) => {
+      const flags = ['--max-semi-space-size=4']
+      expect(missingFlags(settings({ execArgv: ['--inspect', option] }))).toEqual(flags)
+      expect(missingFlags(settings({ environment: { NODE_OPTIONS: `--inspect  ${option}` } }))).toEqual(flags)
+    },
+  )
+
+  it('adds nothing to its own flags', () => {
+    expect(missingFlags(settings({ execArgv: missingFlags(settings()) }))).toEqual([])
+  })
+})
+
+describe('the launcher', () => {
+  const launch = async (args: readonly string[], env: NodeJS.ProcessEnv = {}) => {
+    const report =
+      'data:text/javascript,process.on("exit",()=>console.log(JSON.stringify([process.execArgv.slice(2),process.env.MALLOC_ARENA_MAX])))'
+    const { stdout } = await runToEnd(
+      process.execPath,
+      ['--import', report, join(import.meta.dirname, '../../src/launch.ts'), ...args],
+      { env },
+    )
+    return stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as unknown)
+  }
+
+  it('starts run once more with the flags and few arenas', async () => {
+    const flags = [
+      expect.stringMatching(/^--max-semi-space-size=\d+$/),
+      expect.stringMatching(/^--max-old-space-size=\d+$/),
+    ]
+    expect(await launch(['run', '--unknown'])).toEqual([[flags, '2']])
+  })
+
+  it('keeps what the user set', async () => {
+    const env = { NODE_OPTIONS: '--max-semi-space-size=1 --max-old-space-size=99', MALLOC_ARENA_MAX: '1' }
+    expect(await launch(['run', '--unknown'], env)).toEqual([[[], '1']])
+  })
+
+  it('leaves other commands alone', async () => {
+    expect(await launch(['check', '--unknown'])).toEqual([[[], null]])
+  })
+})
