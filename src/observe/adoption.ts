@@ -26,11 +26,15 @@ export function ownerProblem(observed: Observed, target: TargetSpec): Problem | 
 /** Another credential has it. */
 export function isOfOther(secretName: string, credentialName: string | undefined): Problem {
   const owner = credentialName === undefined ? 'another EnosAppCredential' : `EnosAppCredential ${credentialName}`
-  return conflict(`Secret ${secretName} belongs to ${owner}: name another target`)
+  return conflict(
+    `Secret ${secretName} belongs to ${owner}: name another target`,
+    `belong to ${owner}: name other targets`,
+  )
 }
 
-export function conflict(message: string): Problem {
-  return { class: 'userMustAct', reason: 'TargetConflict', message: `spec.targets: ${message}` }
+export function conflict(message: string, ofMany?: string): Problem {
+  const problem = { class: 'userMustAct', reason: 'TargetConflict', message: `spec.targets: ${message}` } as const
+  return ofMany === undefined ? problem : { ...problem, ofMany }
 }
 
 /** Whether the annotation lets the credential take a Secret, or its keys of a Merge target. */
@@ -58,6 +62,7 @@ function foreignProblem(observed: Observed, target: TargetSpec, meta: ObjectMeta
   if (claim === undefined) {
     return conflict(
       `Secret ${name} already exists and is not owned by this resource; to have it adopted, annotate it with ${annotations.adopt}: ${credential.name}; otherwise delete it, or name another target`,
+      `already exist and are not owned by this resource; to have them adopted, annotate them with ${annotations.adopt}: ${credential.name}; otherwise delete them, or name other targets`,
     )
   }
   // Its type is known only once it was read, which needs a token first.

@@ -1,7 +1,8 @@
 import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
+import { joinNames } from '../lib/join-names.ts'
 import type { Alteration } from '../targets/alteration.ts'
-import { type CompiledTemplates, compileTemplates } from '../targets/template.ts'
+import { type CompiledTemplates, compileTemplates, knownVariables } from '../targets/template.ts'
 import type { Membership } from '../tokens/membership.ts'
 import type { Contest } from './contest.ts'
 import { ExpiredTime } from './expired-time.ts'
@@ -67,15 +68,19 @@ export function newState(credential: Credential, now: number, wallOffset: number
 /** Compiles the templates of all targets. */
 export function compileAll({ spec }: Credential): Pick<CredentialState, 'templates' | 'templateProblem'> {
   const all = new Map<string, CompiledTemplates>()
+  const broken: string[] = []
   for (const { name, data } of spec.targets) {
     const compiled = compileTemplates(data)
-    if ('detail' in compiled) {
-      const message = `spec.targets: Secret ${name}: template of key ${compiled.key}: ${compiled.detail}`
-      return { templates: new Map(), templateProblem: { class: 'userMustAct', reason: 'TemplateError', message } }
+    if ('problems' in compiled) {
+      broken.push(...compiled.problems.map(({ detail, key }) => `Secret ${name}: template of key ${key}: ${detail}`))
+    } else {
+      all.set(name, compiled)
     }
-    all.set(name, compiled)
   }
-  return { templates: all, templateProblem: undefined }
+  if (broken.length === 0) return { templates: all, templateProblem: undefined }
+  const hint = broken.some((one) => one.includes(': unknown variable')) ? knownVariables : ''
+  const message = `spec.targets: ${joinNames(broken, '; ')}${hint}`
+  return { templates: new Map(), templateProblem: { class: 'userMustAct', reason: 'TemplateError', message } }
 }
 
 /** The records of an earlier process, from the status. */

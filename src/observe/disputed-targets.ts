@@ -7,10 +7,12 @@ import type { Observed, TargetSpec, TargetsView } from './observed.ts'
 /** Why a target does not reliably hold the token that was written: another writer removes it, or admission altered it. */
 export function disputeProblem(observed: Observed, now: number): Problem | undefined {
   const { targets } = observed.credential.spec
-  const altered = targets.find(({ name }) => alteredTokenKeys(observed, name).length > 0)
-  if (altered !== undefined) {
-    const keys = alteredTokenKeys(observed, altered.name)
-    const message = `spec.targets: Secret ${altered.name}: the API server did not store ${keys.join(', ')} as written; an admission webhook or policy alters the Secret`
+  const altered = targets.flatMap(({ name }) => {
+    const keys = alteredTokenKeys(observed, name)
+    return keys.length === 0 ? [] : [`${joinNames(keys)} of Secret ${name}`]
+  })
+  if (altered.length > 0) {
+    const message = `spec.targets: the API server did not store ${joinNames(altered, '; ')} as written: an admission webhook or policy alters Secrets`
     return { class: 'userMustAct', reason: 'TargetAltered', message }
   }
   const contested = targets.filter((target) => isTokenContested(observed, target, now))

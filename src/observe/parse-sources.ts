@@ -1,6 +1,7 @@
 import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
 import type { KubernetesObject } from '../kubernetes/types.ts'
+import { joinNames } from '../lib/join-names.ts'
 import { certificatesProblem } from '../lib/pem.ts'
 import { Sensitive } from '../lib/sensitive.ts'
 import { decodeKey } from '../targets/secret.ts'
@@ -28,11 +29,13 @@ const serviceAccountToken = 'kubernetes.io/service-account-token'
 /** Parses appKey, appSecret, CA and headers from the objects that the spec names. Pure; problems quote no value. */
 export function parseSources(spec: CredentialSpec, read: readonly ReadSource[]): Sources {
   const versions = read.map(({ object, ref: { keys } }): SourceVersion => ({ ...objectVersionOf(object), keys }))
-  const trimmed: string[] = []
-  const values = valuesOf(spec, { read, trimmed })
-  return 'reason' in values
-    ? { versions, values: undefined, problem: values, trimmed }
-    : { versions, values, problem: undefined, trimmed }
+  const sources: ReadSources = { read, trimmed: [], problems: [] }
+  const values = valuesOf(spec, sources)
+  const { problems, trimmed } = sources
+  const [first] = problems
+  return first === undefined
+    ? { versions, values, problem: undefined, trimmed }
+    : { versions, values: undefined, problem: joinProblems(first, problems), trimmed }
 }
 
 interface ReadSource {
@@ -44,54 +47,64 @@ interface ReadSources {
   readonly read: readonly ReadSource[]
   /** Collects the values that ended in newlines. */
   readonly trimmed: string[]
+  /** Collects what is wrong; the value is then empty. */
+  readonly problems: Problem[]
 }
 
-function valuesOf(spec: CredentialSpec, sources: ReadSources): SourceValues | Problem {
+/** One problem for all that have the reason of the first. */
+function joinProblems(first: Problem, problems: readonly Problem[]): Problem {
+  const messages = problems.filter(({ reason }) => reason === first.reason).map(({ message }) => message)
+  return { ...first, message: joinNames(messages, '; ') }
+}
+
+function valuesOf(spec: CredentialSpec, sources: ReadSources): SourceValues {
   const { caRef, headersFrom = [] } = spec.gateway
   const appKey = valueOf(sources, 'spec.appKeyRef', 'Secret', spec.appKeyRef)
   const appSecret = valueOf(sources, 'spec.appSecretRef', 'Secret', spec.appSecretRef)
   const ca = caRef === undefined ? undefined : caOf(sources, caRef)
-  if (!(appKey instanceof Sensitive)) return appKey
-  if (!(appSecret instanceof Sensitive)) return appSecret
-  if (ca !== undefined && !(ca instanceof Sensitive)) return ca
-  const headers = new Map<string, Sensitive>()
-  for (const [at, { name, secretKeyRef }] of headersFrom.entries()) {
-    const value = valueOf(sources, headerField(at), 'Secret', secretKeyRef)
-    if (!(value instanceof Sensitive)) return value
-    headers.set(name, value)
-  }
-  return firstHeaderProblem(spec, headers) ?? { appKey, appSecret, ca: ca?.reveal(), headers }
+  const headers = new Map(
+    headersFrom.map(({ name, secretKeyRef }, at) => {
+      return [name, valueOf(sources, headerField(at), 'Secret', secretKeyRef)] as const
+    }),
+  )
+  const problem = sources.problems.length === 0 ? firstHeaderProblem(spec, headers) : undefined
+  if (problem !== undefined) sources.problems.push(problem)
+  return { appKey, appSecret, ca, headers }
 }
 
-function caOf(sources: ReadSources, caRef: NonNullable<CredentialSpec['gateway']['caRef']>): Sensitive | Problem {
-  const ca = valueOf(sources, 'spec.gateway.caRef', caRef.kind, caRef)
-  if (!(ca instanceof Sensitive)) return ca
-  const certificates = certificatesProblem(ca.reveal())
-  if (certificates === undefined) return ca
-  return problem('InvalidCA', `spec.gateway.caRef: key ${caRef.key} of ${caRef.kind} ${caRef.name} ${certificates}`)
+function caOf(sources: ReadSources, caRef: NonNullable<CredentialSpec['gateway']['caRef']>): string {
+  const ca = valueOf(sources, 'spec.gateway.caRef', caRef.kind, caRef).reveal()
+  const certificates = ca === '' ? undefined : certificatesProblem(ca)
+  if (certificates !== undefined) {
+    const where = `spec.gateway.caRef: key ${caRef.key} of ${caRef.kind} ${caRef.name}`
+    sources.problems.push(problem('InvalidCA', `${where} ${certificates}`))
+  }
+  return ca
 }
 
 function valueOf(
-  { read, trimmed }: ReadSources,
+  { problems, read, trimmed }: ReadSources,
   field: string,
   kind: SourceRef['kind'],
   ref: { readonly name: string; readonly key: string },
-): Sensitive | Problem {
+): Sensitive {
+  const refused = (reason: Problem['reason'], message: string): Sensitive => {
+    problems.push(problem(reason, message))
+    return new Sensitive('')
+  }
   const object = read.find((one) => one.ref.kind === kind && one.ref.name === ref.name)?.object ?? { metadata: {} }
   if (object.type === serviceAccountToken) {
-    return problem(
-      'SourceForbidden',
-      `${field}: Secret ${ref.name} is a service-account token; expected a Secret made for this application`,
-    )
+    const expected = 'expected a Secret made for this application'
+    return refused('SourceForbidden', `${field}: Secret ${ref.name} is a service-account token; ${expected}`)
   }
   const where = `${field}: key ${ref.key} of ${kind} ${ref.name}`
   const text = textOf(kind, object, ref.key)
   if (text === undefined) {
     const doesExist = Object.hasOwn(object.data ?? {}, ref.key) || Object.hasOwn(object.binaryData ?? {}, ref.key)
-    return problem('SourceKeyMissing', doesExist ? `${where} is not UTF-8 text` : `${where} does not exist`)
+    return refused('SourceKeyMissing', doesExist ? `${where} is not UTF-8 text` : `${where} does not exist`)
   }
   const value = text.reveal().replace(/[\r\n]+$/, '')
-  if (value === '') return problem('SourceKeyMissing', `${where} is empty`)
+  if (value === '') return refused('SourceKeyMissing', `${where} is empty`)
   if (value.length !== text.reveal().length && kind === 'Secret' && field !== 'spec.gateway.caRef') {
     trimmed.push(`${field} (key ${ref.key} of Secret ${ref.name})`)
   }

@@ -1,11 +1,28 @@
 import { annotations } from '../api/v1alpha1/names.ts'
 import type { Problem } from '../api/v1alpha1/problem.ts'
+import { joinNames } from '../lib/join-names.ts'
 import { Sensitive } from '../lib/sensitive.ts'
 import { compareMerged } from '../targets/merged-keys.ts'
 import type { Secret } from '../targets/secret.ts'
 import { conflict, isOfOther, ownerProblem } from './adoption.ts'
 import { type Observed, type TargetSpec } from './observed.ts'
 import { isOfAnotherCredential, isOurs, mergeIdentityOf } from './ownership.ts'
+
+/** One problem that names all targets with problems of one kind: of those that the user must solve, else of the first. */
+export function joinTargetProblems(problems: ReadonlyMap<string, Problem>): Problem | undefined {
+  const all = [...problems.values()]
+  const first = all.find((problem) => problem.class === 'userMustAct') ?? all[0]
+  if (first === undefined) return undefined
+  const ofKind = [...problems].filter(([, { class: one, reason }]) => one === first.class && reason === first.reason)
+  if (ofKind.length === 1) return first
+  const groups = Map.groupBy(ofKind, ([, { message, ofMany }]) => ofMany ?? message)
+  const sentences = [...groups.values()].map((group) => {
+    const [[, { message, ofMany = '' }] = ['', first]] = group
+    const names = group.map(([name]) => name)
+    return names.length > 1 ? `Secrets ${joinNames(names)} ${ofMany}` : message.replace(/^spec\.targets: /, '')
+  })
+  return { ...first, message: `spec.targets: ${joinNames(sentences, '; ')}` }
+}
 
 /** Why a target cannot be written, with any token. */
 export function targetProblem(observed: Observed, target: TargetSpec): Problem | undefined {
@@ -22,6 +39,7 @@ function mergeProblem(observed: Observed, target: TargetSpec): Problem | undefin
       class: 'waiting',
       reason: 'TargetMissing',
       message: `spec.targets: Secret ${name} (creationPolicy Merge) does not exist; create it, and the operator adds its keys`,
+      ofMany: '(creationPolicy Merge) do not exist; create them, and the operator adds their keys',
     }
   }
   if (isOfAnotherCredential(observed, meta)) {
@@ -42,7 +60,7 @@ function mergeProblem(observed: Observed, target: TargetSpec): Problem | undefin
   return foreign.length === 0
     ? undefined
     : conflict(
-        `Secret ${name} already has ${foreign.join(', ')}, owned by another field manager; name other keys, remove those, or annotate the Secret with ${annotations.adopt}: ${observed.credential.name} to hand them over`,
+        `Secret ${name} already has ${joinNames(foreign)}, owned by another field manager; name other keys, remove those, or annotate the Secret with ${annotations.adopt}: ${observed.credential.name} to hand them over`,
       )
 }
 

@@ -1,6 +1,7 @@
 import { mergeFinalizer } from '../api/v1alpha1/names.ts'
 import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { Observed } from '../observe/observed.ts'
+import { joinTargetProblems } from '../observe/target-problems.ts'
 import type { Action } from './actions.ts'
 import { deletionPolicyActions, unretainedTargets } from './deletion-policy-check.ts'
 import { releaseActions, warnOfKeysLeftBehind } from './merged-keys-release.ts'
@@ -35,7 +36,7 @@ function blockingProblem(observed: Observed): Problem | undefined {
   const unretained = unretainedTargets(observed)
   const isHopeless = ([name, { isForbidden }]: [string, Problem]): boolean =>
     isForbidden === true && unretained.includes(name)
-  return [...observed.targetProblems].find((entry) => !isHopeless(entry))?.[1]
+  return joinTargetProblems(new Map([...observed.targetProblems].filter((entry) => !isHopeless(entry))))
 }
 
 function warnOfLostTarget({ targetProblems }: Observed, name: string): Action {

@@ -1,8 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
+import { joinNames } from '../lib/join-names.ts'
 import {
   type ObjectVersion,
   type Observed,
+  type SourceRef,
   sourceRefs,
   type Sources,
   type SourceVersion,
@@ -33,17 +35,16 @@ export function awaitConfigMaps(observed: Observed, now: number): Verdict | unde
 export function fetchSources(observed: Observed): Verdict | undefined {
   const { credential, sourceMetas, sourceProblem, sources } = observed
   const present: SourceVersion[] = []
-  for (const [at, { kind, name, fields, keys }] of sourceRefs(credential.spec).entries()) {
+  const missing: SourceRef[] = []
+  for (const [at, ref] of sourceRefs(credential.spec).entries()) {
     const meta = sourceMetas[at]
-    if (meta !== undefined) {
-      present.push({ ...meta, keys })
-      continue
-    }
-    return stopAt(observed, {
-      class: 'userMustAct',
-      reason: 'SourceSecretNotFound',
-      message: `${fields.join(' and ')}: ${kind} ${name} does not exist in namespace ${credential.namespace}`,
-    })
+    if (meta === undefined) missing.push(ref)
+    else present.push({ ...meta, keys: ref.keys })
+  }
+  if (missing.length > 0) {
+    const what = missing.map(({ fields, kind, name }) => `${fields.join(' and ')}: ${kind} ${name} does not exist`)
+    const message = `${joinNames(what, '; ')} in namespace ${credential.namespace}`
+    return stopAt(observed, { class: 'userMustAct', reason: 'SourceSecretNotFound', message })
   }
   if (sourceProblem !== undefined) return stopAt(observed, sourceProblem)
   if (sources !== undefined && isSameSources(sources.versions, present)) return undefined

@@ -1,6 +1,7 @@
 import type { Problem } from '../api/v1alpha1/problem.ts'
 import { isForbidden, isNotFound } from '../kubernetes/errors.ts'
 import { configMaps, type KubernetesClient, secrets } from '../kubernetes/types.ts'
+import { joinNames } from '../lib/join-names.ts'
 import type { Caches } from '../observe/caches.ts'
 import { type Credential, type SourceRef, sourceRefs } from '../observe/observed.ts'
 import { parseMetadata } from '../observe/parse-object.ts'
@@ -29,9 +30,9 @@ export class SourceFetcher {
     const found = read.flatMap(({ object, ref }) => (object === undefined ? [] : [{ ref, object }]))
     // The store no longer has the missing one, so the next plan reports it.
     if (found.length < read.length) return undefined
-    const refused = found.find(({ object }) => object === 'forbidden')
+    const refused = found.filter(({ object }) => object === 'forbidden').map(({ ref }) => ref)
     // Not kept in the state: no watch tells when the permission is given.
-    if (refused !== undefined) return forbidden(refused.ref, credential)
+    if (refused.length > 0) return forbidden(refused, credential)
     const objects = found.flatMap(({ object, ref }) => (object === 'forbidden' ? [] : [{ ref, object }]))
     state.sources = parseSources(spec, objects)
     if (state.sources.trimmed.length === 0) state.notes.delete('SourceTrimmed')
@@ -59,10 +60,13 @@ export class SourceFetcher {
   }
 }
 
-function forbidden({ fields, kind, name }: SourceRef, { namespace }: Credential): Problem {
+function forbidden(refused: readonly SourceRef[], { namespace }: Credential): Problem {
+  const what = refused.map(({ fields, kind, name }) => {
+    return `${fields.join(' and ')}: the operator may not get ${kind} ${name}`
+  })
   return {
     class: 'userMustAct',
     reason: 'SourceForbidden',
-    message: `${fields.join(' and ')}: the operator may not get ${kind} ${name} in namespace ${namespace} (HTTP 403); check its RBAC`,
+    message: `${joinNames(what, '; ')} in namespace ${namespace} (HTTP 403); check its RBAC`,
   }
 }

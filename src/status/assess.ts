@@ -5,7 +5,7 @@ import { disputeProblem } from '../observe/disputed-targets.ts'
 import { firstOutOfSyncTarget, type OutOfSyncTarget } from '../observe/drifted-targets.ts'
 import { changedInput, inputsOf } from '../observe/inputs.ts'
 import { type Observed, tokenOnTargets } from '../observe/observed.ts'
-import { targetProblem } from '../observe/target-problems.ts'
+import { joinTargetProblems, targetProblem } from '../observe/target-problems.ts'
 import { holdsForeignToken } from '../observe/token-origin.ts'
 import { targetsWithoutToken } from '../observe/token-use.ts'
 import { validUntil } from '../observe/validity.ts'
@@ -28,11 +28,11 @@ export interface Assessment {
 /** The conditions that the observation calls for. Messages hold no counts and no time left, so that they change only with the cause. */
 export function assess(observed: Observed, problem: Problem | undefined, now: number): Assessment {
   const failure: Problem | undefined = problem ?? observed.application?.failure
-  const targetTrouble = firstTargetProblem(observed)
+  const targetTrouble = joinTargetProblems(presentTargetProblems(observed))
   const dispute = disputeProblem(observed, now)
   const ready = assessReady(observed, { cause: targetTrouble ?? failure, targetTrouble, dispute }, now)
   const renewalHealthy = assessRenewal(observed, problem)
-  const leftover = firstRemovedTargetProblem(observed)
+  const leftover = joinTargetProblems(removedTargetProblems(observed))
   const trouble = [targetTrouble, failure, leftover, dispute].find((candidate) => candidate?.class === 'userMustAct')
   const work = ready.status === 'True' ? (leftover ?? targetTrouble ?? pendingSpec(observed, failure)) : ready
   const isIdle = trouble !== undefined || observed.credential.spec.suspend
@@ -154,14 +154,15 @@ function assessRenewal({ application, credential }: Observed, problem: Problem |
   return conditionValue('True', 'Synced', 'the last attempt to get or refresh the token worked')
 }
 
-function firstTargetProblem(observed: Observed): Problem | undefined {
+function presentTargetProblems(observed: Observed): Map<string, Problem> {
   const { suspend, targets } = observed.credential.spec
+  const problems = new Map<string, Problem>()
   for (const target of targets) {
     // While suspended, only a changed deletionPolicy is written.
     const problem = suspend ? observed.targetProblems.get(target.name) : targetProblem(observed, target)
-    if (problem !== undefined) return problem
+    if (problem !== undefined) problems.set(target.name, problem)
   }
-  return undefined
+  return problems
 }
 
 /** The present spec is not on a target yet, though the target holds a valid token. */
@@ -182,10 +183,10 @@ function pendingSpec(
     : { reason: failure.reason, message: `${message}: ${failure.message}` }
 }
 
-/** Why a target that left the spec could not be removed. */
-function firstRemovedTargetProblem({ credential, targetProblems }: Observed): Problem | undefined {
+/** Why targets that left the spec could not be removed. */
+function removedTargetProblems({ credential, targetProblems }: Observed): Map<string, Problem> {
   const isRemoved = (name: string): boolean => credential.spec.targets.every((target) => target.name !== name)
-  return [...targetProblems].find(([name]) => isRemoved(name))?.[1]
+  return new Map([...targetProblems].filter(([name]) => isRemoved(name)))
 }
 
 function conditionValue(status: ConditionStatus, reason: Reason, message: string): ConditionValue {

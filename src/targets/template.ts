@@ -35,6 +35,11 @@ export interface TemplateProblem {
   readonly detail: string
 }
 
+/** All problems of a target's templates, in the order of the keys. */
+export interface BrokenTemplates {
+  readonly problems: readonly TemplateProblem[]
+}
+
 export class TemplateRenderError extends Error {
   override readonly name = 'TemplateRenderError'
   readonly key: string
@@ -57,11 +62,13 @@ const placeholders: TemplateValues = {
   namespace: 'namespace',
 }
 
-const known = `; known: ${Object.keys(placeholders).join(', ')}`
+/** The end of a message about unknown variables; said once for all of them. */
+export const knownVariables = `; known: ${Object.keys(placeholders).join(', ')}`
 
 /** Compiles the templates of a target and renders them with placeholders, so that errors are found before any call. */
-export function compileTemplates(data: Readonly<Record<string, string>>): CompiledTemplates | TemplateProblem {
+export function compileTemplates(data: Readonly<Record<string, string>>): CompiledTemplates | BrokenTemplates {
   const templates = new Map<string, Template[]>()
+  const problems: TemplateProblem[] = []
   const keysWithToken: string[] = []
   let usesSources = false
   for (const [key, text] of Object.entries(data)) {
@@ -69,14 +76,15 @@ export function compileTemplates(data: Readonly<Record<string, string>>): Compil
       const parsed = engine.parse(text)
       const variables = engine.globalVariablesSync(parsed)
       const unknown = variables.find((variable) => !Object.hasOwn(placeholders, variable))
-      if (unknown !== undefined) return { key, detail: `unknown variable${nameIn(unknown)}${known}` }
+      if (unknown !== undefined) problems.push({ key, detail: `unknown variable${nameIn(unknown)}` })
       usesSources ||= variables.includes('appKey') || variables.includes('appSecret')
       if (variables.includes('accessToken')) keysWithToken.push(key)
       templates.set(key, parsed)
     } catch (error) {
-      return { key, detail: describe(error) }
+      problems.push({ key, detail: describe(error) })
     }
   }
+  if (problems.length > 0) return { problems }
   const compiled: CompiledTemplates = {
     keys: [...templates.keys()],
     tokenKey: Object.keys(data).find((key) => /^\{\{\s*accessToken\s*\}\}$/.test(data[key] ?? '')),
@@ -87,7 +95,9 @@ export function compileTemplates(data: Readonly<Record<string, string>>): Compil
   try {
     compiled.render(placeholders)
   } catch (error) {
-    if (error instanceof TemplateRenderError) return { key: error.key, detail: error.message.replace(/^[^:]*: /, '') }
+    if (error instanceof TemplateRenderError) {
+      return { problems: [{ key: error.key, detail: error.message.replace(/^[^:]*: /, '') }] }
+    }
     throw error
   }
   return compiled
@@ -142,7 +152,7 @@ function describe(error: unknown): string {
   const where = place === null ? '' : ` (line ${place[1] ?? ''}, column ${place[2] ?? ''})`
   const [, what, name] = /^undefined (variable|filter): (.*)/s.exec(message) ?? []
   if (what !== undefined && name !== undefined) {
-    return `unknown ${what}${nameIn(name)}${where}${what === 'variable' ? known : ''}`
+    return `unknown ${what}${nameIn(name)}${where}`
   }
   if (/^output .* not closed/s.test(message)) return `the output {{ is not closed, expected }}${where}`
   if (/^tag /.test(message)) return `tags are not allowed, only outputs {{ … }}${where}`

@@ -9,6 +9,8 @@ export interface Problem {
   readonly class: 'userMustAct' | 'waiting' | 'retry'
   readonly reason: Reason
   readonly message: string
+  /** Of a target: how the message goes on after the names where several targets have this problem. */
+  readonly ofMany?: string
   /** The API server answered a change of ownership with 403: waiting for a deletion to get that right may never end. */
   readonly isForbidden?: true
 }

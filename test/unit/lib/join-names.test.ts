@@ -10,4 +10,8 @@ describe('joinNames', () => {
   ])('turns %j into "%s"', (names, text) => {
     expect(joinNames(names)).toBe(text)
   })
+
+  it('joinNames joins sentences by another separator', () => {
+    expect(joinNames(['a', 'b', 'c', 'd', 'e', 'f'], '; ')).toBe('a; b; c; d; e and 1 more')
+  })
 })

@@ -118,6 +118,26 @@ describe('parseSources of headersFrom', () => {
 })
 
 describe('parseSources of appKeyRef and appSecretRef', () => {
+  it('parseSources names all missing keys in one problem', () => {
+    expect(problemOf(source({ other: 'x' }))).toEqual({
+      class: 'userMustAct',
+      reason: 'SourceKeyMissing',
+      message:
+        'spec.appKeyRef: key appKey of Secret enos-app does not exist; spec.appSecretRef: key appSecret of Secret enos-app does not exist',
+    })
+  })
+
+  it('parseSources names five missing keys, and counts the others', () => {
+    const headersFrom = ['a', 'b', 'c', 'd'].map((key) => ({
+      name: `X-${key}`,
+      secretKeyRef: { name: 'enos-app', key },
+    }))
+    const of = spec({ gateway: { url: 'https://apim.example.com', headersFrom } })
+    const { message } = problemOf(source({ other: 'x' }), of)
+    expect(message.split('; ')).toHaveLength(5)
+    expect(message).toMatch(/key c of Secret enos-app does not exist and 1 more$/)
+  })
+
   it('parseSources returns appKey and appSecret, and the versions of their Secrets', () => {
     const { appKey, appSecret, ca } = valuesOf(source(application))
     expect([appKey.reveal(), appSecret.reveal(), ca]).toEqual([marker.appKey, marker.appSecret, undefined])

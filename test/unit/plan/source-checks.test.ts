@@ -78,6 +78,13 @@ describe('fetchSources and rejectBrokenSources', () => {
     )
   })
 
+  it('all sources that do not exist are named in one message', () => {
+    const input = { credential: { spec: twoSources }, sourceMetas: [undefined, undefined] }
+    expect(conditionsOf(input)['Ready']?.message).toBe(
+      'spec.appKeyRef: Secret keys does not exist; spec.appSecretRef: Secret secrets does not exist in namespace plant-a',
+    )
+  })
+
   it('a ConfigMap of caRef that does not exist stops the plan', () => {
     const { Ready } = conditionsOf({ credential: { spec: withCa }, sourceMetas: [metadata(), undefined] })
     expect(Ready).toEqual({
