@@ -3,10 +3,20 @@ import { stringify } from 'yaml'
 import { prometheusRule, rulesFile } from '../monitoring/rules.ts'
 import { customResourceDefinition } from '../src/api/v1alpha1/crd.ts'
 import { admissionPolicies } from './admission-policy.ts'
+import {
+  admissionPoliciesFile,
+  chartFile,
+  crdFile,
+  rbacFile,
+  valuesFile,
+  valuesPage,
+  valuesSchemaFile,
+} from './helm/chart-files.ts'
 import { actionReasonsPage, flagsPage, metricsPage, reasonsPage, resourcePage } from './reference.ts'
 
 /** Writes the files that are generated from the code. With --check, reports stale files instead and exits with 1. */
 
+const chart = 'deploy/helm/enos-credential-operator'
 const generated: Readonly<Record<string, () => string>> = {
   'crds/enos.io_enosappcredentials.yaml': () => manifest('src/api/v1alpha1/schema.ts', [customResourceDefinition()]),
   'deploy/api/admission-policy.yaml': () => manifest('tools/admission-policy.ts', admissionPolicies()),
@@ -17,6 +27,13 @@ const generated: Readonly<Record<string, () => string>> = {
   'docs/reference/action-reasons.md': actionReasonsPage,
   'docs/reference/flags.md': flagsPage,
   'docs/reference/metrics.md': metricsPage,
+  'docs/reference/values.md': valuesPage,
+  [`${chart}/Chart.yaml`]: chartFile,
+  [`${chart}/values.yaml`]: valuesFile,
+  [`${chart}/values.schema.json`]: valuesSchemaFile,
+  [`${chart}/files/crd.yaml`]: crdFile,
+  [`${chart}/files/admission-policies.yaml`]: admissionPoliciesFile,
+  [`${chart}/files/rbac.yaml`]: rbacFile,
 }
 
 function manifest(source: string, objects: readonly unknown[]): string {
