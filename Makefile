@@ -87,6 +87,10 @@ test-extended: $(INSTALLED) ## Run the tests that take minutes: contests, two op
 test-image: $(INSTALLED) ## Build the image twice, compare it with the Dockerfile, and run it
 	@$(NPM) run --silent test -- --project image
 
+.PHONY: test-charts
+test-charts: $(INSTALLED) ## Test the Helm chart: values, kustomize, a real API server, upgrades of the CRD
+	@$(NPM) run --silent test:charts
+
 .PHONY: reliability
 reliability: $(INSTALLED) ## Play every fault, and write docs/reliability.md
 	@RELIABILITY=docs/reliability.md $(NPM) run --silent test -- --project faults --project extended test/faults
