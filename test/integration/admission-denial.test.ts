@@ -7,6 +7,7 @@ import { type KubernetesClient, secrets } from '../../src/kubernetes/types.ts'
 import { SystemClock } from '../../src/lib/clock.ts'
 import { selfSigned } from '../support/certificate.ts'
 import { eventually, useHarness } from './harness.ts'
+import { has } from './kubernetes-version.ts'
 
 const harness = useHarness()
 const outsidersText = 'text-of-an-outsider'
@@ -79,37 +80,40 @@ describe('a refusal by the API server', () => {
     expect(error.isPermissionMissing).toBe(false)
   })
 
-  it('names the MutatingAdmissionPolicy that denied the request', async () => {
-    await harness().createSecret(namespace, 'mutated', { a: 'b' })
-    const apiVersion = 'admissionregistration.k8s.io/v1'
-    const expression = `JSONPatch{op: "add", path: "/metadata/annotations/x", value: object.metadata.annotations["${outsidersText}"]}`
-    await apply(
-      {
-        apiVersion,
+  it.skipIf(!has('MutatingAdmissionPolicy v1'))(
+    'names the MutatingAdmissionPolicy that denied the request',
+    async () => {
+      await harness().createSecret(namespace, 'mutated', { a: 'b' })
+      const apiVersion = 'admissionregistration.k8s.io/v1'
+      const expression = `JSONPatch{op: "add", path: "/metadata/annotations/x", value: object.metadata.annotations["${outsidersText}"]}`
+      await apply(
+        {
+          apiVersion,
+          kind: 'MutatingAdmissionPolicy',
+          metadata: { name: 'stamp.example.com' },
+          spec: {
+            matchConstraints: only('mutated'),
+            reinvocationPolicy: 'Never',
+            failurePolicy: 'Fail',
+            mutations: [{ patchType: 'JSONPatch', jsonPatch: { expression: `[${expression}]` } }],
+          },
+        } as never,
+        {
+          apiVersion,
+          kind: 'MutatingAdmissionPolicyBinding',
+          metadata: { name: 'stamp-all' },
+          spec: { policyName: 'stamp.example.com' },
+        } as never,
+      )
+      const error = await refusal('mutated')
+      expect(error.admissionDenial).toEqual({
         kind: 'MutatingAdmissionPolicy',
-        metadata: { name: 'stamp.example.com' },
-        spec: {
-          matchConstraints: only('mutated'),
-          reinvocationPolicy: 'Never',
-          failurePolicy: 'Fail',
-          mutations: [{ patchType: 'JSONPatch', jsonPatch: { expression: `[${expression}]` } }],
-        },
-      } as never,
-      {
-        apiVersion,
-        kind: 'MutatingAdmissionPolicyBinding',
-        metadata: { name: 'stamp-all' },
-        spec: { policyName: 'stamp.example.com' },
-      } as never,
-    )
-    const error = await refusal('mutated')
-    expect(error.admissionDenial).toEqual({
-      kind: 'MutatingAdmissionPolicy',
-      name: 'stamp.example.com',
-      verdict: 'denied',
-    })
-    expect(error.isPermissionMissing).toBe(false)
-  })
+        name: 'stamp.example.com',
+        verdict: 'denied',
+      })
+      expect(error.isPermissionMissing).toBe(false)
+    },
+  )
 
   it('names the webhook that denied the request, with and without a text, and one that cannot be called', async () => {
     const certificate = selfSigned()

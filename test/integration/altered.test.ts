@@ -4,6 +4,7 @@ import { fingerprintOf } from '../../src/enos/signature.ts'
 import { events, type KubernetesObject, secrets } from '../../src/kubernetes/types.ts'
 import { decodeKey, type Secret } from '../../src/targets/secret.ts'
 import { delay, eventually, type Keys, useHarness } from './harness.ts'
+import { has } from './kubernetes-version.ts'
 import { VersionLog } from './version-log.ts'
 
 const harness = useHarness()
@@ -150,13 +151,11 @@ function tokensOf(name: string): Set<string> {
 beforeAll(async () => {
   gateway = await harness().gateway({ lifetimeSeconds, doesRefreshChangeToken: true })
   namespace = await harness().namespace()
+  await applyDenial('denied')
+  await (await harness().operator()).working()
 })
 
 afterAll(async () => {
-  await versions.stop()
-  // Without a token it looks like a Secret that the scan for secrets cannot read.
-  await harness().deleteCredential(namespace, 'removed-token')
-  await harness().deleteSecret(namespace, 'removed-token-token')
   for (const object of cleanUp) await harness().kubectl(['delete', object, '--ignore-not-found'])
 })
 
@@ -169,10 +168,9 @@ async function addCredential(name: string): Promise<void> {
 
 const names = Object.entries(scenarios)
 
-describe('a Secret that a MutatingAdmissionPolicy alters', () => {
+describe.skipIf(!has('MutatingAdmissionPolicy v1'))('a Secret that a MutatingAdmissionPolicy alters', () => {
   beforeAll(async () => {
     for (const [name, scenario] of names) await applyMutation(name, scenario)
-    await applyDenial('denied')
     for (const [name] of names) {
       await inForce(name, ({ data, immutable, metadata: { labels }, type }) => {
         const isLabelAltered = labels?.['added'] !== undefined || labels?.['enos.io/credential'] !== undefined
@@ -182,9 +180,15 @@ describe('a Secret that a MutatingAdmissionPolicy alters', () => {
       })
     }
     versions = await VersionLog.start<Secret>({ client: harness().admin, type: secrets, namespace })
-    await (await harness().operator()).working()
     for (const [name] of names) await addCredential(name)
     await delay(observedMs)
+  })
+
+  afterAll(async () => {
+    await versions.stop()
+    // Without a token it looks like a Secret that the scan for secrets cannot read.
+    await harness().deleteCredential(namespace, 'removed-token')
+    await harness().deleteSecret(namespace, 'removed-token-token')
   })
 
   it.each(names)('%s: the operator writes an altered Secret once for each token', (name, { isRecreated }) => {

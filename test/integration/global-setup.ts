@@ -11,6 +11,8 @@ declare module 'vitest' {
     adminKubeconfig: string
     /** As the service account of the manifests. */
     operatorKubeconfig: string
+    /** 36 for Kubernetes 1.36. */
+    kubernetesMinor: number
   }
 }
 
@@ -26,5 +28,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('assets', cluster.assets)
   project.provide('adminKubeconfig', cluster.kubeconfig)
   project.provide('operatorKubeconfig', cluster.operatorKubeconfig)
+  const version = JSON.parse(await cluster.kubectl(['get', '--raw', '/version'])) as { minor: string }
+  project.provide('kubernetesMinor', Number.parseInt(version.minor))
   return cluster.stop
 }
