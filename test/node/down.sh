@@ -38,7 +38,7 @@ stop etcd etcd KILL
 # Empty cgroups remain. Only folders of this name are removed, deepest first.
 if [ -s cgroups ]; then
   while read -r group; do
-    case $group in */enos-node) ;; *) continue ;; esac
+    case $group in */enos-node-*) ;; *) continue ;; esac
     for _ in {1..50}; do
       [ -d "$group" ] || break
       find "$group" -depth -type d -exec rmdir {} \; 2> /dev/null

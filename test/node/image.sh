@@ -13,7 +13,7 @@ pack() { tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$1" 
 
 pack "$root" "$work/layer.tar" .
 cat > "$work/config.json" <<JSON
-{"architecture":"amd64","os":"linux","config":{"Env":["PATH=/bin"],"Entrypoint":$entrypoint},
+{"architecture":"amd64","os":"linux","config":{"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],"Entrypoint":$entrypoint},
  "rootfs":{"type":"layers","diff_ids":["sha256:$(digest "$work/layer.tar")"]}}
 JSON
 echo '[{"Config":"config.json","RepoTags":["'"$name"'"],"Layers":["layer.tar"]}]' > "$work/manifest.json"

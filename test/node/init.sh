@@ -9,7 +9,7 @@ state=$1 programs=$2 controllers=$3
 cd "$state"
 mount --make-rshared /
 mount -t proc proc /proc
-# cgroup v1 as this namespace sees it: `/` is the folder enos-node of each hierarchy.
+# cgroup v1 as this namespace sees it: `/` is the folder enos-node-* of each hierarchy.
 mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup
 for controller in $controllers; do
   mkdir "/sys/fs/cgroup/$controller"

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Starts a Kubernetes cluster of one real node without Docker: etcd, kube-apiserver, kube-controller-manager,
-# kube-scheduler, containerd and kubelet. For tests that need pods; see docs/testing in CONTRIBUTING.md.
+# kube-scheduler, containerd and kubelet. For tests that need pods (test/e2e).
 #
 #   up.sh PROGRAMS [ARCHIVE ...]
+#   up.sh --check
 #
 # PROGRAMS is the folder of the programs (test/control-plane). Each ARCHIVE is an image that pods may use. A cluster of
 # an earlier run is stopped first; down.sh stops this one, and so does the end of the process $NODE_OWNER.
@@ -10,12 +11,14 @@
 # Kubeconfig: $NODE_STATE/admin.kubeconfig. Node: 127.0.0.1. Logs: $NODE_STATE/log. Image of a shell: e2e.local/busybox:1.
 # Pods must have hostNetwork: there is no pod network, no kube-proxy and no DNS. Everything listens on loopback.
 #
-# Exit code 3: the machine lacks a requirement; the reason is on stderr.
+# Exit code 3: the machine lacks a requirement; the reason is on stderr. --check does no more than that.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-state=${NODE_STATE:-/var/tmp/enos-node} # short: a path of a socket has at most 107 bytes
-api_port=27443 etcd_port=34790 etcd_peer_port=34800 manager_port=34257 scheduler_port=34259
-service_address=127.11.0.1 # ClusterIP of the Service `kubernetes`
+state=${NODE_STATE:-/var/tmp/enos-node}  # short: a path of a socket has at most 107 bytes
+ports=${NODE_PORTS:-34790}               # the first of seven; two nodes need ports and states of their own
+etcd_port=$ports etcd_peer_port=$((ports + 1)) api_port=$((ports + 2)) manager_port=$((ports + 3))
+scheduler_port=$((ports + 4)) kubelet_port=$((ports + 5)) kubelet_health_port=$((ports + 6))
+service_address=127.11.$((ports % 250)).1 # ClusterIP of the Service `kubernetes`
 started_at=$SECONDS
 say() { printf 'node: %s after %d s\n' "$*" $((SECONDS - started_at)); }
 lack() {
@@ -27,12 +30,13 @@ lack() {
 [ "$(stat -fc %T /sys/fs/cgroup 2> /dev/null)" = tmpfs ] || lack "cgroup v1: init.sh mounts its hierarchies"
 grep -qs '^ID=debian$' /etc/os-release || lack "Debian: its packages are containerd and runc"
 [ "$(uname -m)" = x86_64 ] || lack "x86_64"
+[ "${1:-}" != --check ] || exit 0
 programs=$(cd "${1:?the folder of the Kubernetes programs}" && pwd)
 shift
 
 # Debian 12 has containerd 1.6. Kubelet 1.36 is the last one that works with it.
 packages=()
-for package in containerd runc busybox-static socat openssl curl; do
+for package in containerd runc busybox-static socat openssl; do
   dpkg -s "$package" > /dev/null 2>&1 || packages+=("$package")
 done
 if ((${#packages[@]})); then
@@ -105,7 +109,9 @@ rm -rf $rootfs
 for archive in "$@"; do cp "$archive" images/; done
 
 echo '{"cniVersion":"0.4.0","name":"none","plugins":[{"type":"loopback"}]}' > cni/10-none.conflist
-for file in containerd.toml kubelet.yaml; do sed "s|@STATE@|$state|g" "$here/$file" > $file; done
+for file in containerd.toml kubelet.yaml; do
+  sed "s|@STATE@|$state|g; s|34795|$kubelet_port|; s|34796|$kubelet_health_port|" "$here/$file" > $file
+done
 
 controllers='' groups=()
 for controller in cpu cpuacct cpuset memory devices freezer blkio pids systemd; do
@@ -113,7 +119,7 @@ for controller in cpu cpuacct cpuset memory devices freezer blkio pids systemd; 
   name=$controller
   [ "$controller" != systemd ] || name=name=systemd
   path=$(awk -F: -v name="$name" '{ n = split($2, a, ","); for (i = 1; i <= n; i++) if (a[i] == name) print $3 }' /proc/self/cgroup)
-  group=/sys/fs/cgroup/$controller${path%/}/enos-node
+  group=/sys/fs/cgroup/$controller${path%/}/enos-node-$ports
   mkdir -p "$group"
   echo "$group" >> pid/cgroups
   if [ "$controller" = cpuset ]; then
