@@ -8,6 +8,7 @@ FROM --platform=$BUILDPLATFORM node:24 AS build
 WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
+COPY LICENSE ./
 COPY tsconfig.json rolldown.config.ts ./
 COPY tools ./tools
 COPY src ./src
@@ -30,6 +31,8 @@ COPY --from=build /src/dist/main.js /app/main.mjs
 COPY --from=build /src/dist/operator.mjs /app/operator.mjs
 # What is in it, for scanners.
 COPY --from=build /src/dist/sbom.cdx.json /app/sbom.cdx.json
+# Of all that is in it, as these licences ask.
+COPY --from=build /src/dist/licenses.txt /app/licenses.txt
 # By number (it is `nonroot`): the kubelet cannot tell from a name that it is not root.
 USER 65532:65532
 EXPOSE 8080 8081

@@ -2,8 +2,12 @@ import { execFile } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { licensesOf } from './licenses.ts'
 
-/** Writes dist/sbom.cdx.json: which packages are in dist/operator.mjs (CycloneDX). The same bundle gives the same file. */
+/**
+ * Writes dist/sbom.cdx.json: which packages are in dist/operator.mjs (CycloneDX), and their licences into dist/licenses.txt.
+ * The same bundle gives the same files.
+ */
 
 /** The parts of a CycloneDX document that are changed here. */
 export interface Bom {
@@ -28,23 +32,33 @@ export async function installedBom(): Promise<Bom> {
   return JSON.parse(stdout) as Bom
 }
 
+/** A package of which there is code in a bundle. */
+export interface BundledPackage {
+  /** Like `name@version`. */
+  readonly ref: string
+  /** As its package.json says, like `MIT`. */
+  readonly license: string
+  readonly folder: URL
+}
+
 /**
- * The packages of which there is code in a bundle, as `name@version`.
+ * The packages of which there is code in a bundle, sorted.
  *
  * @param sources of its source map
  * @param base of these paths
  */
-export async function bundledPackages(sources: readonly string[], base: URL): Promise<ReadonlySet<string>> {
+export async function bundledPackages(sources: readonly string[], base: URL): Promise<readonly BundledPackage[]> {
   const folders = new Set(
     sources.flatMap((source) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+\//.exec(new URL(source, base).href) ?? []),
   )
   const packages = await Promise.all(
     [...folders].map(async (folder) => {
-      const { name, version } = JSON.parse(await readFile(new URL('package.json', folder), 'utf8')) as BomComponent
-      return `${name}@${version}`
+      const text = await readFile(new URL('package.json', folder), 'utf8')
+      const { license, name, version } = JSON.parse(text) as BomComponent & { readonly license: string }
+      return { ref: `${name}@${version}`, license, folder: new URL(folder) }
     }),
   )
-  return new Set(packages)
+  return packages.toSorted((a, b) => (a.ref < b.ref ? -1 : 1))
 }
 
 /** The part of a document that is about these packages, without what differs from build to build. */
@@ -74,6 +88,8 @@ export function bomOf(installed: Bom, packages: ReadonlySet<string>): Bom {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const map = new URL('dist/operator.mjs.map', root)
   const { sources } = JSON.parse(await readFile(map, 'utf8')) as { sources: string[] }
-  const bom = bomOf(await installedBom(), await bundledPackages(sources, map))
+  const packages = await bundledPackages(sources, map)
+  const bom = bomOf(await installedBom(), new Set(packages.map(({ ref }) => ref)))
   await writeFile(new URL('dist/sbom.cdx.json', root), `${JSON.stringify(bom, undefined, 2)}\n`)
+  await writeFile(new URL('dist/licenses.txt', root), await licensesOf(packages))
 }

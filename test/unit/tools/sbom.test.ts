@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { type OutputChunk, rolldown } from 'rolldown'
 import { beforeAll, describe, expect, it } from 'vitest'
 import bundles from '../../../rolldown.config.ts'
-import { type Bom, bomOf, bundledPackages, installedBom } from '../../../tools/sbom.ts'
+import { licensesOf } from '../../../tools/licenses.ts'
+import { type Bom, bomOf, type BundledPackage, bundledPackages, installedBom } from '../../../tools/sbom.ts'
 
 const root = new URL('../../../', import.meta.url)
 
@@ -33,6 +34,7 @@ async function bundleOperator(): Promise<OutputChunk> {
 
 describe('the SBOM', () => {
   let installed: Bom
+  let bundled: readonly BundledPackage[]
   let packages: ReadonlySet<string>
   let bundle: OutputChunk
   let bom: Bom
@@ -44,7 +46,8 @@ describe('the SBOM', () => {
     lockfile = (await readJson('package-lock.json')) as Lockfile
     installed = await installedBom()
     bundle = await bundleOperator()
-    packages = await bundledPackages(bundle.map?.sources ?? [], new URL('dist/', root))
+    bundled = await bundledPackages(bundle.map?.sources ?? [], new URL('dist/', root))
+    packages = new Set(bundled.map(({ ref }) => ref))
     bom = bomOf(installed, packages)
   }, 60_000)
 
@@ -97,6 +100,33 @@ describe('the SBOM', () => {
     const metadata = { ...installed.metadata, timestamp: '2026-01-01T00:00:00.000Z', component }
     const later = bomOf({ ...installed, serialNumber: 'urn:uuid:0', metadata }, packages)
     expect(JSON.stringify(later)).toBe(JSON.stringify(bom))
+  })
+
+  it('goes with a file that has the text of each licence, our own first', async () => {
+    const text = await licensesOf(bundled)
+    const own = await readFile(new URL('LICENSE', root), 'utf8')
+    const [first = '', ...others] = text.split(/^={80}\n/m)
+    expect(first).toBe(own)
+    expect(others.map((other) => other.slice(0, other.indexOf(' ')))).toEqual([...packages].toSorted())
+    for (const other of others) {
+      expect(other).toMatch(/^\S+ \(\S.*\)\n\n[^]*(Permission|Redistribution|Licensed|License)/)
+    }
+  })
+
+  it('has licences that let the bundle be passed on under Apache-2.0', () => {
+    expect([...new Set(bundled.map(({ license }) => license))].toSorted()).toEqual([
+      'Apache-2.0',
+      'BSD-3-Clause',
+      'ISC',
+      'MIT',
+    ])
+  })
+
+  it('is not made when a package has no licence text', async () => {
+    const folder = new URL('src/', root)
+    await expect(licensesOf([{ ref: 'left-pad@1.3.0', license: 'WTFPL', folder }])).rejects.toThrow(
+      'left-pad@1.3.0 is bundled and has no licence text; get it from its author, or do without it',
+    )
   })
 
   it('is not made when something is bundled that npm does not know', () => {
