@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 /** Tests that take minutes by their nature: `make test` leaves them to `make test-extended`. */
 const extended = [
   'test/faults/replies.test.ts',
-  ...['altered', 'contested', 'etcd-restore', 'gitops', 'goaway', 'rollouts', 'two-operators'].map(
+  ...['altered', 'argocd', 'contested', 'etcd-restore', 'gitops', 'goaway', 'health', 'rollouts', 'two-operators'].map(
     (name) => `test/integration/${name}.test.ts`,
   ),
 ]

@@ -10,6 +10,8 @@ export interface GitOpsPrograms {
   readonly kstatus: (object: object) => Promise<string>
   /** @returns the patch by which Argo CD sees and ends a difference; `{}` where there is none */
   readonly threeWayMerge: (manifest: object, live: object) => Promise<object>
+  /** @returns what a Lua script of Argo CD returns for the object */
+  readonly argoLua: (script: string, object: object) => Promise<unknown>
 }
 
 /** Whether there is a `go` on the PATH. */
@@ -27,5 +29,14 @@ export async function buildGitOpsPrograms(directory: string): Promise<GitOpsProg
     kstatus: async (object) => (await run(join(directory, 'kstatus'), [], JSON.stringify(object))).trim(),
     threeWayMerge: async (manifest, live) =>
       JSON.parse(await run(join(directory, 'three-way-merge'), [], JSON.stringify({ manifest, live }))) as object,
+    argoLua: async (script, object) =>
+      JSON.parse(await run(join(directory, 'argo-lua'), [], JSON.stringify({ script, object }))) as unknown,
   }
+}
+
+/** The CRD of Flux's Kustomization, from the source of its controller. @returns the file */
+export async function fluxCrd(): Promise<string> {
+  const output = await run('go', ['mod', 'download', '-json', 'github.com/fluxcd/kustomize-controller@v1.9.6'])
+  const { Dir: folder } = JSON.parse(output) as { Dir: string }
+  return join(folder, 'config/crd/bases/kustomize.toolkit.fluxcd.io_kustomizations.yaml')
 }

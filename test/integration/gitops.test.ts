@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { parse } from 'yaml'
-import { buildGitOpsPrograms, type GitOpsPrograms, hasGo } from '../gitops/programs.ts'
+import { buildGitOpsPrograms, fluxCrd, type GitOpsPrograms, hasGo } from '../gitops/programs.ts'
 import { runToEnd } from '../support/run.ts'
 import { fullSpec, minimalSpec } from '../support/spec-table.ts'
-import { eventually, useHarness } from './harness.ts'
+import { useHarness } from './harness.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 /** The control plane can be downloaded, but these programs are always built. */
@@ -173,59 +173,15 @@ describe.skipIf(!canBuild)('a three-way merge of plain JSON by Argo CD', () => {
   })
 })
 
-describe.skipIf(!canBuild)('kstatus', () => {
-  async function computed(name: string): Promise<string> {
-    return await programs.kstatus(await harness().getCredential(namespace, name))
-  }
-
-  async function expectComputed(name: string, expected: string): Promise<void> {
-    await eventually(async () => expect(await computed(name)).toBe(expected))
-  }
-
-  it('computes InProgress for a resource that no operator has seen', async () => {
-    const gateway = await harness().gateway()
-    await harness().createCredential(namespace, 'new', gateway, harness().keys())
-    expect((await harness().getCredential(namespace, 'new')).status?.observedGeneration).toBe(-1)
-    expect(await computed('new')).toBe('InProgress')
-  })
-
-  it('computes Current only while the token of the present spec is valid, and Failed while the user must act', async () => {
-    const keys = harness().keys()
-    const gateway = await harness().gateway({ applications: [keys] })
-    await gateway.setOutage(true)
-    const operator = await (
-      await harness().operator({ args: ['--no-leader-elect', '--namespace', namespace] })
-    ).working()
-    await harness().createCredential(namespace, 'followed', gateway, keys)
-    await harness().expectCondition(namespace, 'followed', 'Ready', 'False/GatewayUnreachable')
-    expect(await computed('followed'), 'reconciling').toBe('InProgress')
-
-    await gateway.setOutage(false)
-    await harness().expectReady(namespace, 'followed', 30_000)
-    expect(await computed('followed'), 'ready').toBe('Current')
-
-    await gateway.setOutage(true)
-    await harness().patchCredential(namespace, 'followed', {
-      metadata: { annotations: { 'enos.io/renew-requested-at': 'now' } },
-    })
-    await harness().expectCondition(namespace, 'followed', 'RenewalHealthy', 'False/GatewayUnreachable')
-    expect(await computed('followed'), 'renewal failing, token valid').toBe('Current')
-    await gateway.setOutage(false)
-
-    await harness().patchCredential(namespace, 'followed', { spec: { suspend: true } })
-    await harness().expectCondition(namespace, 'followed', 'Ready', 'True/Suspended')
-    expect(await computed('followed'), 'suspended, token valid').toBe('Current')
-
-    await harness().patchCredential(namespace, 'followed', {
-      spec: { suspend: false, appSecretRef: { name: 'absent' } },
-    })
-    await harness().expectCondition(namespace, 'followed', 'Stalled', 'True/SourceSecretNotFound')
-    expect(await computed('followed'), 'stalled').toBe('Failed')
-
-    await harness().patchCredential(namespace, 'followed', { spec: { appSecretRef: { name: 'followed-app' } } })
-    await expectComputed('followed', 'Current')
-    await operator.end()
-    await harness().patchCredential(namespace, 'followed', { spec: { renewBefore: '1h' } })
-    expect(await computed('followed'), 'stale generation').toBe('InProgress')
+describe.skipIf(!canBuild)('docs/how-to/gitops.md', () => {
+  it('shows resources of Flux that its CRD accepts', async () => {
+    const page = await readFile(join(root, 'docs/how-to/gitops.md'), 'utf8')
+    const [, text = ''] = /^```yaml\n(.*?)^```$/ms.exec(page) ?? []
+    expect(text).toContain('wait: true')
+    await harness().kubectl(['apply', '-f', await fluxCrd()])
+    await harness().kubectl(['wait', '--for=condition=Established', 'crd/kustomizations.kustomize.toolkit.fluxcd.io'])
+    const manifest = text.replaceAll('namespace: flux-system', `namespace: ${namespace}`)
+    const answer = await harness().kubectl(['apply', '--dry-run=server', '--validate=strict', '-f', '-'], manifest)
+    expect(answer.trim().split('\n')).toHaveLength(2)
   })
 })
