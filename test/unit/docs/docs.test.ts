@@ -1,9 +1,10 @@
 import { access, readdir, readFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import GithubSlugger from 'github-slugger'
 import { describe, expect, it } from 'vitest'
 import { parseShellBlocks } from '../../integration/shell-blocks.ts'
+import { runToEnd } from '../../support/run.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 
@@ -128,10 +129,23 @@ describe('the decision records', () => {
 })
 
 describe('the commands of the documentation', () => {
+  const howTos = pages.filter((page) => page.startsWith('docs/how-to/'))
   /** Pages whose blocks are run in whole, and by which test. */
   const runPages: Readonly<Record<string, string>> = {
     'README.md': 'test/integration/readme.test.ts',
     'CONTRIBUTING.md': 'test/integration/contributing.test.ts',
+    ...Object.fromEntries(howTos.map((page) => [page, 'test/integration/how-tos.test.ts'])),
+  }
+
+  const helps = new Map<string, Promise<string>>()
+
+  async function helpOf(program: string, subcommand: string): Promise<string> {
+    const source = program === 'enos-gateway-simulator' ? 'simulator/main.ts' : 'src/main.ts'
+    const args = [join(root, source), ...(subcommand === '' ? [] : [subcommand]), '--help']
+    const key = args.join(' ')
+    const help = helps.get(key) ?? runToEnd(process.execPath, args).then(({ stdout }) => stdout)
+    helps.set(key, help)
+    return await help
   }
 
   it.each(pages.filter((page) => runPages[page] === undefined))('in %s say why no test runs them', async (page) => {
@@ -142,7 +156,25 @@ describe('the commands of the documentation', () => {
 
   it.each(Object.entries(runPages))('in %s are run by %s', async (page, test) => {
     expect(parseShellBlocks(await read(page)).length).toBeGreaterThan(0)
-    expect(await read(test)).toContain(page)
+    expect(await read(test)).toContain(basename(page))
+  })
+
+  it.each(pages)('in %s are valid for bash', async (page) => {
+    for (const { commands } of parseShellBlocks(await read(page))) {
+      const { code, stderr } = await runToEnd('bash', ['-n'], { input: commands.join('\n') })
+      expect(code, `${page}: ${stderr}`).toBe(0)
+    }
+  })
+
+  it('have flags that the commands know', async () => {
+    for (const page of pages) {
+      for (const command of parseShellBlocks(await read(page)).flatMap((block) => block.commands)) {
+        const [, program = '', subcommand = ''] = /^(?:npx )?(enos-[a-z-]+) ?([a-z]*)/.exec(command) ?? []
+        if (program === '') continue
+        const help = await helpOf(program, subcommand)
+        for (const [flag] of command.matchAll(/--[a-z-]+/g)) expect(help, `${page}: ${command}`).toContain(flag)
+      }
+    }
   })
 
   it('name files of tests that exist, and cases that they have', async () => {
