@@ -4,9 +4,13 @@ import { annotations, apiVersion, kind, labels, managedBy, mergeFieldManager } f
 import { maxRenewRequestLength } from '../api/v1alpha1/status-schema.ts'
 import type { Stored } from '../kubernetes/store.ts'
 import { keyOf, type KubernetesObject } from '../kubernetes/types.ts'
+import { SharedStrings } from '../lib/shared-strings.ts'
 import type { Credential, HandedTo, InvalidCredential, ObjectMetadata } from './observed.ts'
 
 const maxNameLength = 253
+
+/** 4,096 strings of some 60 bytes: names, uids and versions of the last objects, and all texts that many of them have. */
+const strings = new SharedStrings(4096)
 
 /** An EnosAppCredential as the store keeps it: parsed once, when it arrives. */
 export type StoredCredential = Credential | InvalidCredential
@@ -28,7 +32,9 @@ export function parseCredential(object: KubernetesObject & { spec?: unknown; sta
     finalizers: metadata.finalizers ?? [],
     status: parseStatus(object.status),
   }
-  return parsed.ok ? { ...read, spec: parsed.spec } : { ...read, spec: undefined, problems: parsed.problems }
+  return strings.shareAll(
+    parsed.ok ? { ...read, spec: parsed.spec } : { ...read, spec: undefined, problems: parsed.problems },
+  )
 }
 
 /**
@@ -43,7 +49,7 @@ function renewRequestOf(value: string | undefined): string | undefined {
 /** The parts of a credential that show that it exists. */
 export function parseIdentity({ metadata }: KubernetesObject): Stored {
   const { name = '', namespace = '', resourceVersion = '', uid = '' } = metadata
-  return { namespace, name, uid, resourceVersion }
+  return strings.shareAll({ namespace, name, uid, resourceVersion })
 }
 
 /** The parts of a Secret or ConfigMap that the store keeps: no data, and only our own annotations. */
@@ -51,7 +57,7 @@ export function parseMetadata({ metadata }: KubernetesObject): ObjectMetadata {
   const controller = metadata.ownerReferences?.find((owner) => owner.controller === true)
   const name = metadata.annotations?.[annotations.retainedCredential]
   const uid = metadata.annotations?.[annotations.retainedCredentialUid]
-  return {
+  return strings.shareAll({
     namespace: metadata.namespace ?? '',
     name: metadata.name ?? '',
     uid: metadata.uid ?? '',
@@ -62,7 +68,7 @@ export function parseMetadata({ metadata }: KubernetesObject): ObjectMetadata {
     ...handedTo(metadata, controller !== undefined),
     isDeleting: metadata.deletionTimestamp !== undefined,
     writtenAtWall: writtenAtWall(metadata),
-  }
+  })
 }
 
 function handedTo(metadata: KubernetesObject['metadata'], hasController: boolean): { readonly handedTo?: HandedTo } {

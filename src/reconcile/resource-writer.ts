@@ -51,7 +51,9 @@ export class ResourceWriter {
       // The watch may have brought the end of the resource, or of its selection, before this answer.
       if (store.get(keyOf(ref)) === undefined) return undefined
       store.upsert(written)
-      return written
+      const stored = store.get(keyOf(ref))
+      // The watch may have brought this very version before the answer: it is kept once.
+      return stored?.resourceVersion === written.resourceVersion ? stored : written
     } catch (error) {
       if (isNotFound(error)) store.remove({ ...ref, uid })
       else if (isConflict(error)) await this.#fetch(ref, signal)
