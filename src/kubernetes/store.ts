@@ -36,8 +36,8 @@ export class Store<S extends Stored> {
   /** Subscribed once each, when the operator is wired. */
   readonly #subscribers: ((key: ObjectKey) => void)[] = []
   readonly #indexOf: (object: S) => readonly string[]
-  /** The values of stored objects; a value without objects is removed. */
-  readonly #index = new Map<string, Set<ObjectKey>>()
+  /** The values of stored objects; a value without objects is removed. Most have one object, and need no Set. */
+  readonly #index = new Map<string, ObjectKey | Set<ObjectKey>>()
 
   /** @param indexOf returns the values under which `byIndex` finds the object */
   constructor(indexOf: (object: S) => readonly string[] = () => []) {
@@ -61,7 +61,8 @@ export class Store<S extends Stored> {
   }
 
   byIndex(value: string): Iterable<ObjectKey> {
-    return this.#index.get(value) ?? []
+    const keys = this.#index.get(value) ?? []
+    return typeof keys === 'string' ? [keys] : keys
   }
 
   subscribe(subscriber: (key: ObjectKey) => void): void {
@@ -130,8 +131,9 @@ export class Store<S extends Stored> {
     this.#objects.set(key, object)
     for (const value of this.#indexOf(object)) {
       const keys = this.#index.get(value)
-      if (keys === undefined) this.#index.set(value, new Set([key]))
-      else keys.add(key)
+      if (keys === undefined) this.#index.set(value, key)
+      else if (typeof keys !== 'string') keys.add(key)
+      else if (keys !== key) this.#index.set(value, new Set([keys, key]))
     }
     this.#emitEvent(key)
   }
@@ -139,8 +141,8 @@ export class Store<S extends Stored> {
   #unindex(key: ObjectKey, object: S): void {
     for (const value of this.#indexOf(object)) {
       const keys = this.#index.get(value)
-      keys?.delete(key)
-      if (keys?.size === 0) this.#index.delete(value)
+      if (typeof keys === 'object') keys.delete(key)
+      if (keys === key || (typeof keys === 'object' && keys.size === 0)) this.#index.delete(value)
     }
   }
 

@@ -1,7 +1,9 @@
+import { SmallMap } from './small-map.ts'
+
 /** A multiset: counts how often each value was added. */
 export class Tally<K> {
   /** Bounded by its owner: the values added and not removed since. */
-  readonly #counts = new Map<K, number>()
+  readonly #counts = new SmallMap<K, number>()
 
   add(value: K): void {
     this.#counts.set(value, (this.#counts.get(value) ?? 0) + 1)

@@ -1,6 +1,7 @@
 import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import { joinNames } from '../lib/join-names.ts'
+import { SmallMap } from '../lib/small-map.ts'
 import type { Alteration } from '../targets/alteration.ts'
 import { type CompiledTemplates, compileTemplates, knownVariables } from '../targets/template.ts'
 import type { Membership } from '../tokens/membership.ts'
@@ -25,7 +26,7 @@ export interface CredentialState {
   templates: ReadonlyMap<string, CompiledTemplates>
   /** Why a template cannot be used; then `templates` is empty. */
   templateProblem: Problem | undefined
-  readonly record: Map<string, TargetRecord>
+  readonly record: SmallMap<string, TargetRecord>
   sources: Sources | undefined
   membership: Membership | undefined
   statusWrittenAt: number
@@ -35,11 +36,11 @@ export interface CredentialState {
   /** Writes of the status that undo those of another operator. */
   statusContest: Contest | undefined
   /** Note of the last event by reason, for events that no condition reports; bounded by the number of reasons. */
-  readonly notes: Map<string, string>
+  readonly notes: SmallMap<string, string>
   /** Contested targets, by name. Bound: the targets of the spec. */
-  readonly contests: Map<string, Contest>
+  readonly contests: SmallMap<string, Contest>
   /** How admission altered the last write of a target, by name. Bound: the targets of the spec. */
-  readonly alterations: Map<string, Alteration>
+  readonly alterations: SmallMap<string, Alteration>
   readonly expiredTime: ExpiredTime
 }
 
@@ -58,16 +59,16 @@ export function newState(credential: Credential, now: number, wallOffset: number
     prunedStatus: undefined,
     ownStatus: credential.status,
     statusContest: undefined,
-    notes: new Map(),
-    contests: new Map(),
-    alterations: new Map(),
+    notes: new SmallMap(),
+    contests: new SmallMap(),
+    alterations: new SmallMap(),
     expiredTime: new ExpiredTime(now),
   }
 }
 
 /** Compiles the templates of all targets. */
 export function compileAll({ spec }: Credential): Pick<CredentialState, 'templates' | 'templateProblem'> {
-  const all = new Map<string, CompiledTemplates>()
+  const all = new SmallMap<string, CompiledTemplates>()
   const broken: string[] = []
   for (const { name, data } of spec.targets) {
     const compiled = compileTemplates(data)
@@ -80,7 +81,7 @@ export function compileAll({ spec }: Credential): Pick<CredentialState, 'templat
   if (broken.length === 0) return { templates: all, templateProblem: undefined }
   const hint = broken.some((one) => one.includes(': unknown variable')) ? knownVariables : ''
   const message = `spec.targets: ${joinNames(broken, '; ')}${hint}`
-  return { templates: new Map(), templateProblem: { class: 'userMustAct', reason: 'TemplateError', message } }
+  return { templates: new SmallMap(), templateProblem: { class: 'userMustAct', reason: 'TemplateError', message } }
 }
 
 /** The records of an earlier process, from the status. */
@@ -88,8 +89,8 @@ function recordOf(
   { spec, status }: Credential,
   templates: CredentialState['templates'],
   wallOffset: number,
-): Map<string, TargetRecord> {
-  const record = new Map<string, TargetRecord>()
+): SmallMap<string, TargetRecord> {
+  const record = new SmallMap<string, TargetRecord>()
   const token = tokenOf(status, wallOffset)
   for (const target of status.targets) {
     const usesSources = templates.get(target.name)?.usesSources === true

@@ -4,6 +4,7 @@ import type { KubernetesObject } from '../kubernetes/types.ts'
 import { joinNames } from '../lib/join-names.ts'
 import { certificatesProblem } from '../lib/pem.ts'
 import { Sensitive } from '../lib/sensitive.ts'
+import { SmallMap } from '../lib/small-map.ts'
 import { decodeKey } from '../targets/secret.ts'
 import {
   headerField,
@@ -62,11 +63,10 @@ function valuesOf(spec: CredentialSpec, sources: ReadSources): SourceValues {
   const appKey = valueOf(sources, 'spec.appKeyRef', 'Secret', spec.appKeyRef)
   const appSecret = valueOf(sources, 'spec.appSecretRef', 'Secret', spec.appSecretRef)
   const ca = caRef === undefined ? undefined : caOf(sources, caRef)
-  const headers = new Map(
-    headersFrom.map(({ name, secretKeyRef }, at) => {
-      return [name, valueOf(sources, headerField(at), 'Secret', secretKeyRef)] as const
-    }),
-  )
+  const headers = new SmallMap<string, Sensitive>()
+  for (const [at, { name, secretKeyRef }] of headersFrom.entries()) {
+    headers.set(name, valueOf(sources, headerField(at), 'Secret', secretKeyRef))
+  }
   const problem = sources.problems.length === 0 ? firstHeaderProblem(spec, headers) : undefined
   if (problem !== undefined) sources.problems.push(problem)
   return { appKey, appSecret, ca, headers }

@@ -65,8 +65,32 @@ const placeholders: TemplateValues = {
 /** The end of a message about unknown variables; said once for all of them. */
 export const knownVariables = `; known: ${Object.keys(placeholders).join(', ')}`
 
-/** Compiles the templates of a target and renders them with placeholders, so that errors are found before any call. */
+/**
+ * Compiled templates by their text; at most `maxShared` texts of at most `maxSharedLength` characters. Beyond it, the one
+ * that was compiled first is dropped from here.
+ */
+const shared = new Map<string, CompiledTemplates>()
+const maxShared = 256
+const maxSharedLength = 4096
+
+/**
+ * Compiles the templates of a target and renders them with placeholders, so that errors are found before any call. Equal
+ * templates share one result: most targets have the default ones, which take 2 KiB compiled.
+ */
 export function compileTemplates(data: Readonly<Record<string, string>>): CompiledTemplates | BrokenTemplates {
+  const text = JSON.stringify(data)
+  const known = shared.get(text)
+  if (known !== undefined) return known
+  const compiled = compile(data)
+  // A problem is not shared: too much time, for one, may be that of a process that was paused.
+  if ('problems' in compiled || text.length > maxSharedLength) return compiled
+  const [oldest] = shared.size >= maxShared ? shared.keys() : []
+  if (oldest !== undefined) shared.delete(oldest)
+  shared.set(text, compiled)
+  return compiled
+}
+
+function compile(data: Readonly<Record<string, string>>): CompiledTemplates | BrokenTemplates {
   const templates = new Map<string, Template[]>()
   const problems: TemplateProblem[] = []
   const keysWithToken: string[] = []

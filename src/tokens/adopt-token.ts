@@ -43,7 +43,7 @@ export function adoptToken(options: AdoptOptions, answered: Answered, result: To
   // The token lives as long as was known before the jump of the clock: only the wall clock was corrected.
   const isCorrectedClock = isSame && unconfirmedJumpMs > 0 && isNear(held.expiresAt + unconfirmedJumpMs, expiresAt)
 
-  const recorded = isSame ? held : recordOf(application, identity, fingerprint)
+  const recorded = isSame ? held : recordOf(identity, fingerprint)
   if (!isSame && recorded !== undefined) application.noteLifetime(recorded)
   const expiresAtWall = wholeSeconds(expiresAt + wallOffsetOf(clock))
   const isAsRecorded = recorded !== undefined && isNear(recorded.expiresAtWall, expiresAtWall)
@@ -73,7 +73,7 @@ function isNear(expiresAt: number, other: number): boolean {
 }
 
 /** Fields of a log line that lead to an object. */
-export function affected(members: ReadonlySet<ObjectKey> | ReadonlyMap<ObjectKey, unknown>): {
+export function affected(members: Pick<ReadonlyMap<ObjectKey, unknown>, 'size' | 'keys'>): {
   readonly credential: ObjectKey | undefined
   readonly members: number
 } {
@@ -86,13 +86,8 @@ function wholeSeconds(ms: number): number {
 }
 
 /** The record of a member about this token, or about any. */
-export function recordOf(
-  { members }: Application,
-  identity: Identity,
-  fingerprint?: string,
-): RecordedToken | undefined {
-  for (const key of identity.members) {
-    const recorded = members.get(key)?.membership.recorded
+export function recordOf({ members }: Identity, fingerprint?: string): RecordedToken | undefined {
+  for (const { recorded } of members.values()) {
     if (recorded !== undefined && (fingerprint ?? recorded.fingerprint) === recorded.fingerprint) return recorded
   }
   return undefined

@@ -1,6 +1,7 @@
 import type { Operation } from '../enos/operation.ts'
 import type { ObjectKey } from '../kubernetes/types.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
+import { SmallMap } from '../lib/small-map.ts'
 import { isSameCaller } from './caller.ts'
 import type { HeldToken } from './held-token.ts'
 import {
@@ -29,7 +30,7 @@ export class Application {
   readonly appKey: Sensitive
   /** The application's share of all jitter, in [0, 1). */
   readonly jitterShare: number
-  readonly members = new Map<ObjectKey, Member>()
+  readonly members = new SmallMap<ObjectKey, Member>()
   token: HeldToken | undefined
   /** The largest `expire` seen, in ms. */
   maxExpireMs = 0
@@ -59,7 +60,7 @@ export class Application {
     this.members.set(key, member)
     addMember(identity, key, membership)
     if (membership.renewRequest !== undefined && membership.renewRequest !== takenRequest) {
-      identity.pending.add(key)
+      identity.pending.set(key, membership.renewRequest)
     }
     this.#dropUnusedIdentities()
     return member
@@ -99,7 +100,7 @@ export class Application {
 
   /** Members for which the present token is proven. */
   *provenMembers(): Generator<ObjectKey> {
-    for (const identity of this.#identities) if (this.isProven(identity)) yield* identity.members
+    for (const identity of this.#identities) if (this.isProven(identity)) yield* identity.members.keys()
   }
 
   /**
@@ -136,21 +137,21 @@ export class Application {
 
   /** An attempt begins: it takes the requests of this identity's members. */
   takeRequests(identity: Identity): void {
-    for (const key of identity.pending) {
+    for (const [key, request] of identity.pending) {
       const member = this.members.get(key)
-      if (member !== undefined) member.takenRequest = member.membership.renewRequest
+      if (member !== undefined) member.takenRequest = request
     }
     identity.pending.clear()
   }
 
   /** Whether a member of this identity ever had a token. */
   hasHadToken({ members }: Identity): boolean {
-    return [...members].some((key) => this.members.get(key)?.membership.hasHadToken === true)
+    return [...members.values()].some(({ hasHadToken }) => hasHadToken)
   }
 
   /** The attempt has ended: the requests that it took are handled, whatever came of it. */
   handleRequests(identity: Identity): void {
-    for (const key of identity.members) {
+    for (const key of identity.members.keys()) {
       const member = this.members.get(key)
       if (member !== undefined) member.handledRequest = member.takenRequest
     }

@@ -239,8 +239,8 @@ export class Applications {
     if (report.hasNewToken) {
       onAttempt(application.provenMembers(), application.lastRenewal?.operation ?? 'get', 'success')
     }
-    if (report.failure !== undefined) onAttempt(due.identity.members, report.operation, 'error')
-    onChange(due.identity.members, false)
+    if (report.failure !== undefined) onAttempt(due.identity.members.keys(), report.operation, 'error')
+    onChange(due.identity.members.keys(), false)
   }
 
   /** The gateway turned out to have refresh, or to have none, so that its tokens are due at another time. */
@@ -260,7 +260,7 @@ export class Applications {
       reason,
       message: `waiting for the gateway, which fails for all: ${message}`,
     }
-    this.#options.onChange(due.identity.members, false)
+    this.#options.onChange(due.identity.members.keys(), false)
   }
 
   /** @returns whether it is due now */

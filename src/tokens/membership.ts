@@ -1,6 +1,7 @@
 import type { Failure } from '../enos/failure.ts'
 import type { ObjectKey } from '../kubernetes/types.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
+import { SmallMap } from '../lib/small-map.ts'
 import { Tally } from '../lib/tally.ts'
 import type { Caller } from './caller.ts'
 import type { RenewalMethod } from './renewal-rule.ts'
@@ -46,9 +47,9 @@ export interface Membership extends Caller {
  * a call carries the secrets of no other member.
  */
 export interface Identity extends Caller {
-  readonly members: Set<ObjectKey>
-  /** Members whose renewal request was not yet tried. */
-  readonly pending: Set<ObjectKey>
+  readonly members: SmallMap<ObjectKey, Membership>
+  /** The renewal requests that were not yet tried, by member. */
+  readonly pending: SmallMap<ObjectKey, string>
   /** The wishes of its members, each value with its count. */
   readonly preferences: {
     readonly renewBeforeMs: Tally<number | undefined>
@@ -83,8 +84,8 @@ export function newIdentity({ appSecret, ca, headers, tlsServerName }: Caller): 
     ca,
     tlsServerName,
     headers,
-    members: new Set(),
-    pending: new Set(),
+    members: new SmallMap(),
+    pending: new SmallMap(),
     preferences: {
       renewBeforeMs: new Tally(),
       methods: new Tally(),
@@ -100,7 +101,7 @@ export function newIdentity({ appSecret, ca, headers, tlsServerName }: Caller): 
 }
 
 export function addMember({ members, preferences }: Identity, key: ObjectKey, membership: Membership): void {
-  members.add(key)
+  members.set(key, membership)
   preferences.renewBeforeMs.add(membership.renewBeforeMs)
   preferences.methods.add(membership.renewalMethod)
   preferences.timeoutsMs.add(membership.timeoutMs)

@@ -102,7 +102,7 @@ export class Renewer {
       application.takeRequests(identity)
       application.lastForcedAt = now
     }
-    const heldFingerprint = application.token?.fingerprint ?? recordOf(application, identity)?.fingerprint
+    const heldFingerprint = application.token?.fingerprint ?? recordOf(identity)?.fingerprint
     return {
       method: application.method(support.isFor(application), identity),
       isForced,

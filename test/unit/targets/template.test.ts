@@ -147,6 +147,30 @@ it('compileTemplates sets usesSources when a template uses a value of the source
   expect(compiled({ a: '{{ name | append: appSecret }}' }).usesSources).toBe(true)
 })
 
+describe('compileTemplates: sharing', () => {
+  const data = (name: string): Record<string, string> => ({ [name]: '{{ accessToken }}' })
+
+  it('compileTemplates compiles equal templates once, and holds at most 256 of them', () => {
+    const first = compileTemplates(data('first'))
+    expect(compileTemplates(data('first'))).toBe(first)
+    for (let at = 0; at < 256; at++) compileTemplates(data(`other-${at}`))
+    expect(compileTemplates(data('first'))).not.toBe(first)
+    expect(compileTemplates(data('first'))).toMatchObject({ keys: ['first'], tokenKey: 'first' })
+  })
+
+  it('compileTemplates tells templates apart by key, text and order', () => {
+    const both = compileTemplates({ a: '{{ name }}', b: '{{ accessToken }}' })
+    expect(both).toMatchObject({ keys: ['a', 'b'], keysWithToken: ['b'] })
+    expect(compileTemplates({ b: '{{ accessToken }}', a: '{{ name }}' })).toMatchObject({ keys: ['b', 'a'] })
+  })
+
+  it('compileTemplates shares neither long templates nor problems', () => {
+    for (const text of ['x'.repeat(5000), '{{']) {
+      expect(compileTemplates({ key: text })).not.toBe(compileTemplates({ key: text }))
+    }
+  })
+})
+
 describe('compileTemplates: refused templates', () => {
   it.each([
     ['{{ acessToken }}', 'unknown variable acessToken'],

@@ -32,7 +32,7 @@ describe('members of an application', () => {
     const a = application.join('ns/a', membership())
     const b = application.join('ns/b', membership())
     expect(b.identity).toBe(a.identity)
-    expect([...a.identity.members]).toEqual(['ns/a', 'ns/b'])
+    expect([...a.identity.members.keys()]).toEqual(['ns/a', 'ns/b'])
   })
 
   it.each([
