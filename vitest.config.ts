@@ -3,9 +3,18 @@ import { defineConfig } from 'vitest/config'
 /** Tests that take minutes by their nature: `make test` leaves them to `make test-extended`. */
 const extended = [
   'test/faults/replies.test.ts',
-  ...['altered', 'argocd', 'contested', 'etcd-restore', 'gitops', 'goaway', 'health', 'rollouts', 'two-operators'].map(
-    (name) => `test/integration/${name}.test.ts`,
-  ),
+  ...[
+    'altered',
+    'argocd',
+    'contested',
+    'etcd-restore',
+    'gitops',
+    'goaway',
+    'health',
+    'metrics-tls',
+    'rollouts',
+    'two-operators',
+  ].map((name) => `test/integration/${name}.test.ts`),
 ]
 
 export default defineConfig({

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { apiVersion, kind, managedBy as fieldManager } from './api/v1alpha1/names.ts'
 import { isGatewayAllowed } from './config/allowed-gateways.ts'
-import type { BindAddress } from './config/flags.ts'
 import type { RunConfig } from './config/run-config.ts'
 import { GatewayDispatchers } from './enos/gateway-dispatchers.ts'
 import { Timestamps } from './enos/timestamps.ts'
@@ -19,10 +18,11 @@ import { type Caches, createCaches } from './observe/caches.ts'
 import { Watches } from './observe/watches.ts'
 import { createOperator, type Operator, type OperatorObserver } from './operator.ts'
 import { samplesOf } from './telemetry/credential-samples.ts'
-import { type HttpServer, type Routes, startHttpServer } from './telemetry/http-server.ts'
+import type { Routes } from './telemetry/http-server.ts'
 import { createLogger } from './telemetry/logger.ts'
 import { Metrics } from './telemetry/metrics.ts'
 import { probeRoutes } from './telemetry/probes.ts'
+import { startServers } from './telemetry/servers.ts'
 import { version } from './version.ts'
 
 /** How long running work may go on at a stop, in this order, ms: 7 s in all, and Kubernetes gives 30 s by default. */
@@ -37,13 +37,15 @@ const noDrain = { applications: 0, idle: 0, reconciler: 0, events: 0 }
  */
 export async function runOperator(config: RunConfig, signal: AbortSignal): Promise<number> {
   const app = build(config)
-  const servers = await startServers(config, app)
+  const { clock, log, metrics } = app
+  const routes = { metrics: { '/metrics': () => metrics.render() }, probes: probesOf(app) }
+  const servers = await startServers({ config, clock, log, routes })
   const { election, isLost } = await run(app, signal)
   await drain(app, isLost)
   await election
   await Promise.all([app.watches.ended(), app.dispatchers.close(), ...servers.map((server) => server.close())])
   await app.connection.close()
-  app.log.info('stopped')
+  log.info('stopped')
   return isLost ? 1 : 0
 }
 
@@ -259,23 +261,6 @@ const notLeading: CallResult = {
     reason: 'GatewayUnreachable',
     message: 'this replica is not the leader, so no request was sent',
   },
-}
-
-async function startServers(
-  { healthProbeBindAddress, metricsBindAddress }: RunConfig,
-  app: App,
-): Promise<HttpServer[]> {
-  const { clock, log, metrics } = app
-  const servers: HttpServer[] = []
-  const serve = async (what: string, address: BindAddress | undefined, routes: Routes): Promise<void> => {
-    if (address === undefined) return
-    const server = await startHttpServer({ address, routes, clock, log })
-    servers.push(server)
-    log.info({ serves: what, host: address.host, port: server.port }, 'listening')
-  }
-  await serve('metrics', metricsBindAddress, { '/metrics': () => metrics.render() })
-  await serve('probes', healthProbeBindAddress, probesOf(app))
-  return servers
 }
 
 function probesOf({ clock, elector, log, operator, watches, work }: App): Routes {

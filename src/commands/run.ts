@@ -2,6 +2,7 @@ import { Command, Option } from 'commander'
 import { runOperator } from '../app.ts'
 import { type Flag, type FlagName, runFlags, variableOf } from '../config/flags.ts'
 import { parseRunConfig, type RunConfig } from '../config/run-config.ts'
+import { CertificateFileError } from '../telemetry/metrics-certificate.ts'
 import type { CommandContext } from './context.ts'
 import { CommandError } from './errors.ts'
 
@@ -25,6 +26,7 @@ export function runCommand({ environment, exit, signal }: CommandContext): Comma
     try {
       exit(await runOperator(config, signal))
     } catch (error) {
+      if (error instanceof CertificateFileError) throw new CommandError(error.message)
       throw describeListenError(error, config) ?? error
     }
   })

@@ -61,6 +61,21 @@ export const runFlags = [
     parse: parseBindAddress,
   },
   {
+    name: 'metrics-tls-cert-file',
+    placeholder: '<file>',
+    description:
+      'certificate with its chain (PEM) to serve /metrics by TLS; read again when it changes (default: plain HTTP)',
+    default: '',
+    parse: (text: string) => (text === '' ? undefined : text),
+  },
+  {
+    name: 'metrics-tls-key-file',
+    placeholder: '<file>',
+    description: 'private key (PEM) of --metrics-tls-cert-file',
+    default: '',
+    parse: (text: string) => (text === '' ? undefined : text),
+  },
+  {
     name: 'health-probe-bind-address',
     placeholder: '<address>',
     description: 'address of /healthz and /readyz; 0 disables them, port 0 picks a free port and logs it',

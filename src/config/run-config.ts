@@ -16,6 +16,12 @@ export interface KubeconfigEnvironment {
   readonly [name: string]: string | undefined
 }
 
+/** Of a TLS server, both PEM. */
+export interface CertificateFiles {
+  readonly certFile: string
+  readonly keyFile: string
+}
+
 /** Configuration of `run`: flags go before environment variables, and these before defaults. */
 export interface RunConfig {
   readonly kubeconfig: { readonly flag: string | undefined; readonly environment: KubeconfigEnvironment }
@@ -25,6 +31,8 @@ export interface RunConfig {
   readonly watchLabelSelector: LabelSelector | undefined
   /** Undefined: disabled. */
   readonly metricsBindAddress: BindAddress | undefined
+  /** Undefined: plain HTTP. */
+  readonly metricsTls: CertificateFiles | undefined
   readonly healthProbeBindAddress: BindAddress | undefined
   readonly leaderElect: boolean
   readonly leaderElectNamespace: string | undefined
@@ -56,6 +64,10 @@ export function parseRunConfig(
     namespaces: values.get('namespace') as string[],
     watchLabelSelector: values.get('watch-label-selector') as LabelSelector | undefined,
     metricsBindAddress: values.get('metrics-bind-address') as BindAddress | undefined,
+    metricsTls: parseCertificateFiles(
+      values.get('metrics-tls-cert-file') as string | undefined,
+      values.get('metrics-tls-key-file') as string | undefined,
+    ),
     healthProbeBindAddress: values.get('health-probe-bind-address') as BindAddress | undefined,
     leaderElect: values.get('leader-elect') as boolean,
     leaderElectNamespace: values.get('leader-elect-namespace') as string | undefined,
@@ -67,6 +79,18 @@ export function parseRunConfig(
     logFormat: values.get('log-format') as LogFormat,
     proxy: parseProxyConfig(environment),
   })
+}
+
+function parseCertificateFiles(
+  certFile: string | undefined,
+  keyFile: string | undefined,
+): CertificateFiles | undefined {
+  if (certFile === undefined && keyFile === undefined) return undefined
+  if (certFile !== undefined && keyFile !== undefined) return Object.freeze({ certFile, keyFile })
+  const [given, missing] = certFile === undefined ? ['key', 'cert'] : ['cert', 'key']
+  throw new InvalidValueError(
+    `--metrics-tls-${missing}-file: seen nothing, expected a file, since --metrics-tls-${given}-file has one`,
+  )
 }
 
 function parseFlag(flag: Flag, given: string | readonly string[] | undefined, environment: Environment): unknown {

@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream/promises'
 import { setImmediate as otherWork } from 'node:timers/promises'
@@ -6,6 +7,7 @@ import { constants, createGzip } from 'node:zlib'
 import type { BindAddress } from '../config/flags.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
+import type { MetricsCertificate } from './metrics-certificate.ts'
 
 export interface HttpAnswer {
   readonly status: number
@@ -22,6 +24,8 @@ export interface HttpServerOptions {
   readonly routes: Routes
   readonly clock: Pick<Clock, 'setTimer'>
   readonly log: Log
+  /** Default: plain HTTP. */
+  readonly certificate?: MetricsCertificate | undefined
 }
 
 export interface HttpServer {
@@ -42,10 +46,10 @@ const plainText = 'text/plain; charset=utf-8'
  * @throws the error of listening, such as EADDRINUSE
  */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const { address, clock } = options
+  const { address, certificate, clock } = options
   const handler = new Handler(options)
   let answers = 0
-  const server = createServer({ requestTimeout: 10_000, headersTimeout: 5000 }, (request, response) => {
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     if (answers >= maxAnswers) {
       sendText(response, 503, 'too many requests in progress\n')
       return
@@ -56,7 +60,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       limit.cancel()
       answers--
     })
-  })
+  }
+  const server = createServerFor(certificate, onRequest)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(address.port, address.host, resolve)
@@ -64,10 +69,25 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   return {
     port: (server.address() as AddressInfo).port,
     close: async () => {
+      certificate?.stop()
       server.closeAllConnections()
       await new Promise<void>((resolve) => server.close(() => resolve()))
     },
   }
+}
+
+type OnRequest = (request: IncomingMessage, response: ServerResponse) => void
+
+function createServerFor(certificate: MetricsCertificate | undefined, onRequest: OnRequest): Server | TlsServer {
+  const limits = { requestTimeout: 10_000, headersTimeout: 5000 }
+  if (certificate === undefined) return createServer(limits, onRequest)
+  // `close` waits for handshakes in progress.
+  const server = createTlsServer({ ...limits, handshakeTimeout: 2000, ...certificate.pair }, onRequest)
+  // Connections that are open keep the certificate that they began with.
+  certificate.watch((pair) => {
+    server.setSecureContext(pair)
+  })
+  return server
 }
 
 /** Answers requests by the routes. */

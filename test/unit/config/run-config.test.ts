@@ -25,6 +25,7 @@ describe('parseRunConfig: defaults', () => {
       namespaces: [],
       watchLabelSelector: undefined,
       metricsBindAddress: { host: undefined, port: 8080 },
+      metricsTls: undefined,
       healthProbeBindAddress: { host: undefined, port: 8081 },
       leaderElect: true,
       leaderElectNamespace: undefined,
@@ -49,6 +50,8 @@ describe('parseRunConfig: flags and variables', () => {
     ['namespace', 'ENOS_NAMESPACE'],
     ['watch-label-selector', 'ENOS_WATCH_LABEL_SELECTOR'],
     ['metrics-bind-address', 'ENOS_METRICS_BIND_ADDRESS'],
+    ['metrics-tls-cert-file', 'ENOS_METRICS_TLS_CERT_FILE'],
+    ['metrics-tls-key-file', 'ENOS_METRICS_TLS_KEY_FILE'],
     ['health-probe-bind-address', 'ENOS_HEALTH_PROBE_BIND_ADDRESS'],
     ['leader-elect', 'ENOS_LEADER_ELECT'],
     ['leader-elect-namespace', 'ENOS_LEADER_ELECT_NAMESPACE'],
@@ -63,7 +66,7 @@ describe('parseRunConfig: flags and variables', () => {
   })
 
   it('there are no other flags', () => {
-    expect(runFlags).toHaveLength(13)
+    expect(runFlags).toHaveLength(15)
   })
 
   const cases: readonly [FlagName, string, keyof ReturnType<typeof parse>, unknown][] = [
@@ -179,5 +182,23 @@ describe('parseRunConfig: invalid values', () => {
   it('a long value is quoted in part only', () => {
     expect(errorOf({ 'log-level': 'x\n'.repeat(1000) }).split('\n')).toHaveLength(1)
     expect(errorOf({ 'log-level': 'x'.repeat(1000) }).length).toBeLessThan(200)
+  })
+})
+
+describe('parseRunConfig: certificate of /metrics', () => {
+  it('is two files, of flags or variables', () => {
+    const files = { certFile: '/tls/tls.crt', keyFile: '/tls/tls.key' }
+    const cert = { 'metrics-tls-cert-file': files.certFile }
+    expect(parse({ ...cert, 'metrics-tls-key-file': files.keyFile }).metricsTls).toEqual(files)
+    expect(parse(cert, { ENOS_METRICS_TLS_KEY_FILE: files.keyFile }).metricsTls).toEqual(files)
+  })
+
+  it.each([
+    ['key', 'cert'],
+    ['cert', 'key'],
+  ] as const)('is refused with the %s alone', (given, missing) => {
+    expect(errorOf({ [`metrics-tls-${given}-file`]: '/tls/x' })).toBe(
+      `--metrics-tls-${missing}-file: seen nothing, expected a file, since --metrics-tls-${given}-file has one`,
+    )
   })
 })
