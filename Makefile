@@ -11,7 +11,7 @@ INSTALLED := node_modules/.package-lock.json
 
 .PHONY: help
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(INSTALLED): package.json package-lock.json .npmrc
 	@command -v npm > /dev/null || { echo "npm is missing: install Node 24 or later" >&2; exit 1; }
@@ -90,6 +90,12 @@ test-image: $(INSTALLED) ## Build the image twice, compare it with the Dockerfil
 .PHONY: test-charts
 test-charts: $(INSTALLED) ## Test the Helm chart: values, kustomize, a real API server, upgrades of the CRD
 	@$(NPM) run --silent test:charts
+
+.PHONY: test-oldest
+# Tests of what differs between versions of the API server. test-integration KUBERNETES_VERSION=oldest runs all.
+OLDEST := crd sync merge admission-denial deletion-policy permissions connection leader
+test-oldest: $(INSTALLED) ## Run a part of the integration tests on the oldest Kubernetes
+	@KUBERNETES_VERSION=oldest $(NPM) run --silent test:integration -- $(OLDEST:%=test/integration/%.test.ts)
 
 .PHONY: reliability
 reliability: $(INSTALLED) ## Play every fault, and write docs/reliability.md

@@ -3,6 +3,7 @@ import { parseAllDocuments, stringify } from 'yaml'
 import { z } from 'zod'
 import { customResourceDefinition } from '../../src/api/v1alpha1/crd.ts'
 import { admissionPolicies } from '../admission-policy.ts'
+import { kubernetesRange } from '../kubernetes-range.ts'
 import { code, page, table } from '../reference.ts'
 import { valuesSchema } from './values-schema.ts'
 
@@ -144,7 +145,7 @@ export function chartFile(): string {
     type: 'application',
     version,
     appVersion: version,
-    kubeVersion: '>=1.36.0-0',
+    kubeVersion: `>=${kubernetesRange().oldest}.0-0`,
     keywords: ['enos', 'access-token', 'secrets', 'operator'],
     annotations: { 'artifacthub.io/license': 'Apache-2.0', 'artifacthub.io/operator': 'true' },
   }
