@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config'
 /** Tests that take minutes by their nature: `make test` leaves them to `make test-extended`. */
 const extended = [
   'test/faults/replies.test.ts',
+  'test/monitoring/*.test.ts',
   ...[
     'altered',
     'argocd',

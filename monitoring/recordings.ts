@@ -1,9 +1,9 @@
-import { minute, type Recording } from './rule.ts'
+import { type Duration, minute, type Recording } from './rule.ts'
 
 /*
  * The present value of each credential, whichever replica knows it. Only the leader has the series of credentials, so
- * they move from one instance to another in a failover, and a lone replica has none while the API server is away. A rule
- * on the bare series would resolve at each of these moments.
+ * they move from one instance to another in a failover, and a lone replica that restarts has none while the API server is
+ * away. A rule on the bare series would resolve at each of these moments.
  */
 
 /** Labels of a credential. `job` tells installs apart. */
@@ -29,8 +29,23 @@ export function ofOperator(expression: string): string {
   return `${expression} and on (job, instance) enos_build_info`
 }
 
-/** The value that is exported now; else the last one of a handover; else, while no replica leads, the last one at all. */
-function lastKnown(record: string, series: string, labels?: string): Recording {
+interface LastKnown {
+  readonly record: string
+  readonly series: string
+  readonly labels?: string
+  /** The last value of a handover. */
+  readonly latest?: (duration: Duration) => string
+  /** The value when no replica has had any for longer. */
+  readonly forgotten?: (duration: Duration) => string
+}
+
+/** The value that is exported now; else the last one of a handover; else, while replicas run and none leads, `forgotten`. */
+function lastKnown(of: LastKnown): Recording {
+  const { labels = credential, record, series } = of
+  const {
+    forgotten = (duration: Duration) => `last_over_time(${record}[${duration(handover)}])`,
+    latest = (duration: Duration) => `last_over_time(${series}[${duration(handover)}])`,
+  } = of
   return {
     record,
     expression: (duration) =>
@@ -38,9 +53,9 @@ function lastKnown(record: string, series: string, labels?: string): Recording {
         byCredential(series, 'max', labels),
         'or',
         '(',
-        `  ${byCredential(`last_over_time(${series}[${duration(handover)}])`, 'max', labels)}`,
+        `  ${byCredential(latest(duration), 'max', labels)}`,
         '  or',
-        `  (last_over_time(${record}[${duration(handover)}]) unless on (job) ${leaders} == 1)`,
+        `  (${forgotten(duration)} and on (job) ${leaders} == 0)`,
         ')',
         `unless on (${credential}) ${byCredential('enos_credential_targets')}`,
       ].join('\n'),
@@ -58,24 +73,24 @@ export const suspended = 'credential:enos_credential_suspended:last'
 export const info = 'credential:enos_credential_info:last'
 
 const expirySeries = 'enos_credential_token_expiry_timestamp_seconds'
+const life = `${expirySeries} - timestamp(${expirySeries})`
 
 /** In the order of their evaluation. */
 export const recordings: readonly Recording[] = [
-  {
-    record: leaders,
-    expression: () => `max by (job) (${ofOperator('leader_election_master_status')})`,
-  },
-  lastKnown(expiry, expirySeries),
-  {
-    // At the moment of the scrape: by the time of the evaluation the token may have been renewed.
+  { record: leaders, expression: () => `max by (job) (${ofOperator('leader_election_master_status')})` },
+  lastKnown({ record: expiry, series: expirySeries }),
+  lastKnown({
     record: remaining,
-    expression: () => `${byCredential(`${expirySeries} - timestamp(${expirySeries})`)}\nor\n${expiry} - time()`,
-  },
-  lastKnown(nextRenewal, 'enos_credential_next_renewal_timestamp_seconds'),
-  lastKnown(ready, 'enos_credential_condition{type="Ready",status="True"}'),
-  lastKnown(stalled, 'enos_credential_condition{type="Stalled",status="True"}'),
-  lastKnown(failures, 'enos_credential_consecutive_failures'),
-  lastKnown(contested, 'enos_credential_contested_targets'),
-  lastKnown(suspended, 'enos_credential_suspended'),
-  lastKnown(info, 'enos_credential_info', `${credential}, host`),
+    series: life,
+    // As of the scrape: by now the token may have been renewed.
+    latest: (duration) => `last_over_time((${life})[${duration(handover)}:${duration(minute / 2)}])`,
+    forgotten: () => `${expiry} - time()`,
+  }),
+  lastKnown({ record: nextRenewal, series: 'enos_credential_next_renewal_timestamp_seconds' }),
+  lastKnown({ record: ready, series: 'enos_credential_condition{type="Ready",status="True"}' }),
+  lastKnown({ record: stalled, series: 'enos_credential_condition{type="Stalled",status="True"}' }),
+  lastKnown({ record: failures, series: 'enos_credential_consecutive_failures' }),
+  lastKnown({ record: contested, series: 'enos_credential_contested_targets' }),
+  lastKnown({ record: suspended, series: 'enos_credential_suspended' }),
+  lastKnown({ record: info, series: 'enos_credential_info', labels: `${credential}, host` }),
 ]

@@ -34,7 +34,8 @@ export const credentialAlerts: readonly Alert[] = [
   },
   {
     name: 'EnosCredentialTokenExpiresSoon',
-    expression: () => `${remaining} < ${soonShare} * (${expiry} - ${nextRenewal}) and on (${credential}) ${ready} == 1`,
+    expression: () =>
+      `${remaining} > 0 < ${soonShare} * (${expiry} - ${nextRenewal}) and on (${credential}) ${ready} == 1`,
     forSeconds: 0,
     // The token expires before EnosCredentialTokenExpired fires.
     keepFiringForSeconds: 2 * minute,

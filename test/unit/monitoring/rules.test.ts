@@ -73,7 +73,7 @@ describe('the rules', () => {
     const [short, whole] = [rulesFile(0.2), rulesFile()].map((file) => stringify(file))
     expect(short).not.toBe(whole)
     const withoutDurations = (text = ''): string =>
-      text.replaceAll(/\[\w+\]/g, '[]').replaceAll(/^( *(?:for|keep_firing_for|interval): ).*$/gm, '$1')
+      text.replaceAll(/\[[\w:]+\]/g, '[]').replaceAll(/^( *(?:for|keep_firing_for|interval): ).*$/gm, '$1')
     expect(withoutDurations(short)).toBe(withoutDurations(whole))
   })
 })

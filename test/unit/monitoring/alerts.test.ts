@@ -1,0 +1,31 @@
+import { describe, expect, it } from 'vitest'
+import { alerts } from '../../../monitoring/rules.ts'
+import { describeWith, findProgram } from '../../monitoring/promtool.ts'
+import { fires, lifetimes, momentsOf, playScenarios, scenariosOf } from '../../monitoring/promtool-tests.ts'
+
+describe('the scenarios', () => {
+  it.each(lifetimes)(
+    'have for each alert a moment before, one while and one after it fires; lifetime %d s',
+    (lifetime) => {
+      const seen = new Set<string>()
+      for (const scenario of scenariosOf(lifetime)) {
+        const moments = momentsOf(scenario)
+        for (const firing of scenario.firings) {
+          const isFiring = moments.map((at) => fires(firing, at))
+          const first = isFiring.indexOf(true)
+          if (first > 0 && isFiring.lastIndexOf(true) < moments.length - 1) seen.add(firing.alert)
+        }
+      }
+      expect([...seen].toSorted()).toEqual(alerts.map(({ name }) => name).toSorted())
+    },
+  )
+})
+
+const promtool = findProgram('promtool', 'PROMTOOL')
+
+// The other lifetimes and styles take minutes: test/monitoring/alerts.test.ts.
+describeWith([promtool], 'the alerts, by promtool', () => {
+  it('fire exactly when they should, with tokens of 2 h', { timeout: 240_000 }, async () => {
+    expect(await playScenarios(promtool ?? 'promtool', 7200, 'exported_namespace')).toBe('')
+  })
+})
