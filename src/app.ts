@@ -21,6 +21,7 @@ import { samplesOf } from './telemetry/credential-samples.ts'
 import type { Routes } from './telemetry/http-server.ts'
 import { createLogger } from './telemetry/logger.ts'
 import { Metrics } from './telemetry/metrics.ts'
+import { apiObserver, gatewayObserver } from './telemetry/observers.ts'
 import { probeRoutes } from './telemetry/probes.ts'
 import { startServers } from './telemetry/servers.ts'
 import { version } from './version.ts'
@@ -87,9 +88,7 @@ function buildBasis(config: RunConfig): Basis {
     clock,
     userAgent,
     fieldManager,
-    onAnswer: (answer) => {
-      metrics.onApiAnswer(answer)
-    },
+    onAnswer: apiObserver(metrics, log),
   })
   return { config, clock, random: systemRandom, log, metrics, connection }
 }
@@ -105,7 +104,8 @@ function build(config: RunConfig): App {
   const watches = new Watches({ client, caches, namespaces: config.namespaces, clock, random, log })
   const dispatchers = new GatewayDispatchers({ proxy: config.proxy })
   const timestamps = new Timestamps(clock)
-  const tokenClient = new TokenClient({ dispatchers, clock, timestamps, observer: metrics.gateways, userAgent })
+  const observer = gatewayObserver(metrics, log)
+  const tokenClient = new TokenClient({ dispatchers, clock, timestamps, observer, userAgent })
   const events = new EventRecorder({
     client,
     clock,

@@ -25,7 +25,17 @@ export interface TransportOptions {
   readonly clock: Clock
   readonly userAgent: string
   /** Called once for each response; `code` is the HTTP status, or `<error>` as in client-go. */
-  readonly onAnswer?: (answer: { readonly method: string; readonly code: string; readonly host: string }) => void
+  readonly onAnswer?: (answer: ApiAnswer) => void
+}
+
+export interface ApiAnswer {
+  /** `get secrets plant-a/enos-token`. */
+  readonly call: string
+  readonly method: string
+  readonly code: string
+  readonly host: string
+  /** To the first byte of the response. */
+  readonly durationMs: number
 }
 
 /** @see https://nodejs.org/api/diagnostics_channel.html#event-http2clientstreamcreated */
@@ -63,9 +73,13 @@ export class Transport {
   }
 
   async #send(request: TransportRequest): Promise<Dispatcher.ResponseData> {
-    const { auth, onAnswer, userAgent } = this.#options
+    const { auth, clock, onAnswer, userAgent } = this.#options
     const { body, call, headers, isWatch = false, method, path, signal } = request
     let host = ''
+    const sentAt = clock.now()
+    const tell = (code: string): void => {
+      onAnswer?.({ call, method, code, host, durationMs: clock.now() - sentAt })
+    }
     try {
       const connection = await orAborted(auth.current(), signal)
       const server = new URL(connection.server)
@@ -82,10 +96,10 @@ export class Transport {
         headersTimeout: 0,
         bodyTimeout: 0,
       })
-      onAnswer?.({ method, code: String(response.statusCode), host })
+      tell(String(response.statusCode))
       return response
     } catch (error) {
-      onAnswer?.({ method, code: '<error>', host })
+      tell('<error>')
       const reason = signal.aborted ? abortReason(signal) : networkReason(error)
       // A KubeconfigError names the file or plugin at fault, and quotes nothing of it.
       throw new ApiError(call, { code: 0, reason, ...(error instanceof KubeconfigError && { detail: error.message }) })

@@ -24,7 +24,7 @@ import type { Applications } from '../tokens/applications.ts'
 import { converge, type Iteration } from './converge.ts'
 import type { Executor } from './executor.ts'
 import { Notices } from './notices.ts'
-import { logPass } from './pass-log.ts'
+import { logDecision, logPass } from './pass-log.ts'
 import { RefreshBarrier } from './refresh-barrier.ts'
 import { SharedTargets } from './shared-targets.ts'
 
@@ -194,8 +194,9 @@ export class Reconciler {
   }
 
   async #execute({ observed, planned }: Iteration, pass: Pass, signal: AbortSignal): Promise<void> {
-    const { clock, executor } = this.#options
+    const { clock, executor, log } = this.#options
     const before = tokenOnTargets(observed)
+    logDecision(log, pass.credential.key, planned)
     await executor.executeAll(planned.actions, pass, signal)
     if (pass.state.prunedStatus !== undefined) this.#notices.give('oldCrd', observed.credential.key)
     pass.state.expiredTime.countUntil(clock.now(), before?.expiresAt)
@@ -212,12 +213,12 @@ export class Reconciler {
       return
     }
     if (isWrittenElsewhere(last.observed)) this.#notices.give('otherOperator', key)
-    const { actions, check, reason, requeueAt } = last.planned
+    const { actions, requeueAt } = last.planned
     if (actions.length > 0) {
       this.#queue.add(key, { priority: priorities.status })
       return
     }
-    log.trace({ credential: key, check, reason }, 'nothing left to do')
+    logDecision(log, key, last.planned)
     if (applications.isMember(key)) this.#refreshBarrier.release(key)
     if (requeueAt !== undefined) this.#queue.addAfter(key, requeueAt - clock.now())
     if (hasFailed(pass)) this.#retry(key, pass.retryAfterMs)

@@ -98,6 +98,8 @@ describe('HttpKubernetesClient: a call', () => {
     const { client, onAnswer } = await setUpClient(protocol, ok)
     expect(await client.get(secrets, ref)).toEqual({ metadata: { name: 'enos-token', resourceVersion: '7' } })
     expect(onAnswer).toHaveBeenCalledExactlyOnceWith({
+      call: 'get secrets plant-a/enos-token',
+      durationMs: expect.any(Number) as number,
       method: 'GET',
       code: '200',
       host: expect.stringMatching(/^127\.0\.0\.1:\d+$/) as string,

@@ -1,7 +1,8 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { newState } from '../../../src/observe/credential-state.ts'
 import { type ExecutedAction, newPass } from '../../../src/observe/pass.ts'
-import { logPass } from '../../../src/reconcile/pass-log.ts'
+import type { Plan } from '../../../src/plan/actions.ts'
+import { logDecision, logPass } from '../../../src/reconcile/pass-log.ts'
 import { createLogger } from '../../../src/telemetry/logger.ts'
 import { credential, marker, now } from '../../support/builders.ts'
 import { OperatorWorld } from './operator-world.ts'
@@ -37,6 +38,31 @@ const reported: ExecutedAction = {
   reason: 'StatusChanged',
   result: 'written',
 }
+
+describe('logDecision', () => {
+  it.each<[Pick<Plan, 'check' | 'reason' | 'actions'>, object]>([
+    [
+      {
+        check: 'writeTargets',
+        reason: 'NewToken',
+        actions: [{ do: 'fetchTarget', reason: 'Drift', name: 'enos-token' }],
+      },
+      { msg: 'decided', check: 'writeTargets', reason: 'NewToken', actions: ['fetchTarget'] },
+    ],
+    [
+      { check: 'stopWhenUpToDate', reason: 'UpToDate', actions: [] },
+      { msg: 'pass ended', check: 'stopWhenUpToDate', reason: 'UpToDate', actions: [] },
+    ],
+  ])('logDecision names at level debug the check that decided, and the actions', (plan, expected) => {
+    const lines: string[] = []
+    const destination = { write: (line: string) => void lines.push(line) }
+    const log = createLogger({ level: 'debug', format: 'json', destination })
+    logDecision(log, 'plant-a/wind-farm', { ...plan, requeueAt: undefined })
+    expect(lines.map(parse)).toEqual([
+      expect.objectContaining({ level: 'debug', credential: 'plant-a/wind-farm', ...expected }),
+    ])
+  })
+})
 
 describe('logPass', () => {
   it('logPass logs nothing for a pass that executed nothing', () => {

@@ -155,6 +155,37 @@ describe('the log of an operator', () => {
       'Synced',
     ],
     [
+      'SourceKeyMissing',
+      (world) => {
+        world.changeSecret('app', { appSecret: '' })
+      },
+      (world) => {
+        world.changeSecret('app', { appSecret: marker.appSecret })
+      },
+      'Renewed',
+    ],
+    [
+      'TargetMissing',
+      (world) => {
+        world.changeSpec('a', { targets: [{ name: 'a-token' }, { name: 'other', creationPolicy: 'Merge' }] })
+      },
+      (world) => {
+        world.addSecret('other', { theirs: 'x' })
+      },
+      'Synced',
+    ],
+    [
+      'TargetWriteFailed',
+      (world) => {
+        world.refuse(({ name, verb }) => verb === 'create' && name === 'other')
+        world.changeSpec('a', { targets: [{ name: 'a-token' }, { name: 'other' }] })
+      },
+      (world) => {
+        world.refuse(undefined)
+      },
+      'Synced',
+    ],
+    [
       'TargetConflict',
       (world) => {
         world.addSecret('other', { theirs: 'x' })
