@@ -81,7 +81,7 @@ type Basis = Pick<App, 'config' | 'clock' | 'random' | 'log' | 'metrics' | 'conn
 
 function buildBasis(config: RunConfig): Basis {
   const clock = new SystemClock()
-  const log = createLogger({ level: config.logLevel, format: config.logFormat })
+  const log = createLogger({ level: config.logLevel, format: config.logFormat, usesColours: config.usesLogColours })
   const metrics = new Metrics({ version, leaseName: config.leaderElectLeaseName })
   const connection = connect({
     kubeconfig: config.kubeconfig,

@@ -1,6 +1,7 @@
 import type { LogFormat, LogLevel } from '../lib/log.ts'
 import { type BindAddress, type Flag, type FlagName, InvalidValueError, runFlags, variableOf } from './flags.ts'
 import type { LabelSelector } from './label-selector.ts'
+import { parseLogColours } from './log-colours.ts'
 import { parseProxyConfig, type ProxyConfig } from './proxy.ts'
 
 /** Environment variables that locate the API server. */
@@ -43,6 +44,8 @@ export interface RunConfig {
   readonly allowedGateways: readonly string[]
   readonly logLevel: LogLevel
   readonly logFormat: LogFormat
+  /** Of the format pretty. Undefined: on a terminal. */
+  readonly usesLogColours: boolean | undefined
   readonly proxy: ProxyConfig
 }
 
@@ -77,6 +80,7 @@ export function parseRunConfig(
     allowedGateways: values.get('allowed-gateways') as string[],
     logLevel: values.get('log-level') as LogLevel,
     logFormat: values.get('log-format') as LogFormat,
+    usesLogColours: parseLogColours(environment),
     proxy: parseProxyConfig(environment),
   })
 }
