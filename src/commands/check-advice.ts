@@ -58,34 +58,25 @@ export function adviceForTls(cause: string, names: InputNames): string {
   }
 }
 
-export function adviceForFailure({ message, reason }: Failure, names: InputNames): string {
+export function adviceForFailure({ httpStatus, reason }: Failure, names: InputNames): string {
   switch (reason) {
     case 'AppKeyNotFound':
       return `Correct ${names.appKey}, or ${names.url}: the application must be registered at that gateway.`
     case 'InvalidAppSecret':
       return `Correct ${names.appSecret}.`
     case 'UnexpectedReply':
-      return isRedirect(message)
+      return httpStatus !== undefined && httpStatus < 400
         ? `Use the final address in ${names.url}.`
         : `Check host, port and base path of ${names.url}.`
     case 'GatewayError':
       return 'Try again; if it stays, ask the operators of the gateway.'
     case 'GatewayRejected':
-      return isRefusedBeforeService(message)
+      return httpStatus !== undefined
         ? `Something in front of the token service refused the call: check its rules, and whether it expects a header (${names.headers}).`
         : `Check that ${names.appKey} and ${names.appSecret} are complete, and that the clocks agree.`
     default:
       return reasons[reason].whatToDo
   }
-}
-
-function isRedirect(message: string): boolean {
-  return /: HTTP 3\d\d\b/.test(message)
-}
-
-/** An HTTP error without a status of the token service: a proxy, firewall or API gateway before it answered. */
-function isRefusedBeforeService(message: string): boolean {
-  return /: HTTP 4\d\d\b/.test(message)
 }
 
 /** A TLS server that gets plain HTTP closes the connection, or answers with an alert that is not HTTP. */

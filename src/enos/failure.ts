@@ -15,6 +15,8 @@ export interface Failure extends Problem {
   readonly cause?: string
   /** The status code that the token service answered. */
   readonly status?: number
+  /** The HTTP status of an error that is none of the token service's: a server in front of it, or another one, answered. */
+  readonly httpStatus?: number
   /** The failure says nothing about the gateway: the caller does not trust its certificate, or gave it little time. */
   readonly isCallerSide?: boolean
 }
@@ -97,7 +99,7 @@ export function httpFailure(request: FailedRequest, { code, retryAfterMs, status
   const inBody = code === undefined ? '' : `, "${code.field}" ${code.value}`
   const seen = `${request.operation} at ${request.gatewayUrl}: HTTP ${status}${inBody}`
   const failed = (failureClass: Failure['class'], reason: Reason, advice: string): Failure => {
-    return { class: failureClass, reason, message: `${seen}${advice}` }
+    return { class: failureClass, reason, message: `${seen}${advice}`, httpStatus: status }
   }
   if (status >= 300 && status < 400) {
     const advice = ', and redirects are not followed: give the final address in spec.gateway.url'

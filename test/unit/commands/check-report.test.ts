@@ -147,7 +147,8 @@ describe('gatewaySteps', () => {
 
   it('suspects what stands in front of the token service for an HTTP 403', () => {
     const message = `get at ${gatewayUrl}: HTTP 403: the request was refused before it reached the token service`
-    const get: CallResult = { kind: 'failed', failure: { class: 'userMustAct', reason: 'GatewayRejected', message } }
+    const failure = { class: 'userMustAct', reason: 'GatewayRejected', message, httpStatus: 403 } as const
+    const get: CallResult = { kind: 'failed', failure }
     const step = find(gatewaySteps(seen({ get })), 'get')
     expect(step).toMatchObject({ result: 'failed', detail: message })
     expect(step?.advice).toMatch(/in front of the token service .* header \(spec\.gateway\.headersFrom\)/)
