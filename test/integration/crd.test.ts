@@ -114,6 +114,19 @@ describe('the API server', () => {
     expect(stderr).not.toContain('should match')
   })
 
+  it.each([
+    [{ gateway: { url: 'HTTPS://apim.example.com' } }, 'expected http(s)://host in lower case'],
+    [{ gateway: { url: 'ftp://apim.example.com' } }, 'expected http(s)://host in lower case'],
+    [{ gateway: { url: 'http://apim.example.com' } }, 'http:// requires allowInsecureHTTP: true'],
+    [{ renewBefore: 'soon' }, 'expected a duration like 10s'],
+    [{ renewBefore: '0s' }, 'must be more than 0'],
+  ])('says what it expects of %j in one sentence, without a second error', async (field, expected) => {
+    const spec = { ...minimalSpec, ...field }
+    const { stderr } = await kubectl(['create', '-f', '-'], JSON.stringify({ ...named('refused'), spec }))
+    expect(stderr).toContain(expected)
+    expect(stderr.match(/Invalid value/g)).toHaveLength(1)
+  })
+
   it('changes the status only through its subresource, and the spec only without it', async () => {
     await create('apart', minimalSpec)
     await harness().patchCredential(namespace, 'apart', { status: { tokenFingerprint: 'planted' } })

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { describeIssue } from './issues.ts'
 import { type CredentialSpec, maxNameLength, specSchema } from './schema.ts'
 import { type CredentialStatus, statusSchema, unobservedGeneration } from './status-schema.ts'
 
@@ -12,7 +13,7 @@ const maxProblems = 16
 /** Parses a spec and applies defaults. Problems name the field and the expected value; they quote no value. */
 export function parseSpec(name: string, spec: unknown): ParsedSpec {
   const parsed = specSchema.safeParse(spec)
-  const issues = parsed.success ? [] : parsed.error.issues
+  const issues = parsed.success ? [] : firstByPath(parsed.error.issues)
   const problems = issues.slice(0, maxProblems).map(describe)
   if (issues.length > maxProblems) problems.push(`spec: ${issues.length - maxProblems} more problems`)
   if (parsed.success) problems.push(...droppedKeys(spec))
@@ -37,8 +38,13 @@ export function normaliseGatewayUrl(url: string): string {
   return origin + pathname.replace(/\/+$/, '')
 }
 
-function describe({ path, message }: z.core.$ZodIssue): string {
-  return `${['spec', ...path.map(fieldName)].join('.')}: ${message}`
+function describe(issue: z.core.$ZodIssue): string {
+  return `${['spec', ...issue.path.map(fieldName)].join('.')}: ${describeIssue(issue)}`
+}
+
+/** A second issue of one field follows from the first. */
+function firstByPath(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue[] {
+  return [...Map.groupBy(issues, ({ path }) => JSON.stringify(path)).values()].flatMap((same) => same.slice(0, 1))
 }
 
 /** A key of a map is text of the user: a problem shows it printable and short. */

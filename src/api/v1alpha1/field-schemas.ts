@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { matching, rule } from './cel-rules.ts'
+import { celPattern, matching, rule } from './cel-rules.ts'
 
 const dnsLabel = '[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?'
 const dnsSubdomain = new RegExp(`^${dnsLabel}(?:\\.${dnsLabel})*$`)
@@ -15,7 +15,7 @@ export const durationSchema = matching(
 export const positiveDurationSchema = rule(
   durationSchema,
   'must be more than 0',
-  "self.matches('[1-9]')",
+  `self.matches('[1-9]') || !self.matches('${celPattern(durationPattern)}')`,
   // A text that is no duration has an issue of its own.
   (text) => !durationPattern.test(text) || /[1-9]/.test(text),
 )

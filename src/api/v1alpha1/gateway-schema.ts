@@ -77,6 +77,7 @@ export const gatewaySchema = rule(
     })
     .describe('EnOS API gateway that issues the token.'),
   'http:// requires allowInsecureHTTP: true',
-  "self.allowInsecureHTTP || self.url.startsWith('https://')",
-  (value) => value.allowInsecureHTTP || value.url.startsWith('https://'),
+  "self.allowInsecureHTTP || !self.url.startsWith('http://')",
+  // A text that is no URL of a gateway has an issue of its own.
+  (value) => value.allowInsecureHTTP || !value.url.startsWith('http://'),
 )

@@ -56,6 +56,40 @@ describe('parseSpec', () => {
   })
 })
 
+describe('the problems of parseSpec', () => {
+  const withTargets = (targets: unknown): object => ({ ...minimalSpec, targets })
+  const withGateway = (gateway: object): object => ({ ...minimalSpec, gateway })
+
+  it.each<[unknown, string]>([
+    [undefined, 'spec: missing, expected an object with fields'],
+    [{ ...minimalSpec, gateway: undefined }, 'spec.gateway: missing, expected an object with fields'],
+    [{ ...minimalSpec, suspend: 'yes' }, 'spec.suspend: expected true or false'],
+    [{ ...minimalSpec, renewBefore: 20 }, 'spec.renewBefore: expected a text'],
+    [{ ...minimalSpec, renewalMethod: 'auto' }, 'spec.renewalMethod: expected Auto or Refresh or Get'],
+    [{ ...minimalSpec, renewBefore: '0s' }, 'spec.renewBefore: must be more than 0'],
+    [{ ...minimalSpec, appKeyRef: {} }, 'spec.appKeyRef.name: missing, expected a text'],
+    [{ ...minimalSpec, appKeyRef: { name: '' } }, 'spec.appKeyRef.name: expected at least 1 character'],
+    [withTargets({}), 'spec.targets: expected a list'],
+    [withTargets([]), 'spec.targets: expected at least 1 item'],
+    [withTargets([...Array(17).keys()].map((at) => ({ name: `t${at}` }))), 'spec.targets: expected at most 16 items'],
+    [withGateway({ url: 'http://apim.example.com' }), 'spec.gateway: http:// requires allowInsecureHTTP: true'],
+    [
+      withGateway({ url: 'HTTPS://apim.example.com' }),
+      'spec.gateway.url: expected http(s)://host in lower case, with optional port and base path, and without userinfo, query and fragment',
+    ],
+  ])('parseSpec has one problem, a sentence, for %j', (spec, problem) => {
+    expect(parseSpec('wind-farm', spec)).toEqual({ ok: false, problems: [problem] })
+  })
+
+  it("parseSpec has no problem in zod's own words", () => {
+    for (const { isAccepted, spec } of specCases) {
+      const parsed = parseSpec('wind-farm', spec)
+      if (parsed.ok || isAccepted) continue
+      expect(parsed.problems.join('; ')).not.toMatch(/Invalid|Too (?:small|big)|received|zod/)
+    }
+  })
+})
+
 describe('parseStatus', () => {
   it('takes the default status of the CRD for an empty one', () => {
     expect(parseStatus({ observedGeneration: -1, conditions: [] })).toEqual(parseStatus(undefined))
