@@ -28,18 +28,7 @@ export function customResourceDefinition(): Json {
           served: true,
           storage: true,
           subresources: { status: {} },
-          additionalPrinterColumns: [
-            column('Ready', ".status.conditions[?(@.type=='Ready')].status"),
-            column('Reason', ".status.conditions[?(@.type=='Ready')].reason"),
-            column('Renewal', ".status.conditions[?(@.type=='RenewalHealthy')].status"),
-            // kubectl shows <invalid> for a time in the future in a column of type date.
-            column('Expires', '.status.expiresAt'),
-            column('Next renewal', '.status.nextRenewalAt'),
-            // kubectl shows only the first match of a path, so a list needs a text.
-            column('Targets', '.status.targetNames', 1),
-            column('Gateway', '.spec.gateway.url', 1),
-            { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
-          ],
+          additionalPrinterColumns: printerColumns(),
           schema: {
             openAPIV3Schema: {
               description: `${kind} keeps an EnOS access token fresh in Secrets. API version: ${apiVersion}.`,
@@ -65,6 +54,25 @@ export function customResourceDefinition(): Json {
       ],
     },
   }
+}
+
+function printerColumns(): Json[] {
+  return [
+    column('Ready', ".status.conditions[?(@.type=='Ready')].status"),
+    column('Reason', ".status.conditions[?(@.type=='Ready')].reason"),
+    column('Renewal', ".status.conditions[?(@.type=='RenewalHealthy')].status"),
+    // kubectl shows <invalid> for a time in the future in a column of type date.
+    column('Expires', '.status.expiresAt'),
+    column('Next renewal', '.status.nextRenewalAt'),
+    // A deletion that waits for a finalizer.
+    column('Deleted', '.metadata.deletionTimestamp', 1),
+    column('Renewal reason', ".status.conditions[?(@.type=='RenewalHealthy')].reason", 1),
+    column('Stalled', ".status.conditions[?(@.type=='Stalled')].reason", 1),
+    // kubectl shows only the first match of a path, so a list needs a text.
+    column('Targets', '.status.targetNames', 1),
+    column('Gateway', '.spec.gateway.url', 1),
+    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+  ]
 }
 
 function column(name: string, jsonPath: string, priority = 0): Json {
