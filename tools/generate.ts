@@ -8,6 +8,7 @@ import {
   admissionPoliciesFile,
   chartFile,
   crdFile,
+  prometheusRulesFile,
   rbacFile,
   valuesFile,
   valuesPage,
@@ -36,6 +37,7 @@ const generated: Readonly<Record<string, () => string>> = {
   [`${chart}/files/crd.yaml`]: crdFile,
   [`${chart}/files/admission-policies.yaml`]: admissionPoliciesFile,
   [`${chart}/files/rbac.yaml`]: rbacFile,
+  [`${chart}/files/prometheus-rules.yaml`]: prometheusRulesFile,
 }
 
 function yaml(value: unknown): string {

@@ -62,9 +62,16 @@ const withoutApi: Values = {
 /** Installs that the chart and kustomize must render alike. */
 export const variants: Readonly<Record<string, Variant>> = {
   'the default install': { values: {}, overlay: { resources: ['.'] } },
-  'all namespaces, with consumers and a NetworkPolicy': {
-    values: { consumers: { propagation: true, restarts: true }, networkPolicy: { enabled: true } },
-    overlay: { resources: ['.'], components: ['components/consumers', 'components/network-policy'] },
+  'all namespaces, with consumers, alerts and a NetworkPolicy': {
+    values: {
+      consumers: { propagation: true, restarts: true },
+      networkPolicy: { enabled: true },
+      prometheusRule: { enabled: true, renderMode: 'alwaysRender' },
+    },
+    overlay: {
+      resources: ['.'],
+      components: ['components/consumers', 'components/network-policy', 'components/monitoring'],
+    },
   },
   'its own namespace, with Roles': {
     values: { ...withoutApi, namespaces: ['enos-system'] },

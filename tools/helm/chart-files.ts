@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { parseAllDocuments, stringify } from 'yaml'
 import { z } from 'zod'
+import { rulesFile } from '../../monitoring/rules.ts'
 import { customResourceDefinition } from '../../src/api/v1alpha1/crd.ts'
 import { admissionPolicies } from '../admission-policy.ts'
 import { kubernetesRange } from '../kubernetes-range.ts'
@@ -158,6 +159,10 @@ export function crdFile(): string {
 
 export function admissionPoliciesFile(): string {
   return yamlFile('tools/admission-policy.ts', admissionPolicies())
+}
+
+export function prometheusRulesFile(): string {
+  return yamlFile('monitoring/rules.ts', rulesFile())
 }
 
 interface RbacObject {

@@ -1,25 +1,35 @@
 import { z } from 'zod'
-import { list, object, stringMap, switchValue, value } from './values.ts'
+import { anyObject, list, object, stringMap, switchValue, value } from './values.ts'
 
 /** Values of objects that not every cluster has a use for. */
 
 const durationPattern = /^([0-9]+(ms|s|m|h))*$/
 
+/** Values of every object of the Prometheus operator. */
+const monitoringObject = {
+  enabled: switchValue(false, 'Create it.'),
+  renderMode: value(
+    z.enum(['skipIfMissing', 'failIfMissing', 'alwaysRender']),
+    'skipIfMissing',
+    'Where the cluster lacks the kind: leave it out, fail, or render it all the same (for `helm template`).',
+  ),
+  namespace: value(z.string(), '', 'Namespace. Default: that of the release.'),
+  additionalLabels: stringMap('Labels by which Prometheus selects it.'),
+} as const
+
 function monitor(what: string, extra: string) {
   return object(`The ${what} of the Prometheus operator. ${extra}`, {
-    enabled: switchValue(false, 'Create it.'),
-    renderMode: value(
-      z.enum(['skipIfMissing', 'failIfMissing', 'alwaysRender']),
-      'skipIfMissing',
-      'Where the cluster lacks the kind: leave it out, fail, or render it all the same (for `helm template`).',
-    ),
-    namespace: value(z.string(), '', 'Namespace. Default: that of the release.'),
-    additionalLabels: stringMap('Labels by which Prometheus selects it.'),
+    ...monitoringObject,
     interval: value(z.string().regex(durationPattern), '30s', 'Interval of scrapes.'),
     scrapeTimeout: value(z.string().regex(durationPattern), '', "Timeout of a scrape. Default: Prometheus's."),
     honorLabels: switchValue(
       true,
       'Keep the label `namespace` of the resources. Without it Prometheus renames it to `exported_namespace`.',
+    ),
+    tlsConfig: value(
+      anyObject(),
+      {},
+      'TLS of scrapes where `metrics.listen.secure.secretName` is set, such as `ca` and `serverName`.',
     ),
     relabelings: list('Relabelings of the target.'),
     metricRelabelings: list('Relabelings of the series.'),
@@ -29,6 +39,7 @@ function monitor(what: string, extra: string) {
 export const monitorValues = {
   serviceMonitor: monitor('ServiceMonitor', 'It needs `metrics.service.enabled`.'),
   podMonitor: monitor('PodMonitor', 'It needs no Service: use it or a ServiceMonitor, not both.'),
+  prometheusRule: object('The alerts, as a PrometheusRule of the Prometheus operator.', monitoringObject),
 } as const
 
 const peers = 'as `podSelector`, `namespaceSelector` or `ipBlock`'

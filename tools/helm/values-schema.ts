@@ -182,7 +182,16 @@ export const valuesSchema = z.strictObject({
   healthProbe: object('The probes.', { port: port(8081, 'Port of /healthz and /readyz.') }),
   metrics: object('Metrics.', {
     enabled: switchValue(true, 'Serve /metrics.'),
-    listen: object('Where the pod serves them.', { port: port(8080, 'Port of /metrics in the pod.') }),
+    listen: object('Where the pod serves them.', {
+      port: port(8080, 'Port of /metrics in the pod.'),
+      secure: object('TLS.', {
+        secretName: value(
+          resourceName(253),
+          '',
+          'Name of a Secret with `tls.crt` and `tls.key`, read again when they change. Empty: plain HTTP.',
+        ),
+      }),
+    }),
     service: object('The Service of /metrics.', {
       enabled: switchValue(true, 'Create it.'),
       port: port(8080, 'Port of the Service.'),

@@ -11,6 +11,10 @@
 {{- else if ne (int .Values.metrics.listen.port) 8080 }}
 - --metrics-bind-address=:{{ .Values.metrics.listen.port }}
 {{- end }}
+{{- if .Values.metrics.listen.secure.secretName }}
+- --metrics-tls-cert-file=/etc/enos-credential-operator/metrics-tls/tls.crt
+- --metrics-tls-key-file=/etc/enos-credential-operator/metrics-tls/tls.key
+{{- end }}
 {{- if ne (int .Values.healthProbe.port) 8081 }}
 - --health-probe-bind-address=:{{ .Values.healthProbe.port }}
 {{- end }}

@@ -66,11 +66,20 @@ app.kubernetes.io/name: {{ include "enos-credential-operator.name" . }}
 {{- if or $isKnown (eq $values.renderMode "alwaysRender") }}true{{ end -}}
 {{- end }}
 
-{{- /* An endpoint of a ServiceMonitor or PodMonitor. */ -}}
+{{- /* An endpoint of a ServiceMonitor or PodMonitor: call with (list . values). */ -}}
 {{- define "enos-credential-operator.metricsEndpoint" -}}
+{{- $root := index . 0 -}}
+{{- with index . 1 -}}
 port: metrics
 path: /metrics
 honorLabels: {{ .honorLabels }}
+{{- if $root.Values.metrics.listen.secure.secretName }}
+scheme: https
+{{- with .tlsConfig }}
+tlsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
 {{- with .interval }}
 interval: {{ . }}
 {{- end }}
@@ -84,6 +93,7 @@ relabelings:
 {{- with .metricRelabelings }}
 metricRelabelings:
   {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 {{- end }}
 
