@@ -2,11 +2,12 @@ import { type Clock, sleep } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Random } from '../lib/random.ts'
 import { formatMicroTime } from '../lib/time.ts'
-import { ApiError, isAlreadyExists, isConflict, isNotFound } from './errors.ts'
-import { type CallOptions, type KubernetesClient, type KubernetesObject, leases, type ObjectRef } from './types.ts'
+import { isAlreadyExists, isConflict, isNotFound } from './errors.ts'
+import { awaitFreeLease, type Lease, type LeaseSpec, releaseLease, timeUntil } from './lease.ts'
+import { type CallOptions, type KubernetesClient, leases, type ObjectRef } from './types.ts'
 
 export interface LeaderElectorOptions {
-  readonly client: Pick<KubernetesClient, 'get' | 'create' | 'update'>
+  readonly client: Pick<KubernetesClient, 'get' | 'watch' | 'create' | 'update'>
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -27,31 +28,18 @@ export interface LeaderElectorOptions {
   readonly retryPeriodMs?: number
 }
 
-/** The lease as other replicas see it. Its times are for people: no replica decides by another's clock. */
-interface LeaseSpec {
-  readonly holderIdentity?: string
-  readonly leaseDurationSeconds?: number
-  readonly acquireTime?: string
-  readonly renewTime?: string
-  readonly leaseTransitions?: number
-}
-
-interface Lease extends KubernetesObject {
-  readonly spec?: LeaseSpec
-}
-
 type Round = 'held' | 'foreign' | 'failed'
 
 /** As client-go: pauses of waiting replicas are up to this share longer, so that they do not all call at once. */
 const jitterFactor = 1.2
-/** Without a release the next leader only waits until the lease expires, so the stop waits no longer than this. */
-const releaseDeadlineMs = 3000
-
 /**
  * client-go's leader election on a Lease. A replica takes over a lease of another replica only after `leaseDurationMs`
  * without a change, by its own monotonic clock, or at once when the lease was released; `resourceVersion` decides between
  * two replicas that try. The leader counts from before it sent its renewal, a waiting replica from after it saw that
  * renewal, so the one has stopped before the other begins.
+ *
+ * A waiting replica watches the lease and tries again as soon as it is released or expires. Without the permission to
+ * watch it polls.
  */
 export class LeaderElector {
   readonly #options: LeaderElectorOptions
@@ -68,6 +56,9 @@ export class LeaderElector {
   /** A write that makes the lease ours was sent; its answer may have been lost. */
   #mayHold = false
   #reported = ''
+  #watchProblem = ''
+  /** The resourceVersion of the lease when it was last read. */
+  #readVersion = ''
   #lastRoundAt: number
 
   constructor(options: LeaderElectorOptions) {
@@ -124,7 +115,7 @@ export class LeaderElector {
     }
     // Before the release is sent: a replica that sees it leads at once.
     this.#renewedAt = undefined
-    if (this.#mayHold) await this.#release()
+    if (this.#mayHold) await releaseLease({ ...this.#options, ref: this.#ref })
     return 'released'
   }
 
@@ -136,9 +127,33 @@ export class LeaderElector {
       if (round === 'held' && this.#leftMs() > 0) return true
       // Held, but the answer came too late for leading: the next round renews.
       this.#renewedAt = undefined
+      if (round === 'foreign' && (await this.#awaitFree(signal))) continue
       await this.#pause(this.#retryPeriodMs * (1 + jitterFactor * random()), signal)
     }
     return false
+  }
+
+  /** @returns true once the lease of another replica may be free; false when it cannot be watched */
+  async #awaitFree(signal: AbortSignal): Promise<boolean> {
+    const { client, clock, log } = this.#options
+    this.#lastRoundAt = clock.now()
+    const expiresAt = (): number => (this.#observed === undefined ? 0 : this.#observed.at + this.#observed.durationMs)
+    const onChange = (lease: Lease): boolean => {
+      this.#lastRoundAt = clock.now()
+      this.#watchProblem = ''
+      return this.#isHeldByOther(lease)
+    }
+    try {
+      const lease = { client, clock, ref: this.#ref, resourceVersion: this.#readVersion, expiresAt, onChange }
+      const isFree = await awaitFreeLease(lease, signal)
+      if (isFree) log.debug({ lease: this.#ref }, 'the watched lease was released or has expired')
+      return isFree
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error)
+      if (detail !== this.#watchProblem) log.warn({ lease: this.#ref, detail }, 'failed to watch the lease, polling')
+      this.#watchProblem = detail
+      return false
+    }
   }
 
   async #renew(signal: AbortSignal): Promise<'aborted' | 'lost'> {
@@ -157,7 +172,7 @@ export class LeaderElector {
 
   /** Tries once to acquire or renew. */
   async #round(deadlineAt: number, signal: AbortSignal): Promise<Round> {
-    const call = (): CallOptions => ({ signal, timeoutMs: this.#timeUntil(deadlineAt) })
+    const call = (): CallOptions => ({ signal, timeoutMs: timeUntil(deadlineAt, this.#options.clock, this.#ref) })
     try {
       return (await this.#renewOnce(call)) ?? (await this.#acquireOnce(call))
     } catch (error) {
@@ -189,6 +204,7 @@ export class LeaderElector {
       if (!isNotFound(error)) throw error
       return await this.#write(undefined, call())
     }
+    this.#readVersion = lease.metadata.resourceVersion ?? ''
     if (this.#isHeldByOther(lease)) {
       this.#renewedAt = undefined
       this.#report('info', `held by ${lease.spec?.holderIdentity ?? ''}`)
@@ -237,41 +253,6 @@ export class LeaderElector {
     if (holder === '' || holder === identity) return false
     // A leader that finds another holder has lost the lease, expired or not.
     return this.#renewedAt !== undefined || this.isOtherLeading()
-  }
-
-  /** Releases the lease, if this process holds it. */
-  async #release(): Promise<void> {
-    const { client, clock, identity, log } = this.#options
-    const deadlineAt = clock.now() + releaseDeadlineMs
-    try {
-      // A pending renewal may take effect between the two calls.
-      for (let attempt = 1; ; attempt++) {
-        const lease = await client.get<Lease>(leases, this.#ref, { timeoutMs: this.#timeUntil(deadlineAt) })
-        if (lease.spec?.holderIdentity !== identity) return
-        const now = formatMicroTime(clock.wall() * 1000)
-        const { leaseTransitions = 0 } = lease.spec
-        const spec = { holderIdentity: '', leaseDurationSeconds: 1, acquireTime: now, renewTime: now, leaseTransitions }
-        try {
-          await client.update(leases, this.#ref, { ...lease, spec }, { timeoutMs: this.#timeUntil(deadlineAt) })
-          log.info({ lease: this.#ref }, 'released the lease')
-          return
-        } catch (error) {
-          if (!isConflict(error) || attempt === 3) throw error
-        }
-      }
-    } catch (error) {
-      const detail = error instanceof Error ? error.message : String(error)
-      log.warn({ lease: this.#ref, detail }, 'failed to release the lease, it will expire')
-    }
-  }
-
-  /** The time left for a call. @throws ApiError when there is none, so that no call is sent */
-  #timeUntil(deadlineAt: number): number {
-    const leftMs = deadlineAt - this.#options.clock.now()
-    if (leftMs <= 0) {
-      throw new ApiError(`leases ${this.#ref.namespace}/${this.#ref.name}`, { code: 0, reason: 'Timeout' })
-    }
-    return leftMs
   }
 
   /** Logs one line for each kind of failure, not for each attempt. */

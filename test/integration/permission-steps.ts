@@ -120,6 +120,23 @@ export const steps = {
       expect(await operator.probe('/readyz')).toBe(200)
     },
   },
+  'follows the lease of another replica': {
+    prepare: async ({ harness, namespace }) => {
+      const metadata = { name: 'enos-credential-operator', namespace }
+      const spec = { holderIdentity: 'other', leaseDurationSeconds: 3 }
+      await harness.admin.create(leases, namespace, {
+        apiVersion: 'coordination.k8s.io/v1',
+        kind: 'Lease',
+        metadata,
+        spec,
+      })
+    },
+    act: (_, operator) => operator.working(),
+    happened: async (_, operator) => {
+      const log = await Promise.resolve(operator.log())
+      expect(log.map(({ msg }) => msg)).toContain('the watched lease was released or has expired')
+    },
+  },
   'keeps the lease': {
     act: (_, operator) => operator.working(),
     happened: async ({ harness, namespace }) => {

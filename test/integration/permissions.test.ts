@@ -75,6 +75,10 @@ const needs: Readonly<Record<string, readonly [StepName, Symptom]>> = {
   'events.k8s.io/events create': ['reports a first sync in an event', logs('create events')],
   'events.k8s.io/events patch': ['counts repeated events', logs('patch events')],
   'coordination.k8s.io/leases get of enos-credential-operator': ['starts its workers', logs('get leases')],
+  'coordination.k8s.io/leases watch of enos-credential-operator': [
+    'follows the lease of another replica',
+    logs('watch leases'),
+  ],
   'coordination.k8s.io/leases create': ['starts its workers', logs('create leases')],
   'coordination.k8s.io/leases update of enos-credential-operator': ['keeps the lease', ends],
   'pods list': ['propagates a new token to pods', cannotPropagate],

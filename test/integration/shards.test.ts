@@ -21,7 +21,7 @@ async function allowLeases(): Promise<void> {
   const create = async (args: readonly string[]): Promise<void> => {
     await harness().kubectl(['-n', namespace, 'create', ...args])
   }
-  await create(['role', 'shards', '--verb=create,get,update', '--resource=leases.coordination.k8s.io'])
+  await create(['role', 'shards', '--verb=create,get,watch,update', '--resource=leases.coordination.k8s.io'])
   await create(['rolebinding', 'shards', '--role=shards', '--serviceaccount=enos-system:enos-credential-operator'])
 }
 

@@ -5,6 +5,69 @@ import { LeaderElector, type LeaderElectorOptions } from '../../../src/kubernete
 import { settle } from '../../support/fake-clock.ts'
 import { type Lease, type Passage, PausableClock, setUp, silent, start } from './lease-server.ts'
 
+describe('LeaderElector: standing by', () => {
+  it('leads at once when the lease is released', async () => {
+    const { clock, server } = setUp()
+    const a = start(server, clock, 'a')
+    await settle()
+    const b = start(server, clock, 'b')
+    await clock.advance(11_000)
+    a.stop.abort()
+    await a.done
+    await settle()
+
+    expect(b.elector.isLeading()).toBe(true)
+    expect(b.state.starts).toBe(1)
+  })
+
+  it('leads as soon as the lease expires, counted from the last renewal that it saw', async () => {
+    const { clock, server } = setUp()
+    let isDown = false
+    start(server, clock, 'a', { client: server.client(() => (isDown ? 'down' : { requestMs: 0, answerMs: 0 })) })
+    await settle()
+    const b = start(server, clock, 'b')
+    await clock.advance(60_000)
+    isDown = true
+
+    await clock.advance(14_999)
+    expect(b.elector.isLeading()).toBe(false)
+    await clock.advance(1)
+    expect(b.elector.isLeading()).toBe(true)
+  })
+
+  it('keeps one watch while the leader renews, and reads nothing beside it', async () => {
+    const { clock, server } = setUp()
+    start(server, clock, 'a')
+    await settle()
+    start(server, clock, 'b')
+    await settle()
+    const calls = server.timeouts.length
+    const { writes } = server
+    await clock.advance(60_000)
+
+    expect(server.watches).toBe(1)
+    // The leader's renewals.
+    expect(server.timeouts.length - calls).toBe(server.writes - writes)
+  })
+
+  it('polls where it may not watch, and says so once', async () => {
+    const { clock, server } = setUp()
+    server.canWatch = false
+    const a = start(server, clock, 'a')
+    await settle()
+    const warnings: unknown[] = []
+    const log = { ...silent, warn: (_: object, message: string) => void warnings.push(message) } as typeof silent
+    const b = start(server, clock, 'b', { log })
+    await clock.advance(60_000)
+    expect(warnings).toEqual(['failed to watch the lease, polling'])
+    a.stop.abort()
+    await a.done
+    await clock.advance(5000)
+
+    expect(b.elector.isLeading()).toBe(true)
+  })
+})
+
 describe('LeaderElector: acquiring', () => {
   it('creates the lease like client-go, and leads', async () => {
     const { clock, server } = setUp()
@@ -401,6 +464,7 @@ it(
           })
           const awake: LeaderElectorOptions['client'] = {
             get: async (...call) => await own.awake(client.get(...call)),
+            watch: (...call) => own.awakeEvents(client.watch(...call)),
             create: async (...call) => await own.awake(client.create(...call)),
             update: async (...call) => await own.awake(client.update(...call)),
           }

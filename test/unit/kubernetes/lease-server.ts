@@ -1,6 +1,13 @@
 import { ApiError } from '../../../src/kubernetes/errors.ts'
 import { LeaderElector, type LeaderElectorOptions } from '../../../src/kubernetes/leader-election.ts'
-import type { CallOptions, KubernetesClient, KubernetesObject, ObjectRef } from '../../../src/kubernetes/types.ts'
+import type {
+  CallOptions,
+  KubernetesClient,
+  KubernetesObject,
+  ObjectRef,
+  WatchEvent,
+  WatchOptions,
+} from '../../../src/kubernetes/types.ts'
 import type { Clock, Timer } from '../../../src/lib/clock.ts'
 import type { Log } from '../../../src/lib/log.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
@@ -32,6 +39,9 @@ export class LeaseServer {
   version = 0
   writes = 0
   timeouts: number[] = []
+  watches = 0
+  canWatch = true
+  readonly #watchers = new Set<(lease: Lease) => void>()
   readonly #clock: FakeClock
 
   constructor(clock: FakeClock) {
@@ -66,7 +76,9 @@ export class LeaseServer {
         })
       })
     }
-    const client: Pick<KubernetesClient, 'get' | 'create' | 'update'> = {
+    const client: Pick<KubernetesClient, 'get' | 'watch' | 'create' | 'update'> = {
+      watch: <T>(_type: unknown, _namespace: string | undefined, { signal }: WatchOptions) =>
+        this.#watch<T>(network, signal),
       get: async <T>(_type: unknown, _ref: ObjectRef, options?: CallOptions) =>
         await call(options, () => this.#read() as T),
       create: async <T>(_type: unknown, _namespace: string, body: object, options?: CallOptions) =>
@@ -86,9 +98,38 @@ export class LeaseServer {
     return client
   }
 
+  /** Shows each change after the passage of an answer. */
+  async *#watch<T>(network: () => Passage | 'down', signal: AbortSignal): AsyncGenerator<WatchEvent<T>> {
+    this.watches++
+    if (!this.canWatch) throw new ApiError('watch leases', { code: 403, reason: 'Forbidden' })
+    const changes: WatchEvent<T>[] = []
+    let wake = (): void => undefined
+    const onChange = (lease: Lease): void => {
+      const passage = network()
+      if (passage === 'down') return
+      this.#after(passage.answerMs, () => {
+        changes.push({ type: 'MODIFIED', object: lease as unknown as T })
+        wake()
+      })
+    }
+    this.#watchers.add(onChange)
+    signal.addEventListener('abort', () => wake())
+    try {
+      while (true) {
+        if (signal.aborted) throw new ApiError('watch leases', { code: 0, reason: 'Aborted' })
+        const change = changes.shift()
+        if (change === undefined) await new Promise<void>((resolve) => (wake = resolve))
+        else yield change
+      }
+    } finally {
+      this.#watchers.delete(onChange)
+    }
+  }
+
   store(lease: Lease): Lease {
     this.writes++
     this.lease = structuredClone({ ...lease, metadata: { ...lease.metadata, resourceVersion: String(++this.version) } })
+    for (const onChange of this.#watchers) onChange(structuredClone(this.lease))
     return structuredClone(this.lease)
   }
 
@@ -157,6 +198,20 @@ export class PausableClock implements Clock {
       return await promise
     } finally {
       await wait()
+    }
+  }
+
+  /** Delivers events while the process runs. */
+  async *awakeEvents<T>(events: AsyncIterable<T>): AsyncGenerator<T> {
+    const iterator = events[Symbol.asyncIterator]()
+    try {
+      while (true) {
+        const result = await this.awake(iterator.next())
+        if (result.done === true) return
+        yield result.value
+      }
+    } finally {
+      await iterator.return?.()
     }
   }
 }

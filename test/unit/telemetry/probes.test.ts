@@ -298,10 +298,16 @@ describe('stuckParts: a watch', () => {
 describe('stuckParts: leader election', () => {
   type LeaseClient = Pick<KubernetesClient, 'get' | 'create' | 'update'>
 
+  /** No change is seen until the caller ends it. */
+  async function* silentWatch(_: unknown, __: unknown, { signal }: { signal: AbortSignal }): AsyncGenerator<never> {
+    yield* []
+    await new Promise((_resolve, reject) => signal.addEventListener('abort', reject))
+  }
+
   function setUp(client: LeaseClient) {
     const clock = new FakeClock(now)
     const elector = new LeaderElector({
-      client,
+      client: { ...client, watch: silentWatch },
       clock,
       random: () => 1,
       log: silentLog,
