@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Sensitive } from '../lib/sensitive.ts'
 
 /**
@@ -8,10 +8,10 @@ import type { Sensitive } from '../lib/sensitive.ts'
  * @see https://support.enos-iot.com/docs/apim/en/2.4.4/token/get_access_token
  */
 export function signRequest(appKey: Sensitive, timestampMs: number, appSecret: Sensitive): string {
-  return createHash('sha256').update(`${appKey.reveal()}${timestampMs}${appSecret.reveal()}`).digest('hex')
+  return hash('sha256', `${appKey.reveal()}${timestampMs}${appSecret.reveal()}`)
 }
 
 /** The first 12 hex digits of sha256(token), which stand for a token where it must not be shown. */
 export function fingerprintOf(token: Sensitive): string {
-  return createHash('sha256').update(token.reveal()).digest('hex').slice(0, 12)
+  return hash('sha256', token.reveal()).slice(0, 12)
 }
