@@ -1,14 +1,8 @@
 import { parseArgs } from 'node:util'
 
 export interface Arguments {
-  /** Number of resources in the main run. */
-  readonly resources: number
-  /** Number of targets that are deleted, one after another. */
-  readonly repairs: number
-  /** Kubeconfigs of a running cluster for administrator and operator. Undefined starts a cluster for the run. */
-  readonly cluster: { readonly adminKubeconfig: string; readonly operatorKubeconfig: string } | undefined
-  /** File to write the report to, beside standard output. */
-  readonly write: string | undefined
+  /** Names of the measures to run. */
+  readonly only: readonly string[]
   /** Directory for CPU profiles of the operator. */
   readonly profile: string | undefined
 }
@@ -18,42 +12,19 @@ export class UsageError extends Error {
 }
 
 /** @throws UsageError */
-export function parseArguments(argv: readonly string[]): Arguments {
-  const { values } = parse(argv)
-  const { 'admin-kubeconfig': adminKubeconfig, 'operator-kubeconfig': operatorKubeconfig } = values
-  if ((adminKubeconfig === undefined) !== (operatorKubeconfig === undefined)) {
-    throw new UsageError('--admin-kubeconfig and --operator-kubeconfig go together: expected both, seen one')
+export function parseArguments(argv: readonly string[], names: readonly string[]): Arguments {
+  const { only = names, profile } = parse(argv)
+  for (const name of only) {
+    if (!names.includes(name)) throw new UsageError(`--only: expected one of ${names.join(', ')}`)
   }
-  const hasCluster = adminKubeconfig !== undefined && operatorKubeconfig !== undefined
-  return {
-    resources: parseCount('--resources', values.resources, 20_000),
-    repairs: parseCount('--repairs', values.repairs, 1000),
-    cluster: hasCluster ? { adminKubeconfig, operatorKubeconfig } : undefined,
-    write: values.write,
-    profile: values.profile,
-  }
+  return { only, profile }
 }
 
-function parse(argv: readonly string[]) {
+function parse(argv: readonly string[]): { only?: string[] | undefined; profile?: string | undefined } {
   try {
-    return parseArgs({
-      args: [...argv],
-      options: {
-        resources: { type: 'string', default: '1000' },
-        repairs: { type: 'string', default: '20' },
-        'admin-kubeconfig': { type: 'string' },
-        'operator-kubeconfig': { type: 'string' },
-        write: { type: 'string' },
-        profile: { type: 'string' },
-      },
-    })
+    const options = { only: { type: 'string', multiple: true }, profile: { type: 'string' } } as const
+    return parseArgs({ args: [...argv], options }).values
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : 'invalid arguments')
   }
-}
-
-function parseCount(option: string, text: string, max: number): number {
-  const value = /^[0-9]{1,6}$/.test(text) ? Number(text) : 0
-  if (value < 5 || value > max) throw new UsageError(`${option}: expected a whole number from 5 to ${max}`)
-  return value
 }

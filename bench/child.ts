@@ -7,16 +7,20 @@ export interface Usage {
   readonly cpuMs: number
   readonly rssMiB: number
   readonly peakRssMiB: number
+  /** The resident part that is no file: heap, buffers, stacks. */
+  readonly anonymousMiB: number
 }
 
 /** Linux counts CPU time in ticks of 10 ms on every platform that Node supports. */
 const tickMs = 10
 const stopTimeoutMs = 20_000
+const pollMs = 2
 
 /** A Node process that reports by lines of JSON on standard output. */
 export class Child {
   readonly #process: ChildProcess
-  readonly #lines: unknown[] = []
+  /** As text: parsing each line of the log would take the processor from the operator. */
+  readonly #lines: string[] = []
   readonly #closed: Promise<number | null>
   #errors = ''
   #rest = ''
@@ -45,14 +49,14 @@ export class Child {
   /** The first value that `pick` returns for a line. @throws when the process exits first, or after `withinMs` */
   async firstMatch<T>(pick: (line: Readonly<Record<string, unknown>>) => T | undefined, withinMs = 60_000): Promise<T> {
     const until = performance.now() + withinMs
-    while (true) {
-      for (const line of this.#lines) {
-        const picked = pick(line as Readonly<Record<string, unknown>>)
+    for (let next = 0; ;) {
+      while (next < this.#lines.length) {
+        const picked = pick(JSON.parse(this.#lines[next++] ?? '') as Readonly<Record<string, unknown>>)
         if (picked !== undefined) return picked
       }
       if (this.#hasExited) throw new Error(`the process exited (exit code ${this.#process.exitCode}): ${this.#errors}`)
       if (performance.now() > until) throw new Error(`no matching line within ${withinMs / 1000} s: ${this.#errors}`)
-      await delay(2)
+      await delay(pollMs)
     }
   }
 
@@ -70,7 +74,12 @@ export class Child {
       cpuMs: (Number(fields[11]) + Number(fields[12])) * tickMs,
       rssMiB: mebibytes('VmRSS'),
       peakRssMiB: mebibytes('VmHWM'),
+      anonymousMiB: mebibytes('RssAnon'),
     }
+  }
+
+  kill(): void {
+    this.#process.kill('SIGKILL')
   }
 
   /** Writes to standard input and closes it. */
@@ -97,6 +106,6 @@ export class Child {
   #addOutput(text: string): void {
     const lines = (this.#rest + text).split('\n')
     this.#rest = lines.pop() ?? ''
-    for (const line of lines) if (line.startsWith('{')) this.#lines.push(JSON.parse(line))
+    for (const line of lines) if (line.startsWith('{')) this.#lines.push(line)
   }
 }

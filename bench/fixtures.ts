@@ -6,6 +6,7 @@ export interface Fixture {
   readonly name: string
   readonly sourceName: string
   readonly targetName: string
+  readonly appKey: string
   /** Of the resource. */
   readonly uid: string
 }
@@ -27,6 +28,8 @@ const maxConcurrentCreates = 32
 export const secretsIn = (namespace: string): string => `${coreV1}/namespaces/${namespace}/secrets`
 export const credentialsIn = (namespace: string): string => `${enosV1alpha1}/namespaces/${namespace}/enosappcredentials`
 
+export const eventsIn = (namespace: string): string => `/apis/events.k8s.io/v1/namespaces/${namespace}/events`
+
 /** The appSecret that the simulator derives from an unknown appKey. */
 export const appSecretOf = (appKey: string): string => `secret-of-${appKey}`
 
@@ -47,18 +50,8 @@ export class Fixtures {
     this.#namespaces.push(namespace)
     const fixtures: Fixture[] = []
     await forEachConcurrently(maxConcurrentCreates, [...Array(count).keys()], async (at) => {
-      const name = `credential-${at}`
-      const names = { name, sourceName: `${name}-app`, targetName: `${name}-token` }
       const appKey = isShared ? id : `${id}-${at}`
-      await this.#api.json(secretsIn(namespace), {
-        method: 'POST',
-        body: { metadata: { name: names.sourceName }, stringData: { appKey, appSecret: appSecretOf(appKey) } },
-      })
-      const { metadata } = await this.#api.json<KubeObject>(credentialsIn(namespace), {
-        method: 'POST',
-        body: credentialBody(names, gatewayUrl),
-      })
-      fixtures.push({ ...names, uid: metadata.uid })
+      fixtures.push(await createCredential(this.#api, namespace, { name: `credential-${at}`, appKey }, gatewayUrl))
     })
     return { namespace, fixtures }
   }
@@ -77,8 +70,27 @@ export class Fixtures {
   }
 }
 
+/** Creates a resource and its source Secret. */
+export async function createCredential(
+  api: Api,
+  namespace: string,
+  { appKey, name }: Pick<Fixture, 'appKey' | 'name'>,
+  gatewayUrl: string,
+): Promise<Fixture> {
+  const names = { name, sourceName: `${name}-app`, targetName: `${name}-token`, appKey }
+  await api.json(secretsIn(namespace), {
+    method: 'POST',
+    body: { metadata: { name: names.sourceName }, stringData: { appKey, appSecret: appSecretOf(appKey) } },
+  })
+  const { metadata } = await api.json<KubeObject>(credentialsIn(namespace), {
+    method: 'POST',
+    body: credentialBody(names, gatewayUrl),
+  })
+  return { ...names, uid: metadata.uid }
+}
+
 function collections(namespace: string): string[] {
-  return [credentialsIn(namespace), secretsIn(namespace), `/apis/events.k8s.io/v1/namespaces/${namespace}/events`]
+  return [credentialsIn(namespace), secretsIn(namespace), eventsIn(namespace)]
 }
 
 function credentialBody({ name, sourceName, targetName }: Omit<Fixture, 'uid'>, gatewayUrl: string): object {

@@ -8,6 +8,7 @@ import { floorConcurrency, MinimalSync } from './minimal-sync.ts'
 export interface FloorTask extends FixtureSet {
   readonly endpoint: Endpoint
   readonly gatewayUrl: string
+  readonly work: 'sync' | 'renew'
 }
 
 /** Time of the floor's loop. */
@@ -16,13 +17,16 @@ export interface FloorResult {
   readonly cpuMs: number
 }
 
-const { endpoint, fixtures, gatewayUrl, namespace } = (await json(process.stdin)) as FloorTask
+const { endpoint, fixtures, gatewayUrl, namespace, work } = (await json(process.stdin)) as FloorTask
 const api = new Api(endpoint)
 const minimal = new MinimalSync(api, gatewayUrl)
 // Opens the connection before the measurement.
 await api.json(`/api/v1/namespaces/${namespace}`)
+if (work === 'renew') {
+  await forEachConcurrently(floorConcurrency, fixtures, (fixture) => minimal.sync(namespace, fixture))
+}
 const [startedAt, cpuBefore] = [performance.now(), process.cpuUsage()]
-await forEachConcurrently(floorConcurrency, fixtures, (fixture) => minimal.sync(namespace, fixture))
+await forEachConcurrently(floorConcurrency, fixtures, (fixture) => minimal[work](namespace, fixture))
 const elapsedMs = performance.now() - startedAt
 const { system, user } = process.cpuUsage(cpuBefore)
 process.stdout.write(`${JSON.stringify({ elapsedMs, cpuMs: (system + user) / 1000 } satisfies FloorResult)}\n`)

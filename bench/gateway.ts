@@ -3,7 +3,7 @@ import { Child } from './child.ts'
 
 const simulator = fileURLToPath(new URL('../dist/simulator.js', import.meta.url))
 
-/** The simulated gateway in a process of its own: it accepts any appKey, and tokens live for two hours. */
+/** The simulated gateway in a process of its own: it accepts any appKey. */
 export class Gateway {
   readonly #child: Child
   readonly url: string
@@ -13,8 +13,9 @@ export class Gateway {
     this.url = url
   }
 
-  static async start(): Promise<Gateway> {
-    const child = new Child([simulator, '--any-application', '--port', '0', '--lifetime', '7200'])
+  static async start({ latencyMs = 0, lifetimeSeconds = 7200 } = {}): Promise<Gateway> {
+    const lifetime = ['--lifetime', String(lifetimeSeconds), '--latency', `${latencyMs}ms`]
+    const child = new Child([simulator, '--any-application', '--port', '0', ...lifetime])
     const url = await child.firstMatch(({ url }) => (typeof url === 'string' ? url : undefined))
     return new Gateway(child, url)
   }
@@ -25,10 +26,10 @@ export class Gateway {
     return nowMs
   }
 
-  /** Number of token service calls since `atMs` on the gateway's clock. */
-  async callsSince(atMs: number): Promise<number> {
+  /** When the token service was called since `atMs`, oldest first, on the gateway's clock. */
+  async callsSince(atMs: number): Promise<number[]> {
     const { calls } = await this.#get<{ calls: { atMs: number }[] }>('calls')
-    return calls.filter((call) => call.atMs >= atMs).length
+    return calls.map((call) => call.atMs).filter((at) => at >= atMs)
   }
 
   async stop(): Promise<void> {

@@ -1,16 +1,17 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { Agent } from 'undici'
 import type { Api, KubeObject } from './api.ts'
-import { credentialsIn, type Fixture, secretsIn } from './fixtures.ts'
+import { appSecretOf, credentialsIn, eventsIn, type Fixture, secretsIn } from './fixtures.ts'
 
-/** Concurrency of the floor; equal to the operator's default for calls to one gateway. */
-export const floorConcurrency = 32
+/** Syncs in flight of the floor; equal to the operator's default of --max-concurrent-reconciles. */
+export const floorConcurrency = 64
 
-interface Reply {
-  readonly data: { readonly accessToken: string; readonly expire: number }
+export interface Token {
+  readonly accessToken: string
+  readonly expire: number
 }
 
-/** The four requests that every sync needs, without cache, watch, checks or retries. */
+/** The five requests that every sync needs, without cache, watch, checks or retries. */
 export class MinimalSync {
   readonly #api: Api
   readonly #gatewayUrl: URL
@@ -21,41 +22,63 @@ export class MinimalSync {
     this.#gatewayUrl = new URL(gatewayUrl)
   }
 
-  /** Reads the source Secret, gets a token, writes target and status. */
+  /** Reads the source Secret, gets a token, writes target, status and event. */
   async sync(namespace: string, fixture: Fixture): Promise<void> {
     const { target, token } = await this.writeTarget(namespace, fixture)
     await this.#api.json(`${credentialsIn(namespace)}/${fixture.name}/status`, {
       method: 'PATCH',
       body: statusBody(target, token),
     })
+    await this.#api.json(eventsIn(namespace), { method: 'POST', body: eventBody(namespace, fixture) })
   }
 
-  /** The first three requests: the recreation of a deleted target. */
-  async writeTarget(namespace: string, fixture: Fixture): Promise<{ target: KubeObject; token: Reply['data'] }> {
-    const source = await this.#api.json<KubeObject>(`${secretsIn(namespace)}/${fixture.sourceName}`)
-    const token = await this.#token(textOf(source, 'appKey'), textOf(source, 'appSecret'))
-    const target = await this.#api.json<KubeObject>(secretsIn(namespace), {
-      method: 'POST',
-      body: targetBody(namespace, fixture, token),
+  /** A renewal without anything else: get, refresh, target, status. */
+  async renew(namespace: string, fixture: Fixture): Promise<void> {
+    const { appKey } = fixture
+    const appSecret = appSecretOf(appKey)
+    const { accessToken } = await this.#token('get', appKey, appSecret)
+    const token = await this.#token('refresh', appKey, appSecret, accessToken)
+    const target = await this.patchTarget(namespace, fixture, token)
+    await this.#api.json(`${credentialsIn(namespace)}/${fixture.name}/status`, {
+      method: 'PATCH',
+      body: statusBody(target, token),
     })
-    return { target, token }
+  }
+
+  /** The first three requests. */
+  async writeTarget(namespace: string, fixture: Fixture): Promise<{ target: KubeObject; token: Token }> {
+    const source = await this.#api.json<KubeObject>(`${secretsIn(namespace)}/${fixture.sourceName}`)
+    const token = await this.#token('get', textOf(source, 'appKey'), textOf(source, 'appSecret'))
+    return { target: await this.createTarget(namespace, fixture, token), token }
+  }
+
+  /** The recreation of a deleted target whose token is in memory. */
+  async createTarget(namespace: string, fixture: Fixture, token: Token): Promise<KubeObject> {
+    return await this.#api.json(secretsIn(namespace), { method: 'POST', body: targetBody(namespace, fixture, token) })
+  }
+
+  async patchTarget(namespace: string, fixture: Fixture, token: Token): Promise<KubeObject> {
+    const { data, metadata } = targetBody(namespace, fixture, token)
+    const body = { metadata: { annotations: metadata.annotations }, data }
+    return await this.#api.json(`${secretsIn(namespace)}/${fixture.targetName}`, { method: 'PATCH', body })
   }
 
   async close(): Promise<void> {
     await this.#agent.destroy()
   }
 
-  async #token(appKey: string, appSecret: string): Promise<Reply['data']> {
-    const timestamp = Date.now()
+  async #token(operation: 'get' | 'refresh', appKey: string, appSecret: string, accessToken?: string): Promise<Token> {
+    // Never that of the get before it: the two would have the same `encryption`.
+    const timestamp = Date.now() + (operation === 'refresh' ? 1 : 0)
     const encryption = createHash('sha256').update(`${appKey}${timestamp}${appSecret}`).digest('hex')
     const response = await this.#agent.request({
       origin: this.#gatewayUrl.origin,
-      path: '/apim-token-service/v2.0/token/get',
+      path: `/apim-token-service/v2.0/token/${operation}`,
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ appKey, timestamp, encryption }),
+      body: JSON.stringify({ appKey, timestamp, encryption, accessToken }),
     })
-    const { data } = (await response.body.json()) as { data: Reply['data'] | null }
+    const { data } = (await response.body.json()) as { data: Token | null }
     if (data === null) throw new Error('the gateway answered without a token')
     return data
   }
@@ -72,7 +95,7 @@ function timeAfter(ms: number): string {
 }
 
 /** Of the same size as the operator's own. */
-function targetBody(namespace: string, fixture: Fixture, { accessToken, expire }: Reply['data']): object {
+function targetBody(namespace: string, fixture: Fixture, { accessToken, expire }: Token) {
   const expiresAt = timeAfter(expire * 1000)
   return {
     apiVersion: 'v1',
@@ -99,7 +122,7 @@ function targetBody(namespace: string, fixture: Fixture, { accessToken, expire }
 }
 
 /** Of the same size as the operator's own. */
-function statusBody({ metadata: { name, resourceVersion, uid } }: KubeObject, { accessToken, expire }: Reply['data']) {
+function statusBody({ metadata: { name, resourceVersion, uid } }: KubeObject, { accessToken, expire }: Token) {
   const condition = (type: string, reason: string, message: string): object => {
     return { type, status: 'True', reason, message, observedGeneration: 1, lastTransitionTime: timeAfter(0) }
   }
@@ -129,5 +152,22 @@ function statusBody({ metadata: { name, resourceVersion, uid } }: KubeObject, { 
         },
       ],
     },
+  }
+}
+
+/** Of the same size as the operator's own. */
+function eventBody(namespace: string, { name, uid }: Fixture): object {
+  return {
+    apiVersion: 'events.k8s.io/v1',
+    kind: 'Event',
+    metadata: { namespace, name: `${name}.${randomBytes(8).toString('hex')}` },
+    eventTime: new Date().toISOString().replace('Z', '000Z'),
+    reportingController: 'bench',
+    reportingInstance: 'bench',
+    action: 'Reconcile',
+    reason: 'Synced',
+    type: 'Normal',
+    regarding: { apiVersion: 'enos.io/v1alpha1', kind: 'EnosAppCredential', namespace, name, uid },
+    note: 'the target holds a valid token',
   }
 }

@@ -8,6 +8,8 @@ const maxIdleWaitMs = 120_000
 
 export interface OperatorOptions {
   readonly kubeconfig: string
+  /** Options of `run`; default: --no-leader-elect. */
+  readonly args?: readonly string[]
   /** Directory for a CPU profile, which is written at the exit. */
   readonly profile: string | undefined
 }
@@ -16,10 +18,10 @@ export interface OperatorOptions {
 export class Operator {
   readonly #child: Child
 
-  constructor({ kubeconfig, profile }: OperatorOptions) {
+  constructor({ args = ['--no-leader-elect'], kubeconfig, profile }: OperatorOptions) {
     const profiling = profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profile]
     const addresses = ['--metrics-bind-address', '127.0.0.1:0', '--health-probe-bind-address', '0']
-    this.#child = new Child([...profiling, main, 'run', '--no-leader-elect', ...addresses], {
+    this.#child = new Child([...profiling, main, 'run', ...args, ...addresses], {
       ...process.env,
       KUBECONFIG: kubeconfig,
     })
@@ -45,7 +47,7 @@ export class Operator {
     await this.synced()
     const until = performance.now() + maxIdleWaitMs
     while (performance.now() < until) {
-      const metrics = await this.#metrics()
+      const metrics = await this.metrics()
       const left = sumOf(metrics, 'workqueue_depth') + sumOf(metrics, 'workqueue_unfinished_work_seconds')
       if (left === 0) return
       await delay(pollMs)
@@ -53,11 +55,28 @@ export class Operator {
     throw new Error(`the work queues are not empty after ${maxIdleWaitMs / 1000} s`)
   }
 
-  /** Number of writing requests to the API server. */
-  async writes(): Promise<number> {
-    const metrics = await this.#metrics()
-    const methods = ['POST', 'PUT', 'PATCH', 'DELETE']
-    return methods.reduce((sum, method) => sum + sumOf(metrics, 'rest_client_requests_total', `method="${method}"`), 0)
+  /** Number of requests to the API server. */
+  async requests(): Promise<{ readonly all: number; readonly writes: number }> {
+    const metrics = await this.metrics()
+    const count = (method: string): number => sumOf(metrics, 'rest_client_requests_total', `method="${method}"`)
+    const writes = ['POST', 'PUT', 'PATCH', 'DELETE'].reduce((sum, method) => sum + count(method), 0)
+    return { all: writes + count('GET'), writes }
+  }
+
+  /** Resolves when this replica leads. */
+  async leading(withinMs = 60_000): Promise<void> {
+    await this.#child.firstMatch(({ msg }) => (msg === 'acquired the lease, leading' ? true : undefined), withinMs)
+  }
+
+  /** When this replica released the lease, on performance.now(). */
+  async released(): Promise<number> {
+    return await this.#child.firstMatch(({ msg, time }) =>
+      msg === 'released the lease' ? Date.parse(String(time)) - performance.timeOrigin : undefined,
+    )
+  }
+
+  kill(): void {
+    this.#child.kill()
   }
 
   /** @throws when the exit code is not 0 */
@@ -66,14 +85,14 @@ export class Operator {
     if (code !== 0) throw new Error(`the operator exited with exit code ${code}`)
   }
 
-  async #metrics(): Promise<string> {
+  async metrics(): Promise<string> {
     const port = await this.#child.firstMatch(({ port, serves }) => (serves === 'metrics' ? String(port) : undefined))
     return await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
   }
 }
 
 /** The sum of a metric's series that contain `label`. */
-function sumOf(metrics: string, name: string, label = ''): number {
+export function sumOf(metrics: string, name: string, label = ''): number {
   let sum = 0
   for (const line of metrics.split('\n')) {
     const isSeries = line.startsWith(`${name}{`) || line.startsWith(`${name} `)

@@ -2,6 +2,7 @@ import type { Api, KubeObject, WatchEvent } from './api.ts'
 import { credentialsIn, type FixtureSet, secretsIn } from './fixtures.ts'
 
 const maxReadyMs = 10 * 60_000
+const maxEventMs = 60_000
 
 /** Observes the resources of a namespace become Ready, independently of the operator. */
 export class ReadyWatch {
@@ -43,13 +44,15 @@ export class ReadyWatch {
 /** Observes Secrets of a namespace being deleted and recreated. */
 export class SecretWatch {
   readonly #watch: Watch
-  readonly #waiting = new Map<string, (at: number) => void>()
+  readonly #waiting = new Map<string, { left: number; readonly resolve: (at: number) => void }>()
 
   private constructor(api: Api, namespace: string, resourceVersion: string) {
     this.#watch = new Watch(api, secretsIn(namespace), resourceVersion, ({ object, type }) => {
       const key = `${type} ${object.metadata.name}`
-      this.#waiting.get(key)?.(performance.now())
+      const waiting = this.#waiting.get(key)
+      if (waiting === undefined || --waiting.left > 0) return false
       this.#waiting.delete(key)
+      waiting.resolve(performance.now())
       return false
     })
   }
@@ -59,10 +62,11 @@ export class SecretWatch {
     return new SecretWatch(api, namespace, resourceVersion)
   }
 
-  /** Waits for the next event of this type for this Secret. @returns the time of the event, on performance.now() */
-  async next(type: 'ADDED' | 'DELETED', name: string, withinMs = 60_000): Promise<number> {
-    const event = new Promise<number>((resolve) => this.#waiting.set(`${type} ${name}`, resolve))
-    return await within(withinMs, event, `no ${type} event for Secret ${name}`)
+  /** Waits for so many events of this type for this Secret. @returns the time of the last, on performance.now() */
+  async next(type: 'ADDED' | 'MODIFIED' | 'DELETED', name: string, events = 1): Promise<number> {
+    const { promise, resolve } = Promise.withResolvers<number>()
+    this.#waiting.set(`${type} ${name}`, { left: events, resolve })
+    return await within(maxEventMs, promise, `fewer than ${events} ${type} events for Secret ${name}`)
   }
 
   stop(): void {

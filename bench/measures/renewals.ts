@@ -1,0 +1,89 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Bench, runFloor } from '../bench.ts'
+import { createCredential } from '../fixtures.ts'
+import { Gateway } from '../gateway.ts'
+import { Operator, sumOf } from '../operator.ts'
+import { atMost, atMostTimes, count, milliseconds, type Row } from '../row.ts'
+
+const resources = 10_000
+/** Tokens are renewed after half of this. */
+const lifetimeSeconds = 200
+const renewalsPerSecond = resources / (lifetimeSeconds / 2)
+const measuredMs = 5 * 60_000
+const floorRenewals = 2000
+
+/** Renewals at 100/s for 5 minutes: lateness, processor time, requests. */
+export async function measureRenewals(bench: Bench): Promise<Row[]> {
+  const { api, fixtures } = bench
+  const floor = await runFloor(bench, floorRenewals, 'renew')
+  const gateway = await Gateway.start({ lifetimeSeconds })
+  const { namespace } = await fixtures.create({ gatewayUrl: gateway.url, count: 0 })
+  const operator = new Operator(bench.operator)
+  await operator.idle()
+  // Created at the rate of the renewals, so that these are spread evenly.
+  const startedAt = performance.now()
+  const creations: Promise<unknown>[] = []
+  for (let at = 0; at < resources; at++) {
+    const aheadMs = startedAt + (at / renewalsPerSecond) * 1000 - performance.now()
+    if (aheadMs > 0) await delay(aheadMs)
+    const name = `credential-${at}`
+    creations.push(createCredential(api, namespace, { name, appKey: `${namespace}-${at}` }, gateway.url))
+  }
+  await Promise.all(creations)
+  await delay(lifetimeSeconds * 500)
+
+  const before = await stateOf(operator)
+  await delay(measuredMs)
+  const after = await stateOf(operator)
+  await operator.stop()
+  await gateway.stop()
+  const renewals = after.renewals - before.renewals
+  const rate = Math.round(renewals / (measuredMs / 1000))
+  const lateness = after.lateness.map(
+    ([bound, value], index) => [bound, value - (before.lateness[index]?.[1] ?? 0)] as const,
+  )
+  return [
+    atMost(300, {
+      measure: `lateness of renewals at ${rate}/s for 5 minutes, p99`,
+      seen: quantileOf(lateness, 0.99) * 1000,
+      format: milliseconds,
+    }),
+    atMostTimes(2, floor.cpuMs, {
+      measure: 'processor time of a renewal, at 10,000',
+      seen: (after.cpuMs - before.cpuMs) / renewals,
+      format: milliseconds,
+    }),
+    atMost(2, {
+      measure: 'requests to the API server of a renewal',
+      seen: Number(((after.requests - before.requests) / renewals).toFixed(1)),
+      format: count,
+    }),
+  ]
+}
+
+type Buckets = readonly (readonly [bound: number, cumulative: number])[]
+
+async function stateOf(operator: Operator): Promise<{
+  readonly cpuMs: number
+  readonly renewals: number
+  readonly requests: number
+  readonly lateness: Buckets
+}> {
+  const metrics = await operator.metrics()
+  const { cpuMs } = await operator.usage()
+  const buckets = [...metrics.matchAll(/^enos_credential_renewal_overdue_seconds_bucket\{le="([^"]+)"\} (\S+)$/gm)]
+  return {
+    cpuMs,
+    renewals: sumOf(metrics, 'enos_credential_renewal_headroom_seconds_count'),
+    requests: sumOf(metrics, 'rest_client_requests_total'),
+    lateness: buckets.map(([, bound, value]) => [Number(bound === '+Inf' ? Infinity : bound), Number(value)]),
+  }
+}
+
+/** Interpolated within its bucket, as Prometheus does. */
+function quantileOf(buckets: Buckets, share: number): number {
+  const rank = share * (buckets.at(-1)?.[1] ?? 0)
+  const index = buckets.findIndex(([, cumulative]) => cumulative >= rank)
+  const [[from, before], [to, upTo]] = [buckets[index - 1] ?? [0, 0], buckets[index] ?? [Infinity, Infinity]]
+  return from + ((to - from) * (rank - before)) / Math.max(1, upTo - before)
+}
