@@ -8,6 +8,7 @@ import { Fixtures } from './fixtures.ts'
 import { Gateway } from './gateway.ts'
 import { measureFailover } from './measures/failover.ts'
 import { measureLatency } from './measures/latency.ts'
+import { measureLimit } from './measures/limit.ts'
 import { measureRenewals } from './measures/renewals.ts'
 import { measureShared } from './measures/shared.ts'
 import { measureStart } from './measures/start.ts'
@@ -20,6 +21,7 @@ const measures: Readonly<Record<string, Measure>> = {
   start: measureStart,
   thousand: measureThousand,
   'ten-thousand': measureTenThousand,
+  limit: measureLimit,
   latency: measureLatency,
   shared: measureShared,
   renewals: measureRenewals,

@@ -10,6 +10,8 @@ export interface OperatorOptions {
   readonly kubeconfig: string
   /** Options of `run`; default: --no-leader-elect. */
   readonly args?: readonly string[]
+  /** Options of Node. */
+  readonly nodeArgs?: readonly string[]
   /** Directory for a CPU profile, which is written at the exit. */
   readonly profile: string | undefined
 }
@@ -18,10 +20,10 @@ export interface OperatorOptions {
 export class Operator {
   readonly #child: Child
 
-  constructor({ args = ['--no-leader-elect'], kubeconfig, profile }: OperatorOptions) {
+  constructor({ args = ['--no-leader-elect'], kubeconfig, nodeArgs = [], profile }: OperatorOptions) {
     const profiling = profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profile]
     const addresses = ['--metrics-bind-address', '127.0.0.1:0', '--health-probe-bind-address', '0']
-    this.#child = new Child([...profiling, main, 'run', ...args, ...addresses], {
+    this.#child = new Child([...nodeArgs, ...profiling, main, 'run', ...args, ...addresses], {
       ...process.env,
       KUBECONFIG: kubeconfig,
     })
