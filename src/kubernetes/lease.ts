@@ -57,6 +57,7 @@ export async function awaitFreeLease(
   }
   timer = clock.setTimer(expiresAt() - clock.now(), endAtExpiry)
   signal.addEventListener('abort', end)
+  if (signal.aborted) end()
   try {
     const fieldSelector = `metadata.name=${ref.name}`
     const options = { fieldSelector, resourceVersion, timeoutSeconds, signal: ending.signal }
@@ -68,6 +69,7 @@ export async function awaitFreeLease(
     if (!ending.signal.aborted) throw error
     return !signal.aborted
   } finally {
+    end()
     signal.removeEventListener('abort', end)
     timer.cancel()
   }
