@@ -15,7 +15,7 @@ import { measureStart } from './measures/start.ts'
 import { measureTenThousand } from './measures/ten-thousand.ts'
 import { measureThousand } from './measures/thousand.ts'
 import { writePage } from './page.ts'
-import { type Row, table } from './row.ts'
+import { table } from './row.ts'
 
 const measures: Readonly<Record<string, Measure>> = {
   start: measureStart,
@@ -40,15 +40,13 @@ async function main({ only, profile }: Arguments): Promise<void> {
   cleanup.defer(() => gateway.stop())
   const fixtures = new Fixtures(api)
   const operator = { kubeconfig: cluster.operatorKubeconfig, profile }
-  const rows: Row[] = []
+  const { gitVersion } = await api.json<{ gitVersion: string }>('/version')
   for (const name of only) {
     log(`measuring ${name}`)
-    const measured = (await measures[name]?.({ api, endpoint, operator, gateway, fixtures })) ?? []
-    process.stdout.write(`${table(measured)}\n`)
-    rows.push(...measured)
+    const rows = (await measures[name]?.({ api, endpoint, operator, gateway, fixtures })) ?? []
+    process.stdout.write(`${table(rows)}\n`)
+    await writePage(rows, gitVersion)
   }
-  const { gitVersion } = await api.json<{ gitVersion: string }>('/version')
-  await writePage(rows, gitVersion)
 }
 
 try {
