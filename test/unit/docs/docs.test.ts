@@ -135,6 +135,8 @@ describe('the commands of the documentation', () => {
     'README.md': 'test/integration/readme.test.ts',
     'CONTRIBUTING.md': 'test/integration/contributing.test.ts',
     ...Object.fromEntries(howTos.map((page) => [page, 'test/integration/how-tos.test.ts'])),
+    'docs/how-to/install.md': 'test/charts/pages.test.ts',
+    'docs/how-to/upgrade.md': 'test/charts/pages.test.ts',
   }
 
   const helps = new Map<string, Promise<string>>()
