@@ -48,6 +48,7 @@ const givenBooleans = [
   'suspend',
   'valid',
   'wait',
+  'watch',
 ]
 const booleanPrefix = '^(is|has|should|can|was|may|does|needs|uses|wants)[A-Z]'
 const named = ['variable', 'parameter', 'classProperty', 'typeProperty', 'accessor']

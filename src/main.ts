@@ -1,4 +1,5 @@
 import './node-version.ts'
+import { styleText } from 'node:util'
 import { openApiServer } from './commands/api-server.ts'
 import { runProgram } from './commands/program.ts'
 import { SystemClock } from './lib/clock.ts'
@@ -29,6 +30,12 @@ const exitCode = await runProgram(process.argv.slice(2), {
   print: (text) => process.stdout.write(text),
   printError: (text) => process.stderr.write(text),
   columns: process.stdout.columns,
+  terminal: process.stdout.isTTY
+    ? {
+        paint: (color, text) => styleText(color, text, { stream: process.stdout }),
+        size: () => ({ columns: process.stdout.columns, rows: process.stdout.rows }),
+      }
+    : undefined,
   signal: stop.signal,
 })
 // Exits without waiting for open handles: nothing is left to be done in them.

@@ -3,6 +3,16 @@ import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import type { ApiServer } from './api-server.ts'
 
+/** The terminal on standard output. */
+export interface Terminal {
+  /** Colours the text, if the terminal's own rules allow it (NO_COLOR, FORCE_COLOR, TERM). */
+  readonly paint: (color: Color, text: string) => string
+  /** Its present size, in characters. */
+  readonly size: () => { readonly columns: number; readonly rows: number }
+}
+
+export type Color = 'green' | 'yellow' | 'red' | 'bold'
+
 /** What a command gets from the process. */
 export interface CommandContext {
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -13,6 +23,8 @@ export interface CommandContext {
   readonly openApiServer: (kubeconfig: string | undefined) => ApiServer
   /** Writes to standard output. */
   readonly print: (text: string) => void
+  /** Undefined: standard output is a file or a pipe. */
+  readonly terminal?: Terminal | undefined
   /** Sets the exit code; the last call counts. */
   readonly exit: (code: number) => void
   /** Aborts on SIGTERM and SIGINT. */

@@ -70,7 +70,7 @@ export function renderStatus(rows: readonly StatusRow[], nowWall: number): strin
   return [table, ...(lines.length === 0 ? [] : [lines.join('')]), `${summaryOf(rows)}\n`].join('\n')
 }
 
-function summaryOf(rows: readonly StatusRow[]): string {
+export function summaryOf(rows: readonly StatusRow[]): string {
   const ready = rows.filter((row) => row.ready === 'True').length
   const expired = rows.filter(({ expiresInSeconds }) => expiresInSeconds !== null && expiresInSeconds <= 0).length
   return `${ready} of ${rows.length} ready${expired === 0 ? '' : `, ${expired} expired`}`
@@ -136,12 +136,12 @@ function deadline({ expiresInSeconds }: StatusRow): number {
   return expiresInSeconds ?? Number.MIN_SAFE_INTEGER
 }
 
-function expiresIn(seconds: number | null): string {
+export function expiresIn(seconds: number | null): string {
   if (seconds === null) return '-'
   return seconds > 0 ? formatDuration(seconds * 1000) : `expired ${formatDuration(-seconds * 1000)} ago`
 }
 
-function renewsIn(seconds: number | null): string {
+export function renewsIn(seconds: number | null): string {
   if (seconds === null) return '-'
   if (seconds > 0) return formatDuration(seconds * 1000)
   return -seconds * 1000 > overdueAfterMs ? `overdue by ${formatDuration(-seconds * 1000)}` : 'now'

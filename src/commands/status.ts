@@ -7,19 +7,22 @@ import {
   type ObjectList,
   type ObjectRef,
 } from '../kubernetes/types.ts'
-import { isCrdMissing, withApiServer } from './api-server.ts'
+import { type ApiServer, describeApiError, isCrdMissing, withApiServer } from './api-server.ts'
 import type { CommandContext } from './context.ts'
-import { CommandError } from './errors.ts'
+import { CommandError, UsageError } from './errors.ts'
 import { kubeconfigOption, outputOption } from './options.ts'
 import { inNamespace, parseNamespace, parseResourceName } from './resource-ref.ts'
 import { renderDetail, statusDetail } from './status-detail.ts'
 import type { CredentialObject } from './status-problems.ts'
 import { renderStatus, statusRows } from './status-table.ts'
+import { lineView, screenView } from './status-watch.ts'
+import { watchCredentials, type WatchedCredentials } from './watch-credentials.ts'
 
 const examples = `
 Examples:
   enos-credential-operator status
   enos-credential-operator status --namespace plant-a
+  enos-credential-operator status --watch
   enos-credential-operator status plant-a/wind-farm
   enos-credential-operator status wind-farm --namespace plant-a --output json
 
@@ -29,6 +32,7 @@ interface StatusOptions {
   readonly kubeconfig?: string
   readonly namespace?: string
   readonly output: 'text' | 'json'
+  readonly watch?: boolean
 }
 
 const pageSize = 500
@@ -42,11 +46,23 @@ export function statusCommand(context: CommandContext): Command {
     .option('-n, --namespace <name>', 'namespace (default: that of the kubeconfig context; without a name: all)')
     .addOption(kubeconfigOption())
     .addOption(outputOption())
+    .option('-w, --watch', 'show all resources as they change, until Ctrl-C; lines where there is no terminal')
     .addHelpText('after', examples)
-    .action(async (resource: string | undefined, { kubeconfig, namespace: given, output }: StatusOptions) => {
+    .action(async (resource: string | undefined, options: StatusOptions) => {
+      const { kubeconfig, namespace: given, output, watch = false } = options
+      if (watch && (resource !== undefined || output === 'json')) {
+        throw new UsageError(
+          `--watch shows all resources as text: leave out ${resource === undefined ? '--output' : resource}`,
+        )
+      }
       const name = resource === undefined ? undefined : parseResourceName(resource, given)
       const namespace = given === undefined ? undefined : parseNamespace(given)
-      await withApiServer(context, kubeconfig, async ({ client, currentNamespace }) => {
+      await withApiServer(context, kubeconfig, async (server) => {
+        const { client, currentNamespace } = server
+        if (watch) {
+          await watchTable(context, server, namespace)
+          return
+        }
         const [shown, text] =
           name === undefined
             ? await table(context, client, namespace)
@@ -61,11 +77,36 @@ async function table(
   client: KubernetesClient,
   namespace: string | undefined,
 ): Promise<[shown: unknown, text: string]> {
-  const objects = await listAll(client, namespace, signal)
+  const { objects } = await listAll(client, namespace, signal)
   const nowWall = clock.wall()
   const rows = statusRows(objects, nowWall)
   const where = namespace === undefined ? 'in any namespace' : `in namespace ${namespace}`
   return [rows, rows.length === 0 ? `No EnosAppCredentials found ${where}.\n` : renderStatus(rows, nowWall)]
+}
+
+async function watchTable(
+  { clock, print, signal, terminal }: CommandContext,
+  server: ApiServer,
+  namespace: string | undefined,
+): Promise<void> {
+  const describeFailure = ({ failure }: WatchedCredentials): string =>
+    failure === undefined ? '' : `not up to date: ${describeApiError(failure, server)}`
+  const view =
+    terminal === undefined
+      ? lineView({ clock, print })
+      : screenView({ terminal, print, clock, describeFailure, signal })
+  try {
+    await watchCredentials({
+      client: server.client,
+      list: () => listAll(server.client, namespace, signal),
+      namespace,
+      clock,
+      signal,
+      onChange: view.show,
+    })
+  } finally {
+    view.close()
+  }
 }
 
 async function detail(
@@ -95,16 +136,18 @@ async function listAll(
   client: KubernetesClient,
   namespace: string | undefined,
   signal: AbortSignal,
-): Promise<CredentialObject[]> {
-  const all: CredentialObject[] = []
+): Promise<{ objects: CredentialObject[]; resourceVersion: string }> {
+  const objects: CredentialObject[] = []
+  let resourceVersion = ''
   let next: string | undefined
   do {
     const page = { signal, limit: pageSize, ...(next === undefined ? {} : { continue: next }) }
     const { items, metadata } = await listPage(client, namespace, page)
-    all.push(...items)
+    objects.push(...items)
+    resourceVersion = metadata.resourceVersion ?? ''
     next = metadata.continue === '' ? undefined : metadata.continue
   } while (next !== undefined)
-  return all
+  return { objects, resourceVersion }
 }
 
 async function listPage(
