@@ -87,6 +87,10 @@ export class Metrics {
       registers,
     }).set({ version, node_version: process.version }, 1)
     collectDefaultMetrics({ register: this.register })
+    // prom-client's own; the suffix promises a counter, and promtool objects.
+    for (const metric of this.register.getMetricsAsArray()) {
+      if (metric instanceof Gauge && metric.name.endsWith('_total')) this.register.removeSingleMetric(metric.name)
+    }
   }
 
   /** Sets the sources. Called once, before the first scrape. */

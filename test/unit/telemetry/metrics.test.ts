@@ -7,11 +7,15 @@ import { WorkQueue, type WorkQueueSnapshot } from '../../../src/kubernetes/work-
 import type { CredentialSample } from '../../../src/telemetry/credential-metrics.ts'
 import type { GatewaySample } from '../../../src/telemetry/gateway-metrics.ts'
 import { Metrics } from '../../../src/telemetry/metrics.ts'
+import { describeWith, findProgram } from '../../monitoring/promtool.ts'
 import { condition, marker, now, spec } from '../../support/builders.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { MemoryApi } from '../../support/memory-api.ts'
 import { MemoryOperator } from '../../support/memory-operator.ts'
+import { runToEnd } from '../../support/run.ts'
 import { clientOf } from '../enos/support.ts'
+
+const promtool = findProgram('promtool', 'PROMTOOL')
 
 /** Metrics and their sources. */
 class World {
@@ -142,6 +146,18 @@ describe('Metrics of a resource', () => {
     const body = await world.text()
     expect(body).not.toContain('wind-farm')
     expect(body).toContain('solar-farm')
+  })
+})
+
+describeWith([promtool], 'promtool check metrics', () => {
+  it('finds no fault in a scrape', async () => {
+    const world = new World()
+    world.credentials = [sample()]
+    world.watches = [{ resource: 'secrets', lastContactAtWall: now }]
+    world.metrics.onAttempt(['plant-a/wind-farm'], 'get', 'success')
+    world.metrics.gateways.onCall('apim.example.com', 'get', '0', 12)
+    const report = await runToEnd(promtool ?? '', ['check', 'metrics'], { input: await world.text() })
+    expect(report).toEqual({ code: 0, stdout: '', stderr: '' })
   })
 })
 
