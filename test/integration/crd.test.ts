@@ -214,6 +214,12 @@ describe('kubectl', () => {
     expect(columns(row).slice(6, 8)).toEqual(['enos-token, shared', 'https://apim.example.com:8443/base/path'])
   })
 
+  it('get -o wide also shows a deletion that waits, and the reasons of RenewalHealthy and Stalled', async () => {
+    const [header, row] = (await kubectl(['get', 'enosappcredential', 'shown', '-o', 'wide'])).stdout.split('\n')
+    expect(columns(header).slice(8, 11)).toEqual(['DELETED', 'RENEWAL REASON', 'STALLED'])
+    expect(columns(row)[8]).toMatch(/GatewayError/)
+  })
+
   it.each(['eac', 'enos', 'enosappcredentials.enos.io', 'EnosAppCredential'])(
     'get finds the resource as %s',
     async (name) => {

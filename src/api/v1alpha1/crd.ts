@@ -64,13 +64,13 @@ function printerColumns(): Json[] {
     // kubectl shows <invalid> for a time in the future in a column of type date.
     column('Expires', '.status.expiresAt'),
     column('Next renewal', '.status.nextRenewalAt'),
+    // kubectl shows only the first match of a path, so a list needs a text.
+    column('Targets', '.status.targetNames', 1),
+    column('Gateway', '.spec.gateway.url', 1),
     // A deletion that waits for a finalizer.
     column('Deleted', '.metadata.deletionTimestamp', 1),
     column('Renewal reason', ".status.conditions[?(@.type=='RenewalHealthy')].reason", 1),
     column('Stalled', ".status.conditions[?(@.type=='Stalled')].reason", 1),
-    // kubectl shows only the first match of a path, so a list needs a text.
-    column('Targets', '.status.targetNames', 1),
-    column('Gateway', '.spec.gateway.url', 1),
     { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
   ]
 }
