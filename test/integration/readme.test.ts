@@ -1,12 +1,14 @@
-import { chmod, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, inject, it } from 'vitest'
 import type { Simulator } from '../../simulator/server.ts'
+import { describeWith, findProgram } from '../monitoring/promtool.ts'
 import { runToEnd } from '../support/run.ts'
 import { type Keys, useHarness } from './harness.ts'
 import type { OperatorProcess } from './operator-process.ts'
+import { parseShellBlocks } from './shell-blocks.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const readme = await readFile(join(root, 'README.md'), 'utf8')
@@ -17,7 +19,8 @@ const ranElsewhere: Readonly<Record<string, string>> = {
   'make test': 'this very run',
   'npm ci': 'the Makefile',
   'npm run build': 'the global setup of these tests',
-  'npm start -- run --no-leader-elect': 'the operator of each of these tests',
+  'npm start -- run --no-leader-elect --log-format pretty': 'the operator of each of these tests',
+  'npx enos-gateway-simulator --any-application --lifetime 60s': 'the gateway of each of these tests',
 }
 
 const harness = useHarness()
@@ -37,16 +40,21 @@ const blocks: Block[] = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([,
   return { language, lines: text.trimEnd().split('\n') }
 })
 
-/** The commands of each block of the README, without their comments. */
-const scripts = blocks
-  .filter(({ language }) => language === 'sh')
-  .map(({ lines }) => lines.map((line) => line.replace(/\s+#.*$/, '')))
+/** The commands of each block of the README that is run. */
+const scripts = parseShellBlocks(readme).flatMap(({ commands, notRun }) => (notRun === undefined ? [commands] : []))
 const commands = scripts.flat()
+
+/** The manifests of the README: the path in its first line, and the text below it. */
+const manifests = blocks
+  .filter(({ language }) => language === 'yaml')
+  .map(({ lines: [path = '', ...lines] }) => ({ path: path.slice(2), text: `${lines.join('\n')}\n` }))
 
 beforeAll(async () => {
   gateway = await harness().gateway({ lifetimeSeconds: 7200 })
   keys = harness().keys()
   gateway.service.addApplication(keys)
+  // As --any-application accepts it.
+  gateway.service.addApplication({ appKey: 'demo', appSecret: 'secret-of-demo' })
   namespace = await harness().namespace()
   directory = await mkdtemp(join(tmpdir(), 'readme-'))
   for (const beside of ['crds', 'deploy']) await symlink(join(root, beside), join(directory, beside))
@@ -56,16 +64,18 @@ beforeAll(async () => {
   const kubeconfig = await readFile(inject('adminKubeconfig'), 'utf8')
   await writeFile(join(directory, 'kubeconfig'), kubeconfig)
   await shell(`kubectl config set-context --current --namespace ${namespace}`)
-  for (const { language, lines } of blocks) {
-    const name = /^# (\S+\.yaml)$/.exec(lines[0] ?? '')?.[1]
-    if (language === 'yaml' && name !== undefined) await writeFile(join(directory, name), here(lines.join('\n')))
+  for (const { path, text } of manifests) {
+    await mkdir(dirname(join(directory, path)), { recursive: true })
+    await writeFile(join(directory, path), here(text))
   }
   operator = await (await harness().operator({ args: ['--no-leader-elect', '--namespace', namespace] })).working()
 })
 
 afterAll(async () => {
   // The default install would disturb other tests.
-  await harness().kubectl(['-n', 'enos-system', 'delete', 'deployment', '--all'])
+  for (const installed of ['enos-system', 'plant-a']) {
+    await harness().kubectl(['-n', installed, 'delete', 'deployment', '--all'])
+  }
   await rm(directory, { recursive: true })
 })
 
@@ -73,6 +83,7 @@ afterAll(async () => {
 function here(text: string): string {
   return text
     .replace('url: https://apim.example.com', `url: ${gateway.url}\n    allowInsecureHTTP: true`)
+    .replace('http://127.0.0.1:8090', gateway.url)
     .replace('appKey=KEY', `appKey=${keys.appKey}`)
     .replace('appSecret=SECRET', `appSecret=${keys.appSecret}`)
     .replace(' default/', ` ${namespace}/`)
@@ -90,7 +101,7 @@ it('every command of the README works in its order', async () => {
   const outputs = new Map<string, string>()
   for (const command of commands) {
     // Other tests share this API server.
-    const isRemoval = command.startsWith('kubectl delete')
+    const isRemoval = /^kubectl (?:-n plant-a )?(?:delete|patch) /.test(command)
     if (ranElsewhere[command] === undefined) {
       outputs.set(command, await shell(isRemoval ? `${command} --dry-run=server` : command))
     }
@@ -99,17 +110,19 @@ it('every command of the README works in its order', async () => {
 
   const columns = (text = ''): string[] => text.trim().split(/\s{2,}/)
   const shown = blocks.find(({ language }) => language === 'text')?.lines ?? []
-  const [header, row] = (outputs.get('kubectl get enosappcredentials') ?? '').split('\n')
+  const [header, ...rows] = (outputs.get('kubectl get enosappcredentials') ?? '').split('\n')
+  const row = rows.find((one) => one.startsWith('wind-farm'))
   expect(columns(header)).toEqual(columns(shown[0]))
   expect(columns(row).slice(0, 4)).toEqual(columns(shown[1]).slice(0, 4))
   expect(outputs.get('enos-credential-operator status')).toContain('wind-farm')
   expect(operator.output).toContain('token received')
 })
 
-it('each of the two installations includes the CRD', async () => {
-  const isWay = (command: string): boolean => command === 'kubectl apply -k deploy' || command.startsWith('npm start')
+it('each of the three installations includes the CRD', async () => {
+  const isWay = (command: string): boolean =>
+    /^kubectl apply -k examples\/(?:overlay|namespaced)$/.test(command) || command.startsWith('npm start')
   const ways = scripts.filter((script) => script.some(isWay))
-  expect(ways).toHaveLength(2)
+  expect(ways).toHaveLength(3)
   for (const way of ways) {
     const applied = way.slice(0, way.findIndex(isWay) + 1).filter((command) => command.startsWith('kubectl apply'))
     const names = await Promise.all(applied.map((command) => shell(`${command} --dry-run=client -o name`)))
@@ -118,9 +131,24 @@ it('each of the two installations includes the CRD', async () => {
 })
 
 it('every manifest of the README is accepted', async () => {
-  const files = blocks.flatMap(({ language, lines }) => (language === 'yaml' ? [lines[0]?.slice(2) ?? ''] : []))
-  expect(files).toEqual(['credential.yaml', 'pod.yaml', 'credential-full.yaml'])
-  for (const file of files) await shell(`kubectl apply --dry-run=server -f ${file}`)
+  for (const { path } of manifests) {
+    const overlay = path.replace(/\/kustomization\.yaml$/, '')
+    await shell(`kubectl apply --dry-run=server ${overlay === path ? '-f' : '-k'} ${overlay}`)
+  }
+})
+
+const promtool = findProgram('promtool', 'PROMTOOL')
+
+describeWith([promtool], 'a live scrape, by promtool', () => {
+  it('promtool check metrics finds no fault in the metrics of a running operator', async () => {
+    const input = await operator.metrics()
+    expect(input).toContain('enos_credential_token_expiry_timestamp_seconds{')
+    expect(await runToEnd(promtool ?? '', ['check', 'metrics'], { input })).toMatchObject({
+      code: 0,
+      stdout: '',
+      stderr: '',
+    })
+  })
 })
 
 it('every metric of the README exists', async () => {

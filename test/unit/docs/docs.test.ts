@@ -112,6 +112,15 @@ describe('docs/architecture.md', () => {
   })
 })
 
+describe('the examples', () => {
+  it('are the manifests that the README shows', async () => {
+    const shown = [...(await read('README.md')).matchAll(/^```yaml\n# (examples\/\S+)\n(.*?)^```$/gms)]
+    const files = (await readdir(join(root, 'examples'), { recursive: true })).filter((name) => name.endsWith('.yaml'))
+    expect(shown.map(([, path]) => path).sort()).toEqual(files.map((name) => `examples/${name}`).sort())
+    for (const [, path = '', text] of shown) expect(text, path).toBe(await read(path))
+  })
+})
+
 describe('the decision records', () => {
   it('have a status, a date, and the alternatives, and are in the list', async () => {
     const list = await read('docs/adr/README.md')
