@@ -1,3 +1,4 @@
+import { reuseEqual } from '../lib/reuse-equal.ts'
 import { keyOf, type ObjectKey } from './types.ts'
 
 /** The minimum of a stored object. */
@@ -128,8 +129,10 @@ export class Store<S extends Stored> {
   #set(key: ObjectKey, object: S): void {
     const present = this.#objects.get(key)
     if (present !== undefined) this.#unindex(key, present)
-    this.#objects.set(key, object)
-    for (const value of this.#indexOf(object)) {
+    // Most of an object stays as it was: the former parts are already in the old generation.
+    const kept = reuseEqual(present, object)
+    this.#objects.set(key, kept)
+    for (const value of this.#indexOf(kept)) {
       const keys = this.#index.get(value)
       if (keys === undefined) this.#index.set(value, key)
       else if (typeof keys !== 'string') keys.add(key)

@@ -53,8 +53,10 @@ export interface ObjectRef {
 /** `namespace/name`, the key of an object in stores and queues. */
 export type ObjectKey = `${string}/${string}`
 
-export function keyOf(ref: ObjectRef): ObjectKey {
-  return `${ref.namespace}/${ref.name}`
+/** The key of an object; the one that it has, else a new string. */
+export function keyOf({ key, name, namespace }: ObjectRef & { readonly key?: ObjectKey }): ObjectKey {
+  // A template would keep a string of two parts beside the flat one that a Map makes of it.
+  return key ?? ([namespace, name].join('/') as ObjectKey)
 }
 
 export function refOf(key: ObjectKey): ObjectRef {

@@ -1,6 +1,6 @@
 import { type LabelSelector, matchesSelector } from '../config/label-selector.ts'
 import { Store, type Stored } from '../kubernetes/store.ts'
-import { type KubernetesObject, type ObjectKey, type ObjectRef, refOf } from '../kubernetes/types.ts'
+import { keyOf, type KubernetesObject, type ObjectKey, type ObjectRef, refOf } from '../kubernetes/types.ts'
 import { type ObjectMetadata, type SourceRef, sourceRefs } from './observed.ts'
 import type { StoredCredential } from './parse-object.ts'
 
@@ -21,7 +21,7 @@ export function createCaches(selector?: LabelSelector): Caches {
   return {
     credentials: new Store(indexOf),
     selector,
-    everyCredential: selector === undefined ? undefined : new Store(({ uid }) => [byUid(uid)]),
+    everyCredential: selector === undefined ? undefined : new Store(({ uid }) => [uid]),
     secrets: new Store(),
     configMaps: new Store(),
   }
@@ -36,7 +36,7 @@ export function isSelected({ selector }: Pick<Caches, 'selector'>, { metadata }:
 export function findByUid({ credentials, everyCredential }: Caches, uid: string): ObjectRef | undefined {
   // Each of the two watches may be ahead of the other.
   for (const store of [credentials, everyCredential]) {
-    for (const key of store?.byIndex(byUid(uid)) ?? []) return refOf(key)
+    for (const key of store?.byIndex(uid) ?? []) return refOf(key)
   }
   return undefined
 }
@@ -51,19 +51,34 @@ export function awaitingDeletionOf(key: ObjectKey, { credentials }: Pick<Caches,
   return credentials.get(key) === undefined ? waiting : [key, ...waiting]
 }
 
-/** Index value: the credentials that read or write this object. */
-export const byObject = (objectKind: SourceRef['kind'], key: ObjectKey): string => `${objectKind}/${key}`
-export const byUid = (uid: string): string => `uid/${uid}`
-/** Index value: the credentials whose targets hold this token. */
-export const byToken = (gatewayUrl: string, fingerprint: string): string => `token/${gatewayUrl} ${fingerprint}`
+/** The credentials whose targets hold this token of this gateway. */
+export function holdersOf(
+  { credentials }: Pick<Caches, 'credentials'>,
+  gatewayUrl: string,
+  fingerprint: string,
+): ObjectKey[] {
+  const holders = [...credentials.byIndex(fingerprint)]
+  return holders.filter((key) => credentials.get(key)?.status.gateway === gatewayUrl)
+}
+
+/**
+ * Index value: the credentials that read or write this object. Besides these, each credential has its uid and the
+ * fingerprint of its token as values. They have no prefix, which would be one more string for each; no two kinds of values
+ * are alike.
+ */
+export function byObject(objectKind: SourceRef['kind'], key: ObjectKey): string {
+  return [objectKind, key].join('/')
+}
 
 function indexOf({ namespace, spec, status, uid }: StoredCredential): string[] {
-  const values = new Set([byUid(uid)])
+  const values = new Set([uid])
   const { gateway, targets, tokenFingerprint } = status
-  if (gateway !== undefined && tokenFingerprint !== undefined) values.add(byToken(gateway, tokenFingerprint))
+  if (gateway !== undefined && tokenFingerprint !== undefined) values.add(tokenFingerprint)
   const written = targets.map(({ name }): Pick<SourceRef, 'kind' | 'name'> => ({ kind: 'Secret', name }))
   const wanted = spec?.targets.map(({ name }) => ({ kind: 'Secret' as const, name })) ?? []
   const sources = spec === undefined ? [] : sourceRefs(spec)
-  for (const { kind, name } of [...written, ...wanted, ...sources]) values.add(byObject(kind, `${namespace}/${name}`))
+  for (const { kind, name } of [...written, ...wanted, ...sources]) {
+    values.add(byObject(kind, keyOf({ namespace, name })))
+  }
   return [...values]
 }

@@ -9,6 +9,7 @@ import {
   type Propagation,
   sourceRefs,
 } from './observed.ts'
+import { sharedStrings } from './parse-object.ts'
 import type { Pass } from './pass.ts'
 
 /** What an observation needs besides the caches and the pass. */
@@ -27,7 +28,7 @@ export function observe(caches: Caches, pass: Pass, around: Surroundings): Obser
   const { configMaps, secrets } = caches
   const { contents, credential, problems, sourceProblem, state } = pass
   const { namespace, spec } = credential
-  const gatewayUrl = normaliseGatewayUrl(spec.gateway.url)
+  const gatewayUrl = sharedStrings.share(normaliseGatewayUrl(spec.gateway.url))
   const targetMetas = new Map<string, ObjectMetadata | undefined>()
   for (const { name } of spec.targets) targetMetas.set(name, secrets.get(`${namespace}/${name}`))
   for (const name of state.record.keys()) targetMetas.set(name, secrets.get(`${namespace}/${name}`))

@@ -10,7 +10,7 @@ import type { Credential, HandedTo, InvalidCredential, ObjectMetadata } from './
 const maxNameLength = 253
 
 /** 4,096 strings of some 60 bytes: names, uids and versions of the last objects, and all texts that many of them have. */
-const strings = new SharedStrings(4096)
+export const sharedStrings = new SharedStrings(4096)
 
 /** An EnosAppCredential as the store keeps it: parsed once, when it arrives. */
 export type StoredCredential = Credential | InvalidCredential
@@ -32,7 +32,7 @@ export function parseCredential(object: KubernetesObject & { spec?: unknown; sta
     finalizers: metadata.finalizers ?? [],
     status: parseStatus(object.status),
   }
-  return strings.shareAll(
+  return sharedStrings.shareAll(
     parsed.ok ? { ...read, spec: parsed.spec } : { ...read, spec: undefined, problems: parsed.problems },
   )
 }
@@ -49,7 +49,7 @@ function renewRequestOf(value: string | undefined): string | undefined {
 /** The parts of a credential that show that it exists. */
 export function parseIdentity({ metadata }: KubernetesObject): Stored {
   const { name = '', namespace = '', resourceVersion = '', uid = '' } = metadata
-  return strings.shareAll({ namespace, name, uid, resourceVersion })
+  return sharedStrings.shareAll({ namespace, name, uid, resourceVersion })
 }
 
 /** The parts of a Secret or ConfigMap that the store keeps: no data, and only our own annotations. */
@@ -57,7 +57,7 @@ export function parseMetadata({ metadata }: KubernetesObject): ObjectMetadata {
   const controller = metadata.ownerReferences?.find((owner) => owner.controller === true)
   const name = metadata.annotations?.[annotations.retainedCredential]
   const uid = metadata.annotations?.[annotations.retainedCredentialUid]
-  return strings.shareAll({
+  return sharedStrings.shareAll({
     namespace: metadata.namespace ?? '',
     name: metadata.name ?? '',
     uid: metadata.uid ?? '',

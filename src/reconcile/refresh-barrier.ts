@@ -1,6 +1,6 @@
 import type { ObjectKey } from '../kubernetes/types.ts'
 import { type Clock, sleep } from '../lib/clock.ts'
-import { byToken, type Caches } from '../observe/caches.ts'
+import { type Caches, holdersOf } from '../observe/caches.ts'
 import type { Applications } from '../tokens/applications.ts'
 
 export interface RefreshBarrierOptions {
@@ -33,7 +33,7 @@ export class RefreshBarrier {
    */
   async summon(gatewayUrl: string, fingerprint: string, signal: AbortSignal): Promise<void> {
     const { applications, caches, clock, enqueue } = this.#options
-    const holders = [...caches.credentials.byIndex(byToken(gatewayUrl, fingerprint))]
+    const holders = holdersOf(caches, gatewayUrl, fingerprint)
     const absent = holders.filter((key) => !applications.isMember(key) && !this.#summoned.has(key))
     if (absent.length === 0) return
     const done = absent.map(

@@ -1,6 +1,6 @@
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import { isConflict, isNotFound } from '../kubernetes/errors.ts'
-import { credentials, keyOf, type KubernetesClient, type ObjectRef } from '../kubernetes/types.ts'
+import { credentials, type KubernetesClient, type ObjectRef } from '../kubernetes/types.ts'
 import { type Caches, isSelected } from '../observe/caches.ts'
 import { parseCredential, type StoredCredential } from '../observe/parse-object.ts'
 import { statusPatch } from '../status/next-status.ts'
@@ -49,9 +49,9 @@ export class ResourceWriter {
       const options = { signal, ...(status === undefined ? {} : { subresource: 'status' as const }) }
       const written = parseCredential(await client.patch(credentials, ref, { type: 'merge', body }, options))
       // The watch may have brought the end of the resource, or of its selection, before this answer.
-      if (store.get(keyOf(ref)) === undefined) return undefined
+      if (store.get(written.key) === undefined) return undefined
       store.upsert(written)
-      const stored = store.get(keyOf(ref))
+      const stored = store.get(written.key)
       // The watch may have brought this very version before the answer: it is kept once.
       return stored?.resourceVersion === written.resourceVersion ? stored : written
     } catch (error) {

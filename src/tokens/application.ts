@@ -41,7 +41,7 @@ export class Application {
   lastForcedAt = Number.NEGATIVE_INFINITY
   /** Sum of the jumps of the clock since the gateway's last answer, in ms. */
   unconfirmedJumpMs = 0
-  readonly #identities: Identity[] = []
+  #identities: readonly Identity[] = []
 
   constructor(id: string, gatewayUrl: string, appKey: Sensitive, jitterShare: number) {
     this.id = id
@@ -231,7 +231,8 @@ export class Application {
     const known = this.#identities.find((identity) => isSameCaller(identity, membership))
     if (known !== undefined) return known
     const identity = newIdentity(membership)
-    this.#identities.push(identity)
+    // A push would make room for 16 more.
+    this.#identities = [...this.#identities, identity]
     return identity
   }
 
@@ -243,8 +244,7 @@ export class Application {
   }
 
   #dropUnusedIdentities(): void {
-    for (let i = this.#identities.length - 1; i >= 0; i--) {
-      if (this.#identities[i]?.members.size === 0) this.#identities.splice(i, 1)
-    }
+    if (this.#identities.every(({ members }) => members.size > 0)) return
+    this.#identities = this.#identities.filter(({ members }) => members.size > 0)
   }
 }
