@@ -120,7 +120,7 @@ const podValues = {
   resources: value(
     anyObject(),
     { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '256Mi' } },
-    'Requests and limits. Node.js keeps its heap below 40 % of the memory limit.',
+    'Requests and limits. Node.js keeps its heap below 60 % of the memory limit.',
   ),
   strategy: value(
     anyObject(),
