@@ -40,6 +40,7 @@ const generated: Readonly<Record<string, () => string>> = {
   [`${chart}/files/admission-policies.yaml`]: admissionPoliciesFile,
   [`${chart}/files/rbac.yaml`]: rbacFile,
   [`${chart}/files/prometheus-rules.yaml`]: prometheusRulesFile,
+  [`${chart}/files/dashboard.json`]: () => json(dashboard()),
 }
 
 function yaml(value: unknown): string {

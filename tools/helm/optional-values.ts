@@ -40,6 +40,16 @@ export const monitorValues = {
   serviceMonitor: monitor('ServiceMonitor', 'It needs `metrics.service.enabled`.'),
   podMonitor: monitor('PodMonitor', 'It needs no Service: use it or a ServiceMonitor, not both.'),
   prometheusRule: object('The alerts, as a PrometheusRule of the Prometheus operator.', monitoringObject),
+  dashboard: object('The dashboard, as a ConfigMap that the sidecar of Grafana finds.', {
+    enabled: switchValue(false, 'Create it.'),
+    namespace: value(z.string(), '', 'Namespace. Default: that of the release.'),
+    labels: value(
+      z.record(z.string(), z.string()),
+      { grafana_dashboard: '1' },
+      'Labels by which the sidecar finds it.',
+    ),
+    annotations: stringMap('Annotations, such as the folder in Grafana.'),
+  }),
 } as const
 
 const peers = 'as `podSelector`, `namespaceSelector` or `ipBlock`'
