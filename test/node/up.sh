@@ -15,7 +15,8 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 state=${NODE_STATE:-/var/tmp/enos-node}  # short: a path of a socket has at most 107 bytes
-ports=${NODE_PORTS:-34790}               # the first of seven; two nodes need ports and states of their own
+# The first of seven, below the range from which Linux takes ports of clients. Two nodes need ports and states of their own.
+ports=${NODE_PORTS:-23790}
 etcd_port=$ports etcd_peer_port=$((ports + 1)) api_port=$((ports + 2)) manager_port=$((ports + 3))
 scheduler_port=$((ports + 4)) kubelet_port=$((ports + 5)) kubelet_health_port=$((ports + 6))
 service_address=127.11.$((ports % 250)).1 # ClusterIP of the Service `kubernetes`
@@ -110,7 +111,7 @@ for archive in "$@"; do cp "$archive" images/; done
 
 echo '{"cniVersion":"0.4.0","name":"none","plugins":[{"type":"loopback"}]}' > cni/10-none.conflist
 for file in containerd.toml kubelet.yaml; do
-  sed "s|@STATE@|$state|g; s|34795|$kubelet_port|; s|34796|$kubelet_health_port|" "$here/$file" > $file
+  sed "s|@STATE@|$state|g; s|23795|$kubelet_port|; s|23796|$kubelet_health_port|" "$here/$file" > $file
 done
 
 controllers='' groups=()
@@ -155,9 +156,15 @@ for _ in {1..240}; do
   kill -0 "$(cat pid/node)" 2> /dev/null || break
   sleep 0.5
 done
+for name in etcd kube-apiserver kube-controller-manager kube-scheduler service node; do
+  kill -0 "$(cat "pid/$name")" 2> /dev/null || {
+    echo "node: $name has ended" >&2
+    is_ready=
+  }
+done
 if [ -z "$is_ready" ]; then
   say "not ready" >&2
-  tail -n 8 log/{kubelet,containerd,node}.log >&2
+  tail -n 8 log/*.log >&2
   exit 1
 fi
 say "ready"
