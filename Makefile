@@ -93,9 +93,13 @@ test-charts: $(INSTALLED) ## Test the Helm chart: values, kustomize, a real API 
 
 .PHONY: test-oldest
 # Tests of what differs between versions of the API server. test-integration KUBERNETES_VERSION=oldest runs all.
-OLDEST := crd sync merge admission-denial deletion-policy permissions connection leader
+OLDEST := crd sync merge admission-denial deletion-policy connection leader
 test-oldest: $(INSTALLED) ## Run a part of the integration tests on the oldest Kubernetes
 	@KUBERNETES_VERSION=oldest $(NPM) run --silent test:integration -- $(OLDEST:%=test/integration/%.test.ts)
+
+.PHONY: e2e
+e2e: $(INSTALLED) ## Test with pods: on the cluster of KUBECONFIG, on kind, or on a real node without Docker
+	@node test/e2e/main.ts $(ARGS)
 
 .PHONY: reliability
 reliability: $(INSTALLED) ## Play every fault, and write docs/reliability.md

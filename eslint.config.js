@@ -154,5 +154,5 @@ export default tseslint.config(
       ],
     },
   })),
-  { files: ['*.config.js', 'docs/examples/*.mjs'], ...tseslint.configs.disableTypeChecked },
+  { files: ['*.config.js', '**/*.mjs'], ...tseslint.configs.disableTypeChecked },
 )
