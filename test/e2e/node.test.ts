@@ -9,7 +9,7 @@ import { eventually } from '../integration/harness.ts'
 import { run, runToEnd } from '../support/run.ts'
 
 const scripts = fileURLToPath(new URL('../node', import.meta.url))
-const ports = 24_790
+const ports = 24_800
 let parent: string
 let state: string
 let programs: string

@@ -5,7 +5,7 @@ state=${NODE_STATE:-/var/tmp/enos-node}
 cd "$state/pid" 2> /dev/null || exit 0
 
 # A recorded pid may belong to another process by now.
-is_ours() { [ -s "$1" ] && tr '\0' ' ' < "/proc/$(cat "$1")/cmdline" 2> /dev/null | grep -q -- "$2"; }
+is_ours() { [ -s "$1" ] && { tr "\0" " " < "/proc/$(cat "$1")/cmdline" | grep -q -- "$2"; } 2> /dev/null; }
 is_alive() {
   local stat
   stat=$(sed 's/.*) //' "/proc/$1/stat" 2> /dev/null) && [ "${stat%% *}" != Z ]
