@@ -197,7 +197,8 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
       const version = object.metadata.resourceVersion
       if (event === 'BOOKMARK' && isOlder(version ?? '', this.#newestVersion)) throw new WentBackError()
       if (event === 'DELETED') store.remove(transform(object))
-      else if (event !== 'BOOKMARK') store.upsert(transform(object))
+      // Own writes are in the store already: their events need not be parsed once more.
+      else if (event !== 'BOOKMARK' && !store.isUpToDate(object.metadata)) store.upsert(transform(object))
       // Only after the store took the object: the next watch repeats an event that could not be stored.
       this.#resourceVersion = version ?? this.#resourceVersion
       if (version !== undefined && isNewer(version, this.#newestVersion)) this.#newestVersion = version

@@ -70,6 +70,12 @@ export class Store<S extends Stored> {
     this.#subscribers.push(subscriber)
   }
 
+  /** Whether `upsert` would ignore this version. */
+  isUpToDate({ name = '', namespace = '', resourceVersion = '' }: Partial<Stored>): boolean {
+    const present = this.#objects.get(keyOf({ namespace, name }))
+    return present !== undefined && !isNewer(resourceVersion, present.resourceVersion)
+  }
+
   /** Stores an object, unless the stored version is as new or newer. */
   upsert(object: S): void {
     const key = keyOf(object)

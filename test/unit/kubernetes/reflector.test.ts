@@ -589,3 +589,17 @@ describe('Reflector: progress and contact', () => {
     expect(reflector.lastContactAt).toBe(startedAt + 50 * second)
   })
 })
+
+describe('Reflector: own writes', () => {
+  it('an event of a version that the store has is not transformed again', async () => {
+    const transform = vi.fn(stored)
+    const { store, feeds } = await setUp(() => page(10, []), { transform })
+    store.upsert(stored(object('own', 11)))
+    await feeds[0]?.send('ADDED', object('own', 11))
+    expect(transform).not.toHaveBeenCalled()
+
+    await feeds[0]?.send('MODIFIED', object('own', 12))
+    expect(transform).toHaveBeenCalledTimes(1)
+    expect(store.get('plant-a/own')?.resourceVersion).toBe('12')
+  })
+})
