@@ -1,0 +1,184 @@
+import { once } from 'node:events'
+import { createServer, request, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import type { Simulator } from '../../simulator/server.ts'
+import { eventually, useHarness } from '../integration/harness.ts'
+import type { OperatorProcess } from '../integration/operator-process.ts'
+import { delay, Monitoring, prometheusPrograms, subjectOf, testFactor } from './prometheus.ts'
+import { describeWith } from './promtool.ts'
+
+describeWith(Object.values(prometheusPrograms), 'the alerts, by a real Prometheus, leader and standby', () => {
+  const harness = useHarness()
+  let monitoring: Monitoring
+  let namespace: string
+  const replicas = new Map<string, OperatorProcess>()
+  const skewed: Server[] = []
+
+  beforeAll(async () => {
+    namespace = await harness().namespace()
+    monitoring = await Monitoring.start(testFactor)
+    await start('a')
+    await start('b')
+  })
+
+  afterAll(async () => {
+    for (const server of skewed) server.close()
+    await monitoring.stop()
+  })
+
+  async function start(pod: string): Promise<void> {
+    const operator = await harness().operator({
+      args: ['--leader-elect-namespace', 'enos-system', '--namespace', namespace],
+    })
+    if (pod === 'a') await operator.working()
+    replicas.set(pod, operator)
+    await monitoring.scrape(pod, operator)
+  }
+
+  async function stop(pod: string, signal: NodeJS.Signals): Promise<void> {
+    replicas.get(pod)?.signal(signal)
+    await replicas.get(pod)?.exited()
+    await monitoring.forget(pod)
+  }
+
+  async function credential(
+    name: string,
+    gateway: Pick<Simulator, 'url' | 'service'>,
+    url = gateway.url,
+  ): Promise<void> {
+    const keys = harness().keys()
+    gateway.service.addApplication(keys)
+    await harness().createCredential(namespace, name, { url }, keys)
+    await harness().expectReady(namespace, name, 30_000)
+  }
+
+  it('a rolling restart without faults fires none', { timeout: 180_000 }, async () => {
+    const begunAt = Date.now() / 1000
+    await credential('healthy-minute', await harness().gateway({ lifetimeSeconds: 60 }))
+    await credential('healthy-hours', await harness().gateway({ lifetimeSeconds: 7200 }))
+    await delay(20_000)
+    await start('c')
+    await stop('a', 'SIGTERM')
+    await delay(20_000)
+    await start('d')
+    await stop('b', 'SIGTERM')
+    await delay(60_000)
+    expect(await monitoring.fired(begunAt)).toEqual([])
+    expect(monitoring.notifications).toEqual([])
+    // The rules were evaluated, and knew both credentials all the time.
+    const known = await monitoring.range('count(credential:enos_credential_ready:last == 1)', begunAt + 30)
+    expect(known.flatMap(({ values }) => values).filter((count) => count !== 2)).toEqual([])
+    expect(known[0]?.values.length).toBeGreaterThan(10)
+  })
+
+  it(
+    'faults fire exactly their alerts, in time, and a failover neither ends nor repeats one',
+    { timeout: 420_000 },
+    async () => {
+      const begunAt = Date.now() / 1000
+      const lost = await harness().gateway({ lifetimeSeconds: 120 })
+      await credential('outage', lost)
+      await credential('suspended', await harness().gateway({ lifetimeSeconds: 60 }))
+      await credential('contested', await harness().gateway({ lifetimeSeconds: 7200 }))
+      const ahead = await harness().gateway({ lifetimeSeconds: 7200 })
+      const aheadUrl = await withSkew(ahead.url, 120_000)
+      await credential('skewed', ahead, aheadUrl)
+      // Faults of users: suspended past the expiry, and an appSecret that does not belong to the appKey.
+      await harness().patchCredential(namespace, 'suspended', { spec: { suspend: true } })
+      const refusing = await harness().gateway()
+      const { appKey } = harness().keys()
+      refusing.service.addApplication({ appKey, appSecret: harness().keys().appSecret })
+      await harness().createCredential(namespace, 'stalled', refusing, {
+        appKey,
+        appSecret: harness().keys().appSecret,
+      })
+      await lost.setOutage(true)
+      const rival = setInterval(() => {
+        void harness()
+          .patchSecret(namespace, 'contested-token', { data: { accessToken: 'Zm9yZ2Vk' } })
+          .catch(() => undefined)
+      }, 500)
+      const hosts = { lost: new URL(lost.url).host, ahead: new URL(aheadUrl).host }
+      const lasting = [
+        'EnosCredentialNotReady contested',
+        'EnosCredentialNotReady suspended',
+        'EnosCredentialRenewalFailing outage',
+        'EnosCredentialServedWhileExpired outage',
+        'EnosCredentialStalled stalled',
+        'EnosCredentialTargetContested contested',
+        'EnosCredentialTokenExpired outage',
+        `EnosGatewayCircuitOpen ${hosts.lost}`,
+        `EnosGatewayClockSkew ${hosts.ahead}`,
+        `EnosGatewayFailing ${hosts.lost}`,
+      ].toSorted()
+      try {
+        await eventually(async () => expect(await monitoring.firing()).toEqual(lasting), 300_000, 2000)
+        expect(await monitoring.fired(begunAt)).toEqual(
+          [...lasting, 'EnosCredentialTokenExpiresSoon outage'].toSorted(),
+        )
+
+        // What could be foreseen fired before the token expired.
+        const [expiry] = await monitoring.query('enos_credential_token_expiry_timestamp_seconds{name="outage"}')
+        for (const alert of ['EnosCredentialTokenExpiresSoon', 'EnosCredentialRenewalFailing']) {
+          const [series] = await monitoring.range(
+            `ALERTS{alertname="${alert}",name="outage",alertstate="firing"}`,
+            begunAt,
+          )
+          expect(series?.times[0], alert).toBeLessThan(expiry?.values[0] ?? 0)
+        }
+        // Texts name the credential, or those of the gateway.
+        const texts = monitoring.notifications.map(
+          ({ annotations, labels }) => `${subjectOf(labels)}: ${Object.values(annotations).join(' ')}`,
+        )
+        for (const text of texts) expect(text).not.toMatch(/<no value>|error (?:executing|expanding)|NaN/)
+        expect(texts.filter((text) => text.includes(`EnosGatewayCircuitOpen ${hosts.lost}`)).join()).toContain(
+          `${namespace}/outage`,
+        )
+        expect(texts.filter((text) => text.startsWith('EnosCredentialStalled')).join()).toContain(
+          `${namespace}/stalled`,
+        )
+
+        const notified = monitoring.notifications.length
+        const failedAt = Date.now() / 1000
+        const leader = (await replicas.get('c')?.metric('leader_election_master_status')) === 1 ? 'c' : 'd'
+        await stop(leader, 'SIGKILL')
+        await delay(60_000)
+        const evaluations = await monitoring.range('ALERTS{alertstate="firing"}', failedAt)
+        expect(evaluations.map(({ labels }) => subjectOf(labels)).toSorted()).toEqual(lasting)
+        for (const { labels, times } of evaluations) {
+          const gaps = times.slice(1).map((at, i) => at - (times[i] ?? 0))
+          expect(Math.max(...gaps), subjectOf(labels)).toBeLessThan(2 * monitoring.intervalSeconds)
+        }
+        expect(monitoring.notifications.slice(notified)).toEqual([])
+      } finally {
+        clearInterval(rival)
+      }
+      await lost.setOutage(false)
+      await eventually(
+        async () => expect(await monitoring.firing()).not.toContain('EnosCredentialTokenExpired outage'),
+        60_000,
+        1000,
+      )
+    },
+  )
+
+  /** A proxy whose clock, and so its header Date, is ahead of that of the gateway. */
+  async function withSkew(gatewayUrl: string, skewMs: number): Promise<string> {
+    const server = createServer((incoming, outgoing) => {
+      const { headers, method, url } = incoming
+      const forwarded = request(`${gatewayUrl}${url}`, { method, headers }, (answer) => {
+        outgoing.writeHead(answer.statusCode ?? 502, {
+          ...answer.headers,
+          date: new Date(Date.now() + skewMs).toUTCString(),
+        })
+        answer.pipe(outgoing)
+      })
+      forwarded.on('error', () => outgoing.destroy())
+      incoming.pipe(forwarded)
+    }).listen(0, '127.0.0.1')
+    skewed.push(server)
+    await once(server, 'listening')
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  }
+})
