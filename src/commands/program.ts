@@ -68,7 +68,8 @@ function describeError(error: Error, [first, second]: readonly string[]): string
       // commander shows the help of the program for `help` and an unknown command.
       return first === 'help' && second !== undefined ? `unknown command '${second}'` : 'no command given; see --help'
     case 'commander.unknownOption':
-      return message.replace(/(unknown option '[^'=]*)=.*'/s, "$1'")
+      // Also said of a flag without a value that is given one.
+      return message.replace(/unknown option '([^'=]*)=.*'/s, "option '$1' is unknown, or takes no value")
     case 'commander.excessArguments':
       return message.replace(/( but got \d+):.*/s, '$1')
     default:

@@ -85,7 +85,8 @@ export const runFlags = [
   {
     name: 'leader-elect',
     placeholder: undefined,
-    description: 'elect a leader by a Lease, so that only one of several replicas is active',
+    description:
+      'elect a leader by a Lease, so that only one of several replicas is active; --no-leader-elect runs without, as --leader-elect=false does',
     default: 'true',
     parse: parseBoolean,
   },
@@ -128,14 +129,14 @@ export const runFlags = [
   {
     name: 'log-level',
     placeholder: '<level>',
-    description: `minimum level of log lines, one of ${logLevels.join(', ')}`,
+    description: `minimum level of log lines, one of ${logLevels.join(', ')}; debug tells each decision and each request`,
     default: 'info',
     parse: parseOneOf(logLevels),
   },
   {
     name: 'log-format',
     placeholder: '<format>',
-    description: `format of log lines, one of ${logFormats.join(', ')}`,
+    description: `format of log lines, one of ${logFormats.join(', ')}; pretty has colours on terminals, see NO_COLOR and FORCE_COLOR`,
     default: 'json',
     parse: parseOneOf(logFormats),
   },
