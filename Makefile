@@ -30,6 +30,10 @@ build: $(INSTALLED) ## Bundle the operator and the simulator into dist/
 image: build ## Build the image for amd64 and arm64 without Docker: dist/image/layout (OCI), image.tar, rootfs-amd64
 	@node image/build.ts
 
+.PHONY: release-artifacts
+release-artifacts: build ## Write dist/release: chart, manifests, SBOM, npm package and their sums; the same for each commit
+	@node tools/release/artifacts.ts
+
 .PHONY: generate
 generate: $(INSTALLED) ## Regenerate the CRD and the reference from the code
 	@$(NPM) run --silent generate
@@ -83,9 +87,9 @@ test-faults: $(INSTALLED) ## Play every fault, and a short random run
 test-extended: $(INSTALLED) ## Run the tests that take minutes: contests, two operators, GitOps, odd replies
 	@$(NPM) run --silent test:extended
 
-.PHONY: test-image
-test-image: $(INSTALLED) ## Build the image twice, compare it with the Dockerfile, and run it
-	@$(NPM) run --silent test -- --project image
+.PHONY: test-release
+test-release: $(INSTALLED) ## Build image and release files twice, compare and run them, and lint what publishes them
+	@$(NPM) run --silent test -- --project release
 
 .PHONY: test-charts
 test-charts: $(INSTALLED) ## Test the Helm chart: values, kustomize, a real API server, upgrades of the CRD

@@ -71,8 +71,8 @@ export default defineConfig({
       },
       {
         test: {
-          name: 'image',
-          include: ['test/image/**/*.test.ts'],
+          name: 'release',
+          include: ['test/image/**/*.test.ts', 'test/release/**/*.test.ts'],
           fileParallelism: false,
           sequence: { groupOrder: 4 },
           testTimeout: 60_000,

@@ -3,6 +3,7 @@ import { chmod, copyFile, mkdir, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { imageName } from '../tools/published.ts'
 import { baseConfig, makeBase } from './base.ts'
 import { type Architecture, architectures } from './debian.ts'
 import { type LastStage, readLastStage } from './dockerfile.ts'
@@ -19,7 +20,6 @@ const run = promisify(execFile)
 
 async function main(): Promise<void> {
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string }
-  const { registry } = JSON.parse(await readFile(join(root, 'published.json'), 'utf8')) as { registry: string }
   const stage = await readLastStage({ VERSION: version, REVISION: await revision() })
   await rm(target, { recursive: true, force: true })
   const images = []
@@ -29,7 +29,7 @@ async function main(): Promise<void> {
   }
   const digest = await writeLayout({
     out: join(target, 'layout'),
-    name: `${registry}/enos-credential-operator:${version}`,
+    name: `${imageName}:${version}`,
     created: await createdAt(),
     images,
   })

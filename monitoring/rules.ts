@@ -1,7 +1,7 @@
+import { home as homePage } from '../tools/published.ts'
 import { credentialAlerts } from './alerts/credential.ts'
 import { gatewayAlerts } from './alerts/gateway.ts'
 import { operatorAlerts } from './alerts/operator.ts'
-import { homePage } from './home-page.ts'
 import { recordings } from './recordings.ts'
 import { type Alert, type Duration, durationPrinter } from './rule.ts'
 

@@ -1,4 +1,4 @@
-import { homePage } from '../home-page.ts'
+import { home as homePage } from '../../tools/published.ts'
 import { byCredential } from '../recordings.ts'
 import { ofJob, type Panel } from './panel.ts'
 

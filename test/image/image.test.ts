@@ -1,8 +1,8 @@
-import { existsSync } from 'node:fs'
-import { cp, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { cloneTo } from '../support/clone.ts'
 import { run, runToEnd } from '../support/run.ts'
 import { brokenBlobs, type ImageConfig, listFiles, type PlatformImage, readLayout, unpack } from './oci-layout.ts'
 
@@ -16,17 +16,6 @@ const isRoot = process.getuid?.() === 0
 async function makeImage(folder: string): Promise<string> {
   const output = await run('make', ['--silent', '-C', folder, 'image'])
   return /sha256:\w{64}/.exec(output)?.[0] ?? ''
-}
-
-/** The same commit with the same changes, in another folder. */
-async function cloneTo(folder: string): Promise<void> {
-  await run('git', ['clone', '--quiet', '--depth=1', `file://${root}`, folder])
-  const changes = await run('git', ['-C', root, 'ls-files', '--modified', '--others', '--exclude-standard'])
-  for (const file of changes.split('\n').filter((line) => line !== '')) {
-    await rm(join(folder, file), { force: true })
-    if (existsSync(join(root, file))) await cp(join(root, file), join(folder, file))
-  }
-  await cp(join(root, 'node_modules'), join(folder, 'node_modules'), { recursive: true, verbatimSymlinks: true })
 }
 
 /** @param variables like `NAME=VALUE` */

@@ -5,6 +5,7 @@ import { rulesFile } from '../../monitoring/rules.ts'
 import { customResourceDefinition } from '../../src/api/v1alpha1/crd.ts'
 import { admissionPolicies } from '../admission-policy.ts'
 import { kubernetesRange } from '../kubernetes-range.ts'
+import { home } from '../published.ts'
 import { code, page, table } from '../reference.ts'
 import { valuesSchema } from './values-schema.ts'
 
@@ -147,6 +148,8 @@ export function chartFile(): string {
     version,
     appVersion: version,
     kubeVersion: `>=${kubernetesRange().oldest}.0-0`,
+    home,
+    sources: [home],
     keywords: ['enos', 'access-token', 'secrets', 'operator'],
     annotations: { 'artifacthub.io/license': 'Apache-2.0', 'artifacthub.io/operator': 'true' },
   }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { logFormats, logLevels } from '../../src/lib/log.ts'
+import { imageName } from '../published.ts'
 import { monitorValues, networkPolicyValues } from './optional-values.ts'
 import { anyObject, list, object, port, resourceName, stringMap, switchValue, value } from './values.ts'
 
@@ -10,7 +11,7 @@ import { anyObject, list, object, port, resourceName, stringMap, switchValue, va
 
 const imageValues = object('The image of the operator.', {
   registry: value(z.string(), '', 'Registry, with its port; empty: it is part of `repository`.'),
-  repository: value(z.string().min(1), 'enos-credential-operator', 'Repository, without tag and digest.'),
+  repository: value(z.string().min(1), imageName, 'Repository, without tag and digest.'),
   tag: value(z.string().max(128), '', "Tag; empty: the chart's appVersion."),
   digest: value(
     z.string().regex(/^(sha256:[0-9a-f]{64})?$/),

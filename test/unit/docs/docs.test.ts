@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import GithubSlugger from 'github-slugger'
 import { describe, expect, it } from 'vitest'
+import { imageName } from '../../../tools/published.ts'
 import { parseShellBlocks } from '../../integration/shell-blocks.ts'
 import { runToEnd } from '../../support/run.ts'
 
@@ -246,7 +247,7 @@ describe('the image', () => {
 
   it('has the version that package.json and the manifests have', async () => {
     expect(await read('Dockerfile')).toContain(`ARG VERSION=${packageJson.version}`)
-    const image = `image: enos-credential-operator:${packageJson.version}`
+    const image = `image: ${imageName}:${packageJson.version}`
     expect(await read('deploy/base/deployment.yaml')).toContain(image)
     expect(await read('CHANGELOG.md')).toContain(`## [${packageJson.version}]`)
   })
