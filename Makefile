@@ -34,6 +34,31 @@ image: build ## Build the image for amd64 and arm64 without Docker: dist/image/l
 release-artifacts: build ## Write dist/release: chart, manifests, SBOM, npm package and their sums; the same for each commit
 	@node tools/release/artifacts.ts
 
+.PHONY: pin-debian
+pin-debian: $(INSTALLED) ## Pin the newest Debian packages for the image in image/debian.json
+	@node image/debian.ts
+
+.PHONY: lint-release
+lint-release: ## Check the Dockerfile by hadolint, and the workflows by actionlint and zizmor
+	@tools/checkers/run.sh
+
+# The steps of the release workflow; all but pin need a registry that one may write to.
+.PHONY: pin registry-login publish-image publish-chart sign verify-signatures publish-files
+pin: $(INSTALLED) ## Pin the base images of the Dockerfile by the digests that their tags have now
+	@node tools/release/publish.ts pin
+registry-login: $(INSTALLED)
+	@node tools/release/publish.ts login
+publish-image: $(INSTALLED)
+	@node tools/release/publish.ts image
+publish-chart: $(INSTALLED)
+	@node tools/release/publish.ts chart
+sign: $(INSTALLED)
+	@node tools/release/publish.ts sign
+verify-signatures: $(INSTALLED)
+	@node tools/release/publish.ts verify
+publish-files: $(INSTALLED)
+	@node tools/release/publish.ts files
+
 .PHONY: generate
 generate: $(INSTALLED) ## Regenerate the CRD and the reference from the code
 	@$(NPM) run --silent generate

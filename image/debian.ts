@@ -52,7 +52,7 @@ async function download(suite: string, architecture: Architecture, wanted: Reado
   await withApt(suite, architecture, async (apt, directory) => {
     await apt(['download', ...[...wanted].map(([name, { version }]) => `${name}=${version}`)]).catch(
       (error: unknown) => {
-        const advice = 'where Debian has newer ones, `make pin` pins these'
+        const advice = 'where Debian has newer ones, `make pin-debian` pins these'
         throw new Error(`image: the Debian packages of image/debian.json cannot be downloaded; ${advice}`, {
           cause: error,
         })

@@ -1,0 +1,9 @@
+import { join } from 'node:path'
+import { it } from 'vitest'
+import { run } from '../support/run.ts'
+
+const root = join(import.meta.dirname, '../..')
+
+it('Dockerfile and workflows are clean by hadolint, actionlint and zizmor', async () => {
+  await run('make', ['--silent', '-C', root, 'lint-release'])
+}, 300_000)
