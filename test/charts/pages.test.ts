@@ -8,7 +8,7 @@ import { run, runToEnd } from '../support/run.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 /** Of which each command is run, in this order. */
-const pages = ['install.md', 'upgrade.md'] as const
+const pages = ['install.md', 'monitor.md', 'upgrade.md'] as const
 let directory: string
 
 beforeAll(async () => {
@@ -54,15 +54,15 @@ describe('docs/how-to', () => {
     return spec.template.spec.containers[0]?.image ?? ''
   }
 
-  it('install.md and upgrade.md install, change, upgrade, roll back and uninstall', async () => {
-    const [install, upgrade] = await Promise.all(pages.map(commandsOf))
+  it('the pages on Helm install, change, upgrade, roll back and uninstall', async () => {
+    const [install, monitor, upgrade] = await Promise.all(pages.map(commandsOf))
     const isRemoval = (command: string): boolean => /^(?:kubectl delete|helm uninstall) /.test(command)
     const [removals, installs] = [install?.filter(isRemoval) ?? [], install?.filter((c) => !isRemoval(c)) ?? []]
-    expect([installs.length, removals.length, upgrade?.length]).toEqual([3, 4, 2])
+    expect([installs.length, removals.length, monitor?.length, upgrade?.length]).toEqual([3, 4, 1, 2])
     for (const command of installs) await shell(command)
     expect(await image()).toMatch(/^registry\.example\.com\/platform\/enos-credential-operator:/)
     expect(await get('-n', 'default', 'rolebindings')).toHaveProperty('items.0.subjects.0.namespace', 'enos-plant-a')
-    for (const command of upgrade ?? []) {
+    for (const command of [...(monitor ?? []), ...(upgrade ?? [])]) {
       await shell(command)
       expect(await image(), 'values are kept').toMatch(/^registry\.example\.com\//)
     }

@@ -14,7 +14,7 @@ const pages = (await readdir(folder)).sort()
 const texts = new Map<string, string>()
 for (const page of pages) texts.set(page, await readFile(join(folder, page), 'utf8'))
 /** Run by test/charts/pages.test.ts. */
-const helmPages = ['install.md', 'upgrade.md']
+const helmPages = ['install.md', 'monitor.md', 'upgrade.md']
 /** Pages with blocks that are run here, each as a user of a namespace of its own with a Ready resource `wind-farm`. */
 const runPages = pages.filter((page) => commandsOf(page).length > 0 && !helmPages.includes(page))
 

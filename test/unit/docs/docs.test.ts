@@ -146,6 +146,7 @@ describe('the commands of the documentation', () => {
     'CONTRIBUTING.md': 'test/integration/contributing.test.ts',
     ...Object.fromEntries(howTos.map((page) => [page, 'test/integration/how-tos.test.ts'])),
     'docs/how-to/install.md': 'test/charts/pages.test.ts',
+    'docs/how-to/monitor.md': 'test/charts/pages.test.ts',
     'docs/how-to/upgrade.md': 'test/charts/pages.test.ts',
   }
 
