@@ -11,6 +11,7 @@ import {
   secrets,
 } from '../kubernetes/types.ts'
 import { parseDuration } from '../lib/duration.ts'
+import { compileAll } from '../observe/credential-state.ts'
 import { type SourceRef, sourceRefs } from '../observe/observed.ts'
 import { parseSources, type SourceObject } from '../observe/parse-sources.ts'
 import { isCrdMissing } from './api-server.ts'
@@ -57,10 +58,18 @@ export async function readResource(
   const { spec } = parsed
   const sources = await readAllSources(client, ref.namespace, spec, signal)
   const { step, request } = 'step' in sources ? { step: sources.step, request: undefined } : assess(spec, sources.read)
-  const steps = [ok('resource', `${named} is valid`), step]
+  const steps = [resourceStep(named, spec), step]
   return request === undefined
     ? { steps }
     : { steps, names: namesOf(spec, timeoutMs), request: timeoutMs === undefined ? request : { ...request, timeoutMs } }
+}
+
+/** The operator asks for no token while a template is broken. */
+function resourceStep(named: string, spec: CredentialSpec): Step {
+  const { templateProblem: problem } = compileAll({ spec })
+  return problem === undefined
+    ? ok('resource', `${named} is valid`)
+    : failedBecause('resource', problem.message, problem.reason)
 }
 
 function namesOf({ appKeyRef, appSecretRef }: CredentialSpec, timeoutMs: number | undefined): InputNames {

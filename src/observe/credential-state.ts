@@ -67,7 +67,7 @@ export function newState(credential: Credential, now: number, wallOffset: number
 }
 
 /** Compiles the templates of all targets. */
-export function compileAll({ spec }: Credential): Pick<CredentialState, 'templates' | 'templateProblem'> {
+export function compileAll({ spec }: Pick<Credential, 'spec'>): Pick<CredentialState, 'templates' | 'templateProblem'> {
   const all = new SmallMap<string, CompiledTemplates>()
   const broken: string[] = []
   for (const { name, data } of spec.targets) {

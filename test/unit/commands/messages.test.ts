@@ -195,8 +195,10 @@ async function checkResourceMessages(): Promise<void> {
     spec: { gateway: { url, allowInsecureHTTP: true, caRef: { kind: 'ConfigMap', name: 'no-ca' } } },
   })
   create('invalid', url, { spec: { targets: [] } })
+  const broken = { name: 'broken-token', data: { a: '{{ accesToken }}', b: '{{ accessToken' } }
+  create('broken', url, { spec: { targets: [broken] } })
   create('paused', url, { spec: { suspend: true } })
-  for (const name of ['works', 'newline', 'quoted', 'half', 'nothing', 'bad-ca', 'invalid', 'nobody']) {
+  for (const name of ['works', 'newline', 'quoted', 'half', 'nothing', 'bad-ca', 'invalid', 'broken', 'nobody']) {
     await run(`check of a resource: ${name}`, ['check', name])
   }
   await run('a refresh while no operator runs', ['check', 'works', '--refresh'], { isWaiting: true })
