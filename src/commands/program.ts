@@ -69,7 +69,7 @@ function describeError(error: Error, [first, second]: readonly string[]): string
       return first === 'help' && second !== undefined ? `unknown command '${second}'` : 'no command given; see --help'
     case 'commander.unknownOption':
       // Also said of a flag without a value that is given one.
-      return message.replace(/unknown option '([^'=]*)=.*'/s, "option '$1' is unknown, or takes no value")
+      return message.replace(/unknown option '([^'=]*)=.*'/s, "unknown option '$1', or one that takes no value")
     case 'commander.excessArguments':
       return message.replace(/( but got \d+):.*/s, '$1')
     default:
