@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import type { TestProject } from 'vitest/node'
 import { findAssets } from '../control-plane/assets.ts'
-import { startControlPlane } from '../control-plane/control-plane.ts'
+import { serviceAccount, startControlPlane } from '../control-plane/control-plane.ts'
 import { run } from '../support/run.ts'
 import { chartPrograms } from './programs.ts'
 
@@ -25,5 +25,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   })
   project.provide('assets', assets)
   project.provide('adminKubeconfig', controlPlane.kubeconfig)
+  // What this identity may do is what the chart grants it.
+  const operator = serviceAccount('enos-system', 'enos-credential-operator')
+  project.provide('operatorKubeconfig', await controlPlane.kubeconfigFor(operator))
   return controlPlane.stop
 }
