@@ -110,10 +110,7 @@ const metrics: readonly WrittenMetric[] = [
 /** The metrics with series per resource, for the reference. */
 export const credentialMetrics: readonly CredentialMetric[] = metrics
 
-/**
- * Characters of a piece. It is made in some 4 ms; with smaller ones a scrape waits for a busy event loop so often that it
- * takes longer than Prometheus waits.
- */
+/** Characters of a piece. It is made in some 4 ms; smaller ones wait for the event loop and the compressor more often. */
 const pieceLength = 512 * 1024
 
 /**
