@@ -1,12 +1,20 @@
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import { createServer, request, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { rows } from '../../monitoring/dashboard/dashboard.ts'
 import type { Simulator } from '../../simulator/server.ts'
 import { eventually, useHarness } from '../integration/harness.ts'
 import type { OperatorProcess } from '../integration/operator-process.ts'
-import { delay, Monitoring, prometheusPrograms, subjectOf, testFactor } from './prometheus.ts'
+import { drawDashboard, type DrawnPanel } from './picture.ts'
+import { delay, Monitoring, prometheusPrograms, type Series, subjectOf, testFactor } from './prometheus.ts'
 import { describeWith } from './promtool.ts'
+
+/** With the values that Grafana puts in for its variables. */
+function grafanaQuery(expression: string): string {
+  return expression.replaceAll('$job', '.+').replaceAll('$__rate_interval', `${4 * 30 * testFactor}s`)
+}
 
 describeWith(Object.values(prometheusPrograms), 'the alerts, by a real Prometheus, leader and standby', () => {
   const harness = useHarness()
@@ -139,6 +147,8 @@ describeWith(Object.values(prometheusPrograms), 'the alerts, by a real Prometheu
           `${namespace}/stalled`,
         )
 
+        await expectDashboard(begunAt)
+
         const notified = monitoring.notifications.length
         const failedAt = Date.now() / 1000
         const leader = (await replicas.get('c')?.metric('leader_election_master_status')) === 1 ? 'c' : 'd'
@@ -162,6 +172,40 @@ describeWith(Object.values(prometheusPrograms), 'the alerts, by a real Prometheu
       )
     },
   )
+
+  /** Each query of the dashboard has an answer, and counts each credential and each renewal once. */
+  async function expectDashboard(from: number): Promise<void> {
+    const drawn: DrawnPanel[] = []
+    for (const panel of rows.flatMap((row) => row.panels)) {
+      const answers: Series[][] = []
+      for (const { expression } of panel.queries) {
+        const query = grafanaQuery(expression)
+        const series = await monitoring.range(query, panel.kind === 'graph' ? from : Date.now() / 1000)
+        expect(
+          series.some(({ values }) => values.some(Number.isFinite)),
+          `${panel.title}: ${query}`,
+        ).toBe(true)
+        answers.push(series)
+      }
+      drawn.push({ panel, answers })
+    }
+    const stats = drawn.filter(({ panel }) => panel.kind === 'stat')
+    expect(
+      Object.fromEntries(stats.map(({ answers, panel }) => [panel.title, answers[0]?.[0]?.values.at(-1)])),
+    ).toEqual({
+      Credentials: 7,
+      Expired: 2,
+      'Not ready': 4,
+      'Renewing fails': 2,
+      Contested: 1,
+      Suspended: 1,
+    })
+    const urgent = drawn.find(({ panel }) => panel.title === 'Credentials, the most urgent first')
+    // One line each: all with a token, and all.
+    expect([urgent?.answers[0]?.length, urgent?.answers[3]?.length]).toEqual([6, 7])
+    const file = process.env['DASHBOARD_PICTURE']
+    if (file !== undefined) await writeFile(file, await drawDashboard(drawn))
+  }
 
   /** A proxy whose clock, and so its header Date, is ahead of that of the gateway. */
   async function withSkew(gatewayUrl: string, skewMs: number): Promise<string> {

@@ -1,0 +1,92 @@
+import { parse, View } from 'vega'
+import { compile, type TopLevelSpec } from 'vega-lite'
+import type { Panel } from '../../monitoring/dashboard/panel.ts'
+import type { Series } from './prometheus.ts'
+import type { Labels } from './timeline.ts'
+
+/** A panel, and for each of its queries what Prometheus answered. */
+export interface DrawnPanel {
+  readonly panel: Panel
+  readonly answers: readonly (readonly Series[])[]
+}
+
+interface Point {
+  readonly at: number
+  readonly value: number
+  readonly line: string
+}
+
+const columns = 3
+const formats: Readonly<Record<string, string>> = { bytes: '.2s', s: '~r', ops: '~r', reqps: '~r', short: '~r' }
+
+/** Draws stats as numbers and graphs as lines, as the dashboard shows them. @returns SVG */
+export async function drawDashboard(panels: readonly DrawnPanel[]): Promise<string> {
+  const stats = panels.filter(({ panel }) => panel.kind === 'stat')
+  const graphs = panels.filter(({ panel }) => panel.kind === 'graph')
+  const rows = Array.from({ length: Math.ceil(graphs.length / columns) }, (_, at) =>
+    graphs.slice(at * columns, (at + 1) * columns),
+  )
+  const spec = {
+    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+    background: 'white',
+    vconcat: [
+      { hconcat: stats.map(drawStat) },
+      ...rows.map((row) => ({ hconcat: row.map(drawGraph), resolve: { scale: { color: 'independent' } } })),
+    ],
+    config: { view: { stroke: '#ddd' }, axis: { labelFontSize: 9, titleFontSize: 9 }, legend: { labelFontSize: 9 } },
+  }
+  return await new View(parse(compile(spec as unknown as TopLevelSpec).spec), { renderer: 'none' }).toSVG()
+}
+
+function drawStat({ answers, panel }: DrawnPanel): unknown {
+  const value = answers[0]?.[0]?.values.at(-1) ?? 0
+  const isAlarm = panel.alarmFrom !== undefined && value >= panel.alarmFrom
+  return {
+    title: { text: panel.title, fontSize: 11 },
+    width: 150,
+    height: 50,
+    data: { values: [{ value }] },
+    mark: { type: 'text', fontSize: 30, fontWeight: 'bold', color: isAlarm ? '#d44a3a' : '#299c46' },
+    encoding: { text: { field: 'value', format: '~r' } },
+  }
+}
+
+function drawGraph({ answers, panel }: DrawnPanel): unknown {
+  const values = answers.flatMap((series, at) =>
+    series.flatMap((one) => pointsOf(one, panel.queries[at]?.legend ?? '')),
+  )
+  return {
+    title: { text: panel.title, fontSize: 11 },
+    width: 250,
+    height: 110,
+    data: { values },
+    mark: { type: 'line', interpolate: 'linear', strokeWidth: 1.5 },
+    encoding: {
+      x: { field: 'at', type: 'temporal', title: null, axis: { format: '%H:%M', tickCount: 5 } },
+      y: {
+        field: 'value',
+        type: 'quantitative',
+        title: panel.unit,
+        axis: { format: formats[panel.unit] ?? '~r', tickCount: 4 },
+      },
+      color: {
+        field: 'line',
+        type: 'nominal',
+        title: null,
+        legend: { orient: 'bottom', columns: 2, labelLimit: 130, symbolType: 'stroke' },
+      },
+    },
+  }
+}
+
+function pointsOf({ labels, times, values }: Series, legend: string): Point[] {
+  const line = printLegend(legend, labels)
+  return times.flatMap((at, i) => {
+    const value = values[i]
+    return value === undefined || !Number.isFinite(value) ? [] : [{ at: at * 1000, value, line }]
+  })
+}
+
+function printLegend(legend: string, labels: Labels): string {
+  return legend.replaceAll(/\{\{(\w+)\}\}/g, (_, name: string) => labels[name] ?? '')
+}
