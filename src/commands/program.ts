@@ -3,6 +3,7 @@ import { InvalidValueError } from '../config/flags.ts'
 import { KubeconfigError } from '../kubernetes/kubeconfig-error.ts'
 import { version } from '../version.ts'
 import { checkCommand } from './check.ts'
+import { completionCommand } from './completion.ts'
 import type { CommandContext } from './context.ts'
 import { CommandError, UsageError } from './errors.ts'
 import { renewCommand } from './renew.ts'
@@ -37,7 +38,7 @@ export async function runProgram(argv: readonly string[], context: ProgramContex
     .helpCommand('help [command]', 'show the help of a command')
     .exitOverride()
     .configureOutput(output)
-  for (const make of [runCommand, checkCommand, renewCommand, statusCommand]) {
+  for (const make of [runCommand, checkCommand, renewCommand, statusCommand, completionCommand]) {
     program.addCommand(
       make({ ...context, exit })
         .exitOverride()
