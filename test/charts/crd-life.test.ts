@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
 import { parse, stringify } from 'yaml'
+import { credentials } from '../../src/kubernetes/types.ts'
 import { eventually, useHarness } from '../integration/harness.ts'
 import { runToEnd } from '../support/run.ts'
 import { chart } from './manifests.ts'
@@ -40,6 +41,8 @@ afterAll(async () => {
   // The harness scans all resources for secrets.
   await kubectl('apply', '-f', join(chart, 'files/crd.yaml'))
   await kubectl('wait', '--for=condition=Established', `crd/${crd}`, '--timeout=30s')
+  // The API server answers 429 until the storage of a new kind is ready.
+  await eventually(() => harness().admin.list(credentials, 'default'))
   await rm(directory, { recursive: true })
 })
 
@@ -107,6 +110,12 @@ async function verifyEvery(namespace: string, name: string): Promise<unknown> {
   return (await harness().getCredential(namespace, name)).spec['verifyEvery']
 }
 
+/** The commands of NOTES.txt from the line that names the order on. */
+function uninstallCommands(notes: string): string[] {
+  const [, after = ''] = notes.split('Uninstall in this order.')
+  return [...after.matchAll(/^ {2}((?:kubectl|helm) .*)$/gm)].map(([, command = '']) => command)
+}
+
 describe.each(helms)('the CRD of a release of %s', (helm) => {
   it('is upgraded with the release, and stores a field more', async () => {
     const namespace = await harness().namespace()
@@ -150,5 +159,33 @@ describe.each(helms)('the CRD of a release of %s', (helm) => {
     expect((await harness().getCredential(namespace, 'stuck')).metadata).toHaveProperty('deletionTimestamp')
     await harness().patchCredential(namespace, 'stuck', { metadata: { finalizers: [] } })
     await eventually(async () => expect(await kubectl('-n', namespace, 'get', 'eac', '-o', 'name')).toBe(''))
+  })
+
+  it('leaves nothing behind in the order that the notes say', async () => {
+    const namespace = await harness().namespace()
+    const notes = await install(helm, chart)
+    const commands = uninstallCommands(notes)
+    expect(commands).toEqual([
+      'kubectl delete enosappcredentials --all --all-namespaces',
+      `helm -n enos-system uninstall ${release}`,
+      `kubectl delete crd ${crd}`,
+    ])
+
+    const operator = await harness().operator()
+    await harness().createSecret(namespace, 'foreign', { own: 'value' })
+    const merge = { targets: [{ name: 'foreign', creationPolicy: 'Merge', data: { token: '{{ accessToken }}' } }] }
+    const gateway = await harness().gateway()
+    const keys = harness().keys()
+    gateway.service.addApplication(keys)
+    await harness().createCredential(namespace, 'merging', gateway, keys, merge)
+    await harness().expectReady(namespace, 'merging', 30_000)
+    expect((await harness().getCredential(namespace, 'merging')).metadata.finalizers).toEqual(['enos.io/merge-cleanup'])
+
+    for (const command of commands) await shell(helm, command)
+    await operator.end()
+    expect(await harness().data(namespace, 'foreign')).toEqual({ own: 'value' })
+    expect(await kubectl('get', 'crd', crd, '--ignore-not-found')).toBe('')
+    const left = await kubectl('get', 'clusterroles,clusterrolebindings', '-A', '-o', 'name')
+    expect(left).not.toContain('enos')
   })
 })
