@@ -1,0 +1,149 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
+import type { Simulator } from '../../simulator/server.ts'
+import { statusSchema } from '../../src/api/v1alpha1/status-schema.ts'
+import { delay, eventually, type Keys, useHarness } from '../integration/harness.ts'
+import type { OperatorProcess } from '../integration/operator-process.ts'
+import { chart, helmTemplate } from './manifests.ts'
+
+/**
+ * An upgrade changes CRD and operator one after the other, a rollback as well, and several releases share one CRD: the
+ * operator meets a CRD that has a field more or a field less than it knows.
+ */
+
+const harness = useHarness()
+let gateway: Simulator
+let namespace: string
+let operator: OperatorProcess
+
+interface Schema {
+  readonly properties: Record<string, Schema>
+  readonly items?: Schema
+  readonly type?: string
+}
+
+interface Crd {
+  readonly spec: { readonly versions: [{ readonly schema: { readonly openAPIV3Schema: Schema } }] }
+}
+
+/** Applies the CRD with a change to its schemas, and waits until the API server works with it. */
+async function applyCrd(change: (schemas: { spec: Schema; status: Schema }) => void): Promise<void> {
+  const crd = parse(await readFile(join(chart, 'files/crd.yaml'), 'utf8')) as Crd
+  const { spec, status } = crd.spec.versions[0].schema.openAPIV3Schema.properties as { spec: Schema; status: Schema }
+  change({ spec, status })
+  await harness().kubectl(['replace', '-f', '-'], JSON.stringify(crd))
+  // The API server serves the old schema for a moment.
+  await delay(1500)
+}
+
+/** The operator runs outside of the cluster, with what the chart grants it. */
+async function install(): Promise<string> {
+  return await helmTemplate('helm4', { replicaCount: 1, crds: { enabled: false }, admissionPolicy: { enabled: false } })
+}
+
+beforeAll(async () => {
+  const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'enos-system' } }
+  await harness().kubectl(['apply', '-f', '-'], JSON.stringify(namespace))
+  await harness().kubectl(['apply', '-f', join(chart, 'files/crd.yaml')])
+  await harness().kubectl(['apply', '-f', '-'], await install())
+  await harness().kubectl(['wait', '--for=condition=Established', 'crd/enosappcredentials.enos.io', '--timeout=30s'])
+  gateway = await harness().gateway()
+})
+
+afterAll(async () => {
+  await harness().kubectl(['delete', '-f', '-'], await install())
+})
+
+beforeEach(async () => {
+  namespace = await harness().namespace()
+  operator = await harness().operator()
+})
+
+afterEach(async () => {
+  await operator.end()
+  await applyCrd(() => undefined)
+})
+
+function application(): Keys {
+  const keys = harness().keys()
+  gateway.service.addApplication(keys)
+  return keys
+}
+
+/** @returns how often the resource was written within some seconds in which nothing happens */
+async function countIdleWrites(name: string): Promise<number> {
+  const versions = new Set<string>()
+  for (let look = 0; look < 20; look++) {
+    const { metadata } = await harness().getCredential(namespace, name)
+    versions.add(metadata.resourceVersion ?? '')
+    await delay(100)
+  }
+  return versions.size - 1
+}
+
+async function expectAtRest(name: string): Promise<void> {
+  await harness().expectReady(namespace, name, 30_000)
+  // A write that follows Ready: what was learnt of the target.
+  await delay(500)
+  expect(await countIdleWrites(name), operator.output).toBe(0)
+  expect(await harness().data(namespace, `${name}-token`)).toHaveProperty('accessToken')
+}
+
+describe('an operator that is older than the CRD', () => {
+  it('works on a resource with fields that it does not know, and leaves them as they are', async () => {
+    await applyCrd(({ spec, status }) => {
+      spec.properties['futureField'] = { type: 'string' } as Schema
+      status.properties['futureStatus'] = { type: 'string' } as Schema
+    })
+    await harness().createCredential(namespace, 'newer', gateway, application(), { futureField: 'kept' })
+    await expectAtRest('newer')
+    await harness().kubectl([
+      ...['-n', namespace, 'patch', 'enosappcredential', 'newer', '--subresource=status', '--type=merge', '-p'],
+      JSON.stringify({ status: { futureStatus: 'kept' } }),
+    ])
+    await harness().patchCredential(namespace, 'newer', {
+      metadata: { annotations: { 'enos.io/renew-requested-at': 'now' } },
+    })
+    await eventually(async () => {
+      const { status } = await harness().getCredential(namespace, 'newer')
+      expect(status?.lastHandledRenewRequest).toBe('now')
+    })
+    const { spec, status } = await harness().getCredential(namespace, 'newer')
+    expect(spec['futureField']).toBe('kept')
+    expect(status).toHaveProperty('futureStatus', 'kept')
+  })
+})
+
+describe('an operator that is newer than the CRD', () => {
+  it('works without an optional field of the spec', async () => {
+    await applyCrd(({ spec }) => {
+      delete spec.properties['propagation']
+      delete spec.properties['restartOnRenewal']
+      delete spec.properties['verifyEvery']
+    })
+    await harness().createCredential(namespace, 'older', gateway, application())
+    await expectAtRest('older')
+  })
+
+  /** All but what every version had: without conditions there is no status. */
+  const fields = Object.keys(statusSchema.shape).filter((field) => field !== 'conditions')
+
+  it.each(fields)('comes to rest where the API server drops status.%s', async (field) => {
+    await applyCrd(({ status }) => {
+      Reflect.deleteProperty(status.properties, field)
+      if (field === 'observedGeneration') Reflect.deleteProperty(status, 'default')
+    })
+    await harness().createCredential(namespace, 'older', gateway, application())
+    await expectAtRest('older')
+  })
+
+  it('comes to rest where the API server drops status.targets[].lastWrite', async () => {
+    await applyCrd(({ status }) => {
+      delete status.properties['targets']?.items?.properties['lastWrite']
+    })
+    await harness().createCredential(namespace, 'older', gateway, application())
+    await expectAtRest('older')
+  })
+})
