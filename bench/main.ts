@@ -10,7 +10,9 @@ import { measureFailover } from './measures/failover.ts'
 import { measureLatency } from './measures/latency.ts'
 import { measureLimit } from './measures/limit.ts'
 import { measureRenewals } from './measures/renewals.ts'
+import { measureRestart } from './measures/restart.ts'
 import { measureShared } from './measures/shared.ts'
+import { measureSlowGateway } from './measures/slow-gateway.ts'
 import { measureStart } from './measures/start.ts'
 import { measureTenThousand } from './measures/ten-thousand.ts'
 import { measureThousand } from './measures/thousand.ts'
@@ -21,6 +23,8 @@ const measures: Readonly<Record<string, Measure>> = {
   start: measureStart,
   thousand: measureThousand,
   'ten-thousand': measureTenThousand,
+  'slow-gateway': measureSlowGateway,
+  restart: measureRestart,
   limit: measureLimit,
   latency: measureLatency,
   shared: measureShared,
