@@ -14,8 +14,9 @@ export async function measureTenThousand(bench: Bench): Promise<Row[]> {
   const set = await fixtures.create({ gatewayUrl: gateway.url, count: resources })
   const { operator, ...run } = await runFirstSync(bench, set)
   await operator.idle()
-  const { all: requests } = await operator.requests()
   await scrapeFor(operator, 60_000)
+  // By now the last events are written, too.
+  const { all: requests } = await operator.requests()
   const resident = await residentRow(operator, '10,000', 200)
   const scraped = await measureScrapes(operator)
   await operator.stop()
