@@ -5,7 +5,7 @@ import type { WorkQueueObserver, WorkQueueSnapshot } from './kubernetes/work-que
 import type { Clock } from './lib/clock.ts'
 import type { Log } from './lib/log.ts'
 import type { Random } from './lib/random.ts'
-import { awaitingDeletionOf, type Caches } from './observe/caches.ts'
+import type { Caches } from './observe/caches.ts'
 import type { CredentialState } from './observe/credential-state.ts'
 import { overdueCredentials } from './observe/overdue.ts'
 import { Executor, type ExecutorOptions } from './reconcile/executor.ts'
@@ -104,7 +104,6 @@ export function createOperator(options: OperatorOptions): Operator {
     isGatewayAllowed: options.isGatewayAllowed,
     fieldManager,
   })
-  subscribeToEveryCredential(caches, reconciler)
   return {
     run: reconciler.run.bind(reconciler),
     enqueue: reconciler.enqueue.bind(reconciler),
@@ -125,14 +124,6 @@ export function createOperator(options: OperatorOptions): Operator {
       await Promise.all([reconciler.shutDown(limits.reconciler), consumers.shutDown(limits.reconciler)])
     },
   }
-}
-
-/** A credential of another operator may leave a Secret or keys behind, and nothing else tells of its deletion. */
-function subscribeToEveryCredential(caches: Caches, reconciler: Pick<Reconciler, 'enqueue'>): void {
-  const { everyCredential } = caches
-  everyCredential?.subscribe((key) => {
-    if (everyCredential.get(key) === undefined) reconciler.enqueue(awaitingDeletionOf(key, caches))
-  })
 }
 
 function onClockJump(

@@ -41,16 +41,6 @@ export function findByUid({ credentials, everyCredential }: Caches, uid: string)
   return undefined
 }
 
-/** The credentials to work on that may have waited for what a deleted credential held. */
-export function awaitingDeletionOf(key: ObjectKey, { credentials }: Pick<Caches, 'credentials'>): ObjectKey[] {
-  const { namespace } = refOf(key)
-  const isWaiting = (one: StoredCredential): boolean =>
-    one.namespace === namespace && one.status.conditions.some(({ reason }) => reason === 'TargetConflict')
-  const waiting = [...credentials.values()].filter(isWaiting).map((one) => one.key)
-  // The status of a recreated credential may not name the conflict yet.
-  return credentials.get(key) === undefined ? waiting : [key, ...waiting]
-}
-
 /** The credentials whose targets hold this token of this gateway. */
 export function holdersOf(
   { credentials }: Pick<Caches, 'credentials'>,
@@ -70,10 +60,16 @@ export function byObject(objectKind: SourceRef['kind'], key: ObjectKey): string 
   return [objectKind, key].join('/')
 }
 
+/** Index value: the credentials of a namespace that report a conflict over a target. */
+export function byConflict(namespace: string): string {
+  return `conflict/${namespace}`
+}
+
 function indexOf({ namespace, spec, status, uid }: StoredCredential): string[] {
   const values = new Set([uid])
   const { gateway, targets, tokenFingerprint } = status
   if (gateway !== undefined && tokenFingerprint !== undefined) values.add(tokenFingerprint)
+  if (status.conditions.some(({ reason }) => reason === 'TargetConflict')) values.add(byConflict(namespace))
   const written = targets.map(({ name }): Pick<SourceRef, 'kind' | 'name'> => ({ kind: 'Secret', name }))
   const wanted = spec?.targets.map(({ name }) => ({ kind: 'Secret' as const, name })) ?? []
   const sources = spec === undefined ? [] : sourceRefs(spec)

@@ -105,6 +105,10 @@ export class Reconciler {
       const isNew = caches.credentials.get(key)?.status.tokenFingerprint === undefined
       this.#queue.add(key, { priority: isNew ? priorities.firstSync : priorities.routine })
     })
+    caches.everyCredential?.subscribe((key) => {
+      // Nothing else tells of the deletion of a credential of another operator.
+      if (caches.everyCredential?.get(key) === undefined) this.enqueue(this.#sharedTargets.awaitingDeletionOf(key))
+    })
     caches.secrets.subscribe((key) => {
       this.enqueue(caches.credentials.byIndex(byObject('Secret', key)))
     })

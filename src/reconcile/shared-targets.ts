@@ -1,5 +1,5 @@
 import { type ObjectKey, refOf } from '../kubernetes/types.ts'
-import { byObject, type Caches } from '../observe/caches.ts'
+import { byConflict, byObject, type Caches } from '../observe/caches.ts'
 import type { StoredCredential } from '../observe/parse-object.ts'
 
 /** Finds the other credentials with the same targets: whether they may adopt a Secret depends on each other's. */
@@ -26,11 +26,18 @@ export class SharedTargets {
     return this.#others(key, `${before}|${names}`)
   }
 
-  /** @returns the other credentials of its targets */
+  /** @returns the other credentials of its targets, and those that may have waited for its deletion */
   forget(key: ObjectKey): ObjectKey[] {
     const names = this.#names.get(key) ?? ''
     this.#names.delete(key)
-    return this.#others(key, names)
+    return [...this.#others(key, names), ...this.awaitingDeletionOf(key).filter((other) => other !== key)]
+  }
+
+  /** @returns the credentials that may have waited for what a deleted one held, such as a Secret that left its spec */
+  awaitingDeletionOf(key: ObjectKey): ObjectKey[] {
+    const waiting = [...this.#credentials.byIndex(byConflict(refOf(key).namespace))]
+    // The status of a recreated credential may not name the conflict yet.
+    return this.#credentials.get(key) === undefined ? waiting : [key, ...waiting]
   }
 
   #others(key: ObjectKey, names: string): ObjectKey[] {

@@ -350,4 +350,18 @@ describe('the operator: a credential that waits for a Secret', () => {
     await world.clock.advance(2000)
     expect(world.conditions('a')).toContain('Ready=True/Synced')
   })
+
+  it('a waiting credential is reconciled at once when the resource that retained the Secret is deleted', async () => {
+    const world = newWorld()
+    world.addCredential('b', { targets: [{ name, deletionPolicy: 'Retain' }] })
+    await world.start()
+    world.addCredential('a')
+    await world.clock.advance(2000)
+    world.changeSpec('b', { targets: [{ name: 'b-token' }] })
+    await world.clock.advance(2000)
+    expect(messageOf(world)).toContain('belongs to EnosAppCredential b')
+    world.deleteCredential('b')
+    await world.clock.advance(2000)
+    expect(messageOf(world)).toContain('to have it adopted, annotate it')
+  })
 })

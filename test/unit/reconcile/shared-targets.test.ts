@@ -11,6 +11,18 @@ function one(name: string, targets: readonly string[]): Credential {
   return credential({ key: `plant-a/${name}`, name, uid: `uid-${name}`, resourceVersion: `${++version}`, spec })
 }
 
+function conflicting(name: string, namespace = 'plant-a'): Credential {
+  const { status, ...rest } = one(name, [`${name}-token`])
+  const reported = {
+    type: 'Ready',
+    status: 'False',
+    reason: 'TargetConflict',
+    message: '',
+    lastTransitionTime: '',
+  } as const
+  return { ...rest, namespace, key: `${namespace}/${name}`, status: { ...status, conditions: [reported] } }
+}
+
 function setUp(...credentials: Credential[]) {
   const caches = createCaches()
   for (const each of credentials) caches.credentials.upsert(each)
@@ -44,5 +56,23 @@ describe('SharedTargets', () => {
     expect(shared.forget(b.key)).toEqual(['plant-a/a'])
     expect(shared.forget(b.key)).toEqual([])
     expect(shared.size).toBe(0)
+  })
+
+  it('forget returns the credentials of the namespace that report a conflict', () => {
+    const { shared } = setUp(one('a', ['x']), conflicting('b'), conflicting('c', 'plant-b'), one('d', ['y']))
+    expect(shared.forget('plant-a/a')).toEqual(['plant-a/b'])
+    expect(shared.forget('plant-a/b')).toEqual([])
+  })
+
+  it('a credential that reports a conflict no more waits for no deletion', () => {
+    const { caches, shared } = setUp(conflicting('a'))
+    expect(shared.awaitingDeletionOf('plant-a/gone')).toEqual(['plant-a/a'])
+    caches.credentials.upsert(one('a', ['x']))
+    expect(shared.awaitingDeletionOf('plant-a/gone')).toEqual([])
+  })
+
+  it('a credential that was made anew under the same name may have waited', () => {
+    const { shared } = setUp(one('anew', ['x']), conflicting('b'))
+    expect(shared.awaitingDeletionOf('plant-a/anew')).toEqual(['plant-a/anew', 'plant-a/b'])
   })
 })
