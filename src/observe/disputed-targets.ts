@@ -26,10 +26,12 @@ export function contestedTargets(
   { contests, credential }: Pick<TargetsView, 'credential'> & Pick<Observed, 'contests'>,
   now: number,
 ): TargetSpec[] {
-  return credential.spec.targets.filter(({ name }) => {
-    const contest = contests.get(name)
-    return contest !== undefined && isContested(contest, now)
-  })
+  return credential.spec.targets.filter(({ name }) => isTargetContested({ contests }, name, now))
+}
+
+export function isTargetContested({ contests }: Pick<Observed, 'contests'>, name: string, now: number): boolean {
+  const contest = contests.get(name)
+  return contest !== undefined && isContested(contest, now)
 }
 
 /** Names the targets and their other writers; no counts and no times, so that it changes only with those. */

@@ -1,4 +1,4 @@
-import { contestedTargets } from '../observe/disputed-targets.ts'
+import { isTargetContested } from '../observe/disputed-targets.ts'
 import type { Observed, TargetRecord } from '../observe/observed.ts'
 import { isOurs } from '../observe/ownership.ts'
 import type { Action } from './actions.ts'
@@ -12,13 +12,12 @@ import { actIfAny, type Verdict } from './verdict.ts'
 export function pruneRemovedTargets(observed: Observed, now: number): Verdict | undefined {
   const { credential, record, targetMetas } = observed
   const wanted = new Set(credential.spec.targets.map((target) => target.name))
-  const contested = new Set(contestedTargets(observed, now).map((target) => target.name))
   const actions: Action[] = []
   for (const recorded of record.values()) {
     const { name, uid } = recorded
     const isGone = targetMetas.get(name)?.uid !== uid
     // The record of a target that another writer keeps deleting stays: the status would change with each deletion.
-    const isKept = wanted.has(name) && contested.has(name)
+    const isKept = isGone && wanted.has(name) && isTargetContested(observed, name, now)
     if (isGone && !isKept) actions.push({ do: 'forgetTarget', reason: 'Missing', name })
     else if (!wanted.has(name)) actions.push(...removal(observed, recorded))
   }
