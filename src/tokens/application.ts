@@ -74,14 +74,18 @@ export class Application {
   /**
    * Takes over a token that an earlier process got with the member's appSecret. It is proven for members with the same
    * appSecret only, so that a resource cannot plant a token of its own into others.
+   *
+   * @returns whether members with this appSecret have a token by it
    */
-  takeOver({ identity }: Member, found: FoundToken): void {
-    if (identity.provenFor !== undefined) return
+  takeOver({ identity }: Member, found: FoundToken): boolean {
+    if (identity.provenFor !== undefined) return false
     this.noteLifetime(found)
     const { token, expiresAt, fingerprint, expiresAtWall, issuedAtWall } = found
     const lifetimeMs = this.maxExpireMs
     this.token ??= { token, fingerprint, expiresAt, expiresAtWall, issuedAtWall, lifetimeMs }
-    if (this.token.fingerprint === fingerprint) identity.provenFor = fingerprint
+    if (this.token.fingerprint !== fingerprint) return false
+    identity.provenFor = fingerprint
+    return true
   }
 
   /** Whether the present token may be given to this identity. */

@@ -80,7 +80,11 @@ export class Applications {
     }
     const renewalBefore = renewalAt()
     const member = application.join(key, membership)
-    if (found !== undefined) application.takeOver(member, found)
+    const { identity } = member
+    // The other members may have waited for a token since the gateway failed.
+    if (found !== undefined && application.takeOver(member, found) && identity.members.size > 1) {
+      this.#options.onChange(identity.members.keys(), true)
+    }
     // A member with a larger window makes the renewal of all members earlier, which their status tells.
     if (renewalBefore !== undefined && application.members.size > 1 && renewalAt() !== renewalBefore) {
       this.#options.onChange(application.members.keys(), false)

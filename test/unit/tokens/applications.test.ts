@@ -330,6 +330,22 @@ describe('Applications', () => {
     expect(client.operations).toEqual(['get'])
   })
 
+  it('reports a found token to the members with the same appSecret that wait for one', async () => {
+    start()
+    client.answer = () => ({ kind: 'failed', failure: failure({ reason: 'GatewayUnreachable' }) })
+    applications.join('ns/waiting', membership())
+    applications.join('ns/other', membership({ appSecret: new Sensitive('another') }))
+    await clock.advance(1000)
+    expect(urgent).toEqual([])
+    const token = heldToken({ expiresAt: now + 2 * hourMs, issuedAtWall: now })
+    const { expiresAt, expiresAtWall, fingerprint, issuedAtWall } = token
+    const found = { expiresAt, expiresAtWall, fingerprint, issuedAtWall, token: token.token }
+    applications.join('ns/found', membership(), found)
+    expect(urgent.toSorted()).toEqual(['ns/found', 'ns/waiting'])
+    expect(tokenOf('ns/waiting')).toBe(marker.token)
+    expect(tokenOf('ns/other')).toBeUndefined()
+  })
+
   it('reports to all members when one with a larger window makes the renewal earlier', async () => {
     start()
     applications.join('ns/a', membership())
