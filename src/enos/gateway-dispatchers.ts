@@ -20,35 +20,48 @@ export interface GatewayTls {
 
 /** Dispatchers kept; beyond this, the least recently used one is closed. */
 const maxDispatchers = 100
-const connectTimeoutMs = 10_000
+/**
+ * Time for connecting, in ms: the longest of these that is not longer than the call may take. The addresses of a name
+ * share it, so that a dead one leaves time for the next. The steps keep the number of dispatchers small.
+ */
+const connectTimeoutsMs = [10_000, 5000, 2000, 1000] as const
+const minConnectTimeoutMs = 500
 
-/** Connections to gateways: kept alive, TLS verified, one dispatcher for each pair of CAs and tlsServerName. */
+/** Connections to gateways: kept alive, TLS verified, one dispatcher for each set of CAs, tlsServerName and time. */
 export class GatewayDispatchers {
   readonly #selectProxy: ProxySelector
-  readonly #byTls = new Map<string, GatewayConnections>()
+  readonly #byTerms = new Map<string, GatewayConnections>()
 
   constructor({ proxy }: GatewayDispatchersOptions) {
     this.#selectProxy = createProxySelector(proxy)
   }
 
-  for({ ca, tlsServerName }: GatewayTls): Dispatcher {
+  /** @param callTimeoutMs for the whole call */
+  for({ ca, tlsServerName }: GatewayTls, callTimeoutMs: number): Dispatcher {
+    const timeoutMs = connectTimeoutsMs.find((one) => one <= callTimeoutMs) ?? minConnectTimeoutMs
     // No name and no PEM has a NUL.
-    const key = `${tlsServerName ?? ''}\0${ca ?? ''}`
-    const connections = this.#byTls.get(key) ?? new GatewayConnections({ ca, tlsServerName }, this.#selectProxy)
+    const key = `${timeoutMs}\0${tlsServerName ?? ''}\0${ca ?? ''}`
+    const connections =
+      this.#byTerms.get(key) ?? new GatewayConnections({ ca, tlsServerName, timeoutMs }, this.#selectProxy)
     // Inserted again, so that the map is in the order of last use.
-    this.#byTls.delete(key)
-    this.#byTls.set(key, connections)
-    const leastRecent = this.#byTls.size > maxDispatchers ? this.#byTls.entries().next().value : undefined
+    this.#byTerms.delete(key)
+    this.#byTerms.set(key, connections)
+    const leastRecent = this.#byTerms.size > maxDispatchers ? this.#byTerms.entries().next().value : undefined
     if (leastRecent !== undefined) {
-      this.#byTls.delete(leastRecent[0])
+      this.#byTerms.delete(leastRecent[0])
       leastRecent[1].close().catch(ignoreClosing)
     }
     return connections.dispatcher
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#byTls.values()].map((connections) => connections.destroy()))
+    await Promise.all([...this.#byTerms.values()].map((connections) => connections.destroy()))
   }
+}
+
+interface ConnectionTerms extends GatewayTls {
+  /** For connecting, in ms. */
+  readonly timeoutMs: number
 }
 
 /** The connections that one set of TLS options may use: direct ones, and those through each proxy. */
@@ -60,7 +73,7 @@ class GatewayConnections {
   readonly #createProxy: (uri: string) => Dispatcher
   #isClosed = false
 
-  constructor({ ca, tlsServerName: servername }: GatewayTls, selectProxy: ProxySelector) {
+  constructor({ ca, timeoutMs, tlsServerName: servername }: ConnectionTerms, selectProxy: ProxySelector) {
     let secureContext: SecureContext | undefined
     const createSecureContext = (): SecureContext =>
       (secureContext ??= createTrustingContext(ca === undefined ? {} : { ca: [...trustedCas(), ca] }))
@@ -70,13 +83,13 @@ class GatewayConnections {
         createSecureContext,
         servername,
         allowH2: false,
-        timeoutMs: connectTimeoutMs,
+        timeoutMs,
         checkAddresses: refuseLinkLocal,
       }),
     })
     this.#createProxy = (uri) =>
       createProxyAgent(uri, {
-        connectTimeoutMs,
+        connectTimeoutMs: timeoutMs,
         allowH2: false,
         requestTls: { secureContext: createSecureContext(), ...(servername === undefined ? {} : { servername }) },
       })

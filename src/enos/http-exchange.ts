@@ -145,7 +145,8 @@ function notHttp(error: unknown): Answer | undefined {
     if (code === 'UND_ERR_HEADERS_OVERFLOW') {
       return { kind: 'notHttp', problem: 'the headers of the answer are too large' }
     }
-    // A fixed text of undici, which accepts no 100 Continue.
+    // A fixed text of undici, which destroys the socket at a 100 before any handler or interceptor hears of it, and sends
+    // no Expect that would ask for one. So the response that follows cannot be had without an HTTP parser of our own.
     if (code === 'UND_ERR_SOCKET' && current.message === 'bad response') {
       return { kind: 'notHttp', problem: 'the server answered 100 Continue, which the request does not ask for' }
     }

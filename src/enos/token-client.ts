@@ -119,7 +119,7 @@ export class TokenClient {
       })
     }
     const headers = headersOf(userAgent, request.headers ?? [])
-    const dispatcher = dispatchers.for({ ca, tlsServerName })
+    const dispatcher = dispatchers.for({ ca, tlsServerName }, deadlineAt - clock.now())
     return await post(dispatcher, clock, { url, headers, makeBody, deadlineAt }, signal)
   }
 }

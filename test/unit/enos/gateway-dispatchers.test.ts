@@ -88,7 +88,7 @@ describe('GatewayDispatchers: link-local addresses', () => {
     'http://[fd00:ec2::254]',
     'http://[::ffff:169.254.169.254]',
   ])('%s is refused', async (origin) => {
-    expect(await ask(dispatchers().for(noTls), origin)).toBe(refused)
+    expect(await ask(dispatchers().for(noTls, 10_000), origin)).toBe(refused)
   })
 
   it.each([
@@ -104,17 +104,19 @@ describe('GatewayDispatchers: link-local addresses', () => {
   ])('a name that resolves to %s is refused', async (_, addresses) => {
     const port = await listen(createServer(sayHello))
     names.set('metadata.example', addresses)
-    expect(await ask(dispatchers().for(noTls), `http://metadata.example:${port}`)).toBe(refused)
+    expect(await ask(dispatchers().for(noTls, 10_000), `http://metadata.example:${port}`)).toBe(refused)
   })
 
   it('other names are resolved and reached', async () => {
     const port = await listen(createServer(sayHello))
     names.set('apim.example', [{ address: '127.0.0.1', family: 4 }])
-    expect(await ask(dispatchers().for(noTls), `http://apim.example:${port}`)).toBe(`hello apim.example:${port}`)
+    expect(await ask(dispatchers().for(noTls, 10_000), `http://apim.example:${port}`)).toBe(
+      `hello apim.example:${port}`,
+    )
   })
 
   it('a name unknown to DNS fails with ENOTFOUND', async () => {
-    expect(await ask(dispatchers().for(noTls), 'http://unknown.example')).toBe('ENOTFOUND')
+    expect(await ask(dispatchers().for(noTls, 10_000), 'http://unknown.example')).toBe('ENOTFOUND')
   })
 })
 
@@ -139,7 +141,7 @@ async function proxyTo(gatewayPort: number): Promise<{ readonly url: string; rea
 describe('GatewayDispatchers: proxies', () => {
   it('HTTP_PROXY is used for http://, and the proxy resolves names', async () => {
     const { asked, url } = await proxyTo(await listen(createServer(sayHello)))
-    const answer = await ask(dispatchers({ httpProxy: url }).for(noTls), 'http://apim.example:8080')
+    const answer = await ask(dispatchers({ httpProxy: url }).for(noTls, 10_000), 'http://apim.example:8080')
     expect(answer).toMatch(/^hello apim\.example:8080$|^by proxy$/)
     expect(asked).toHaveLength(1)
     expect(asked[0]).toContain('apim.example:8080')
@@ -149,15 +151,19 @@ describe('GatewayDispatchers: proxies', () => {
     const certificate = selfSigned()
     const { asked, url } = await proxyTo(await listen(createTlsServer(certificate, sayHello)))
     const all = dispatchers({ httpsProxy: url })
-    expect(await ask(all.for(trusting(certificate.cert)), 'https://127.0.0.1:8443')).toBe('hello 127.0.0.1:8443')
-    expect(await ask(all.for(noTls), 'https://127.0.0.1:8443')).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
+    expect(await ask(all.for(trusting(certificate.cert), 10_000), 'https://127.0.0.1:8443')).toBe(
+      'hello 127.0.0.1:8443',
+    )
+    expect(await ask(all.for(noTls, 10_000), 'https://127.0.0.1:8443')).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
     expect(asked).toEqual(['127.0.0.1:8443', '127.0.0.1:8443'])
   })
 
   it('HTTPS_PROXY is not used for http://', async () => {
     const port = await listen(createServer(sayHello))
     const { asked, url } = await proxyTo(port)
-    expect(await ask(dispatchers({ httpsProxy: url }).for(noTls), `http://127.0.0.1:${port}`)).toContain('hello')
+    expect(await ask(dispatchers({ httpsProxy: url }).for(noTls, 10_000), `http://127.0.0.1:${port}`)).toContain(
+      'hello',
+    )
     expect(asked).toEqual([])
   })
 
@@ -165,7 +171,7 @@ describe('GatewayDispatchers: proxies', () => {
     const port = await listen(createServer(sayHello))
     const { asked, url } = await proxyTo(port)
     const all = dispatchers({ httpProxy: url, noProxy: '127.0.0.1' })
-    expect(await ask(all.for(noTls), `http://127.0.0.1:${port}`)).toContain('hello')
+    expect(await ask(all.for(noTls, 10_000), `http://127.0.0.1:${port}`)).toContain('hello')
     expect(asked).toEqual([])
   })
 
@@ -174,7 +180,7 @@ describe('GatewayDispatchers: proxies', () => {
     const port = await listen(createTlsServer(certificate, sayHello))
     const { asked, url } = await proxyTo(port)
     const all = dispatchers({ httpProxy: url })
-    expect(await ask(all.for(trusting(certificate.cert)), `https://127.0.0.1:${port}`)).toContain('hello')
+    expect(await ask(all.for(trusting(certificate.cert), 10_000), `https://127.0.0.1:${port}`)).toContain('hello')
     expect(asked).toEqual([])
   })
 
@@ -183,16 +189,18 @@ describe('GatewayDispatchers: proxies', () => {
     const { asked, url } = await proxyTo(port)
     const through = dispatchers({ httpProxy: url, noProxy: '10.0.0.0/8,::1/128' })
     const direct = dispatchers({ httpProxy: url, noProxy: '10.0.0.0/8,127.0.0.0/8' })
-    expect(await ask(direct.for(noTls), `http://127.0.0.1:${port}`)).toContain('hello')
+    expect(await ask(direct.for(noTls, 10_000), `http://127.0.0.1:${port}`)).toContain('hello')
     expect(asked).toEqual([])
-    expect(await ask(through.for(noTls), `http://127.0.0.1:${port}`)).toBe('by proxy')
+    expect(await ask(through.for(noTls, 10_000), `http://127.0.0.1:${port}`)).toBe('by proxy')
   })
 
   it('a proxy without a scheme is reached by http://', async () => {
     const certificate = selfSigned()
     const { asked, url } = await proxyTo(await listen(createTlsServer(certificate, sayHello)))
     const proxy = parseProxyConfig({ HTTPS_PROXY: new URL(url).host })
-    expect(await ask(dispatchers(proxy).for(trusting(certificate.cert)), 'https://127.0.0.1:8443')).toContain('hello')
+    expect(await ask(dispatchers(proxy).for(trusting(certificate.cert), 10_000), 'https://127.0.0.1:8443')).toContain(
+      'hello',
+    )
     expect(asked).toEqual(['127.0.0.1:8443'])
   })
 
@@ -220,15 +228,15 @@ describe('GatewayDispatchers: proxies', () => {
   it('a 407 is named, for https:// and http://', async () => {
     const proxy = await strictProxy(407)
     const all = dispatchers(parseProxyConfig({ HTTPS_PROXY: proxy, HTTP_PROXY: proxy }))
-    expect(await ask(all.for(noTls), 'https://127.0.0.1:8443')).toBe('PROXY_AUTHENTICATION_REQUIRED_407')
-    expect(await ask(all.for(noTls), 'http://127.0.0.1:8080')).toBe('PROXY_AUTHENTICATION_REQUIRED_407')
+    expect(await ask(all.for(noTls, 10_000), 'https://127.0.0.1:8443')).toBe('PROXY_AUTHENTICATION_REQUIRED_407')
+    expect(await ask(all.for(noTls, 10_000), 'http://127.0.0.1:8080')).toBe('PROXY_AUTHENTICATION_REQUIRED_407')
     // The connection is of use for the next call.
-    expect(await ask(all.for(noTls), 'http://127.0.0.1:8080')).toBe('PROXY_AUTHENTICATION_REQUIRED_407')
+    expect(await ask(all.for(noTls, 10_000), 'http://127.0.0.1:8080')).toBe('PROXY_AUTHENTICATION_REQUIRED_407')
   })
 
   it('another refusal of a tunnel is named with its status', async () => {
     const all = dispatchers(parseProxyConfig({ HTTPS_PROXY: await strictProxy(503) }))
-    expect(await ask(all.for(noTls), 'https://127.0.0.1:8443')).toBe('PROXY_REFUSED_503')
+    expect(await ask(all.for(noTls, 10_000), 'https://127.0.0.1:8443')).toBe('PROXY_REFUSED_503')
   })
 
   it('credentials of the proxy are sent, and are in no error', async () => {
@@ -238,11 +246,13 @@ describe('GatewayDispatchers: proxies', () => {
     const good = dispatchers(
       parseProxyConfig({ https_proxy: `user:p%40ss@${host}`, http_proxy: `user:p%40ss@${host}` }),
     )
-    expect(await ask(good.for(trusting(certificate.cert)), 'https://127.0.0.1:8443')).toBe('hello 127.0.0.1:8443')
-    expect(await ask(good.for(noTls), 'http://127.0.0.1:8080')).toBe('by proxy')
+    expect(await ask(good.for(trusting(certificate.cert), 10_000), 'https://127.0.0.1:8443')).toBe(
+      'hello 127.0.0.1:8443',
+    )
+    expect(await ask(good.for(noTls, 10_000), 'http://127.0.0.1:8080')).toBe('by proxy')
     const bad = dispatchers(parseProxyConfig({ https_proxy: `user:hunter2@${host}` }))
     const error: unknown = await bad
-      .for(noTls)
+      .for(noTls, 10_000)
       .request({ origin: 'https://127.0.0.1:8443', path: '/', method: 'GET' })
       .catch((caught: unknown) => caught)
     expect(error).toBeInstanceOf(Error)
@@ -255,8 +265,8 @@ describe('GatewayDispatchers: proxies', () => {
     const port = await listen(server)
     await new Promise((resolve) => server.close(resolve))
     const all = dispatchers(parseProxyConfig({ HTTPS_PROXY: `127.0.0.1:${port}`, HTTP_PROXY: 'proxy.invalid' }))
-    expect(await ask(all.for(noTls), 'https://127.0.0.1:8443')).toBe('PROXY_ECONNREFUSED')
-    expect(await ask(all.for(noTls), 'http://127.0.0.1:8080')).toBe('PROXY_ENOTFOUND')
+    expect(await ask(all.for(noTls, 10_000), 'https://127.0.0.1:8443')).toBe('PROXY_ECONNREFUSED')
+    expect(await ask(all.for(noTls, 10_000), 'http://127.0.0.1:8080')).toBe('PROXY_ENOTFOUND')
   })
 
   it('a SOCKS proxy resolves names, and TLS is verified through it', async () => {
@@ -280,8 +290,8 @@ describe('GatewayDispatchers: proxies', () => {
     const proxy = parseProxyConfig({ HTTPS_PROXY: `socks5h://127.0.0.1:${await listen(server)}` })
     const all = dispatchers(proxy)
     const origin = `https://apim.example:${gatewayPort}`
-    expect(await ask(all.for(trusting(certificate.cert)), origin)).toContain('hello')
-    expect(await ask(all.for(noTls), origin)).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
+    expect(await ask(all.for(trusting(certificate.cert), 10_000), origin)).toContain('hello')
+    expect(await ask(all.for(noTls, 10_000), origin)).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
     expect(asked).toEqual(['apim.example', 'apim.example'])
   })
 
@@ -289,7 +299,7 @@ describe('GatewayDispatchers: proxies', () => {
     const all = dispatchers({
       httpsProxy: `https://127.0.0.1:${await listen(createTlsServer(selfSigned(), sayHello))}`,
     })
-    expect(await ask(all.for(noTls), 'https://127.0.0.1:8443')).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
+    expect(await ask(all.for(noTls, 10_000), 'https://127.0.0.1:8443')).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
   })
 
   it.each([
@@ -300,7 +310,7 @@ describe('GatewayDispatchers: proxies', () => {
     'https://[::ffff:a9fe:a9fe]',
   ])('a request for %s is refused before the proxy gets it', async (origin) => {
     const { asked, url } = await proxyTo(await listen(createServer(sayHello)))
-    expect(await ask(dispatchers({ httpProxy: url, httpsProxy: url }).for(noTls), origin)).toBe(refused)
+    expect(await ask(dispatchers({ httpProxy: url, httpsProxy: url }).for(noTls, 10_000), origin)).toBe(refused)
     expect(asked).toEqual([])
   })
 
@@ -308,7 +318,7 @@ describe('GatewayDispatchers: proxies', () => {
     const { asked, url } = await proxyTo(await listen(createServer(sayHello)))
     names.set('metadata.example', [{ address: '169.254.169.254', family: 4 }])
     const all = dispatchers({ httpProxy: url, noProxy: 'metadata.example' })
-    expect(await ask(all.for(noTls), 'http://metadata.example')).toBe(refused)
+    expect(await ask(all.for(noTls, 10_000), 'http://metadata.example')).toBe(refused)
     expect(asked).toEqual([])
   })
 })
@@ -318,29 +328,29 @@ describe('GatewayDispatchers: additional CAs', () => {
     const certificate = selfSigned()
     const origin = `https://127.0.0.1:${await listen(createTlsServer(certificate, sayHello))}`
     const all = dispatchers()
-    expect(await ask(all.for(trusting(certificate.cert)), origin)).toContain('hello')
-    expect(await ask(all.for(noTls), origin)).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
-    expect(await ask(all.for(trusting(selfSigned().cert)), origin)).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
+    expect(await ask(all.for(trusting(certificate.cert), 10_000), origin)).toContain('hello')
+    expect(await ask(all.for(noTls, 10_000), origin)).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
+    expect(await ask(all.for(trusting(selfSigned().cert), 10_000), origin)).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
   })
 
   it('each set of CAs has one dispatcher', () => {
     const all = dispatchers()
     const { cert } = selfSigned()
-    expect(all.for(trusting(cert))).toBe(all.for(trusting(cert)))
-    expect(all.for(noTls)).toBe(all.for(noTls))
-    expect(all.for(trusting(cert))).not.toBe(all.for(noTls))
+    expect(all.for(trusting(cert), 10_000)).toBe(all.for(trusting(cert), 10_000))
+    expect(all.for(noTls, 10_000)).toBe(all.for(noTls, 10_000))
+    expect(all.for(trusting(cert), 10_000)).not.toBe(all.for(noTls, 10_000))
   })
 
   it('beyond a hundred dispatchers, the least recently used one is closed', async () => {
     const port = await listen(createServer(sayHello))
     const all = dispatchers()
-    const first = all.for(trusting('set 0'))
-    const second = all.for(trusting('set 1'))
-    for (let at = 2; at < 100; at++) all.for(trusting(`set ${at}`))
-    expect(all.for(trusting('set 0'))).toBe(first)
-    all.for(trusting('set 100'))
-    expect(all.for(trusting('set 0'))).toBe(first)
-    expect(all.for(trusting('set 1'))).not.toBe(second)
+    const first = all.for(trusting('set 0'), 10_000)
+    const second = all.for(trusting('set 1'), 10_000)
+    for (let at = 2; at < 100; at++) all.for(trusting(`set ${at}`), 10_000)
+    expect(all.for(trusting('set 0'), 10_000)).toBe(first)
+    all.for(trusting('set 100'), 10_000)
+    expect(all.for(trusting('set 0'), 10_000)).toBe(first)
+    expect(all.for(trusting('set 1'), 10_000)).not.toBe(second)
     // A caller that still holds the closed one gets an error, so no call hangs.
     expect(await ask(second, `http://127.0.0.1:${port}`)).toBe('UND_ERR_CLOSED')
   })
@@ -355,9 +365,9 @@ describe('GatewayDispatchers: additional CAs', () => {
       }),
     )
     const all = dispatchers()
-    const answered = ask(all.for(trusting('set 0')), `http://127.0.0.1:${port}`)
+    const answered = ask(all.for(trusting('set 0'), 10_000), `http://127.0.0.1:${port}`)
     await asked.promise
-    for (let at = 1; at <= 100; at++) all.for(trusting(`set ${at}`))
+    for (let at = 1; at <= 100; at++) all.for(trusting(`set ${at}`), 10_000)
     answer()
     expect(await answered).toBe('late')
   })
@@ -381,7 +391,7 @@ describe('GatewayDispatchers: chains of certificates', () => {
   ])('with %s in caRef the server is %s', async (_, outcome, { cert }) => {
     const chain = { key: leaf.key, cert: leaf.cert + intermediate.cert }
     const origin = `https://127.0.0.1:${await listen(createTlsServer(chain, sayHello))}`
-    const answer = await ask(dispatchers().for(trusting(cert)), origin)
+    const answer = await ask(dispatchers().for(trusting(cert), 10_000), origin)
     expect(answer).toMatch(outcome === 'trusted' ? /^hello/ : /^[A-Z_]*CERT|^UNABLE_/)
   })
 
@@ -395,15 +405,15 @@ describe('GatewayDispatchers: chains of certificates', () => {
     }
     const serverAuth = '300c300a06082b06010505070301'
     const clientAuth = '300c300a06082b06010505070302'
-    expect(await ask(dispatchers().for(trusting(trustedFor(serverAuth))), origin)).toContain('hello')
-    expect(await ask(dispatchers().for(trusting(trustedFor(clientAuth))), origin)).not.toContain('hello')
+    expect(await ask(dispatchers().for(trusting(trustedFor(serverAuth)), 10_000), origin)).toContain('hello')
+    expect(await ask(dispatchers().for(trusting(trustedFor(clientAuth)), 10_000), origin)).not.toContain('hello')
   })
 
   it('the certificate of the server in caRef must have the host of the URL', async () => {
     const chain = { key: leaf.key, cert: leaf.cert + intermediate.cert }
     names.set('other.example', [{ address: '127.0.0.1', family: 4 }])
     const origin = `https://other.example:${await listen(createTlsServer(chain, sayHello))}`
-    expect(await ask(dispatchers().for(trusting(leaf.cert)), origin)).toBe('ERR_TLS_CERT_ALTNAME_INVALID')
+    expect(await ask(dispatchers().for(trusting(leaf.cert), 10_000), origin)).toBe('ERR_TLS_CERT_ALTNAME_INVALID')
   })
 
   it.each(['TLSv1.2', 'TLSv1.3'] as const)(
@@ -416,7 +426,7 @@ describe('GatewayDispatchers: chains of certificates', () => {
       const { url } = await proxyTo(Number(new URL(origin).port))
       for (const all of [dispatchers(), dispatchers({ httpsProxy: url })]) {
         for (let times = 0; times < 3; times++) {
-          expect(await ask(all.for(trusting(certificate.cert)), origin)).toBe('ERR_TLS_CERT_ALTNAME_INVALID')
+          expect(await ask(all.for(trusting(certificate.cert), 10_000), origin)).toBe('ERR_TLS_CERT_ALTNAME_INVALID')
         }
       }
     },
@@ -436,7 +446,7 @@ describe('GatewayDispatchers: chains of certificates', () => {
     const script = `
       const { GatewayDispatchers } = await import(${JSON.stringify(module)})
       const all = new GatewayDispatchers({ proxy: { httpProxy: '', httpsProxy: '', noProxy: '' } })
-      const dispatcher = all.for({ ca: undefined, tlsServerName: undefined })
+      const dispatcher = all.for({ ca: undefined, tlsServerName: undefined }, 10_000)
       const request = { origin: process.argv[1], path: '/', method: 'GET' }
       const answer = await dispatcher.request(request).then(({ body }) => body.text(), (error) => error.code)
       process.stdout.write(answer)
@@ -454,13 +464,13 @@ describe('GatewayDispatchers: chains of certificates', () => {
 })
 
 describe('GatewayDispatchers: names with several addresses', () => {
-  /** A server that accepts no connection for 700 ms: the handshake of a third one takes a second. */
-  async function slowServer(): Promise<number> {
+  /** A server that accepts no connection for this long: with 700 ms, the handshake of a third one takes a second. */
+  async function slowServer(ms: number): Promise<number> {
     const script = `
       const server = require('node:http').createServer((_, response) => response.end('slow'))
       server.listen({ host: '127.0.0.1', port: 0, backlog: 1 }, () => {
         require('node:fs').writeSync(1, String(server.address().port))
-        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 700)
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ${ms})
       })`
     const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
     onTestFinished(() => void child.kill())
@@ -475,13 +485,13 @@ describe('GatewayDispatchers: names with several addresses', () => {
   }
 
   it('a handshake of a second is waited for, although another address is refused', async () => {
-    const port = await slowServer()
+    const port = await slowServer(700)
     names.set('dual.example', [
       { address: '127.0.0.1', family: 4 },
       { address: '127.0.0.2', family: 4 },
     ])
     const beganAt = performance.now()
-    expect(await ask(dispatchers().for(noTls), `http://dual.example:${port}`)).toBe('slow')
+    expect(await ask(dispatchers().for(noTls, 10_000), `http://dual.example:${port}`)).toBe('slow')
     expect(performance.now() - beganAt).toBeGreaterThan(300)
   })
 
@@ -491,7 +501,38 @@ describe('GatewayDispatchers: names with several addresses', () => {
       { address: '127.0.0.2', family: 4 },
       { address: '127.0.0.1', family: 4 },
     ])
-    expect(await ask(dispatchers().for(noTls), `http://dual.example:${port}`)).toContain('hello')
+    expect(await ask(dispatchers().for(noTls, 10_000), `http://dual.example:${port}`)).toContain('hello')
+  })
+
+  it.each([
+    [600, 500],
+    [2000, 1500],
+    [3000, 1500],
+  ])(
+    'a call of %i ms reaches the second address of a name although the first one is dead',
+    async (timeoutMs, withinMs) => {
+      const port = await slowServer(8000)
+      const server = createServer(sayHello)
+      server.listen(port, '127.0.0.2')
+      onTestFinished(() => void server.close())
+      await once(server, 'listening')
+      names.set('dual.example', [
+        { address: '127.0.0.1', family: 4 },
+        { address: '127.0.0.2', family: 4 },
+      ])
+      const beganAt = performance.now()
+      expect(await ask(dispatchers().for(noTls, timeoutMs), `http://dual.example:${port}`)).toContain('hello')
+      expect(performance.now() - beganAt).toBeLessThan(withinMs)
+    },
+  )
+
+  it('calls of about the same length share their connections', () => {
+    const all = dispatchers()
+    expect(all.for(noTls, 60_000)).toBe(all.for(noTls, 10_000))
+    expect(all.for(noTls, 4999)).toBe(all.for(noTls, 2000))
+    expect(all.for(noTls, 1)).toBe(all.for(noTls, 999))
+    const lengths = Array.from({ length: 600 }, (_, at) => all.for(noTls, at * 100))
+    expect(new Set(lengths).size).toBe(5)
   })
 
   it('the addresses share the time equally, at least 250 ms each', () => {
@@ -518,9 +559,11 @@ describe('GatewayDispatchers: tlsServerName', () => {
   it('tlsServerName is asked for by SNI and is the name to find in the certificate', async () => {
     const { ca, origin } = await startNamed(['apim.example'])
     const all = dispatchers()
-    expect(await ask(all.for({ ca, tlsServerName: 'apim.example' }), origin)).toBe('apim.example')
-    expect(await ask(all.for({ ca, tlsServerName: 'other.example' }), origin)).toBe('ERR_TLS_CERT_ALTNAME_INVALID')
-    expect(await ask(all.for({ ca, tlsServerName: undefined }), origin)).toBe('ERR_TLS_CERT_ALTNAME_INVALID')
+    expect(await ask(all.for({ ca, tlsServerName: 'apim.example' }, 10_000), origin)).toBe('apim.example')
+    expect(await ask(all.for({ ca, tlsServerName: 'other.example' }, 10_000), origin)).toBe(
+      'ERR_TLS_CERT_ALTNAME_INVALID',
+    )
+    expect(await ask(all.for({ ca, tlsServerName: undefined }, 10_000), origin)).toBe('ERR_TLS_CERT_ALTNAME_INVALID')
   })
 
   it('tlsServerName goes before the host of the URL, also through a proxy', async () => {
@@ -529,8 +572,10 @@ describe('GatewayDispatchers: tlsServerName', () => {
     const tls = { ca, tlsServerName: 'apim.example' }
     names.set('other.example', [{ address: '127.0.0.1', family: 4 }])
     const { port } = new URL(origin)
-    expect(await ask(dispatchers().for(tls), `https://other.example:${port}`)).toBe('apim.example')
-    expect(await ask(dispatchers({ httpsProxy: url }).for(tls), `https://other.example:${port}`)).toBe('apim.example')
+    expect(await ask(dispatchers().for(tls, 10_000), `https://other.example:${port}`)).toBe('apim.example')
+    expect(await ask(dispatchers({ httpsProxy: url }).for(tls, 10_000), `https://other.example:${port}`)).toBe(
+      'apim.example',
+    )
     expect(asked).toEqual([`other.example:${port}`])
   })
 
@@ -538,17 +583,17 @@ describe('GatewayDispatchers: tlsServerName', () => {
     const all = dispatchers()
     const { cert: ca } = selfSigned()
     const tls = { ca, tlsServerName: 'apim.example' }
-    expect(all.for({ ...tls })).toBe(all.for({ ...tls }))
-    expect(all.for(tls)).not.toBe(all.for({ ca, tlsServerName: undefined }))
-    expect(all.for(tls)).not.toBe(all.for({ ca: undefined, tlsServerName: 'apim.example' }))
-    expect(all.for(tls)).not.toBe(all.for({ ca, tlsServerName: 'other.example' }))
+    expect(all.for({ ...tls }, 10_000)).toBe(all.for({ ...tls }, 10_000))
+    expect(all.for(tls, 10_000)).not.toBe(all.for({ ca, tlsServerName: undefined }, 10_000))
+    expect(all.for(tls, 10_000)).not.toBe(all.for({ ca: undefined, tlsServerName: 'apim.example' }, 10_000))
+    expect(all.for(tls, 10_000)).not.toBe(all.for({ ca, tlsServerName: 'other.example' }, 10_000))
   })
 })
 
 it('GatewayDispatchers send nothing once closed', async () => {
   const port = await listen(createServer(sayHello))
   const all = dispatchers()
-  const dispatcher = all.for(noTls)
+  const dispatcher = all.for(noTls, 10_000)
   expect(await ask(dispatcher, `http://127.0.0.1:${port}`)).toContain('hello')
   await all.close()
   expect(await ask(dispatcher, `http://127.0.0.1:${port}`)).toBe('UND_ERR_DESTROYED')

@@ -56,9 +56,9 @@ async function setUp(answer: Answer, host = '127.0.0.1', onChoice: (tls: Gateway
   const observer = { onCall: vi.fn(), onClockSkew: vi.fn() }
   const timestamps = new Timestamps(clock)
   const chooser = {
-    for: (tls: GatewayTls) => {
+    for: (tls: GatewayTls, timeoutMs: number) => {
       onChoice(tls)
-      return dispatchers.for(tls)
+      return dispatchers.for(tls, timeoutMs)
     },
   }
   const client = new TokenClient({ dispatchers: chooser, clock, timestamps, observer, userAgent: 'unit-test/1' })
