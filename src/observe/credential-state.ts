@@ -8,17 +8,11 @@ import type { Membership } from '../tokens/membership.ts'
 import type { Contest } from './contest.ts'
 import { ExpiredTime } from './expired-time.ts'
 import { contentSources, inputsKey } from './inputs.ts'
-import {
-  type Credential,
-  type LastWrite,
-  type PrunedStatus,
-  type Sources,
-  type TargetRecord,
-  type TargetToken,
-} from './observed.ts'
+import { type Credential, type LastWrite, type Sources, type TargetRecord, type TargetToken } from './observed.ts'
+import type { OwnWrites } from './own-writes.ts'
 
 /** What this process knows of one credential besides its resource. */
-export interface CredentialState {
+export interface CredentialState extends OwnWrites {
   readonly uid: string
   readonly firstSeenAt: number
   /** Generation that `templates` were compiled from. */
@@ -29,12 +23,6 @@ export interface CredentialState {
   readonly record: SmallMap<string, TargetRecord>
   sources: Sources | undefined
   membership: Membership | undefined
-  statusWrittenAt: number
-  prunedStatus: PrunedStatus | undefined
-  /** The status that this process wrote last; before the first write, the one that it found. */
-  ownStatus: CredentialStatus | undefined
-  /** Writes of the status that undo those of another operator. */
-  statusContest: Contest | undefined
   /** Note of the last event by reason, for events that no condition reports; bounded by the number of reasons. */
   readonly notes: SmallMap<string, string>
   /** Contested targets, by name. Bound: the targets of the spec. */
@@ -59,6 +47,7 @@ export function newState(credential: Credential, now: number, wallOffset: number
     prunedStatus: undefined,
     ownStatus: credential.status,
     statusContest: undefined,
+    finalizerWrite: undefined,
     notes: new SmallMap(),
     contests: new SmallMap(),
     alterations: new SmallMap(),

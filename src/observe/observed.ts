@@ -11,12 +11,7 @@ import type { CompiledTemplates } from '../targets/template.ts'
 import type { ApplicationView } from '../tokens/application-view.ts'
 import type { Membership, RecordedToken } from '../tokens/membership.ts'
 import type { Contest } from './contest.ts'
-
-/** A status as it was written and as the API server stored it, where an older CRD has pruned fields. */
-export interface PrunedStatus {
-  readonly written: CredentialStatus
-  readonly kept: CredentialStatus
-}
+import type { OwnWrites } from './own-writes.ts'
 
 export interface ObjectVersion {
   readonly name: string
@@ -173,7 +168,7 @@ export interface InvalidObserved {
 }
 
 /** Everything that a plan depends on. */
-export interface Observed {
+export interface Observed extends Readonly<OwnWrites> {
   readonly credential: Credential
   /** Normalised spec.gateway.url. */
   readonly gatewayUrl: string
@@ -214,12 +209,6 @@ export interface Observed {
   readonly isSummoned: boolean
   /** When this process first observed the resource, monotonic clock. */
   readonly firstSeenAt: number
-  /** When this process last wrote the status, monotonic clock. */
-  readonly statusWrittenAt: number
-  readonly prunedStatus: PrunedStatus | undefined
-  /** The status that this process wrote last, or else found; its writes that undo those of another operator. */
-  readonly ownStatus: CredentialStatus | undefined
-  readonly statusContest: Contest | undefined
   /** Notes of the events that were emitted for this resource, by reason; bounded by the number of reasons. */
   readonly notes: ReadonlyMap<string, string>
   /** Corrections of targets that another writer changes again, by target. */

@@ -1,5 +1,6 @@
 import { mergeFinalizer } from '../api/v1alpha1/names.ts'
 import type { Problem } from '../api/v1alpha1/problem.ts'
+import { mayWriteFinalizer } from '../observe/own-writes.ts'
 import type { Observed } from '../observe/observed.ts'
 import { joinTargetProblems } from '../observe/target-problems.ts'
 import type { Action } from './actions.ts'
@@ -47,17 +48,19 @@ function warnOfLostTarget({ targetProblems }: Observed, name: string): Action {
 }
 
 /** Also while suspended: nothing is held that needs no release. */
-export function removeFinalizer(observed: Observed): Verdict | undefined {
+export function removeFinalizer(observed: Observed, now: number): Verdict | undefined {
   const { finalizers } = observed.credential
   const isNeeded = mergedTargets(observed).length > 0 || unretainedTargets(observed).length > 0
-  if (isNeeded || !finalizers.includes(mergeFinalizer)) return undefined
+  if (isNeeded || !finalizers.includes(mergeFinalizer) || !mayWriteFinalizer(observed, false, now)) return undefined
   return act({ do: 'setFinalizers', reason: 'NoMergedKeys', finalizers: without(finalizers) })
 }
 
 /** The finalizer, while our keys are or will be in Secrets of other owners. */
-export function setFinalizer(observed: Observed): Verdict | undefined {
+export function setFinalizer(observed: Observed, now: number): Verdict | undefined {
   const { finalizers } = observed.credential
   if (mergedTargets(observed).length === 0 || finalizers.includes(mergeFinalizer)) return undefined
+  // A token that waited for the finalizer could expire.
+  if (!mayWriteFinalizer(observed, true, now)) return undefined
   return act({ do: 'setFinalizers', reason: 'MergedKeys', finalizers: [...finalizers, mergeFinalizer] })
 }
 

@@ -1,4 +1,5 @@
 import { mergeFinalizer } from '../api/v1alpha1/names.ts'
+import { mayWriteFinalizer } from '../observe/own-writes.ts'
 import {
   type ObjectMetadata,
   objectVersionOf,
@@ -17,12 +18,12 @@ import { act, actIfAny, type Verdict } from './verdict.ts'
  * Applies a changed deletionPolicy at once, with or without a token: the garbage collector goes by owner references. A
  * later change by another writer is drift, which writeTargets corrects.
  */
-export function applyDeletionPolicy(observed: Observed): Verdict | undefined {
+export function applyDeletionPolicy(observed: Observed, now: number): Verdict | undefined {
   const actions = actIfAny(deletionPolicyActions(observed))
   if (actions !== undefined) return actions
   const { finalizers } = observed.credential
   const isNeeded = unretainedTargets(observed).length > 0 && !finalizers.includes(mergeFinalizer)
-  return isNeeded
+  return isNeeded && mayWriteFinalizer(observed, true, now)
     ? act({ do: 'setFinalizers', reason: 'NotRetained', finalizers: [...finalizers, mergeFinalizer] })
     : undefined
 }

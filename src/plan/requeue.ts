@@ -1,4 +1,5 @@
 import { calmAt, isContested, nextCorrectionAt, stayedAt } from '../observe/contest.ts'
+import { nextFinalizerWriteAt } from '../observe/own-writes.ts'
 import { monotonicNextRenewalAt, type Observed } from '../observe/observed.ts'
 import { validUntil } from '../observe/validity.ts'
 import { firstVerificationAt } from './up-to-date.ts'
@@ -15,6 +16,7 @@ export function requeueAt(observed: Observed, now: number): number {
   const moments = [validUntil(observed)]
   const isRenewedHere = observed.membership === undefined && !observed.credential.spec.suspend
   if (isRenewedHere) moments.push(monotonicNextRenewalAt(observed), firstVerificationAt(observed))
+  moments.push(nextFinalizerWriteAt(observed, now))
   for (const contest of observed.contests.values()) {
     if (isContested(contest, now)) moments.push(nextCorrectionAt(contest), stayedAt(contest), calmAt(contest))
   }

@@ -1,8 +1,10 @@
+import { mergeFinalizer } from '../api/v1alpha1/names.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { noteCorrection } from '../observe/contest.ts'
 import type { CredentialState } from '../observe/credential-state.ts'
+import { noteFinalizerWrite } from '../observe/own-writes.ts'
 import type { PropagationRequest } from '../observe/observed.ts'
 import type { StoredCredential } from '../observe/parse-object.ts'
 import type { Pass } from '../observe/pass.ts'
@@ -81,8 +83,14 @@ export class Executor {
         return await this.#executeOnResource(action, credential, signal)
       case 'patchStatus':
         return await this.#patchOwnStatus(action, pass, signal)
-      case 'setFinalizers':
-        return await this.#executeOnResource(action, credential, signal)
+      case 'setFinalizers': {
+        const result = await this.#executeOnResource(action, credential, signal)
+        const isSet = action.finalizers.includes(mergeFinalizer)
+        if (result === 'written') {
+          state.finalizerWrite = noteFinalizerWrite(state.finalizerWrite, isSet, this.#options.clock.now())
+        }
+        return result
+      }
       default:
         return await targets.execute(action, pass, signal)
     }

@@ -1,26 +1,44 @@
 import type { ObjectKey } from '../kubernetes/types.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
+import type { CredentialState } from '../observe/credential-state.ts'
+import { isFinalizerContested } from '../observe/own-writes.ts'
+import type { Observed } from '../observe/observed.ts'
+import { isWrittenElsewhere } from '../status/shared-status.ts'
 
 const texts = {
   oldCrd: 'the API server prunes fields of the status: apply the CRD of this version',
   otherOperator:
     'another operator writes the status of this resource: run one operator, or give each resources of its own',
+  finalizerContested: 'another client keeps changing the finalizer of this resource: it is corrected ever less often',
 } as const
 
-/** Warnings about the installation, each of them logged once in the life of the process. */
+const intervalMs = 60 * 60_000
+
+/** Warnings about the installation, each of them logged at most once an hour, however many resources show it. */
 export class Notices {
   readonly #log: Log
-  /** Bound: the keys of `texts`. */
-  readonly #given = new Set<keyof typeof texts>()
+  readonly #clock: Pick<Clock, 'now'>
+  /** Monotonic clock. Bound: the keys of `texts`. */
+  readonly #givenAt = new Map<keyof typeof texts, number>()
 
-  constructor(log: Log) {
+  constructor({ clock, log }: { readonly log: Log; readonly clock: Pick<Clock, 'now'> }) {
     this.#log = log
+    this.#clock = clock
   }
 
-  /** @param credential the first resource that shows it */
-  give(notice: keyof typeof texts, credential: ObjectKey): void {
-    if (this.#given.has(notice)) return
-    this.#given.add(notice)
+  /** Gives the notices that a credential shows. */
+  review(state: CredentialState, observed: Observed): void {
+    const { key } = observed.credential
+    if (state.prunedStatus !== undefined) this.#give('oldCrd', key)
+    if (isFinalizerContested(observed, this.#clock.now())) this.#give('finalizerContested', key)
+    if (isWrittenElsewhere(observed)) this.#give('otherOperator', key)
+  }
+
+  #give(notice: keyof typeof texts, credential: ObjectKey): void {
+    const now = this.#clock.now()
+    if (now - (this.#givenAt.get(notice) ?? Number.NEGATIVE_INFINITY) < intervalMs) return
+    this.#givenAt.set(notice, now)
     this.#log.warn({ credential }, texts[notice])
   }
 }

@@ -19,7 +19,6 @@ import {
 } from '../observe/observed.ts'
 import { hasFailed, hasWrittenTarget, newPass, type Pass } from '../observe/pass.ts'
 import { planInvalid } from '../plan/plan.ts'
-import { isWrittenElsewhere } from '../status/shared-status.ts'
 import type { Applications } from '../tokens/applications.ts'
 import { converge, type Iteration } from './converge.ts'
 import type { Executor } from './executor.ts'
@@ -73,7 +72,7 @@ export class Reconciler {
     const { caches, clock, configMapsSynced, queueObserver, random } = options
     this.states = new CredentialStates(clock)
     this.#sharedTargets = new SharedTargets(caches.credentials)
-    this.#notices = new Notices(options.log)
+    this.#notices = new Notices(options)
     this.#refreshBarrier = new RefreshBarrier({
       ...options,
       enqueue: (keys) => {
@@ -202,7 +201,6 @@ export class Reconciler {
     const before = tokenOnTargets(observed)
     logDecision(log, pass.credential.key, planned)
     await executor.executeAll(planned.actions, pass, signal)
-    if (pass.state.prunedStatus !== undefined) this.#notices.give('oldCrd', observed.credential.key)
     pass.state.expiredTime.countUntil(clock.now(), before?.expiresAt)
     this.#noteRenewal(before, tokenOnTargets(observed))
   }
@@ -216,7 +214,7 @@ export class Reconciler {
       this.#queue.add(key)
       return
     }
-    if (isWrittenElsewhere(last.observed)) this.#notices.give('otherOperator', key)
+    this.#notices.review(pass.state, last.observed)
     const { actions, requeueAt } = last.planned
     if (actions.length > 0) {
       this.#queue.add(key, { priority: priorities.status })
