@@ -47,6 +47,7 @@ export function newState(credential: Credential, now: number, wallOffset: number
     prunedStatus: undefined,
     ownStatus: credential.status,
     statusContest: undefined,
+    isStatusDue: false,
     finalizerWrite: undefined,
     notes: new SmallMap(),
     contests: new SmallMap(),

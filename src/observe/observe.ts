@@ -61,6 +61,7 @@ export function observe(caches: Caches, pass: Pass, around: Surroundings): Obser
     prunedStatus: state.prunedStatus,
     ownStatus: state.ownStatus,
     statusContest: state.statusContest,
+    isStatusDue: state.isStatusDue,
     finalizerWrite: state.finalizerWrite,
     notes: state.notes,
     contests: state.contests,

@@ -10,6 +10,8 @@ export interface OwnWrites {
   ownStatus: CredentialStatus | undefined
   /** Writes of the status that undo those of another operator. */
   statusContest: Contest | undefined
+  /** The status is to be written once more, so that another operator sees that it is not alone. */
+  isStatusDue: boolean
   finalizerWrite: FinalizerWrite | undefined
 }
 

@@ -30,7 +30,7 @@ export function writeStatus(observed: Observed, problem: Problem | undefined, no
       : credential.status
   if (isSameStatus(present, status)) return undefined
   const isForeign = isWrittenElsewhere(observed)
-  if (isForeign && isEquivalentStatus(present, status)) return undefined
+  if (isForeign && !observed.isStatusDue && isEquivalentStatus(present, status)) return undefined
   const quietUntil = Math.max(
     quietUntilOf(observed, problem, status),
     isForeign ? contestedUntil(observed, status) : Number.NEGATIVE_INFINITY,

@@ -112,6 +112,7 @@ export class Executor {
     }
     if (isWrittenElsewhere({ credential, ownStatus })) noteStatusCorrection(state, action.status, clock.now())
     state.ownStatus = written.status
+    state.isStatusDue = false
     state.statusWrittenAt = clock.now()
     const pruned = { written: action.status, kept: written.status }
     state.prunedStatus = isSameStatus(pruned.written, pruned.kept) ? undefined : pruned

@@ -27,18 +27,27 @@ export class Notices {
     this.#clock = clock
   }
 
-  /** Gives the notices that a credential shows. */
-  review(state: CredentialState, observed: Observed): void {
+  /**
+   * Gives the notices that a credential shows.
+   *
+   * @returns whether its status is due once more: the other operator may agree with each status that this one writes
+   * first, and would never see that it is not alone
+   */
+  review(state: CredentialState, observed: Observed): boolean {
     const { key } = observed.credential
     if (state.prunedStatus !== undefined) this.#give('oldCrd', key)
     if (isFinalizerContested(observed, this.#clock.now())) this.#give('finalizerContested', key)
-    if (isWrittenElsewhere(observed)) this.#give('otherOperator', key)
+    if (!isWrittenElsewhere(observed) || !this.#give('otherOperator', key)) return false
+    state.isStatusDue = true
+    return true
   }
 
-  #give(notice: keyof typeof texts, credential: ObjectKey): void {
+  /** @returns whether it was logged */
+  #give(notice: keyof typeof texts, credential: ObjectKey): boolean {
     const now = this.#clock.now()
-    if (now - (this.#givenAt.get(notice) ?? Number.NEGATIVE_INFINITY) < intervalMs) return
+    if (now - (this.#givenAt.get(notice) ?? Number.NEGATIVE_INFINITY) < intervalMs) return false
     this.#givenAt.set(notice, now)
     this.#log.warn({ credential }, texts[notice])
+    return true
   }
 }

@@ -214,7 +214,7 @@ export class Reconciler {
       this.#queue.add(key)
       return
     }
-    this.#notices.review(pass.state, last.observed)
+    if (this.#notices.review(pass.state, last.observed)) this.#queue.add(key, { priority: priorities.status })
     const { actions, requeueAt } = last.planned
     if (actions.length > 0) {
       this.#queue.add(key, { priority: priorities.status })

@@ -228,6 +228,7 @@ export function observed({ credential: given, ...overrides }: ObservedInput = {}
     prunedStatus: undefined,
     ownStatus: undefined,
     statusContest: undefined,
+    isStatusDue: false,
     finalizerWrite: undefined,
     notes: new Map(),
     contests: new Map(),
