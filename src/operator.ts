@@ -9,6 +9,7 @@ import type { Caches } from './observe/caches.ts'
 import type { CredentialState } from './observe/credential-state.ts'
 import { overdueCredentials } from './observe/overdue.ts'
 import { Executor, type ExecutorOptions } from './reconcile/executor.ts'
+import { LateRetention } from './reconcile/late-retention.ts'
 import { Reconciler, type ReconcilerOptions } from './reconcile/reconciler.ts'
 import { ResourceWriter } from './reconcile/resource-writer.ts'
 import { SourceFetcher } from './reconcile/source-fetcher.ts'
@@ -87,12 +88,10 @@ export function createOperator(options: OperatorOptions): Operator {
       reconciler.enqueue([key])
     },
   })
-  const executor = createExecutor({
-    ...options,
-    applications,
-    propagator: consumers,
-    onTargetWrite: observer.onTargetWrite,
-  })
+  const { onTargetWrite } = observer
+  const executor = createExecutor({ ...options, applications, propagator: consumers, onTargetWrite })
+  const writer = new TargetWriter({ client, fieldManager, onWrite: onTargetWrite })
+  const lateRetention = new LateRetention({ caches, writer, log })
   const reconciler: Reconciler = new Reconciler({
     ...common,
     ...observer,
@@ -105,7 +104,10 @@ export function createOperator(options: OperatorOptions): Operator {
     fieldManager,
   })
   return {
-    run: reconciler.run.bind(reconciler),
+    run: (maxConcurrentReconciles) => {
+      lateRetention.run()
+      reconciler.run(maxConcurrentReconciles)
+    },
     enqueue: reconciler.enqueue.bind(reconciler),
     state: (key) => reconciler.state(key),
     application: (key) => applications.view(key),
@@ -119,7 +121,7 @@ export function createOperator(options: OperatorOptions): Operator {
       overdueCredentials(caches, (key) => reconciler.isQueued(key) && applications.isQueued(key), dueBefore),
     onClockJump: onClockJump.bind(undefined, reconciler, applications, caches),
     drain: async (limits) => {
-      await applications.shutDown(limits.applications)
+      await Promise.all([applications.shutDown(limits.applications), lateRetention.shutDown()])
       await reconciler.idle(limits.idle)
       await Promise.all([reconciler.shutDown(limits.reconciler), consumers.shutDown(limits.reconciler)])
     },

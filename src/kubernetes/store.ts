@@ -36,6 +36,8 @@ export class Store<S extends Stored> {
   readonly #objects = new Map<ObjectKey, S>()
   /** Subscribed once each, when the operator is wired. */
   readonly #subscribers: ((key: ObjectKey) => void)[] = []
+  /** As bounded as the subscribers. */
+  readonly #removalSubscribers: ((last: S) => void)[] = []
   readonly #indexOf: (object: S) => readonly string[]
   /** The values of stored objects; a value without objects is removed. Most have one object, and need no Set. */
   readonly #index = new Map<string, ObjectKey | Set<ObjectKey>>()
@@ -76,6 +78,11 @@ export class Store<S extends Stored> {
     return present !== undefined && !isNewer(resourceVersion, present.resourceVersion)
   }
 
+  /** Subscribes to the last states of objects that are removed. */
+  onRemoval(subscriber: (last: S) => void): void {
+    this.#removalSubscribers.push(subscriber)
+  }
+
   /** Stores an object, unless the stored version is as new or newer. */
   upsert(object: S): void {
     const key = keyOf(object)
@@ -95,6 +102,7 @@ export class Store<S extends Stored> {
     this.#objects.delete(key)
     this.#unindex(key, present)
     this.#emitEvent(key)
+    for (const subscriber of this.#removalSubscribers) subscriber(present)
   }
 
   /**

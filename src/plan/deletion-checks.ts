@@ -1,7 +1,7 @@
 import { mergeFinalizer } from '../api/v1alpha1/names.ts'
 import type { Problem } from '../api/v1alpha1/problem.ts'
-import { mayWriteFinalizer } from '../observe/own-writes.ts'
 import type { Observed } from '../observe/observed.ts'
+import { mayWriteFinalizer } from '../observe/own-writes.ts'
 import { joinTargetProblems } from '../observe/target-problems.ts'
 import type { Action } from './actions.ts'
 import { deletionPolicyActions, unretainedTargets } from './deletion-policy-check.ts'

@@ -1,12 +1,15 @@
 import { mergeFinalizer } from '../api/v1alpha1/names.ts'
-import { mayWriteFinalizer } from '../observe/own-writes.ts'
+import type { Store } from '../kubernetes/store.ts'
 import {
+  type Credential,
   type ObjectMetadata,
   objectVersionOf,
   type Observed,
   type TargetRecord,
   type TargetSpec,
 } from '../observe/observed.ts'
+import { mayWriteFinalizer } from '../observe/own-writes.ts'
+import type { StoredCredential } from '../observe/parse-object.ts'
 import { correctedOwners } from '../targets/compare-secret.ts'
 import { ownershipFor } from '../targets/desired-secret.ts'
 import type { Secret } from '../targets/secret.ts'
@@ -44,6 +47,18 @@ export function unretainedTargets(observed: Observed): string[] {
     .map(({ name }) => name)
 }
 
+/**
+ * The Secrets of a deleted resource that its last spec retains, although they still have its owner reference: it was
+ * deleted before that edit was applied, and the garbage collector is about to remove them.
+ */
+export function lateRetentions(
+  { namespace, spec, uid }: StoredCredential,
+  secrets: Pick<Store<ObjectMetadata>, 'get'>,
+): string[] {
+  const retained = spec?.targets.filter(({ deletionPolicy }) => deletionPolicy === 'Retain') ?? []
+  return retained.map(({ name }) => name).filter((name) => secrets.get(`${namespace}/${name}`)?.controllerUid === uid)
+}
+
 function actionFor(observed: Observed, target: TargetSpec): TargetAction | undefined {
   const { name } = target
   const recorded = recordOf(observed, name)
@@ -51,7 +66,7 @@ function actionFor(observed: Observed, target: TargetSpec): TargetAction | undef
   const content = observed.targetContents.get(name)
   if (content === undefined) return { do: 'fetchTarget', reason: 'OwnershipChanged', name }
   const stamp = stampOf(observed, target, recorded)
-  const change = changeOf(observed, target, content)
+  const change = ownershipChange(observed.credential, target.deletionPolicy, content)
   return { do: 'patchMetadata', reason: 'OwnershipChanged', was: objectVersionOf(content), change, stamp }
 }
 
@@ -81,7 +96,12 @@ function isRetainedFor({ controllerUid, retainedFor }: ObjectMetadata, uid: stri
   return controllerUid === undefined && retainedFor?.uid === uid
 }
 
-function changeOf({ credential }: Observed, { deletionPolicy }: TargetSpec, content: Secret): MetadataChange {
+/** The change of owner references and annotations that gives a Secret its deletionPolicy. */
+export function ownershipChange(
+  credential: Pick<Credential, 'name' | 'uid'>,
+  deletionPolicy: TargetSpec['deletionPolicy'],
+  content: Secret,
+): MetadataChange {
   const { annotations, owner } = ownershipFor(credential, deletionPolicy)
   const removed = Object.keys(ownershipFor(credential, 'Retain').annotations).map((key) => [key, null] as const)
   return {

@@ -1,6 +1,6 @@
 import { calmAt, isContested, nextCorrectionAt, stayedAt } from '../observe/contest.ts'
-import { nextFinalizerWriteAt } from '../observe/own-writes.ts'
 import { monotonicNextRenewalAt, type Observed } from '../observe/observed.ts'
+import { nextFinalizerWriteAt } from '../observe/own-writes.ts'
 import { validUntil } from '../observe/validity.ts'
 import { firstVerificationAt } from './up-to-date.ts'
 

@@ -2,8 +2,8 @@ import type { ObjectKey } from '../kubernetes/types.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { CredentialState } from '../observe/credential-state.ts'
-import { isFinalizerContested } from '../observe/own-writes.ts'
 import type { Observed } from '../observe/observed.ts'
+import { isFinalizerContested } from '../observe/own-writes.ts'
 import { isWrittenElsewhere } from '../status/shared-status.ts'
 
 const texts = {

@@ -148,6 +148,20 @@ describe('Store.remove', () => {
   })
 })
 
+describe('Store.onRemoval', () => {
+  it('gives the last stored state of an object that is removed, and nothing else', () => {
+    const store = new Store<Item>()
+    const last = vi.fn()
+    store.onRemoval(last)
+    store.upsert(item('a', 5))
+    store.upsert(item('a', 6))
+    store.remove({ namespace: 'plant-a', name: 'b' })
+    expect(last.mock.calls).toEqual([])
+    store.remove({ namespace: 'plant-a', name: 'a' })
+    expect(last.mock.calls).toEqual([[item('a', 6)]])
+  })
+})
+
 describe('Store.replace', () => {
   it('makes the store equal to the list', () => {
     const store = new Store<Item>()
