@@ -28,8 +28,10 @@ export function isRenewedElsewhere(observed: Observed, name: string, now: number
 /** Whether our own renewal is due or asked for, and has not failed. */
 function isRenewing({ application, credential, wallOffset }: Observed, now: number): boolean {
   if (application?.token === undefined || application.failure !== undefined) return false
-  const handled = application.handledRequest ?? credential.status.lastHandledRenewRequest
-  if (credential.renewRequest !== handled) return true
+  const { renewRequest, status } = credential
+  // A request may also be gone, or be an older one: the annotation was removed, or etcd was restored.
+  const handled = [application.handledRequest, status.lastHandledRenewRequest]
+  if (renewRequest !== undefined && !handled.includes(renewRequest)) return true
   const renewalAt = (application.renewalAtWall ?? Number.POSITIVE_INFINITY) - wallOffset
   return now >= renewalAt - ownRenewalMs && now < renewalAt + maxRenewalMs
 }

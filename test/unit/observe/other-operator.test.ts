@@ -21,9 +21,16 @@ function world({ manager = operator, renewalAtWall = now, ...rest }: WorldOption
     },
   )
   return synced({
-    application: applicationView({ renewalAtWall, failure: rest.hasFailed === true ? failure() : undefined }),
+    application: applicationView({
+      renewalAtWall,
+      failure: rest.hasFailed === true ? failure() : undefined,
+      handledRequest: rest.handledHere,
+    }),
     targetContents: new Map([[name, content]]),
-    credential: { renewRequest: rest.renewRequest },
+    credential: {
+      renewRequest: rest.renewRequest,
+      ...(rest.handledBefore === undefined ? {} : { status: { lastHandledRenewRequest: rest.handledBefore } }),
+    },
   })
 }
 
@@ -34,6 +41,9 @@ interface WorldOptions {
   readonly expiresAtWall?: number
   readonly hasFailed?: boolean
   readonly renewRequest?: string
+  /** The request that this process has handled, and the one of the status. */
+  readonly handledHere?: string
+  readonly handledBefore?: string
 }
 
 describe('isRenewedElsewhere', () => {
@@ -56,6 +66,11 @@ describe('isRenewedElsewhere', () => {
     ['another credential wrote it', { manager: 'enos-credential:another' }],
     ['our renewal has failed', { hasFailed: true }],
     ['our renewal has been due for a minute', { renewalAtWall: now - minuteMs }],
+    ['the annotation of a handled request was removed', { renewalAtWall: now + 30 * minuteMs, handledHere: '1' }],
+    [
+      'a restore of etcd brings an older request back',
+      { renewalAtWall: now + 30 * minuteMs, renewRequest: '1', handledBefore: '1', handledHere: '2' },
+    ],
   ])('isRenewedElsewhere is false where %s', (_, options) => {
     expect(isRenewedElsewhere(world(options), name, now)).toBe(false)
   })
