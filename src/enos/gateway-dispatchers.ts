@@ -30,6 +30,7 @@ const minConnectTimeoutMs = 500
 /** Connections to gateways: kept alive, TLS verified, one dispatcher for each set of CAs, tlsServerName and time. */
 export class GatewayDispatchers {
   readonly #selectProxy: ProxySelector
+  /** At most `maxDispatchers`, in the order of last use. */
   readonly #byTerms = new Map<string, GatewayConnections>()
 
   constructor({ proxy }: GatewayDispatchersOptions) {

@@ -87,6 +87,7 @@ const defaultHandlingLimitMs = 5 * 60_000
 export class WorkQueue<K extends string> {
   readonly #options: WorkQueueOptions<K>
   readonly #backoff: Backoff
+  /** A key stays until a worker takes it, or `remove` is called. */
   readonly #ready = new KeyedHeap<K, Ready<K>>(
     (a, b) => rank(a) < rank(b) || (rank(a) === rank(b) && a.sequence < b.sequence),
   )

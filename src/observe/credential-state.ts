@@ -20,6 +20,7 @@ export interface CredentialState extends OwnWrites {
   templates: ReadonlyMap<string, CompiledTemplates>
   /** Why a template cannot be used; then `templates` is empty. */
   templateProblem: Problem | undefined
+  /** Bound: the targets of the spec, and removed ones up to `maxRecordedTargets` in all. */
   readonly record: SmallMap<string, TargetRecord>
   sources: Sources | undefined
   membership: Membership | undefined

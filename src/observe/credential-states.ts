@@ -37,6 +37,10 @@ export class CredentialStates {
     if (known.generation !== credential.generation) {
       known.generation = credential.generation
       Object.assign(known, compileAll(credential))
+      const names = new Set(credential.spec.targets.map(({ name }) => name))
+      for (const byTarget of [known.contests, known.alterations]) {
+        for (const name of byTarget.keys()) if (!names.has(name)) byTarget.delete(name)
+      }
     }
     return known
   }

@@ -60,8 +60,11 @@ interface Scope {
 export class Watches {
   readonly #options: WatchesOptions
   #signal: AbortSignal | undefined
+  /** One for each watched namespace, or one for all. */
   #scopes: readonly Scope[] = []
+  /** At most four for each scope: of Secrets, ConfigMaps, credentials, and with a selector of all credentials. */
   readonly #reflectors: AnyReflector[] = []
+  /** One for each reflector. */
   readonly #running: Promise<void>[] = []
 
   constructor(options: WatchesOptions) {

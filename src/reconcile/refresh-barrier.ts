@@ -20,7 +20,9 @@ const maxWaitMs = 5000
  */
 export class RefreshBarrier {
   readonly #options: RefreshBarrierOptions
+  /** Bound: the credentials; one that cannot join stays until it is gone. */
   readonly #summoned = new Set<ObjectKey>()
+  /** Those in the queue: the next reconcile of each removes its entry. Each refresh that waits adds one. */
   readonly #waiters = new Map<ObjectKey, (() => void)[]>()
 
   constructor(options: RefreshBarrierOptions) {
@@ -51,6 +53,10 @@ export class RefreshBarrier {
     })
     await Promise.race([Promise.all(done), timeout])
     limit.abort()
+  }
+
+  get sizes(): { readonly summoned: number; readonly waiters: number } {
+    return { summoned: this.#summoned.size, waiters: this.#waiters.size }
   }
 
   /** Whether a credential has to join its application though nothing of it has changed. */

@@ -139,12 +139,13 @@ export class TargetExecutor {
     state.notes.delete('TargetAdopted')
   }
 
-  #forget({ name, reason }: Extract<TargetAction, { do: 'forgetTarget' }>, { state }: Pass): void {
+  #forget({ name, reason }: Extract<TargetAction, { do: 'forgetTarget' }>, { credential, state }: Pass): void {
     const { alterations, contests, record } = state
+    const isWanted = credential.spec.targets.some((target) => target.name === name)
     const fingerprint = record.get(name)?.token?.fingerprint
     record.delete(name)
     alterations.delete(name)
-    if (reason !== 'Missing') contests.delete(name)
+    if (reason !== 'Missing' || !isWanted) contests.delete(name)
     else if (!contests.has(name)) contests.set(name, contestOfMissing(fingerprint))
   }
 

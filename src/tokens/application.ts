@@ -30,6 +30,7 @@ export class Application {
   readonly appKey: Sensitive
   /** The application's share of all jitter, in [0, 1). */
   readonly jitterShare: number
+  /** A member stays until `leave`. */
   readonly members = new SmallMap<ObjectKey, Member>()
   token: HeldToken | undefined
   /** The largest `expire` seen, in ms. */
@@ -41,6 +42,7 @@ export class Application {
   lastForcedAt = Number.NEGATIVE_INFINITY
   /** Sum of the jumps of the clock since the gateway's last answer, in ms. */
   unconfirmedJumpMs = 0
+  /** At most as many as members. */
   #identities: readonly Identity[] = []
 
   constructor(id: string, gatewayUrl: string, appKey: Sensitive, jitterShare: number) {

@@ -14,6 +14,7 @@ const failureLimit = 10
  * With n calls in flight, at most 9 + n attempts fail before the circuit is open.
  */
 export class CircuitState<K> {
+  /** At most the gateway's applications: `remove` drops one. */
   readonly #failed = new Set<K>()
   #failures = 0
   #lastFailure: Failure | undefined

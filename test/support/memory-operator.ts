@@ -2,6 +2,7 @@ import type { TokenClient } from '../../src/enos/token-client.ts'
 import { configMaps, credentials, keyOf, type ObjectKey, secrets } from '../../src/kubernetes/types.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { createCaches } from '../../src/observe/caches.ts'
+import type { CredentialState } from '../../src/observe/credential-state.ts'
 import { parseCredential, parseMetadata } from '../../src/observe/parse-object.ts'
 import { createOperator, type Operator } from '../../src/operator.ts'
 import type { EventInput } from '../../src/status/events.ts'
@@ -65,6 +66,11 @@ export class MemoryOperator {
   resync(): void {
     const keys = [...this.#caches.credentials.values()].map((credential): ObjectKey => keyOf(credential))
     this.#operator.enqueue(keys)
+  }
+
+  /** What the operator knows of a credential besides its resource. */
+  state(key: ObjectKey): CredentialState | undefined {
+    return this.#operator.state(key)
   }
 
   /** Notifies the operator of a jump of the wall clock. */

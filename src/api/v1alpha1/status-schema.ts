@@ -11,6 +11,8 @@ const maxSources = 11
 
 /** 16 names of 253 characters, with `, ` in between. */
 const maxTargetNames = 16 * 255
+/** The 16 of the spec, and as many that left it and could not be removed yet. */
+export const maxRecordedTargets = 32
 
 const time = z.string().max(32)
 const objectVersion = {
@@ -115,7 +117,7 @@ export const statusSchema = z
             .describe('Reason and time of the last write. Updated together with other changes of the status.'),
         }),
       )
-      .max(32)
+      .max(maxRecordedTargets)
       .default([])
       .describe('Targets as they were last written.')
       .meta({ 'x-kubernetes-list-type': 'atomic' }),

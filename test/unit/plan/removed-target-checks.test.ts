@@ -71,6 +71,42 @@ describe('pruneRemovedTargets', () => {
   })
 })
 
+describe('pruneRemovedTargets: targets that cannot be removed', () => {
+  /** The plan with so many removed targets that could not be deleted. */
+  function planFailed(removed: number): readonly Action[] {
+    const base = synced()
+    const names = Array.from({ length: removed }, (_, at) => `removed-${at}`)
+    const problem = { class: 'userMustAct', reason: 'TargetWriteFailed', message: 'was not deleted' } as const
+    const observed = {
+      ...base,
+      record: new Map([
+        ...base.record,
+        ...names.map((one) => [one, targetRecord({ name: one, uid: `uid-${one}` })] as const),
+      ]),
+      targetMetas: new Map([
+        ...base.targetMetas,
+        ...names.map((one) => [one, metadata({ ...own, name: one, uid: `uid-${one}` })] as const),
+      ]),
+      targetProblems: new Map(names.map((one) => [one, problem])),
+    }
+    return plan(observed, now).actions.filter((action) => action.reason !== 'StatusChanged')
+  }
+
+  it('the records of up to 32 targets are kept', () => {
+    expect(planFailed(31)).toEqual([])
+  })
+
+  it('the oldest record beyond 32 is dropped, and an event tells of the Secret', () => {
+    const planned = planFailed(33)
+    const notes = planned.flatMap((action) => (action.do === 'emitEvent' ? [action.event.note] : []))
+    expect(notes).toHaveLength(2)
+    for (const note of notes) expect(note).toMatch(/^was not deleted; the target left the spec/)
+    expect(planned.filter((action) => action.do === 'forgetTarget')).toEqual(
+      ['removed-0', 'removed-1'].map((one) => ({ do: 'forgetTarget', reason: 'RemovedFromSpec', name: one })),
+    )
+  })
+})
+
 describe('pruneRemovedTargets: keys in Secrets of other owners', () => {
   const merge = { creationPolicy: 'Merge', keys: ['accessToken'] } as const
   const meta = { ...own, controllerUid: undefined }

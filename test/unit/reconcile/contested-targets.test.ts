@@ -128,3 +128,19 @@ describe('a contested target', () => {
     expect(events).toHaveLength(1)
   })
 })
+
+describe('the contests of a resource', () => {
+  it('contests of targets that left the spec are forgotten', async () => {
+    const world = await newWorld()
+    for (let at = 0; at < 20; at++) {
+      const target = `token-${at}`
+      world.changeSpec('a', { targets: [{ name: target }] })
+      await world.clock.advance(1000)
+      world.user.delete(secrets, { namespace, name: target })
+      await world.clock.advance(1000)
+      if (at % 2 === 0) world.user.delete(secrets, { namespace, name: target })
+    }
+    await world.clock.advance(1000)
+    expect(world.operator?.state('plant-a/a')?.contests.size).toBe(1)
+  })
+})
