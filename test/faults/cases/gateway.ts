@@ -9,7 +9,7 @@ import { Sensitive } from '../../../src/lib/sensitive.ts'
 import { selfSigned } from '../../support/certificate.ts'
 import type { FaultCase } from '../fault-case.ts'
 import type { World } from '../world.ts'
-import { everyCall, expectRenewed } from './every-call.ts'
+import { everyCall, expectRenewed, missingRefresh } from './every-call.ts'
 
 const http = (status: number, body = '', headers: Record<string, string> = {}): Fault => {
   return { kind: 'http', status, body, headers }
@@ -112,20 +112,7 @@ const refusedRefreshes: readonly FaultCase[] = [
     during: expectRenewed,
     end: (world) => world.gateway.setFaults([]),
   },
-  {
-    name: 'the gateway has no refresh (404)',
-    expected: 'get at expiry; the token is expired for at most a second, which is inherent',
-    world: { gateway: { hasRefresh: false } },
-    holdMs: 14_000,
-    mayExpire: true,
-    begin: () => undefined,
-    after: async (world) => {
-      const message = await world.harness.message(world.namespace, 'first', 'RenewalHealthy')
-      expect(message).toContain('refresh')
-      // A second 404 is needed as proof, and both applications may try at the same time.
-      expect(world.gateway.calls.filter(({ operation }) => operation === 'refresh').length).toBeLessThanOrEqual(3)
-    },
-  },
+  missingRefresh('http404', '404'),
   {
     name: 'the gateway answers a single refresh with 404',
     expected: 'one 404 is not believed: refreshed a second later, in time',

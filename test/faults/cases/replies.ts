@@ -1,8 +1,7 @@
 import { expect } from 'vitest'
 import type { Fault } from '../../../simulator/faults.ts'
-import type { MissingRefresh } from '../../../simulator/token-service.ts'
 import type { FaultCase } from '../fault-case.ts'
-import { everyCall, expectRenewed } from './every-call.ts'
+import { everyCall, expectRenewed, missingRefresh } from './every-call.ts'
 
 /** A right answer in an unusual form, which the operator parses. */
 function parsed(name: string, fault: Fault): FaultCase {
@@ -36,25 +35,6 @@ function refusedRefresh(status: number): FaultCase {
     expected: 'RenewalHealthy False, GatewayError: the keys are not at fault; Ready stays; renewed when the fault ends',
     begin: (world) => world.gateway.setFaults([{ operation: 'refresh', fault }]),
   })
-}
-
-function missingRefresh(form: MissingRefresh, inWords: string): FaultCase {
-  return {
-    name: `the gateway has no refresh (${inWords})`,
-    expected: 'get at expiry; the token is expired for at most a second, which is inherent',
-    world: { gateway: { missingRefresh: form } },
-    holdMs: 14_000,
-    mayExpire: true,
-    begin: () => undefined,
-    after: async (world) => {
-      expect(await world.harness.message(world.namespace, 'first', 'RenewalHealthy')).toContain('refresh')
-      for (const { appKey } of [world.shared, world.own]) {
-        const refreshes = world.gateway.calls.filter((call) => call.operation === 'refresh' && call.appKey === appKey)
-        // A second answer a moment later is needed as proof.
-        expect(refreshes.length).toBeLessThanOrEqual(2)
-      }
-    },
-  }
 }
 
 const noProlong = everyCall(
