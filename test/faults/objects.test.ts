@@ -1,4 +1,5 @@
 import { objectFaults } from './cases/objects.ts'
+import { writerFaults } from './cases/writers.ts'
 import { playFaults } from './fault-case.ts'
 
-playFaults('Objects', objectFaults)
+playFaults('Objects', [...objectFaults, ...writerFaults])

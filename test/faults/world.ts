@@ -21,6 +21,8 @@ export interface WorldOptions {
   readonly spec?: Record<string, unknown>
   /** Merged into `spec.gateway`. */
   readonly gatewaySpec?: (world: World) => Promise<Record<string, unknown>>
+  /** Merged into the operator's environment. */
+  readonly environment?: (world: World) => Promise<Readonly<Record<string, string>>>
   /** The operator's kubeconfig. Default: of the service account of the manifests. */
   readonly kubeconfig?: (world: World) => Promise<string>
 }
@@ -190,7 +192,14 @@ export class World {
   /** Must not be in that output: tokens, keys, and texts of the gateway. */
   secrets(): string[] {
     const keys = [this.shared, this.own].flatMap(({ appKey, appSecret }) => [appKey, appSecret])
-    return ['APP_PORTAL_S_', ...keys, ...Object.values(statusMessages), 'Internal service exception', '<html>']
+    return [
+      'APP_PORTAL_S_',
+      's3cr3t-',
+      ...keys,
+      ...Object.values(statusMessages),
+      'Internal service exception',
+      '<html>',
+    ]
   }
 
   async end(): Promise<Findings> {
@@ -227,7 +236,7 @@ export class World {
     await this.createCredentials()
   }
 
-  async #startOperator({ isElected = false, kubeconfig, operator = {} }: WorldOptions): Promise<void> {
+  async #startOperator({ environment, isElected = false, kubeconfig, operator = {} }: WorldOptions): Promise<void> {
     const { args = [], ...rest } = operator
     if (isElected) await this.#allowLease()
     const election = isElected ? ['--leader-elect-namespace', this.namespace] : ['--no-leader-elect']
@@ -235,6 +244,7 @@ export class World {
     this.#operatorOptions = {
       ...rest,
       args: [...args, ...election, ...namespaces.flatMap((name) => ['--namespace', name])],
+      env: { ...operator.env, ...(await environment?.(this)) },
       ...(kubeconfig === undefined ? {} : { kubeconfig: await kubeconfig(this) }),
     }
     await (await this.startOperator()).working()

@@ -1,10 +1,9 @@
-import { createServer, type Server } from 'node:http'
-import { type AddressInfo, connect as connectTo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseAllDocuments } from 'yaml'
 import type { Simulator } from '../../simulator/server.ts'
 import { configMaps, type KubernetesObject } from '../../src/kubernetes/types.ts'
 import { selfSigned } from '../support/certificate.ts'
+import { ConnectProxy } from '../support/connect-proxy.ts'
 import { eventually, type Keys, useHarness } from './harness.ts'
 
 const harness = useHarness()
@@ -92,33 +91,19 @@ describe('a timeout', () => {
 })
 
 describe('a proxy', () => {
-  let proxy: Server
-  const seen: string[] = []
+  let proxy: ConnectProxy
 
   beforeAll(async () => {
-    proxy = createServer().on('connect', (request, socket, head) => {
-      seen.push(request.url ?? '')
-      const [host = '', port = ''] = (request.url ?? '').split(':')
-      const upstream = connectTo(Number(port), host, () => {
-        socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
-        upstream.write(head)
-        upstream.pipe(socket).pipe(upstream)
-      })
-      for (const one of [upstream, socket]) one.on('error', () => socket.destroy())
-    })
-    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+    proxy = await ConnectProxy.start()
   })
 
-  afterAll(async () => {
-    proxy.closeAllConnections()
-    await new Promise((resolve) => proxy.close(resolve))
-  })
+  afterAll(() => proxy.close())
 
   it('HTTPS_PROXY is used for gateways outside of NO_PROXY and never for the API server', async () => {
     const [through, direct] = [await tlsGateway(), await tlsGateway()]
     const other = await harness().namespace()
     const env = {
-      HTTPS_PROXY: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+      HTTPS_PROXY: proxy.url,
       NO_PROXY: new URL(direct.gateway.url).host,
     }
     await (await harness().operator({ args: ['--no-leader-elect', '--namespace', other], env })).working()
@@ -128,7 +113,7 @@ describe('a proxy', () => {
       await harness().createCredential(other, name, gateway, keys, { gateway: { url: gateway.url, caRef } })
       await harness().expectReady(other, name)
     }
-    expect(new Set(seen)).toEqual(new Set([new URL(through.gateway.url).host]))
+    expect(new Set(proxy.tunnels)).toEqual(new Set([new URL(through.gateway.url).host]))
   })
 })
 

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
+import { SystemClock } from '../../../src/lib/clock.ts'
 import { delay, eventually } from '../../integration/harness.ts'
 import type { FaultCase } from '../fault-case.ts'
 import { seeded } from '../random.ts'
@@ -20,6 +21,45 @@ function selfStruck(name: string, fault: string, expected: string, rest: Partial
     },
     ...rest,
   }
+}
+
+/** A clock that a test steps, as time that passes while a machine sleeps. */
+class SteppedClock extends SystemClock {
+  #stepMs = 0
+
+  step(ms: number): void {
+    this.#stepMs += ms
+  }
+
+  override now(): number {
+    return super.now() + this.#stepMs
+  }
+
+  override wall(): number {
+    return super.wall() + this.#stepMs
+  }
+}
+
+/** Tokens live 60 s. The operator's monotonic clock stands still meanwhile, and the gateway's goes on. */
+function sleptCase(ms: number, rest: Pick<FaultCase, 'name' | 'expected' | 'mayExpire'>): FaultCase {
+  const clock = new SteppedClock()
+  return selfStruck(rest.name, `step:${ms}`, rest.expected, {
+    world: { lifetimeSeconds: 60, operator: struckBy(`step:${ms}`), gateway: { clock } },
+    when: 'now',
+    holdMs: 0,
+    begin: async (world) => {
+      const { gateway, own, shared } = world
+      const present = (): (string | undefined)[] =>
+        [own, shared].map(({ appKey }) => gateway.service.currentToken(appKey))
+      const before = present()
+      clock.step(ms)
+      world.operator.signal('SIGUSR2')
+      await eventually(() => {
+        for (const token of present()) expect([undefined, ...before]).not.toContain(token)
+      }, 5000)
+    },
+    ...rest,
+  })
 }
 
 /** Strikes the leader of two replicas. The lease lasts 15 s, the renewal window 25 s. */
@@ -84,9 +124,18 @@ export const operatorFaults: readonly FaultCase[] = [
   selfStruck(
     'the wall clock is set ten minutes forward',
     'step:600000',
-    'deadlines are on a monotonic clock: renewed as usual; a gateway that checks timestamps refuses calls until the clock is right',
+    'the machine may have slept: get confirms the tokens at once, Ready stays; a gateway that checks timestamps refuses calls until the clock is right',
     { world: { operator: struckBy('step:600000'), gateway: { maxSkewMs: 0 } } },
   ),
+  sleptCase(40_000, {
+    name: 'the machine sleeps until the tokens are in their window',
+    expected: 'the jump of the wall clock counts as time that passed: renewed at once, before the tokens expire',
+  }),
+  sleptCase(70_000, {
+    name: 'the machine sleeps until after the tokens have expired',
+    expected: 'renewed within seconds of waking; Ready False until then',
+    mayExpire: true,
+  }),
   selfStruck(
     'the wall clock is set ten minutes back',
     'step:-600000',

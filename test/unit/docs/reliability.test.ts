@@ -5,13 +5,16 @@ import { apiServerFaults } from '../../faults/cases/api-server.ts'
 import { controlPlaneFaults } from '../../faults/cases/control-plane.ts'
 import { crowdFaults } from '../../faults/cases/crowd.ts'
 import { gatewayFaults } from '../../faults/cases/gateway.ts'
+import { networkFaults } from '../../faults/cases/network.ts'
 import { objectFaults } from '../../faults/cases/objects.ts'
 import { operatorFaults } from '../../faults/cases/operator.ts'
 import { replyFaults } from '../../faults/cases/replies.ts'
+import { writerFaults } from '../../faults/cases/writers.ts'
 
 const page = await readFile(new URL('../../../docs/reliability.md', import.meta.url), 'utf8')
 const catalogue = [
   ...gatewayFaults,
+  ...networkFaults,
   ...replyFaults,
   ...apiServerFaults,
   ...controlPlaneFaults(() => {
@@ -19,6 +22,7 @@ const catalogue = [
   }),
   ...operatorFaults,
   ...objectFaults,
+  ...writerFaults,
   ...crowdFaults,
 ]
 
