@@ -9,7 +9,7 @@ const { namespace } = credential
 describe('findByUid', () => {
   it('a credential is found as soon as either watch has brought it', () => {
     const caches = createCaches(parseLabelSelector('shard=a'))
-    caches.credentials.upsert({ ...credential, name: 'selected', uid: 'uid-selected' })
+    caches.credentials.upsert({ ...credential, key: `${namespace}/selected`, name: 'selected', uid: 'uid-selected' })
     caches.everyCredential?.upsert({ namespace, name: 'other', uid: 'uid-other', resourceVersion: '1' })
     expect(['uid-selected', 'uid-other', 'uid-gone'].map((uid) => findByUid(caches, uid)?.name)).toEqual([
       'selected',
