@@ -209,9 +209,9 @@ async function run(
   app: App,
   signal: AbortSignal,
 ): Promise<{ readonly election: Promise<unknown> | undefined; readonly isLost: boolean }> {
-  const { config, elector, log, watches } = app
+  const { config, connection, elector, log, watches } = app
   const { leaderElect, namespaces, watchLabelSelector: selector } = config
-  log.info({ version, namespaces, labelSelector: selector?.text, leaderElect }, 'starting')
+  log.info({ version, ...connection.origin, namespaces, labelSelector: selector?.text, leaderElect }, 'starting')
   watches.start(app.watching.signal)
   const election = elector?.run(app.leading.signal)
   if (elector === undefined) startWorking(app)
