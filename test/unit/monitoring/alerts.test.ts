@@ -1,6 +1,8 @@
+import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { alerts } from '../../../monitoring/rules.ts'
 import { describeWith, findProgram } from '../../monitoring/promtool.ts'
+import { promtoolOnly } from '../../monitoring/promtool-only.ts'
 import { fires, lifetimes, momentsOf, playScenarios, scenariosOf } from '../../monitoring/promtool-tests.ts'
 
 describe('the scenarios', () => {
@@ -19,6 +21,18 @@ describe('the scenarios', () => {
       expect([...seen].toSorted()).toEqual(alerts.map(({ name }) => name).toSorted())
     },
   )
+})
+
+describe('the tests with a real Prometheus', () => {
+  it('expect each alert, but those that no fault brings about within minutes', async () => {
+    const read = async (name: string): Promise<string> =>
+      await readFile(new URL(`../../monitoring/${name}.test.ts`, import.meta.url), 'utf8')
+    const expected = `${await read('faults')}${await read('api-server')}`.match(
+      /\bEnos(?:Credential|Gateway|Operator)\w+/g,
+    )
+    const others = Object.keys(promtoolOnly)
+    expect([...new Set(expected), ...others].toSorted()).toEqual(alerts.map(({ name }) => name).toSorted())
+  })
 })
 
 const promtool = findProgram('promtool', 'PROMTOOL')
