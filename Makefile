@@ -112,6 +112,10 @@ test-faults: $(INSTALLED) ## Play every fault, and a short random run
 test-extended: $(INSTALLED) ## Run the tests that take minutes: contests, two operators, GitOps, odd replies
 	@$(NPM) run --silent test:extended
 
+.PHONY: test-monitoring
+test-monitoring: $(INSTALLED) ## Fire the alerts on a real Prometheus and Alertmanager, by injected faults (15 minutes)
+	@$(NPM) run --silent test -- --project monitoring
+
 .PHONY: test-release
 test-release: $(INSTALLED) ## Build image and release files twice, compare and run them, and lint what publishes them
 	@$(NPM) run --silent test -- --project release

@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 /** Tests that take minutes by their nature: `make test` leaves them to `make test-extended`. */
 const extended = [
   'test/faults/replies.test.ts',
-  'test/monitoring/*.test.ts',
+  'test/monitoring/alerts.test.ts',
   ...[
     'altered',
     'argocd',
@@ -65,6 +65,17 @@ export default defineConfig({
           globalSetup: ['test/integration/global-setup.ts'],
           fileParallelism: false,
           sequence: { groupOrder: 3 },
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'monitoring',
+          include: ['test/monitoring/{api-server,faults}.test.ts'],
+          globalSetup: ['test/integration/global-setup.ts'],
+          fileParallelism: false,
+          sequence: { groupOrder: 7 },
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },
