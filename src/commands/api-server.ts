@@ -1,7 +1,7 @@
 import { parseProxyConfig } from '../config/proxy.ts'
 import { describeDenial } from '../kubernetes/admission-denial.ts'
 import { connect } from '../kubernetes/connect.ts'
-import { ApiError } from '../kubernetes/errors.ts'
+import { ApiError, isKindUnknown } from '../kubernetes/errors.ts'
 import type { KubernetesClient } from '../kubernetes/types.ts'
 import type { Clock } from '../lib/clock.ts'
 import { describeNetworkError } from '../lib/network-errors.ts'
@@ -60,18 +60,13 @@ export async function withApiServer<T>(
   }
 }
 
-/** The API server answers for an object that does not exist with reason NotFound, for a missing CRD with no Status at all. */
-export function isCrdMissing(error: unknown): boolean {
-  return error instanceof ApiError && error.code === 404 && error.reason !== 'NotFound'
-}
-
 /** A failed call in one sentence for the user. */
 export function describeApiError(error: ApiError, { origin, url }: Pick<ApiServer, 'url' | 'origin'>): string {
   const { admissionDenial, code, detail, reason } = error
   const server = `the API server ${url} (from ${origin})`
   const [call = ''] = error.message.split(':')
   if (admissionDenial !== undefined) return `refused: ${call}: ${describeDenial(admissionDenial)}`
-  if (isCrdMissing(error)) {
+  if (isKindUnknown(error)) {
     return `${server} does not serve EnosAppCredentials: install the CRD, crds/ of enos-credential-operator`
   }
   if (code === 401) return `${server} refuses the credentials (HTTP 401): log in again, or use another kubeconfig`

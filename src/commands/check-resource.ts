@@ -1,7 +1,7 @@
 import { normaliseGatewayUrl, parseSpec } from '../api/v1alpha1/credential.ts'
 import { type Reason, reasons } from '../api/v1alpha1/reasons.ts'
 import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
-import { isForbidden, isNotFound } from '../kubernetes/errors.ts'
+import { isForbidden, isKindUnknown, isNotFound } from '../kubernetes/errors.ts'
 import {
   configMaps,
   credentials,
@@ -14,7 +14,6 @@ import { parseDuration } from '../lib/duration.ts'
 import { compileAll } from '../observe/credential-state.ts'
 import { type SourceRef, sourceRefs } from '../observe/observed.ts'
 import { parseSources, type SourceObject } from '../observe/parse-sources.ts'
-import { isCrdMissing } from './api-server.ts'
 import type { InputNames } from './check-advice.ts'
 import type { CheckRequest } from './check-gateway.ts'
 import { failed, ok, type Step, unchecked } from './check-steps.ts'
@@ -154,7 +153,7 @@ async function find<T extends KubernetesObject>(get: () => Promise<T>): Promise<
   try {
     return await get()
   } catch (error) {
-    if (isNotFound(error) && !isCrdMissing(error)) return 'missing'
+    if (isNotFound(error) && !isKindUnknown(error)) return 'missing'
     if (isForbidden(error)) return 'forbidden'
     throw error
   }

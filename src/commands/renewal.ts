@@ -1,12 +1,11 @@
 import { parseStatus } from '../api/v1alpha1/credential.ts'
 import { annotations } from '../api/v1alpha1/names.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
-import { ApiError, isForbidden, isNotFound } from '../kubernetes/errors.ts'
+import { ApiError, isForbidden, isKindUnknown, isNotFound } from '../kubernetes/errors.ts'
 import { credentials, type KubernetesClient, type ObjectRef } from '../kubernetes/types.ts'
 import { sleep } from '../lib/clock.ts'
 import { formatDuration } from '../lib/duration.ts'
 import { parseCredential } from '../observe/parse-object.ts'
-import { isCrdMissing } from './api-server.ts'
 import type { CommandContext } from './context.ts'
 import { CommandError } from './errors.ts'
 import { type CredentialObject, statusProblems } from './status-problems.ts'
@@ -57,7 +56,7 @@ export async function requestRenewal(
       obstacle: obstacleOf(metadata.deletionTimestamp, spec?.suspend),
     }
   } catch (error) {
-    if (isNotFound(error) && !isCrdMissing(error)) throw new CommandError(`${named} not found`)
+    if (isNotFound(error) && !isKindUnknown(error)) throw new CommandError(`${named} not found`)
     const isDenied = error instanceof ApiError && error.admissionDenial !== undefined
     if (!isForbidden(error) || isDenied) throw error
     const advice = `ask for the ClusterRole enosappcredentials-edit in namespace ${ref.namespace}`

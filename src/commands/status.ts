@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { isForbidden, isNotFound } from '../kubernetes/errors.ts'
+import { isForbidden, isKindUnknown, isNotFound } from '../kubernetes/errors.ts'
 import {
   credentials,
   type KubernetesClient,
@@ -7,7 +7,7 @@ import {
   type ObjectList,
   type ObjectRef,
 } from '../kubernetes/types.ts'
-import { type ApiServer, describeApiError, isCrdMissing, withApiServer } from './api-server.ts'
+import { type ApiServer, describeApiError, withApiServer } from './api-server.ts'
 import type { CommandContext } from './context.ts'
 import { CommandError, UsageError } from './errors.ts'
 import { kubeconfigOption, outputOption } from './options.ts'
@@ -124,7 +124,7 @@ async function getOne(client: KubernetesClient, ref: ObjectRef, signal: AbortSig
   try {
     return await client.get<CredentialObject>(credentials, ref, { signal })
   } catch (error) {
-    if (isNotFound(error) && !isCrdMissing(error)) {
+    if (isNotFound(error) && !isKindUnknown(error)) {
       throw new CommandError(`EnosAppCredential ${ref.namespace}/${ref.name} not found`)
     }
     if (!isForbidden(error)) throw error

@@ -66,3 +66,9 @@ export const isForbidden = (error: unknown): boolean => error instanceof ApiErro
 export const isExpired = (error: unknown): boolean => error instanceof ApiError && error.code === 410
 /** The resourceVersion is larger than any that the API server has: its state went back. */
 export const isVersionTooLarge = (error: unknown): boolean => error instanceof ApiError && error.isVersionTooLarge
+/**
+ * The API server does not serve the kind. For an object that does not exist it answers with reason NotFound, for a
+ * missing CRD with no Status at all.
+ */
+export const isKindUnknown = (error: unknown): boolean =>
+  error instanceof ApiError && error.code === 404 && error.reason !== 'NotFound'

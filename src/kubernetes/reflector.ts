@@ -2,7 +2,7 @@ import { backoffMs } from '../lib/backoff.ts'
 import { type Clock, sleep } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Random } from '../lib/random.ts'
-import { ApiError, isExpired, isForbidden, isVersionTooLarge } from './errors.ts'
+import { ApiError, isExpired, isForbidden, isKindUnknown, isVersionTooLarge } from './errors.ts'
 import { isNewer, isOlder, type Store, type Stored } from './store.ts'
 import type { KubernetesClient, KubernetesObject, ResourceType } from './types.ts'
 
@@ -232,10 +232,15 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
 
   /** Logs one line for each kind of failure, not for each attempt. */
   #report(error: unknown): void {
-    const detail = error instanceof Error ? error.message : String(error)
+    const { group, plural } = this.#options.type
+    let detail = error instanceof Error ? error.message : String(error)
+    if (isKindUnknown(error)) {
+      const kind = [plural, group].filter((part) => part !== '').join('.')
+      detail = `the API server does not serve ${kind}: install its CustomResourceDefinition`
+    }
     if (detail === this.#reported) return
     this.#reported = detail
-    this.#options.log.warn({ resource: this.#options.type.plural, detail }, 'list or watch failed, retrying')
+    this.#options.log.warn({ resource: plural, detail }, 'list or watch failed, retrying')
   }
 
   async #pause(delayMs: number, signal: AbortSignal): Promise<void> {

@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { describeApiError, isCrdMissing } from '../../../src/commands/api-server.ts'
-import { ApiError } from '../../../src/kubernetes/errors.ts'
+import { describeApiError } from '../../../src/commands/api-server.ts'
+import { ApiError, isKindUnknown } from '../../../src/kubernetes/errors.ts'
 import { describeKubeconfig, loadKubeconfig } from '../../../src/kubernetes/kubeconfig.ts'
 
 const call = 'get enosappcredentials plant-a/wind-farm'
@@ -37,13 +37,13 @@ describe('describeApiError', () => {
   })
 })
 
-describe('isCrdMissing', () => {
+describe('isKindUnknown', () => {
   it.each([
     [404, 'Unknown', true],
     [404, 'NotFound', false],
     [403, 'Unknown', false],
   ])('returns for %d %s: %s', (code, reason, expected) => {
-    expect(isCrdMissing(new ApiError(call, { code, reason }))).toBe(expected)
+    expect(isKindUnknown(new ApiError(call, { code, reason }))).toBe(expected)
   })
 })
 

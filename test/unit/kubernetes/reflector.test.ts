@@ -451,13 +451,13 @@ describe('Reflector: any other failure', () => {
     expect(feeds).toHaveLength(before + 1)
   })
 
-  it('is logged once for its kind', async () => {
-    const { clock, log } = await setUp((_options, call) => (call <= 3 ? failure(503) : page(10, [])))
+  it.each([
+    ['list secrets: HTTP 503 Reason503', failure(503)],
+    ['the API server does not serve secrets: install its CustomResourceDefinition', failure(404)],
+  ])('is logged once for its kind: %s', async (detail, error) => {
+    const { clock, log } = await setUp((_options, call) => (call <= 3 ? error : page(10, [])))
     await clock.advance(20 * second)
-    expect(log.warn).toHaveBeenCalledExactlyOnceWith(
-      { resource: 'secrets', detail: 'list secrets: HTTP 503 Reason503' },
-      'list or watch failed, retrying',
-    )
+    expect(log.warn).toHaveBeenCalledExactlyOnceWith({ resource: 'secrets', detail }, 'list or watch failed, retrying')
   })
 
   it('is logged again after a recovery, which is logged as well', async () => {
