@@ -22,7 +22,7 @@ import { planInvalid } from '../plan/plan.ts'
 import type { Applications } from '../tokens/applications.ts'
 import { converge, type Iteration } from './converge.ts'
 import type { Executor } from './executor.ts'
-import { Notices } from './notices.ts'
+import { InstallationWarnings } from './installation-warnings.ts'
 import { logDecision, logPass } from './pass-log.ts'
 import { RefreshBarrier } from './refresh-barrier.ts'
 import { SharedTargets } from './shared-targets.ts'
@@ -63,7 +63,7 @@ export class Reconciler {
   readonly #refreshBarrier: RefreshBarrier
   readonly #configMaps: AwaitedConfigMaps
   readonly #sharedTargets: SharedTargets
-  readonly #notices: Notices
+  readonly #warnings: InstallationWarnings
   /** Whether a credential is being reconciled, or will be. */
   readonly isQueued = (key: ObjectKey): boolean => this.#queue.has(key)
 
@@ -72,7 +72,7 @@ export class Reconciler {
     const { caches, clock, configMapsSynced, queueObserver, random } = options
     this.states = new CredentialStates(clock)
     this.#sharedTargets = new SharedTargets(caches.credentials)
-    this.#notices = new Notices(options)
+    this.#warnings = new InstallationWarnings(options)
     this.#refreshBarrier = new RefreshBarrier({
       ...options,
       enqueue: (keys) => {
@@ -214,7 +214,7 @@ export class Reconciler {
       this.#queue.add(key)
       return
     }
-    if (this.#notices.review(pass.state, last.observed)) this.#queue.add(key, { priority: priorities.status })
+    if (this.#warnings.review(pass.state, last.observed)) this.#queue.add(key, { priority: priorities.status })
     const { actions, requeueAt } = last.planned
     if (actions.length > 0) {
       this.#queue.add(key, { priority: priorities.status })

@@ -16,11 +16,11 @@ const texts = {
 const intervalMs = 60 * 60_000
 
 /** Warnings about the installation, each of them logged at most once an hour, however many resources show it. */
-export class Notices {
+export class InstallationWarnings {
   readonly #log: Log
   readonly #clock: Pick<Clock, 'now'>
   /** Monotonic clock. Bound: the keys of `texts`. */
-  readonly #givenAt = new Map<keyof typeof texts, number>()
+  readonly #warnedAt = new Map<keyof typeof texts, number>()
 
   constructor({ clock, log }: { readonly log: Log; readonly clock: Pick<Clock, 'now'> }) {
     this.#log = log
@@ -28,26 +28,26 @@ export class Notices {
   }
 
   /**
-   * Gives the notices that a credential shows.
+   * Logs the warnings that a credential shows.
    *
    * @returns whether its status is due once more: the other operator may agree with each status that this one writes
    * first, and would never see that it is not alone
    */
   review(state: CredentialState, observed: Observed): boolean {
     const { key } = observed.credential
-    if (state.prunedStatus !== undefined) this.#give('oldCrd', key)
-    if (isFinalizerContested(observed, this.#clock.now())) this.#give('finalizerContested', key)
-    if (!isWrittenElsewhere(observed) || !this.#give('otherOperator', key)) return false
+    if (state.prunedStatus !== undefined) this.#warn('oldCrd', key)
+    if (isFinalizerContested(observed, this.#clock.now())) this.#warn('finalizerContested', key)
+    if (!isWrittenElsewhere(observed) || !this.#warn('otherOperator', key)) return false
     state.isStatusDue = true
     return true
   }
 
   /** @returns whether it was logged */
-  #give(notice: keyof typeof texts, credential: ObjectKey): boolean {
+  #warn(warning: keyof typeof texts, credential: ObjectKey): boolean {
     const now = this.#clock.now()
-    if (now - (this.#givenAt.get(notice) ?? Number.NEGATIVE_INFINITY) < intervalMs) return false
-    this.#givenAt.set(notice, now)
-    this.#log.warn({ credential }, texts[notice])
+    if (now - (this.#warnedAt.get(warning) ?? Number.NEGATIVE_INFINITY) < intervalMs) return false
+    this.#warnedAt.set(warning, now)
+    this.#log.warn({ credential }, texts[warning])
     return true
   }
 }
