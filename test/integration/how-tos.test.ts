@@ -156,6 +156,23 @@ describe('docs/how-to', () => {
   })
 })
 
+describe('docs/examples/tutorial', () => {
+  const manifests = join(root, 'docs/examples/tutorial')
+
+  it('has manifests that a strict API server accepts, as restricted pods', async () => {
+    const namespace = await harness().namespace()
+    await harness().kubectl(['label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=restricted'])
+    const how = ['-n', namespace, 'apply', '--dry-run=server', '--validate=strict', '-o', 'name']
+    const names = await harness().kubectl([...how, '-f', manifests])
+    expect(names.trim().split('\n').sort()).toEqual([
+      'enosappcredential.enos.io/turbines',
+      'pod/caller',
+      'pod/simulator',
+      'service/simulator',
+    ])
+  })
+})
+
 describe('the blocks of docs that no test runs', () => {
   /** Pages below docs with blocks that are marked, and how many. */
   const marked: Readonly<Record<string, number>> = {
