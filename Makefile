@@ -112,6 +112,10 @@ test-faults: $(INSTALLED) ## Play every fault, and a short random run
 test-extended: $(INSTALLED) ## Run the tests that take minutes: contests, two operators, GitOps, odd replies
 	@$(NPM) run --silent test:extended
 
+.PHONY: install-prometheus
+install-prometheus: ## Install Prometheus and Alertmanager by apt-get, for the tests of the alerts
+	@$(if $(filter-out 0,$(shell id -u)),sudo) sh -c 'apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends prometheus prometheus-alertmanager > /dev/null'
+
 .PHONY: test-monitoring
 test-monitoring: $(INSTALLED) ## Fire the alerts on a real Prometheus and Alertmanager, by injected faults (15 minutes)
 	@$(NPM) run --silent test -- --project monitoring

@@ -21,7 +21,7 @@ interface Workflow {
 
 const files = await readdir(directory)
 const makefile = await readFile(join(root, 'Makefile'), 'utf8')
-const targets = new Set([...makefile.matchAll(/^([a-z-]+):/gm)].map(([, target]) => target))
+const targets = new Set([...makefile.matchAll(/^([a-z0-9-]+):/gm)].map(([, target]) => target))
 
 /** Steps that only choose which commit is built. */
 const given = new Set([`git checkout "$(git describe --tags --abbrev=0 --match 'v*')"`])
