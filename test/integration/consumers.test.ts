@@ -258,7 +258,10 @@ describe('restartOnRenewal, of a workload that does not replace its pods', () =>
       expect(await harness().message(namespace, name, 'Propagated')).toContain(
         `${kind} ${name} has updateStrategy OnDelete`,
       )
-      expect(await harness().eventReasons(namespace, name)).toContain('ConsumersNeedRestart')
+      // Events follow the status, and may wait for their turn.
+      await eventually(async () =>
+        expect(await harness().eventReasons(namespace, name)).toContain('ConsumersNeedRestart'),
+      )
     },
   )
 
