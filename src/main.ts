@@ -33,7 +33,8 @@ const exitCode = await runProgram(process.argv.slice(2), {
   terminal: process.stdout.isTTY
     ? {
         paint: (color, text) => styleText(color, text, { stream: process.stdout }),
-        size: () => ({ columns: process.stdout.columns, rows: process.stdout.rows }),
+        // A terminal that does not know its size says 0.
+        size: () => ({ columns: process.stdout.columns || 80, rows: process.stdout.rows || 24 }),
       }
     : undefined,
   signal: stop.signal,

@@ -4,7 +4,7 @@ import { formatDuration } from '../lib/duration.ts'
 import { formatTime } from '../lib/time.ts'
 import type { Color, CommandContext, Terminal } from './context.ts'
 import { expiresIn, renewsIn, type StatusRow, statusRow, statusRows, summaryOf } from './status-table.ts'
-import { printable } from './table.ts'
+import { printable, renderTable } from './table.ts'
 import type { WatchedCredentials } from './watch-credentials.ts'
 
 /** Shows the resources as they change, until the command is stopped. */
@@ -30,8 +30,10 @@ export interface ScreenOptions {
 
 /** A table that is drawn again in place, each second and with each change. */
 export function screenView({ clock, describeFailure, print, signal, terminal }: ScreenOptions): StatusView {
-  let watched: WatchedCredentials = { objects: new Map(), failure: undefined }
+  /** Undefined until the first list. */
+  let watched: WatchedCredentials | undefined
   const draw = (): void => {
+    if (watched === undefined) return
     const nowWall = clock.wall()
     const rows = statusRows([...watched.objects.values()], nowWall)
     const note = watched.failure === undefined ? '' : describeFailure(watched)
@@ -72,29 +74,25 @@ export function renderScreen(rows: readonly StatusRow[], { note, nowWall, termin
   // The last line of the screen stays empty, so that nothing scrolls.
   const room = Math.max(1, height - footer.length - 4)
   const shown = rows.length > room ? rows.slice(0, room) : rows
-  const names = shown.map(({ name, namespace }) => printable(`${namespace}/${name}`))
-  const width = Math.min(Math.max(8, ...names.map(({ length }) => length)), Math.max(8, Math.floor(columns / 3)))
-  const header = line(width, ['RESOURCE', 'READY', 'TIME LEFT', '', 'RENEWS IN', 'REASON'])
-  const lines = shown.map((row, at) => {
-    const cells = [names[at] ?? '', row.ready, bar(row), expiresIn(row.expiresInSeconds), renewsIn(row.renewsInSeconds)]
-    return terminal.paint(colorOf(row), line(width, [...cells, printable(reasonsOf(row))]).slice(0, columns))
-  })
+  const nameLength = Math.max(8, Math.floor(columns / 3))
+  const cells = shown.map((row) => [
+    `${row.namespace}/${row.name}`.slice(0, nameLength),
+    row.ready,
+    bar(row),
+    expiresIn(row.expiresInSeconds),
+    renewsIn(row.renewsInSeconds),
+    reasonsOf(row),
+  ])
+  const table = renderTable(['RESOURCE', 'READY', 'TIME LEFT', '', 'RENEWS IN', 'REASON'], cells).split('\n')
+  const [header = '', ...lines] = table.slice(0, -1).map((line) => line.slice(0, columns))
   const hidden = rows.length - shown.length
   const more = hidden === 0 ? '' : `and ${hidden} more`
   return [
-    terminal.paint('bold', header.slice(0, columns)),
-    ...lines,
+    terminal.paint('bold', header),
+    ...shown.map((row, at) => terminal.paint(colorOf(row), lines[at] ?? '')),
     more,
     ...footer.map((text) => text.slice(0, columns)),
   ]
-}
-
-function line(
-  width: number,
-  [name = '', ready = '', left = '', time = '', renews = '', reason = '']: string[],
-): string {
-  const cells = [name.slice(0, width).padEnd(width), ready.padEnd(7), left.padEnd(barLength + 2), time.padEnd(18)]
-  return [...cells, renews.padEnd(18), reason].join('  ').trimEnd()
 }
 
 /** The share of the token's life that is left. */

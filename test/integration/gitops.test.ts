@@ -155,7 +155,7 @@ describe.skipIf(!canBuild)('a three-way merge of plain JSON by Argo CD', () => {
 
   it('shows no change of a resource of the README that was applied', async () => {
     const manifests = await readmeCredentials()
-    expect(manifests.map(({ metadata }) => metadata.name)).toEqual(['wind-farm', 'solar-farm'])
+    expect(manifests.map(({ metadata }) => metadata.name)).toEqual(['demo', 'wind-farm', 'solar-farm'])
     const other = await harness().namespace()
     for (const manifest of manifests) {
       expect(await patchAfterApply(manifest), manifest.metadata.name).toEqual({})
