@@ -109,10 +109,14 @@ export async function awaitRenewal(
  * @param nowWall ms
  */
 export function outcomeOf(before: CredentialStatus, after: CredentialStatus, nowWall: number): RenewalOutcome {
-  const healthy = after.conditions.find(({ type }) => type === 'RenewalHealthy')
+  const [healthy, ready] = ['RenewalHealthy', 'Ready'].map((name) => after.conditions.find(({ type }) => type === name))
   if (healthy?.status !== 'True') {
     const why = healthy === undefined ? 'Unknown: no condition RenewalHealthy' : `${healthy.reason}: ${healthy.message}`
     return { isRenewed: false, text: printable(`not renewed: ${why}`) }
+  }
+  if (ready?.status === 'False' && ready.reason !== 'WaitingForToken') {
+    const text = `the gateway gave a token, but not every target holds it: ${ready.reason}: ${ready.message}`
+    return { isRenewed: false, text: printable(text) }
   }
   const { expiresAt } = after
   const left = expiresAt === undefined ? '' : ` (${formatDuration(Date.parse(expiresAt) - nowWall)})`

@@ -38,6 +38,17 @@ describe('outcomeOf', () => {
     expect(text).toContain('(30m)')
   })
 
+  it('reports a renewal whose token is not on every target as failed, with the reason', () => {
+    const conditions = [
+      condition('Ready', 'False', 'TargetConflict', 'Secret x already exists'),
+      condition('RenewalHealthy'),
+    ]
+    expect(outcomeOf(held, status({ conditions, tokenFingerprint: 'bbbbbbbbbbbb' }), now)).toEqual({
+      isRenewed: false,
+      text: 'the gateway gave a token, but not every target holds it: TargetConflict: Secret x already exists',
+    })
+  })
+
   it('reports a failed renewal with its reason in one line', () => {
     const conditions = [condition('Ready'), condition('RenewalHealthy', 'False', 'GatewayError', 'HTTP 503\nagain')]
     expect(outcomeOf(held, status({ conditions, tokenFingerprint: 'bbbbbbbbbbbb' }), now)).toEqual({
