@@ -63,7 +63,7 @@ const placeholders: TemplateValues = {
 }
 
 /** The end of a message about unknown variables; said once for all of them. */
-export const knownVariables = `; known: ${Object.keys(placeholders).join(', ')}`
+export const knownVariables = `; known variables: ${Object.keys(placeholders).join(', ')}`
 
 /**
  * Compiled templates by their text; at most `maxShared` texts of at most `maxSharedLength` characters. Beyond it, the one

@@ -78,7 +78,7 @@ describe('compileAll', () => {
   it('compileAll names the broken templates of all targets in one problem, and the known variables once', () => {
     const broken = { data: { x: '{{ accesToken }}', y: '{{ nme }}', z: '{{ name' } }
     expect(problemOf({ name: 'a' }, { name: 'b', ...broken }, { name: 'c', data: { x: '{{ nme }}' } })).toBe(
-      'spec.targets: Secret b: template of key x: unknown variable accesToken; Secret b: template of key y: unknown variable nme; Secret b: template of key z: the output {{ is not closed, expected }} (line 1, column 1); Secret c: template of key x: unknown variable nme; known: accessToken, appKey, appSecret, gatewayUrl, expiresAt, expiresAtUnix, issuedAt, name, namespace',
+      'spec.targets: Secret b: template of key x: unknown variable accesToken; Secret b: template of key y: unknown variable nme; Secret b: template of key z: the output {{ is not closed, expected }} (line 1, column 1); Secret c: template of key x: unknown variable nme; known variables: accessToken, appKey, appSecret, gatewayUrl, expiresAt, expiresAtUnix, issuedAt, name, namespace',
     )
   })
 
