@@ -25,6 +25,9 @@ export function isOlder(resourceVersion: string, than: string): boolean {
   return [resourceVersion, than].every((version) => /^\d+$/.test(version)) && isNewer(than, resourceVersion)
 }
 
+/** How many removed objects a store remembers: far more than there are writes without an answer. */
+export const maxRemovedObjects = 1000
+
 /**
  * Objects by `namespace/name`, each in its newest version from the watch or from the answer to an own write: after a write
  * the store never shows the version before it.
@@ -34,6 +37,11 @@ export function isOlder(resourceVersion: string, than: string): boolean {
 export class Store<S extends Stored> {
   /** Bounded by the API server: the objects of the kind in the watched namespaces. */
   readonly #objects = new Map<ObjectKey, S>()
+  /**
+   * The versions with which objects were removed, by uid, the last `maxRemovedObjects`. The answer to an own write may
+   * come after the event of the object's deletion, and would bring it back for ever.
+   */
+  readonly #removedVersions = new Map<string, string>()
   /** Subscribed once each, when the operator is wired. */
   readonly #subscribers: ((key: ObjectKey) => void)[] = []
   /** As bounded as the subscribers. */
@@ -83,8 +91,10 @@ export class Store<S extends Stored> {
     this.#removalSubscribers.push(subscriber)
   }
 
-  /** Stores an object, unless the stored version is as new or newer. */
+  /** Stores an object, unless the stored version is as new or newer, or the object was removed with a version that is. */
   upsert(object: S): void {
+    const removedVersion = this.#removedVersions.get(object.uid)
+    if (removedVersion !== undefined && !isNewer(object.resourceVersion, removedVersion)) return
     const key = keyOf(object)
     const present = this.#objects.get(key)
     if (present === undefined || isNewer(object.resourceVersion, present.resourceVersion)) this.#set(key, object)
@@ -92,6 +102,7 @@ export class Store<S extends Stored> {
 
   /** Removes an object. An object that was created under the same name later stays. */
   remove(object: Pick<Stored, 'namespace' | 'name'> & Partial<Pick<Stored, 'uid' | 'resourceVersion'>>): void {
+    this.#noteRemoval(object)
     const key = keyOf(object)
     const present = this.#objects.get(key)
     if (present === undefined) return
@@ -138,6 +149,17 @@ export class Store<S extends Stored> {
       if (namespace !== undefined && object.namespace !== namespace) continue
       if (!listed.has(keyOf(object))) this.remove(object)
     }
+    // Versions of the other history tell nothing of this one.
+    this.#removedVersions.clear()
+  }
+
+  #noteRemoval({ resourceVersion, uid }: Partial<Pick<Stored, 'uid' | 'resourceVersion'>>): void {
+    if (uid === undefined || resourceVersion === undefined) return
+    this.#removedVersions.delete(uid)
+    this.#removedVersions.set(uid, resourceVersion)
+    if (this.#removedVersions.size <= maxRemovedObjects) return
+    const [oldest = ''] = this.#removedVersions.keys()
+    this.#removedVersions.delete(oldest)
   }
 
   #set(key: ObjectKey, object: S): void {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
-import { isNewer, isOlder, Store, type Stored } from '../../../src/kubernetes/store.ts'
+import { isNewer, isOlder, maxRemovedObjects, Store, type Stored } from '../../../src/kubernetes/store.ts'
 
 interface Item extends Stored {
   readonly values?: readonly string[]
@@ -45,6 +45,48 @@ describe('isOlder', () => {
     ['', '10', false],
   ])('compares %j to %j: %s', (resourceVersion, than, expected) => {
     expect(isOlder(resourceVersion, than)).toBe(expected)
+  })
+})
+
+describe('Store.remove', () => {
+  it('keeps an object removed when the answer to an own write comes after its deletion', () => {
+    const store = new Store<Item>()
+    store.upsert(item('target', 10))
+    store.remove(item('target', 12))
+    store.upsert(item('target', 11))
+    expect(store.size).toBe(0)
+  })
+
+  it('keeps an object removed that the store had not seen yet', () => {
+    const store = new Store<Item>()
+    store.remove(item('target', 12))
+    store.upsert(item('target', 11))
+    expect(store.size).toBe(0)
+  })
+
+  it('lets an object come back that had only left the selector of the watch, or has another uid', () => {
+    const store = new Store<Item>()
+    store.remove(item('relabelled', 12))
+    store.remove(item('recreated', 12))
+    store.upsert(item('relabelled', 13))
+    store.upsert(item('recreated', 11, { uid: 'another' }))
+    expect(store.size).toBe(2)
+  })
+
+  it('forgets versions of removed objects when the API server went back', () => {
+    const store = new Store<Item>()
+    store.remove(item('target', 12))
+    store.reset([])
+    store.upsert(item('target', 11))
+    expect(store.size).toBe(1)
+  })
+
+  it('remembers the last removed objects only', () => {
+    const store = new Store<Item>()
+    for (let index = 0; index <= maxRemovedObjects; index++) store.remove(item(`gone-${index}`, 12))
+    store.upsert(item('gone-0', 11))
+    store.upsert(item('gone-1', 11))
+    expect([...store.keys()]).toEqual(['plant-a/gone-0'])
   })
 })
 
