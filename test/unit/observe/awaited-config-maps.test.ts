@@ -78,7 +78,7 @@ it('AwaitedConfigMaps keeps no namespace without credentials, after any number o
   const { add, awaited, clock, credentials, sync } = world()
   for (let n = 0; n < 100; n++) {
     const namespace = `plant-${n}`
-    const one = add('a', { key: `${namespace}/a`, namespace, spec: { gateway: { caRef } } })
+    const one = add('a', { key: `${namespace}/a`, namespace, uid: `uid-${n}`, spec: { gateway: { caRef } } })
     sync()
     await clock.advance(0)
     expect(awaited.size).toBe(1)

@@ -99,7 +99,8 @@ describe('LateRetention', () => {
     retention.run()
     for (let at = 0; at < 120; at++) {
       addSecret(`token-${at}`)
-      const one = { ...resource([retained(`token-${at}`)]), name: `a${at}`, key: `${namespace}/a${at}` } as const
+      const own = { name: `a${at}`, key: `${namespace}/a${at}`, resourceVersion: String(1000 + at) } as const
+      const one = { ...resource([retained(`token-${at}`)]), ...own }
       caches.credentials.upsert(one)
       caches.credentials.remove(one)
     }
