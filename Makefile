@@ -128,11 +128,13 @@ test-release: $(INSTALLED) ## Build image and release files twice, compare and r
 test-charts: $(INSTALLED) ## Test the Helm chart: values, kustomize, a real API server, upgrades of the CRD
 	@$(NPM) run --silent test:charts
 
-.PHONY: test-oldest
+.PHONY: test-oldest test-newest
 # Tests of what differs between versions of the API server. test-integration KUBERNETES_VERSION=oldest runs all.
-OLDEST := crd sync merge admission-denial deletion-policy connection leader
+VERSION_TESTS := crd sync merge admission-denial deletion-policy connection leader
 test-oldest: $(INSTALLED) ## Run a part of the integration tests on the oldest Kubernetes
-	@KUBERNETES_VERSION=oldest $(NPM) run --silent test:integration -- $(OLDEST:%=test/integration/%.test.ts)
+test-newest: $(INSTALLED) ## Run a part of the integration tests on the newest Kubernetes
+test-oldest test-newest:
+	@KUBERNETES_VERSION=$(@:test-%=%) $(NPM) run --silent test:integration -- $(VERSION_TESTS:%=test/integration/%.test.ts)
 
 .PHONY: e2e
 e2e: $(INSTALLED) ## Test with pods: on the cluster of KUBECONFIG, on kind, or on a real node without Docker

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 
 /** The versions of Kubernetes that the tests run on, like `1.30`, from the module files of test/control-plane. */
 export function kubernetesRange(): { readonly oldest: string; readonly newest: string } {
-  return { oldest: minorOf('oldest.mod'), newest: minorOf('go.mod') }
+  return { oldest: minorOf('oldest.mod'), newest: minorOf('newest.mod') }
 }
 
 function minorOf(name: string): string {

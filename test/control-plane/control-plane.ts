@@ -65,7 +65,9 @@ export async function startControlPlane(
     securePort: await freePort(),
     // The data is discarded with the tests.
     etcdFlags: { 'unsafe-no-fsync': 'true' },
-    apiServerFlags,
+    // No Endpoints of the API server: they may not hold the loopback address that the package advertises, which Kubernetes
+    // 1.37 refuses at the start.
+    apiServerFlags: { 'endpoint-reconciler-type': 'none', ...apiServerFlags },
   })
   const { kubeconfigPath } = await environment.start()
   const kubectl: Kubectl = (args, input) =>

@@ -21,8 +21,8 @@ describe('the range of Kubernetes versions', () => {
     expect((parse(text) as { kubeVersion: string }).kubeVersion).toBe(`>=${oldest}.0-0`)
   })
 
-  it('is stated in CONTRIBUTING.md', () => {
-    expect(readFileSync(join(root, 'CONTRIBUTING.md'), 'utf8')).toContain(`Kubernetes ${oldest} to ${newest}`)
+  it.each(['README.md', 'CONTRIBUTING.md', 'docs/support.md'])('is stated in %s', (page) => {
+    expect(readFileSync(join(root, page), 'utf8')).toContain(`Kubernetes ${oldest} to ${newest}`)
   })
 
   it.each(pages)('is the one that %s names, where it names one', (page) => {
