@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs'
-import type { Reporter, TestModule, Vitest } from 'vitest/node'
+import type { Reporter, TestModule, TestRunEndReason, TestSpecification, Vitest } from 'vitest/node'
 
 export interface TestCounts {
   readonly passed: number
@@ -26,12 +26,17 @@ export function skipWarning(byFile: ReadonlyMap<string, number>): string {
 export default class TestSummary implements Reporter {
   /** Whether tests were picked by name: then the others are skipped on purpose. */
   #isFiltered = false
+  #files = 0
 
   onInit({ config }: Vitest): void {
     this.#isFiltered = config.testNamePattern !== undefined
   }
 
-  onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
+  onTestRunStart(specifications: readonly TestSpecification[]): void {
+    this.#files = specifications.length
+  }
+
+  onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[], reason: TestRunEndReason): void {
     let passed = 0
     // An error outside of any test, or a file that could not be run, is a failure too.
     let failed = unhandledErrors.length
@@ -48,8 +53,12 @@ export default class TestSummary implements Reporter {
       }
       if (module.state() === 'failed' && !hasFailedTest) failed++
     }
+    let warning = this.#isFiltered ? '' : skipWarning(skipped)
+    if (this.#hasSetupFailed(modules, unhandledErrors, reason)) {
+      failed++
+      warning = 'the global setup failed: no test was run\n'
+    }
     const counts: TestCounts = { passed, failed }
-    const warning = this.#isFiltered ? '' : skipWarning(skipped)
     const file = process.env['TEST_COUNTS']
     if (file !== undefined) {
       process.stdout.write(warning)
@@ -58,5 +67,10 @@ export default class TestSummary implements Reporter {
     }
     // After everything that other reporters still print.
     process.once('exit', () => process.stdout.write(`${warning}${summaryLine(counts)}\n`))
+  }
+
+  /** vitest hands the error of a global setup to no reporter. */
+  #hasSetupFailed(modules: readonly unknown[], unhandledErrors: readonly unknown[], reason: TestRunEndReason): boolean {
+    return this.#files > 0 && modules.length === 0 && unhandledErrors.length === 0 && reason !== 'interrupted'
   }
 }
