@@ -25,11 +25,24 @@ export function ownerProblem(observed: Observed, target: TargetSpec): Problem | 
 
 /** Another credential has it. */
 export function isOfOther(secretName: string, credentialName: string | undefined): Problem {
-  const owner = credentialName === undefined ? 'another EnosAppCredential' : `EnosAppCredential ${credentialName}`
+  const owner = ownerPhrase(credentialName)
   return conflict(
     `Secret ${secretName} belongs to ${owner}: name another target`,
     `belong to ${owner}: name other targets`,
   )
+}
+
+/** @param credentialName undefined: not known */
+export function ownerPhrase(credentialName: string | undefined): string {
+  return credentialName === undefined ? 'another EnosAppCredential' : `EnosAppCredential ${credentialName}`
+}
+
+/** That the annotation of a Secret names another resource, most likely by a slip; undefined without the annotation. */
+export function otherClaim({ credential }: Observed, named: string | undefined): string | undefined {
+  if (named === undefined || named === credential.name) return undefined
+  // Its writer chose the text: it is quoted only where it can be a name.
+  const quoted = /^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/.test(named) ? named : 'no resource that can exist'
+  return `${annotations.adopt} names ${quoted}, not ${credential.name}`
 }
 
 export function conflict(message: string, ofMany?: string): Problem {
@@ -59,6 +72,12 @@ function foreignProblem(observed: Observed, target: TargetSpec, meta: ObjectMeta
   const claim = claimOn(observed, meta)
   const other = otherOwnerOf(name)
   if (other !== undefined && (claim !== undefined || other.isRecorded)) return isOfOther(name, other.name)
+  const otherClaimed = otherClaim(observed, meta.handedTo?.byAnnotation)
+  if (claim === undefined && otherClaimed !== undefined) {
+    return conflict(
+      `Secret ${name} already exists and is not owned by this resource: its annotation ${otherClaimed}; correct the annotation to have the Secret adopted; otherwise delete it, or name another target`,
+    )
+  }
   if (claim === undefined) {
     return conflict(
       `Secret ${name} already exists and is not owned by this resource; to have it adopted, annotate it with ${annotations.adopt}: ${credential.name}; otherwise delete it, or name another target`,

@@ -1,4 +1,4 @@
-import { fieldsOf, namesOf } from '../targets/managed-fields.ts'
+import { fieldsOf, namesOf, plainManager } from '../targets/managed-fields.ts'
 import type { Secret } from '../targets/secret.ts'
 
 /** The corrections of one target that another writer changes or deletes again. Times on the monotonic clock, ms. */
@@ -35,9 +35,6 @@ const maxDelayMs = 5 * 60_000
 const calmMs = 10 * 60_000
 /** The token counts as being on a contested target when it has stayed there for this long. */
 const stayedMs = 10_000
-/** Of a name that another client chose. */
-const maxWriterLength = 64
-
 /** A target that was written and has vanished: its creation will be a correction. */
 export function contestOfMissing(fingerprint: string | undefined): Contest {
   return { correctedAt: [], delayMs: 0, fingerprint, isTokenLost: true, writer: undefined }
@@ -110,10 +107,7 @@ export function otherWriterOf(
     if (Number.isNaN(at) || (latest !== undefined && at < latest.at)) continue
     latest = { manager, at }
   }
-  // A client chooses its name: it goes into messages only where it cannot be mistaken for anything else.
-  return latest !== undefined && /^[\w./:-]+$/.test(latest.manager)
-    ? latest.manager.slice(0, maxWriterLength)
-    : undefined
+  return latest === undefined ? undefined : plainManager(latest.manager)
 }
 
 function holdsAny(fields: unknown, { data, labels, annotations }: ChangedFields): boolean {

@@ -1,12 +1,9 @@
-import { annotations } from '../api/v1alpha1/names.ts'
 import type { Problem } from '../api/v1alpha1/problem.ts'
 import { joinNames } from '../lib/join-names.ts'
-import { Sensitive } from '../lib/sensitive.ts'
-import { compareMerged } from '../targets/merged-keys.ts'
-import type { Secret } from '../targets/secret.ts'
-import { conflict, isOfOther, ownerProblem } from './adoption.ts'
-import { type Observed, type TargetSpec } from './observed.ts'
-import { isOfAnotherCredential, isOurs, mergeIdentityOf } from './ownership.ts'
+import { isOfOther, ownerProblem } from './adoption.ts'
+import { keyConflict } from './key-conflict.ts'
+import type { Observed, TargetSpec } from './observed.ts'
+import { isOfAnotherCredential } from './ownership.ts'
 
 /** One problem that names all targets with problems of one kind: of those that the user must solve, else of the first. */
 export function joinTargetProblems(problems: ReadonlyMap<string, Problem>): Problem | undefined {
@@ -54,22 +51,5 @@ function mergeProblem(observed: Observed, target: TargetSpec): Problem | undefin
       message: `spec.targets: Secret ${name} (creationPolicy Merge) is immutable; name a Secret that is not`,
     }
   }
-  const { templates } = observed
-  const keys = templates.get(name)?.keys ?? []
-  const foreign = foreignKeys(observed, name, content, keys)
-  return foreign.length === 0
-    ? undefined
-    : conflict(
-        `Secret ${name} already has ${joinNames(foreign)}, owned by another field manager; name other keys, remove those, or annotate the Secret with ${annotations.adopt}: ${observed.credential.name} to hand them over`,
-      )
-}
-
-function foreignKeys(observed: Observed, name: string, content: Secret, keys: readonly string[]): readonly string[] {
-  // The operator is about to give up ownership of its own Secret.
-  if (isOurs(observed, observed.targetMetas.get(name))) return []
-  const recordedKeys = observed.record.get(name)?.keys ?? []
-  const anything = new Sensitive('')
-  const desired = Object.fromEntries(keys.map((key) => [key, anything]))
-  const comparison = compareMerged(content, desired, recordedKeys, mergeIdentityOf(observed))
-  return comparison.kind === 'conflict' ? comparison.keys : []
+  return keyConflict(observed, name, content)
 }

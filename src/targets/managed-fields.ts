@@ -28,3 +28,14 @@ export function namesOf(fields: unknown): string[] {
   if (typeof fields !== 'object' || fields === null) return []
   return Object.keys(fields).flatMap((name) => (name.startsWith('f:') ? [name.slice(2)] : []))
 }
+
+/** Of a name that another client chose. */
+const maxManagerLength = 64
+
+/**
+ * A field manager for a message. A client chooses its name: undefined where that could be mistaken for anything else than
+ * a name.
+ */
+export function plainManager(manager: string): string | undefined {
+  return /^[\w./:-]+$/.test(manager) ? manager.slice(0, maxManagerLength) : undefined
+}

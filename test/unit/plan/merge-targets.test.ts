@@ -154,7 +154,7 @@ describe('writeTargets: keys in a Secret of another owner', () => {
       status: 'False',
       reason: 'TargetConflict',
       message:
-        'spec.targets: Secret enos-token already has accessToken, owned by another field manager; name other keys, remove those, or annotate the Secret with enos.io/adopt: wind-farm to hand them over',
+        'spec.targets: Secret enos-token already has accessToken, owned by field manager helm; name other keys, remove those, or annotate the Secret with enos.io/adopt: wind-farm to hand them over',
     })
   })
 
@@ -162,10 +162,48 @@ describe('writeTargets: keys in a Secret of another owner', () => {
     expect(readyOf(first(read(content({ accessToken: 'theirs' }))))?.reason).toBe('TargetConflict')
   })
 
-  it('a key of another credential is a conflict while that credential exists', () => {
-    const of = content(ourKeys, entry('enos-credential:uid-other', 'accessToken', 'expiresAt'))
-    const isAlive = (): boolean => true
-    expect(readyOf(first(read(of, { isAlive })))?.reason).toBe('TargetConflict')
+  it.each([
+    ['quotes no field manager that is not a plain name', ['helm', 'say "hi"'], 'another field manager'],
+    ['names several field managers', ['helm', 'argocd-controller'], 'field managers helm, argocd-controller'],
+  ])('the message about a key of others %s', (_, managers, owner) => {
+    const of = content({ accessToken: 'theirs' }, ...managers.map((one) => entry(one, 'accessToken')))
+    expect(readyOf(first(read(of)))?.message).toContain(`already has accessToken, owned by ${owner}; name other keys`)
+  })
+
+  it.each([
+    ['quotes the name', 'wind-fram', 'enos.io/adopt names wind-fram, not wind-farm'],
+    [
+      'quotes nothing that cannot be a name',
+      'Wind "farm"',
+      'enos.io/adopt names no resource that can exist, not wind-farm',
+    ],
+  ])('the message about a key of others tells of an annotation for another resource, and %s', (_, adopt, told) => {
+    const of = content({ accessToken: 'theirs' }, entry('helm', 'accessToken'))
+    const annotated = { ...of, metadata: { ...of.metadata, annotations: { 'enos.io/adopt': adopt } } }
+    expect(readyOf(first(read(annotated)))?.message).toContain(`or correct its annotation to hand them over: ${told}`)
+  })
+
+  const isAlive = (): boolean => true
+  const nameOf = (): string => 'solar-park'
+
+  it('a key of another credential is a conflict that names the credential, and advises no adoption, which it would refuse', () => {
+    const of = content(
+      ourKeys,
+      entry('enos-credential:uid-other', 'accessToken'),
+      entry('enos-credential:uid-other', 'expiresAt'),
+    )
+    expect(readyOf(first(read(of, { isAlive, nameOf })))).toMatchObject({
+      reason: 'TargetConflict',
+      message:
+        'spec.targets: Secret enos-token already has accessToken, expiresAt, which belong to EnosAppCredential solar-park: name other keys or another target',
+    })
+  })
+
+  it('keys of another credential and of another tool are told apart', () => {
+    const of = content(ourKeys, entry('enos-credential:uid-other', 'accessToken'), entry('helm', 'expiresAt'))
+    expect(readyOf(first(read(of, { isAlive, nameOf })))?.message).toBe(
+      'spec.targets: Secret enos-token already has accessToken, which belongs to EnosAppCredential solar-park: name another key or target; expiresAt, owned by field manager helm; name other keys, remove those, or annotate the Secret with enos.io/adopt: wind-farm to hand them over',
+    )
   })
 
   it('a key of a credential that no longer exists is taken over by force', () => {

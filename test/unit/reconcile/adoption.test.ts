@@ -155,7 +155,12 @@ describe('refused adoption by an Owner target', () => {
       /annotate it/,
     ],
     ['a Secret with the label of another operator', { labels: { 'enos.io/credential': 'a' } }, {}, /annotate it/],
-    ['a Secret that is annotated for another resource', { annotations: { 'enos.io/adopt': 'b' } }, {}, /annotate it/],
+    [
+      'a Secret that is annotated for another resource',
+      { annotations: { 'enos.io/adopt': 'b' } },
+      {},
+      /its annotation enos.io\/adopt names b, not a; correct the annotation to have the Secret adopted; otherwise/,
+    ],
     [
       'a Secret of Kubernetes',
       { labels },
@@ -286,12 +291,16 @@ describe('adoption by a Merge target', () => {
   })
 
   it.each([
-    ['nothing by labels', { labels }],
-    ['nothing from a Secret that is annotated for another resource', { annotations: { 'enos.io/adopt': 'b' } }],
-  ])('a Merge target takes over %s, and the message names the annotation', async (_, metadata) => {
+    ['nothing by labels', { labels }, 'annotate the Secret with enos.io/adopt: a to hand them over'],
+    [
+      'nothing from a Secret that is annotated for another resource',
+      { annotations: { 'enos.io/adopt': 'b' } },
+      'correct its annotation to hand them over: enos.io/adopt names b, not a',
+    ],
+  ])('a Merge target takes over %s, and the message names the annotation', async (_, metadata, advice) => {
     const world = await started(metadata, {}, merged)
     expect(messageOf(world)).toBe(
-      'spec.targets: Secret a-token already has accessToken, owned by another field manager; name other keys, remove those, or annotate the Secret with enos.io/adopt: a to hand them over',
+      `spec.targets: Secret a-token already has accessToken, owned by field manager kubectl; name other keys, remove those, or ${advice}`,
     )
     expect(world.api.calls.filter(isWrite)).toEqual([])
   })
