@@ -119,7 +119,7 @@ export function renderDetail(detail: StatusDetail, nowWall: number): string {
     ['Problems', problemLines(row.problems)],
     ['Token', tokenLines(detail, nowWall)],
     ['Conditions', conditionTable(status.conditions, nowWall)],
-    ['Targets', targetTable(targets, nowWall)],
+    ['Targets', targetTable(targets, row.targetsWithoutToken, nowWall)],
     ['Sources', sourceTable(sources)],
     ['Propagation', propagation === null ? '' : pairs([['Policy', propagation], ...propagatedTo(status)])],
   ]
@@ -181,14 +181,14 @@ function conditionTable(conditions: readonly Condition[], nowWall: number): stri
   )
 }
 
-function targetTable(targets: readonly TargetDetail[], nowWall: number): string {
+function targetTable(targets: readonly TargetDetail[], withoutToken: readonly string[], nowWall: number): string {
   if (targets.length === 0) return ''
   return renderTable(
     ['NAME', 'POLICIES', 'KEYS', 'LAST WRITE', 'REASON'],
     targets.map(({ creationPolicy, deletionPolicy, isInSpec, keys, lastWrite, name }) => [
       isInSpec ? name : `${name} (no longer in spec.targets)`,
       `${creationPolicy}, ${deletionPolicy}`,
-      keys.length === 0 ? 'not written yet' : keys.join(', '),
+      `${keys.length === 0 ? 'not written yet' : keys.join(', ')}${isInSpec && withoutToken.includes(name) ? ' (no token)' : ''}`,
       lastWrite === null ? '-' : moment(lastWrite.at, nowWall),
       lastWrite === null ? '-' : writeReasonText(lastWrite.reason),
     ]),

@@ -29,6 +29,8 @@ export interface StatusRow {
   readonly lastRenewalAt: string | null
   readonly lastRenewalMethod: 'get' | 'refresh' | null
   readonly targets: readonly string[]
+  /** Names of the targets of which no template uses the token. */
+  readonly targetsWithoutToken: readonly string[]
   /** Of the first problem, else of the condition RenewalHealthy. */
   readonly reason: string
   /** Of the first problem; empty if there is none. */
@@ -60,7 +62,7 @@ export function renderStatus(rows: readonly StatusRow[], nowWall: number): strin
       renewsIn(row.renewsInSeconds),
       row.tokenAgeSeconds === null ? '-' : formatDuration(row.tokenAgeSeconds * 1000),
       lastRenewal(row, nowWall),
-      row.targets.join(','),
+      row.targets.map((name) => (row.targetsWithoutToken.includes(name) ? `${name} (no token)` : name)).join(','),
       row.problems.length === 0 ? row.reason : row.problems.map(({ reason }) => reason).join(','),
     ]),
   )
@@ -90,7 +92,8 @@ export function statusRow(object: CredentialObject, nowWall: number): StatusRow 
     ready: readyByClock(status, ready?.status, nowWall),
     renewalHealthy: healthy?.status ?? 'Unknown',
     ...timesOf(status, spec?.suspend === true, nowWall),
-    targets: targetNames(spec?.targets),
+    targets: targetsOf(spec?.targets).map(nameOf),
+    targetsWithoutToken: targetsOf(spec?.targets).filter(isWithoutToken).map(nameOf),
     ...(problems[0] ?? fallback),
     problems,
   }
@@ -123,12 +126,19 @@ function timesOf(
 }
 
 /** An older CRD may have let anything in. */
-function targetNames(targets: unknown): string[] {
+function targetsOf(targets: unknown): { readonly name?: unknown; readonly data?: unknown }[] {
   if (!Array.isArray(targets)) return []
-  return (targets as unknown[]).map((target) => {
-    const name = typeof target === 'object' && target !== null && 'name' in target ? target.name : undefined
-    return typeof name === 'string' ? name : ''
-  })
+  return (targets as unknown[]).map((target) => (typeof target === 'object' && target !== null ? target : {}))
+}
+
+function nameOf({ name }: { readonly name?: unknown }): string {
+  return typeof name === 'string' ? name : ''
+}
+
+/** By the text of the templates: to compile those of thousands of resources would take seconds. */
+function isWithoutToken({ data }: { readonly data?: unknown }): boolean {
+  if (typeof data !== 'object' || data === null) return false
+  return Object.values(data).every((template) => typeof template === 'string' && !/\baccessToken\b/.test(template))
 }
 
 /** A resource without a token comes first. */

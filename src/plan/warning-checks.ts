@@ -1,9 +1,8 @@
 import type { Reason } from '../api/v1alpha1/reasons.ts'
-import { joinNames } from '../lib/join-names.ts'
 import { isWriterSettled } from '../observe/contest.ts'
 import { alteredTokenKeys, contestedTargets, contestMessage } from '../observe/disputed-targets.ts'
 import type { Observed } from '../observe/observed.ts'
-import { targetsWithoutToken } from '../observe/token-use.ts'
+import { secretsNamed, targetsWithoutToken, unusedTokenProblem } from '../observe/token-use.ts'
 import type { EventInput } from '../status/events.ts'
 import { act, type Verdict } from './verdict.ts'
 
@@ -35,11 +34,11 @@ export function warnOfAlteredTargets(observed: Observed): Verdict | undefined {
   return warnOnce(observed, 'TargetAltered', note)
 }
 
-/** One event for targets that hold no token: other values may be all that they are for, but more likely it was forgotten. */
+/** One event for targets that hold no token beside others that do; where none does, the condition reports it. */
 export function warnOfTargetsWithoutToken(observed: Observed): Verdict | undefined {
   const names = targetsWithoutToken(observed)
-  if (names.length === 0) return undefined
-  const note = `spec.targets: no template uses accessToken, so there is no token in Secret ${joinNames(names)}`
+  if (names.length === 0 || unusedTokenProblem(observed) !== undefined) return undefined
+  const note = `spec.targets: no template of ${secretsNamed(names)} uses accessToken, so there is no token in ${names.length === 1 ? 'it' : 'them'}`
   return warnOnce(observed, 'TokenNotUsed', note)
 }
 

@@ -7,7 +7,7 @@ import { changedInput, inputsOf } from '../observe/inputs.ts'
 import { type Observed, tokenOnTargets } from '../observe/observed.ts'
 import { joinTargetProblems, targetProblem } from '../observe/target-problems.ts'
 import { holdsForeignToken } from '../observe/token-origin.ts'
-import { targetsWithoutToken } from '../observe/token-use.ts'
+import { secretsNamed, targetsWithoutToken, unusedTokenProblem } from '../observe/token-use.ts'
 import { validUntil } from '../observe/validity.ts'
 
 export interface ConditionValue {
@@ -33,7 +33,10 @@ export function assess(observed: Observed, problem: Problem | undefined, now: nu
   const ready = assessReady(observed, { cause: targetTrouble ?? failure, targetTrouble, dispute }, now)
   const renewalHealthy = assessRenewal(observed, problem)
   const leftover = joinTargetProblems(removedTargetProblems(observed))
-  const trouble = [targetTrouble, failure, leftover, dispute].find((candidate) => candidate?.class === 'userMustAct')
+  const unused = observed.credential.spec.suspend ? undefined : unusedTokenProblem(observed)
+  const trouble = [targetTrouble, failure, leftover, dispute, unused].find(
+    (candidate) => candidate?.class === 'userMustAct',
+  )
   const work = ready.status === 'True' ? (leftover ?? targetTrouble ?? pendingSpec(observed, failure)) : ready
   const isIdle = trouble !== undefined || observed.credential.spec.suspend
   return {
@@ -65,16 +68,19 @@ function assessReady(observed: Observed, { cause, dispute, targetTrouble }: Trou
     return outOfSync(lacking, cause)
   }
   if (isValid && !holdsForeignToken(observed)) {
-    return conditionValue('True', 'Synced', syncedMessage(observed))
+    const unused = unusedTokenProblem(observed)
+    return unused === undefined
+      ? conditionValue('True', 'Synced', syncedMessage(observed))
+      : conditionValue('False', unused.reason, unused.message)
   }
   return token !== undefined && !isValid ? tokenExpired(cause) : noToken(cause)
 }
 
 function syncedMessage(observed: Observed): string {
-  const without = targetsWithoutToken(observed).length
-  const count = observed.credential.spec.targets.length - without
+  const without = targetsWithoutToken(observed)
+  const count = observed.credential.spec.targets.length - without.length
   const holding = `${count} ${count === 1 ? 'target holds' : 'targets hold'} a valid token`
-  return without === 0 ? holding : `${holding}, ${without} ${without === 1 ? 'has' : 'have'} no template that uses it`
+  return without.length === 0 ? holding : `${holding}; no template of ${secretsNamed(without)} uses accessToken`
 }
 
 function tokenExpired(cause: Problem | undefined): ConditionValue {

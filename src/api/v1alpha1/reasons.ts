@@ -133,7 +133,8 @@ export const reasons = {
   },
   TokenNotUsed: {
     about: 'targets',
-    meaning: 'No template of a target uses `accessToken`, so its Secret holds no token. It is written all the same.',
+    meaning:
+      'No template of a target uses `accessToken`, so its Secret holds no token. It is written all the same. Ready is False if no target holds the token, else the message of Ready names the targets without.',
     whatToDo: 'Use `{{ accessToken }}` in `spec.targets[].data`, or leave `data` out: then the Secret has the token.',
   },
   TargetMissing: {

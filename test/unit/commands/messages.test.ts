@@ -147,6 +147,8 @@ async function statusMessages(): Promise<void> {
   const url = 'https://apim.example.com'
   create('wind-farm', url, { status: synced })
   create('unseen', url)
+  const noToken = { name: 'config', data: { ENOS_APP_KEY: '{{ appKey }}' } }
+  create('mixed', url, { spec: { targets: [noToken, { name: 'mixed-token' }] }, status: synced })
   create('over', url, { status: { ...synced, expiresAt: at(-136_000), nextRenewalAt: at(-26 * minuteMs) } })
   const failing = [
     condition('Ready', 'False', 'TokenExpired', 'the token has expired: the gateway does not know the appKey'),
@@ -155,6 +157,7 @@ async function statusMessages(): Promise<void> {
   create('failing', url, { status: { ...synced, expiresAt: at(-hourMs), conditions: failing } })
   await run('several resources', ['status'])
   await run('one resource', ['status', 'eac/wind-farm'])
+  await run('one resource with a target that holds no token', ['status', 'mixed'])
   await run('one resource as JSON', ['status', 'plant-a/unseen', '--output', 'json'])
   await run('not found', ['status', 'nobody'])
 }

@@ -54,6 +54,7 @@ describe('statusRows', () => {
         lastRenewalAt: at(-36 * minuteMs),
         lastRenewalMethod: 'refresh',
         targets: ['wind-farm-token'],
+        targetsWithoutToken: [],
         reason: 'Synced',
         message: '',
         problems: [],
@@ -88,6 +89,16 @@ describe('statusRows', () => {
     expect(row).toMatchObject({ expiresInSeconds: 3600, renewsInSeconds: null })
   })
 
+  it.each([
+    ['no template uses the token', { a: '{{ appKey }}', b: '{{ name }}' }, ['x']],
+    ['a template uses the token', { a: '{{ appKey }}', b: '{{ accessToken | json }}' }, []],
+    ['data is left out', undefined, []],
+    ['data is not a map', 'x', []],
+  ])('tells whether targets hold the token where %s', (_, data, expected) => {
+    const spec = { targets: [{ name: 'x', ...(data === undefined ? {} : { data }) }, { name: 'y' }] }
+    expect(statusRows([object('wind-farm', working(hourMs), spec)], now)[0]?.targetsWithoutToken).toEqual(expected)
+  })
+
   it('treats an invalid status as none', () => {
     const [row] = statusRows([object('wind-farm', { conditions: 'x' })], now)
     expect(row).toMatchObject({
@@ -104,15 +115,17 @@ describe('renderStatus', () => {
   it('prints a table, the problems and a summary', () => {
     expect(
       lines([
-        object('wind-farm', working(84 * minuteMs), { targets: [{ name: 'a' }, { name: 'b' }] }),
+        object('wind-farm', working(84 * minuteMs), {
+          targets: [{ name: 'a' }, { name: 'b', data: { x: '{{ name }}' } }],
+        }),
         object('over', working(-minuteMs, { lastRenewalMethod: undefined })),
         object('solar', failing('AppKeyNotFound', 'the gateway does not know the appKey')),
       ]),
     ).toEqual([
-      'NAMESPACE  NAME       READY  EXPIRES IN      RENEWS IN       TOKEN AGE  LAST RENEWAL        TARGETS      REASON',
-      'plant-a    solar      False  -               -               -          -                   solar-token  AppKeyNotFound',
-      'plant-a    over       False  expired 1m ago  overdue by 25m  36m        36m ago             over-token   TokenExpired,RenewalOverdue',
-      'plant-a    wind-farm  True   1h24m           1h              36m        36m ago by refresh  a,b          Synced',
+      'NAMESPACE  NAME       READY  EXPIRES IN      RENEWS IN       TOKEN AGE  LAST RENEWAL        TARGETS         REASON',
+      'plant-a    solar      False  -               -               -          -                   solar-token     AppKeyNotFound',
+      'plant-a    over       False  expired 1m ago  overdue by 25m  36m        36m ago             over-token      TokenExpired,RenewalOverdue',
+      'plant-a    wind-farm  True   1h24m           1h              36m        36m ago by refresh  a,b (no token)  Synced',
       '',
       'plant-a/solar: AppKeyNotFound: the gateway does not know the appKey',
       'plant-a/over: TokenExpired: the token expired 1m ago: is the operator running?',

@@ -221,10 +221,15 @@ describe('the log of an operator', () => {
 describe('an operator with a target of which no template uses the token', () => {
   const [forgotten, target] = [{ name: 'a-token', data: { key: '{{ appKey }}' } }, { name: 'b-token' }]
 
+  const noToken =
+    'spec.targets: no target holds the token: no template of Secret a-token uses accessToken; use {{ accessToken }} in one, or leave data out'
+  const partly = '1 target holds a valid token; no template of Secret a-token uses accessToken'
+  const note = 'spec.targets: no template of Secret a-token uses accessToken, so there is no token in it'
+
   it.each([
-    [[forgotten], '0 targets hold a valid token, 1 has no template that uses it'],
-    [[forgotten, target], '1 target holds a valid token, 1 has no template that uses it'],
-  ])('the operator syncs %j, warns once and counts the token where it is', async (targets, message) => {
+    ['False', [forgotten], noToken, noToken],
+    ['True', [forgotten, target], partly, note],
+  ])('Ready is %s with the targets %j, and the operator warns once', async (status, targets, message, warning) => {
     const world = new OperatorWorld()
     onTestFinished(async () => {
       await world.operator?.kill()
@@ -232,15 +237,14 @@ describe('an operator with a target of which no template uses the token', () => 
     world.addCredential('a', { targets })
     const operator = await world.start()
     await world.clock.advance(5 * 3_600_000)
-    expect(world.status('a').conditions.find(({ type }) => type === 'Ready')).toMatchObject({ status: 'True', message })
+    expect(world.status('a').conditions.find(({ type }) => type === 'Ready')).toMatchObject({ status, message })
+    expect(world.conditions('a')).toContain('RenewalHealthy=True')
+    expect(world.conditions('a').includes('Stalled=True/TokenNotUsed')).toBe(status === 'False')
     expect(Object.keys(world.secret('a-token')?.data ?? {})).toEqual(['key'])
     expect(problemLines(operator)).toEqual(['warn TokenNotUsed'])
     const events = operator.emitted.filter((one): one is EventInput => typeof one !== 'string')
     expect(events.filter(({ reason }) => reason === 'TokenNotUsed')).toEqual([
-      expect.objectContaining({
-        type: 'Warning',
-        note: 'spec.targets: no template uses accessToken, so there is no token in Secret a-token',
-      }),
+      expect.objectContaining({ type: 'Warning', note: warning }),
     ])
 
     world.changeSpec('a', { targets: [{ name: 'a-token', data: { key: '{{ accessToken }}' } }] })
