@@ -3,7 +3,7 @@ import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import { joinNames } from '../lib/join-names.ts'
 import { SmallMap } from '../lib/small-map.ts'
 import type { Alteration } from '../targets/alteration.ts'
-import { type CompiledTemplates, compileTemplates, knownVariables } from '../targets/template.ts'
+import { type CompiledTemplates, compileTemplates, knownFilters, knownVariables } from '../targets/template.ts'
 import type { Membership } from '../tokens/membership.ts'
 import type { Contest } from './contest.ts'
 import { ExpiredTime } from './expired-time.ts'
@@ -70,8 +70,9 @@ export function compileAll({ spec }: Pick<Credential, 'spec'>): Pick<CredentialS
     }
   }
   if (broken.length === 0) return { templates: all, templateProblem: undefined }
-  const hint = broken.some((one) => one.includes(': unknown variable')) ? knownVariables : ''
-  const message = `spec.targets: ${joinNames(broken, '; ')}${hint}`
+  const has = (unknown: string): boolean => broken.some((one) => one.includes(`: unknown ${unknown}`))
+  const hints = [has('variable') ? knownVariables : '', has('filter') ? knownFilters : '']
+  const message = `spec.targets: ${joinNames(broken, '; ')}${hints.join('')}`
   return { templates: new SmallMap(), templateProblem: { class: 'userMustAct', reason: 'TemplateError', message } }
 }
 

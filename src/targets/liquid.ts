@@ -47,6 +47,12 @@ for (const [name, filter] of Object.entries(engine.filters)) {
 // Liquid's own `raw` would bypass `outputEscape`.
 engine.registerFilter('raw', (value: unknown) => value)
 
+/** Filters that templates of Secrets need most, for messages. */
+export const commonFilters =
+  'append, base64_decode, base64_encode, date, default, downcase, json, prepend, replace, strip, upcase, url_encode'.split(
+    ', ',
+  )
+
 /** A scope whose limits apply to everything rendered with it together. */
 export function newContext(scope: object): Context {
   return new Context(scope, engine.options, { sync: true }, { liquid: engine })

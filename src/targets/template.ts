@@ -1,6 +1,6 @@
 import type { Template } from 'liquidjs'
 import { Sensitive } from '../lib/sensitive.ts'
-import { engine, maxOutputLength, newContext, presentTime } from './liquid.ts'
+import { commonFilters, engine, maxOutputLength, newContext, presentTime } from './liquid.ts'
 
 /** The variables of a template. */
 export interface TemplateValues {
@@ -61,6 +61,9 @@ const placeholders: TemplateValues = {
   name: 'name',
   namespace: 'namespace',
 }
+
+/** The end of a message about unknown filters; said once for all of them. */
+export const knownFilters = `; known filters: ${commonFilters.join(', ')}, and the others of LiquidJS, https://liquidjs.com/filters/overview.html`
 
 /** The end of a message about unknown variables; said once for all of them. */
 export const knownVariables = `; known variables: ${Object.keys(placeholders).join(', ')}`

@@ -82,6 +82,12 @@ describe('compileAll', () => {
     )
   })
 
+  it('compileAll names the filters that a template most likely needs after an unknown one', () => {
+    expect(problemOf({ name: 'a', data: { x: '{{ accessToken | base64 }}', y: '{{ nme }}' } })).toMatch(
+      /unknown filter base64 \(line 1, column 1\); .*; known variables: .*; known filters: append, base64_decode, base64_encode, .* and the others of LiquidJS, https:/,
+    )
+  })
+
   it('compileAll names five broken templates, and counts the others', () => {
     const data = Object.fromEntries(['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((key) => [key, '{{ name']))
     expect(problemOf({ name: 'a', data })).toMatch(/^(?:.*; ){4}Secret a: template of key e: .* and 2 more$/)

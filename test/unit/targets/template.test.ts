@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { Sensitive } from '../../../src/lib/sensitive.ts'
 import { formatTime } from '../../../src/lib/time.ts'
+import { commonFilters } from '../../../src/targets/liquid.ts'
 import {
   type CompiledTemplates,
   compileTemplates,
@@ -168,6 +169,12 @@ describe('compileTemplates: sharing', () => {
     for (const text of ['x'.repeat(5000), '{{']) {
       expect(compileTemplates({ key: text })).not.toBe(compileTemplates({ key: text }))
     }
+  })
+})
+
+describe('commonFilters', () => {
+  it.each(commonFilters)('%s, which the message about an unknown filter names, is a filter', (filter) => {
+    expect(problemOf(`{{ "x" | ${filter}: "y", "z" }}`)?.detail ?? '').not.toContain('unknown')
   })
 })
 
