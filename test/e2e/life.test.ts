@@ -124,15 +124,9 @@ describe('an operator of two replicas on a real node', () => {
   })
 
   it('renews through all of it: no expired token, no needless refresh, the same Secret', async () => {
-    const renewedAt = (await harness().getCredential(namespace, 'life')).status?.lastRenewalAt
-    await eventually(
-      async () => {
-        const { status } = await harness().getCredential(namespace, 'life')
-        expect(status?.lastRenewalAt).not.toBe(renewedAt)
-      },
-      lifetimeSeconds * 1000,
-      500,
-    )
+    // At least one more, and two in all, however quick the steps before were: gaps are between two.
+    const enough = Math.max(watch.tokens + 1, 3)
+    await eventually(() => expect(watch.tokens).toBeGreaterThanOrEqual(enough), 2 * lifetimeSeconds * 1000, 500)
     const { invalid, samples, tokens, uids } = await watch.stop()
     expect(invalid).toBe(0)
     expect(samples).toBeGreaterThan(100)
@@ -149,5 +143,5 @@ describe('an operator of two replicas on a real node', () => {
     const gapsMs = refreshes.slice(1).map(({ atMs }, at) => atMs - (refreshes[at]?.atMs ?? 0))
     expect(gapsMs.filter((gapMs) => gapMs < minGapMs)).toEqual([])
     expect(refreshes.length).toBe(tokens - 1)
-  }, 200_000)
+  }, 300_000)
 })

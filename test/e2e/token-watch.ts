@@ -17,13 +17,20 @@ export interface TokenFindings {
 /** Watches a target, and asks the gateway four times a second whether the token on it is valid. */
 export class TokenWatch {
   readonly #versions: VersionLog<Secret>
+  readonly #sample: () => Promise<void>
   readonly #sampling: Promise<void>
   readonly #findings = { uids: new Set<string>(), tokens: new Set<string>(), invalid: 0, samples: 0 }
   #isStopped = false
 
   private constructor(versions: VersionLog<Secret>, sample: () => Promise<void>) {
     this.#versions = versions
-    this.#sampling = this.#run(sample)
+    this.#sample = sample
+    this.#sampling = this.#run()
+  }
+
+  /** How many tokens the Secret held until now. */
+  get tokens(): number {
+    return this.#findings.tokens.size
   }
 
   static async start(harness: Harness, namespace: string, name: string, gateway: GatewayPod): Promise<TokenWatch> {
@@ -48,14 +55,15 @@ export class TokenWatch {
   async stop(): Promise<TokenFindings> {
     this.#isStopped = true
     await this.#sampling
+    await this.#sample()
     await this.#versions.stop()
     const { invalid, samples, tokens, uids } = this.#findings
     return { invalid, samples, tokens: tokens.size, uids: [...uids] }
   }
 
-  async #run(sample: () => Promise<void>): Promise<void> {
+  async #run(): Promise<void> {
     while (!this.#isStopped) {
-      await sample()
+      await this.#sample()
       await delay(250)
     }
   }
