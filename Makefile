@@ -39,7 +39,7 @@ pin-debian: $(INSTALLED) ## Pin the newest Debian packages for the image in imag
 	@node image/debian.ts
 
 .PHONY: lint-release
-lint-release: ## Check the Dockerfile by hadolint, and the workflows by actionlint and zizmor
+lint-release: ## Check the Dockerfile by hadolint, scripts by shellcheck, workflows by actionlint and zizmor
 	@tools/checkers/run.sh
 
 # The steps of the release workflow; all but pin need a registry that one may write to.

@@ -4,6 +4,6 @@ import { run } from '../support/run.ts'
 
 const root = join(import.meta.dirname, '../..')
 
-it('Dockerfile and workflows are clean by hadolint, actionlint and zizmor', async () => {
+it('Dockerfile, scripts and workflows are clean by hadolint, shellcheck, actionlint and zizmor', async () => {
   await run('make', ['--silent', '-C', root, 'lint-release'])
 }, 300_000)

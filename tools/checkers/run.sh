@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Checks the Dockerfile and the workflows. Needs Go and Python; hadolint and zizmor are installed into .cache, once.
+# Checks the Dockerfile, the scripts and the workflows. Needs Go and Python; hadolint, shellcheck and zizmor are installed
+# into .cache, once.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 venv=.cache/checkers
@@ -10,6 +11,7 @@ if ! cmp --silent tools/checkers/requirements.txt "$venv/installed"; then
 fi
 code=0
 "$venv/bin/hadolint" Dockerfile || code=1
-go -C tools/checkers tool actionlint || code=1
+git grep -lzE '^#!(/usr/bin/env bash|/bin/sh)$' | xargs -0 "$venv/bin/shellcheck" || code=1
+go -C tools/checkers tool actionlint -shellcheck "$PWD/$venv/bin/shellcheck" || code=1
 "$venv/bin/zizmor" --offline --quiet --no-progress .github || code=1
 exit "$code"
