@@ -32,7 +32,13 @@ export function reasonsPage(): string {
     'The reasons of conditions and events: what each is about, what it means and what to do. RenewalHealthy tells of sources, gateway and token only: it is False for the reasons about the token, Unknown while the spec is not valid (no token is asked for then), and Ready tells of targets. A target that could not be written though its old token is still valid is told by Reconciling or Stalled, beside Ready=True.',
     table(
       ['reason', 'about', 'meaning', 'what to do'],
-      Object.entries(reasons).map(([reason, { about, meaning, whatToDo }]) => [code(reason), about, meaning, whatToDo]),
+      Object.entries(reasons).map(([reason, { about, meaning, whatToDo }]) => [
+        // Alerts and dashboard link to a reason as the metric has it.
+        `<a id="${reason}"></a>${code(reason)}`,
+        about,
+        meaning,
+        whatToDo,
+      ]),
     ),
   )
 }

@@ -88,6 +88,14 @@ const metrics: readonly WrittenMetric[] = [
       ),
   },
   {
+    name: 'enos_credential_problem_start_timestamp_seconds',
+    help: 'Start of a problem, UNIX time: since then Ready or RenewalHealthy is not True, or Stalled is. reason: the present one. Without problems no series.',
+    type: 'gauge',
+    moreLabels: ['type', 'reason'],
+    seriesOf: ({ conditions }) =>
+      conditions.some(isProblem) ? conditions.filter(isProblem).map(startOfProblem) : none,
+  },
+  {
     name: 'enos_credential_expired_seconds_total',
     help: 'Seconds during which the targets held an expired token, as observed by this process.',
     type: 'counter',
@@ -144,7 +152,16 @@ function gauge(name: string, help: string, valueOf: (sample: CredentialSample) =
   return { name, help, type: 'gauge', moreLabels: [], seriesOf }
 }
 
-/** The value of a label. Names of Kubernetes objects need no escaping; another writer may choose the type of a condition. */
+/** At most three of a resource: the API server keeps one condition of each type. */
+function isProblem({ status, type }: Condition): boolean {
+  return type === 'Stalled' ? status === 'True' : status !== 'True' && (type === 'Ready' || type === 'RenewalHealthy')
+}
+
+function startOfProblem({ lastTransitionTime, reason, type }: Condition): Series {
+  return [`,type="${type}",reason="${escaped(reason)}"`, Date.parse(lastTransitionTime) / 1000]
+}
+
+/** The value of a label. Names of Kubernetes objects need no escaping; another writer may choose type and reason of a condition. */
 function escaped(value: string): string {
   return /["\\\n]/.test(value) ? value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n') : value
 }

@@ -33,11 +33,14 @@ function isPage(path: string): boolean {
   return path.endsWith('.md')
 }
 
-/** The anchors of a page's headings. */
+/** The anchors of a page's headings, and those that it names itself. */
 function anchorsOf(markdown: string): string[] {
   const slugger = new GithubSlugger()
-  const headings = markdown.replace(/^```.*?^```$/gms, '').matchAll(/^#{1,6} (.+)$/gm)
-  return [...headings].map(([, heading = '']) => slugger.slug(heading))
+  const text = markdown.replace(/^```.*?^```$/gms, '')
+  return [
+    ...[...text.matchAll(/^#{1,6} (.+)$/gm)].map(([, heading = '']) => slugger.slug(heading)),
+    ...[...text.matchAll(/<a id="([^"]+)"><\/a>/g)].map(([, id = '']) => id),
+  ]
 }
 
 function inDocs(path: string): string {

@@ -8,7 +8,7 @@ import type { CredentialSample } from '../../../src/telemetry/credential-metrics
 import type { GatewaySample } from '../../../src/telemetry/gateway-metrics.ts'
 import { Metrics } from '../../../src/telemetry/metrics.ts'
 import { describeWith, findProgram } from '../../monitoring/promtool.ts'
-import { condition, marker, now, spec } from '../../support/builders.ts'
+import { condition, hourMs, marker, now, spec } from '../../support/builders.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { MemoryApi } from '../../support/memory-api.ts'
 import { MemoryOperator } from '../../support/memory-operator.ts'
@@ -116,10 +116,40 @@ describe('Metrics of a resource', () => {
     }
   })
 
+  it('have a series for each problem, with its reason and its start', async () => {
+    const world = new World()
+    const start = (now - hourMs) / 1000
+    world.credentials = [
+      sample({
+        conditions: [
+          condition('Ready', 'False', 'TargetContested'),
+          condition('RenewalHealthy', 'Unknown', 'Suspended'),
+          condition('Reconciling', 'True', 'WaitingForToken'),
+          condition('Stalled', 'True', 'InvalidAppSecret'),
+          condition('Propagated', 'False', 'PropagationFailed'),
+        ],
+      }),
+    ]
+    expect(await world.series('enos_credential_problem_start_timestamp_seconds')).toEqual({
+      [`${windFarm},type="Ready",reason="TargetContested"`]: start,
+      [`${windFarm},type="RenewalHealthy",reason="Suspended"`]: start,
+      [`${windFarm},type="Stalled",reason="InvalidAppSecret"`]: start,
+    })
+  })
+
+  it('have no series of a problem while all is well', async () => {
+    const world = new World()
+    const conditions = ['Ready', 'RenewalHealthy'].map((type) => condition(type))
+    world.credentials = [sample({ conditions }), sample({ name: 'solar-farm', conditions: [] })]
+    expect(await world.series('enos_credential_problem_start_timestamp_seconds')).toEqual({})
+  })
+
   it('escape what another writer put into a condition', async () => {
     const world = new World()
     world.credentials = [sample({ conditions: [condition('a"b\\c\nd')] })]
     expect(await world.text()).toContain(`{${windFarm},type="a\\"b\\\\c\\nd",status="True"} 1\n`)
+    world.credentials = [sample({ conditions: [condition('Ready', 'False', 'a"b\\c\nd')] })]
+    expect(await world.text()).toContain(`{${windFarm},type="Ready",reason="a\\"b\\\\c\\nd"} `)
   })
 
   it('are written in pieces of some 512 KiB, each of them whole lines', async () => {
@@ -133,7 +163,7 @@ describe('Metrics of a resource', () => {
     }
     const lines = pieces.join('').split('\n')
     expect(lines.filter((line) => line.startsWith('enos_credential_renewals_total{'))).toHaveLength(8000)
-    expect(new Set(lines.filter((line) => line.startsWith('# TYPE'))).size).toBe(10)
+    expect(new Set(lines.filter((line) => line.startsWith('# TYPE'))).size).toBe(11)
   })
 
   it('disappear with the resource', async () => {
