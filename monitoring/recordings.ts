@@ -18,7 +18,11 @@ const leaders = 'job:leader_election_master_status:max'
  * The series of credentials, merged over replicas. Prometheus renames a credential's `namespace` to `exported_namespace`
  * where the target has a label of that name and `honorLabels` is false; here it is `namespace` in both cases.
  */
-export function byCredential(expression: string, aggregation: 'max' | 'sum' = 'max', labels = credential): string {
+export function byCredential(
+  expression: string,
+  aggregation: 'max' | 'sum' | 'group' = 'max',
+  labels = credential,
+): string {
   return `${aggregation} by (${labels}) (label_replace(${expression}, "namespace", "$1", "exported_namespace", "(.+)"))`
 }
 
@@ -71,6 +75,8 @@ export const failures = 'credential:enos_credential_consecutive_failures:last'
 export const contested = 'credential:enos_credential_contested_targets:last'
 export const suspended = 'credential:enos_credential_suspended:last'
 export const info = 'credential:enos_credential_info:last'
+/** Only while something is wrong. */
+export const problemStart = 'credential:enos_credential_problem_start_timestamp_seconds:last'
 
 const expirySeries = 'enos_credential_token_expiry_timestamp_seconds'
 const life = `${expirySeries} - timestamp(${expirySeries})`
@@ -93,4 +99,9 @@ export const recordings: readonly Recording[] = [
   lastKnown({ record: contested, series: 'enos_credential_contested_targets' }),
   lastKnown({ record: suspended, series: 'enos_credential_suspended' }),
   lastKnown({ record: info, series: 'enos_credential_info', labels: `${credential}, host` }),
+  lastKnown({
+    record: problemStart,
+    series: 'enos_credential_problem_start_timestamp_seconds',
+    labels: `${credential}, type, reason`,
+  }),
 ]

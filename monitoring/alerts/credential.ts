@@ -1,3 +1,4 @@
+import { home } from '../../tools/published.ts'
 import {
   byCredential,
   contested,
@@ -5,6 +6,7 @@ import {
   expiry,
   failures,
   nextRenewal,
+  problemStart,
   ready,
   remaining,
   stalled,
@@ -13,6 +15,15 @@ import {
 import { type Alert, hour, minute } from '../rule.ts'
 
 const id = '{{ $labels.namespace }}/{{ $labels.name }}'
+
+/**
+ * The reason of a condition, since when, and what to do about it. In the text and not a label of the alert: an alert whose
+ * reason changes goes on firing.
+ */
+function why(type: 'Ready' | 'RenewalHealthy' | 'Stalled'): string {
+  const query = `printf "${problemStart}{job=%q,namespace=%q,name=%q,type=%q}" $labels.job $labels.namespace $labels.name "${type}"`
+  return `{{ range ${query} | query }} The reason is {{ .Labels.reason }}, since {{ .Value | humanizeTimestamp }} (${home}/docs/reference/reasons.md#{{ .Labels.reason }}).{{ end }}`
+}
 
 /**
  * With renewalMethod Get a target holds an expired token for up to a second at each renewal, and Ready falls after 2 s.
@@ -30,7 +41,7 @@ export const credentialAlerts: readonly Alert[] = [
     keepFiringForSeconds: 2 * minute,
     severity: 'critical',
     summary: `The token of ${id} has expired`,
-    description: `The targets of ${id} have held an expired token for {{ $value | humanizeDuration }}. The gateway refuses the requests of the pods that use it.`,
+    description: `The targets of ${id} have held an expired token for {{ $value | humanizeDuration }}.${why('RenewalHealthy')} The gateway refuses the requests of the pods that use it.`,
   },
   {
     name: 'EnosCredentialTokenExpiresSoon',
@@ -41,7 +52,7 @@ export const credentialAlerts: readonly Alert[] = [
     keepFiringForSeconds: 2 * minute,
     severity: 'critical',
     summary: `The token of ${id} expires in {{ $value | humanizeDuration }} and is not renewed`,
-    description: `Half of the time that ${id} has for renewing its token has passed without a new one. The pods still have a valid token for {{ $value | humanizeDuration }}.`,
+    description: `Half of the time that ${id} has for renewing its token has passed without a new one.${why('RenewalHealthy')} The pods still have a valid token for {{ $value | humanizeDuration }}.`,
   },
   {
     name: 'EnosCredentialServedWhileExpired',
@@ -65,7 +76,7 @@ export const credentialAlerts: readonly Alert[] = [
     keepFiringForSeconds: 5 * minute,
     severity: 'warning',
     summary: `Renewing the token of ${id} fails`,
-    description: `{{ $value }} attempts in a row to renew the token of ${id} have failed. The present token stays valid until it expires.`,
+    description: `{{ $value }} attempts in a row to renew the token of ${id} have failed.${why('RenewalHealthy')} The present token stays valid until it expires.`,
   },
   {
     name: 'EnosCredentialNotReady',
@@ -74,7 +85,7 @@ export const credentialAlerts: readonly Alert[] = [
     keepFiringForSeconds: 5 * minute,
     severity: 'warning',
     summary: `${id} is not ready`,
-    description: `A target of ${id} has no valid token: it was never written, is in conflict, or belongs to a suspended resource whose token has expired.`,
+    description: `A target of ${id} has no valid token: it was never written, is in conflict, or belongs to a suspended resource whose token has expired.${why('Ready')} Pods that mount it may not start.`,
   },
   {
     name: 'EnosCredentialStalled',
@@ -83,7 +94,7 @@ export const credentialAlerts: readonly Alert[] = [
     keepFiringForSeconds: 5 * minute,
     severity: 'warning',
     summary: `${id} cannot go on until it is corrected`,
-    description: `The condition Stalled of ${id} is True: a retry cannot help, its owner has to correct the resource or its source Secrets. The present token stays valid until it expires.`,
+    description: `The condition Stalled of ${id} is True: a retry cannot help, its owner has to correct the resource or its source Secrets.${why('Stalled')} The present token stays valid until it expires.`,
   },
   {
     name: 'EnosCredentialTargetContested',

@@ -40,6 +40,7 @@ export const gatewayAlerts: readonly Alert[] = [
     description: `{{ $labels.host }} has failed for all of its applications, and is only probed until it answers again. No token of this gateway is renewed meanwhile. ${affected}`,
   },
   {
+    // EnOS does not document what it tolerates. 30 s is no error of measurement (1 s), and no synchronised clock.
     name: 'EnosGatewayClockSkew',
     expression: (duration) =>
       `max by (job, host) (abs(last_over_time(enos_gateway_clock_skew_seconds[${duration(handover)}]))) > 30`,

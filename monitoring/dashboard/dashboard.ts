@@ -1,4 +1,5 @@
 import type * as cog from '@grafana/grafana-foundation-sdk/cog'
+import { TableSortByFieldStateBuilder } from '@grafana/grafana-foundation-sdk/common'
 import {
   // The model that Grafana's sidecar and provisioning read in every version; the second one needs Grafana 12.
   DashboardBuilder,
@@ -76,7 +77,7 @@ function panelBuilder(panel: Panel): cog.Builder<GrafanaPanel> {
   builder.dataLinks(
     links.map(({ title: linkTitle, url }) => new DashboardLinkBuilder(linkTitle).url(url).targetBlank(true)),
   )
-  return kind === 'table' ? asTable(builder, panel) : builder
+  return builder instanceof TableBuilder ? asTable(builder, panel) : builder
 }
 
 function queryBuilders({ kind, queries }: Panel): DataqueryBuilder[] {
@@ -87,11 +88,9 @@ function queryBuilders({ kind, queries }: Panel): DataqueryBuilder[] {
   })
 }
 
-/** One line for each credential, with a column for each query. */
-function asTable(
-  builder: TableBuilder | StatBuilder | GraphBuilder,
-  { queries }: Panel,
-): TableBuilder | StatBuilder | GraphBuilder {
+/** One line for each set of labels, with a column for each query. */
+function asTable(builder: TableBuilder, { queries, sortedBy }: Panel): TableBuilder {
+  if (sortedBy !== undefined) builder.sortBy([new TableSortByFieldStateBuilder().displayName(sortedBy).desc(false)])
   builder.withTransformation({ id: 'merge', options: {} })
   builder.withTransformation({ id: 'organize', options: { excludeByName: { Time: true } } })
   for (const [at, { legend, unit }] of queries.entries()) {

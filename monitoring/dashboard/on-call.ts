@@ -7,6 +7,9 @@ const of = (expression: string): string => byCredential(expression, 'max', label
 const readyCondition = `enos_credential_condition{type="Ready",status="True",${ofJob}}`
 const life = `enos_credential_token_expiry_timestamp_seconds{${ofJob}}`
 
+const problem = `enos_credential_problem_start_timestamp_seconds{${ofJob}}`
+const problemLabels = `${labels}, type, reason`
+
 /** Without a series, a count is 0 and not absent. */
 const count = (expression: string): string => `count(${expression}) or vector(0)`
 
@@ -47,24 +50,21 @@ export const onCallPanels: readonly Panel[] = [
   stat('Suspended', 'Not renewed, by spec.suspend.', `${of(`enos_credential_suspended{${ofJob}}`)} == 1`),
   {
     kind: 'table',
-    title: 'Credentials, the most urgent first',
+    title: 'What is wrong, the longest first',
     description:
-      'Which credential, how long its token lasts, since when it is not ready, how many attempts failed, and its gateway. Why: kubectl describe enosappcredential, or enos-credential-operator status namespace/name.',
+      'Which credential, since when, why, and how long its token lasts. Each reason links to what to do about it.',
     unit: 'short',
     queries: [
-      { expression: of(`${life} - timestamp(${life})`), legend: 'Time left', unit: 's' },
+      { expression: `${byCredential(problem, 'max', problemLabels)} * 1000`, legend: 'Since', unit: 'dateTimeAsIso' },
       {
-        expression: `(${of(`timestamp(${readyCondition})`)} - ${of(`max_over_time(timestamp(${readyCondition} == 1)[6h:1m])`)}) and on (${labels}) ${of(readyCondition)} == 0`,
-        legend: 'Not ready for',
+        expression: `${of(`${life} - timestamp(${life})`)} * on (${labels}) group_right () ${byCredential(problem, 'group', problemLabels)}`,
+        legend: 'Time left',
         unit: 's',
       },
-      { expression: of(`enos_credential_consecutive_failures{${ofJob}}`), legend: 'Failed attempts' },
-      {
-        expression: byCredential(`enos_credential_info{${ofJob}}`, 'max', `${labels}, host`),
-        legend: 'Known',
-      },
     ],
+    sortedBy: 'Since',
     width: 16,
+    links: [{ title: 'What to do', url: `${homePage}/docs/reference/reasons.md#\${__data.fields.reason}` }],
   },
   {
     kind: 'table',
@@ -81,6 +81,22 @@ export const onCallPanels: readonly Panel[] = [
     ],
     width: 8,
     links: [{ title: 'Runbook', url: `${homePage}/docs/runbooks/\${__data.fields.alertname}.md` }],
+  },
+  {
+    kind: 'table',
+    title: 'Credentials, the most urgent first',
+    description: 'How long the token of each credential lasts, how many attempts failed, and its gateway.',
+    unit: 'short',
+    queries: [
+      { expression: of(`${life} - timestamp(${life})`), legend: 'Time left', unit: 's' },
+      { expression: of(`enos_credential_consecutive_failures{${ofJob}}`), legend: 'Failed attempts' },
+      {
+        expression: byCredential(`enos_credential_info{${ofJob}}`, 'max', `${labels}, host`),
+        legend: 'Known',
+      },
+    ],
+    sortedBy: 'Time left',
+    width: 24,
   },
   {
     kind: 'graph',

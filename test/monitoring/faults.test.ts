@@ -143,8 +143,10 @@ describeWith(Object.values(prometheusPrograms), 'the alerts, by a real Prometheu
         expect(texts.filter((text) => text.includes(`EnosGatewayCircuitOpen ${hosts.lost}`)).join()).toContain(
           `${namespace}/outage`,
         )
-        expect(texts.filter((text) => text.startsWith('EnosCredentialStalled')).join()).toContain(
-          `${namespace}/stalled`,
+        const ofStalled = texts.filter((text) => text.startsWith('EnosCredentialStalled')).join()
+        expect(ofStalled).toContain(`${namespace}/stalled`)
+        expect(ofStalled).toMatch(
+          /The reason is InvalidAppSecret, since [^(]+ UTC \(\S+\/reasons\.md#InvalidAppSecret\)\. /,
         )
 
         await expectDashboard(begunAt)
@@ -202,7 +204,25 @@ describeWith(Object.values(prometheusPrograms), 'the alerts, by a real Prometheu
     })
     const urgent = drawn.find(({ panel }) => panel.title === 'Credentials, the most urgent first')
     // One line each: all with a token, and all.
-    expect([urgent?.answers[0]?.length, urgent?.answers[3]?.length]).toEqual([6, 7])
+    expect([urgent?.answers[0]?.length, urgent?.answers[2]?.length]).toEqual([6, 7])
+    const wrong = drawn.find(({ panel }) => panel.title === 'What is wrong, the longest first')
+    const [since = [], left = []] = wrong?.answers ?? []
+    expect(since.map(({ labels: { name, reason, type } }) => `${name} ${type} ${reason}`).toSorted()).toEqual([
+      'contested Ready TargetContested',
+      'outage Ready TokenExpired',
+      'outage RenewalHealthy GatewayUnreachable',
+      'stalled Ready InvalidAppSecret',
+      'stalled RenewalHealthy InvalidAppSecret',
+      'stalled Stalled InvalidAppSecret',
+      'suspended Ready TokenExpired',
+      'suspended RenewalHealthy Suspended',
+    ])
+    for (const { labels, values } of since) {
+      expect(values[0], labels['name']).toBeGreaterThan(from * 1000 - 1000)
+      expect(values[0], labels['name']).toBeLessThan(Date.now())
+    }
+    // All but the one that never had a token.
+    expect(new Set(left.map(({ labels }) => labels['name']))).toEqual(new Set(['contested', 'outage', 'suspended']))
     const file = process.env['DASHBOARD_PICTURE']
     if (file !== undefined) await writeFile(file, await drawDashboard(drawn))
   }

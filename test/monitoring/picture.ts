@@ -16,21 +16,23 @@ interface Point {
   readonly line: string
 }
 
-const columns = 3
+const graphsInRow = 3
 const formats: Readonly<Record<string, string>> = { bytes: '.2s', s: '~r', ops: '~r', reqps: '~r', short: '~r' }
 
-/** Draws stats as numbers and graphs as lines, as the dashboard shows them. @returns SVG */
+/** Draws numbers, tables and graphs as the dashboard shows them. @returns SVG */
 export async function drawDashboard(panels: readonly DrawnPanel[]): Promise<string> {
   const stats = panels.filter(({ panel }) => panel.kind === 'stat')
+  const tables = panels.filter(({ panel }) => panel.kind === 'table')
   const graphs = panels.filter(({ panel }) => panel.kind === 'graph')
-  const rows = Array.from({ length: Math.ceil(graphs.length / columns) }, (_, at) =>
-    graphs.slice(at * columns, (at + 1) * columns),
+  const rows = Array.from({ length: Math.ceil(graphs.length / graphsInRow) }, (_, at) =>
+    graphs.slice(at * graphsInRow, (at + 1) * graphsInRow),
   )
   const spec = {
     $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
     background: 'white',
     vconcat: [
       { hconcat: stats.map(drawStat) },
+      ...tables.map(drawTable),
       ...rows.map((row) => ({ hconcat: row.map(drawGraph), resolve: { scale: { color: 'independent' } } })),
     ],
     config: { view: { stroke: '#ddd' }, axis: { labelFontSize: 9, titleFontSize: 9 }, legend: { labelFontSize: 9 } },
@@ -49,6 +51,58 @@ function drawStat({ answers, panel }: DrawnPanel): unknown {
     mark: { type: 'text', fontSize: 30, fontWeight: 'bold', color: isAlarm ? '#d44a3a' : '#299c46' },
     encoding: { text: { field: 'value', format: '~r' } },
   }
+}
+
+function drawTable(drawn: DrawnPanel): unknown {
+  const rows = tableRows(drawn)
+  const columns = [...new Set(rows.flatMap((row) => [...row.keys()]))]
+  return {
+    title: { text: drawn.panel.title, fontSize: 11 },
+    width: 950,
+    height: { step: 16 },
+    data: { values: rows.flatMap((row, at) => [...row].map(([column, value]) => ({ at, column, text: value }))) },
+    mark: { type: 'text', fontSize: 10 },
+    encoding: {
+      x: {
+        field: 'column',
+        type: 'nominal',
+        sort: columns,
+        title: null,
+        axis: { orient: 'top', labelAngle: 0, labelFontWeight: 'bold', ticks: false, domain: false },
+      },
+      y: { field: 'at', type: 'ordinal', axis: null },
+      text: { field: 'text', type: 'nominal' },
+    },
+  }
+}
+
+/** Column → text. Answers to the queries of a table are one row where their common labels agree. */
+function tableRows({ answers, panel }: DrawnPanel): Map<string, string>[] {
+  const rows: { readonly labels: Labels; readonly cells: Map<string, string>; readonly values: Map<string, number> }[] =
+    []
+  for (const [at, series] of answers.entries()) {
+    const { legend = '', unit = panel.unit } = panel.queries[at] ?? {}
+    for (const { labels, values } of series) {
+      const isSame = (other: Labels): boolean =>
+        Object.entries(labels).every(([name, value]) => (other[name] ?? value) === value)
+      let row = at === 0 ? undefined : rows.find((candidate) => isSame(candidate.labels))
+      if (row === undefined) {
+        row = { labels, cells: new Map(), values: new Map() }
+        rows.push(row)
+      }
+      for (const [name, value] of Object.entries(labels)) row.cells.set(name, value)
+      row.cells.set(legend, printValue(values.at(-1) ?? NaN, unit))
+      row.values.set(legend, values.at(-1) ?? NaN)
+    }
+  }
+  const { sortedBy = '' } = panel
+  const orderOf = (row: (typeof rows)[number]): number => row.values.get(sortedBy) ?? Infinity
+  return rows.toSorted((a, b) => orderOf(a) - orderOf(b)).map(({ cells }) => cells)
+}
+
+function printValue(value: number, unit: string): string {
+  if (unit === 'dateTimeAsIso') return new Date(value).toISOString().replace(/\.\d+Z$/, 'Z')
+  return unit === 's' ? `${Math.round(value)} s` : String(value)
 }
 
 function drawGraph({ answers, panel }: DrawnPanel): unknown {

@@ -27,6 +27,8 @@ export interface CredentialSeries {
   readonly contestedAt?: ValueAt
   readonly suspendedAt?: ValueAt
   readonly expiredSecondsAt?: ValueAt
+  /** The start of each problem, by `type reason`. */
+  readonly problemStartAt?: Readonly<Record<string, ValueAt>>
 }
 
 /** A renewal is due at this moment, whatever the lifetime, 10 s after a scrape. */
@@ -100,6 +102,10 @@ export class Plant {
     set('contested_targets', contestedAt)
     set('suspended', suspendedAt)
     set('expired_seconds_total', expiredSecondsAt)
+    for (const [problem, startAt] of Object.entries(series.problemStartAt ?? {})) {
+      const [type = '', reason = ''] = problem.split(' ')
+      set('problem_start_timestamp_seconds', startAt, { type, reason })
+    }
   }
 
   /** Calls of a gateway that answers, with a rate of one in ten seconds. */

@@ -65,16 +65,18 @@ function promtoolTest(scenario: Scenario, lifetimeSeconds: number, style: Namesp
 
 /** Plays all scenarios with a lifetime and a style. @returns the report of promtool; empty when all pass */
 export async function playScenarios(promtool: string, lifetimeSeconds: number, style: NamespaceStyle): Promise<string> {
+  const tests = scenariosOf(lifetimeSeconds).map((scenario) => promtoolTest(scenario, lifetimeSeconds, style))
+  return await playTests(promtool, tests)
+}
+
+/** Runs tests of promtool on the shipped rules. @returns its report; empty when all pass */
+export async function playTests(promtool: string, tests: readonly unknown[]): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'alerts-'))
   try {
     await writeFile(join(directory, 'rules.yaml'), stringify(rulesFile()))
-    const tests = {
-      rule_files: ['rules.yaml'],
-      evaluation_interval: `${Timeline.stepSeconds}s`,
-      tests: scenariosOf(lifetimeSeconds).map((scenario) => promtoolTest(scenario, lifetimeSeconds, style)),
-    }
     const file = join(directory, 'tests.yaml')
-    await writeFile(file, stringify(tests, { lineWidth: 0 }))
+    const content = { rule_files: ['rules.yaml'], evaluation_interval: `${Timeline.stepSeconds}s`, tests }
+    await writeFile(file, stringify(content, { lineWidth: 0, aliasDuplicateObjects: false }))
     const { code, stderr, stdout } = await runToEnd(promtool, ['test', 'rules', file])
     return code === 0 ? '' : `${stdout}${stderr}`
   } finally {

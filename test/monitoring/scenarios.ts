@@ -284,6 +284,20 @@ export const otherScenarios: readonly Scenario[] = [
     firings: [firing('EnosOperatorAbsent', {}, begin + 5 * minute, begin + 17 * minute)],
   },
   {
+    name: 'no replica leads, and two export the credentials',
+    lengthSeconds,
+    options: {
+      leaderAt: (at) => (at < begin || at >= end ? 'a' : undefined),
+      knowsCredentialsAt: (replica, at) => replica === 'a' || (at >= begin && at < end),
+    },
+    fault: (plant) => valid(plant, { failuresAt: during(begin, end), contestedAt: during(begin, end) }),
+    firings: [
+      firing('EnosCredentialRenewalFailing', hit, begin + 5 * minute, end + 5 * minute),
+      firing('EnosCredentialTargetContested', hit, begin + 5 * minute, end + 10 * minute),
+      firing('EnosOperatorNoLeader', lease, begin + 3 * minute, end + 2 * minute),
+    ],
+  },
+  {
     name: 'two replicas lead',
     lengthSeconds,
     fault: (plant) => {

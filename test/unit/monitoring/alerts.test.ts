@@ -3,7 +3,16 @@ import { describe, expect, it } from 'vitest'
 import { alerts } from '../../../monitoring/rules.ts'
 import { describeWith, findProgram } from '../../monitoring/promtool.ts'
 import { promtoolOnly } from '../../monitoring/promtool-only.ts'
-import { fires, lifetimes, momentsOf, playScenarios, scenariosOf } from '../../monitoring/promtool-tests.ts'
+import {
+  fires,
+  lifetimes,
+  momentsOf,
+  playScenarios,
+  playTests,
+  scenariosOf,
+  styles,
+} from '../../monitoring/promtool-tests.ts'
+import { twoExportersTest } from '../../monitoring/two-exporters.ts'
 
 describe('the scenarios', () => {
   it.each(lifetimes)(
@@ -41,5 +50,9 @@ const promtool = findProgram('promtool', 'PROMTOOL')
 describeWith([promtool], 'the alerts, by promtool', () => {
   it('fire exactly when they should, with tokens of 2 h', { timeout: 240_000 }, async () => {
     expect(await playScenarios(promtool ?? 'promtool', 7200, 'exported_namespace')).toBe('')
+  })
+
+  it('say why, and the dashboard counts each credential once, while two replicas export them', async () => {
+    expect(await playTests(promtool ?? 'promtool', styles.map(twoExportersTest))).toBe('')
   })
 })

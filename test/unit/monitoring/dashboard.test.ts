@@ -9,6 +9,7 @@ interface GrafanaPanel {
   readonly description?: string
   readonly datasource?: unknown
   readonly fieldConfig?: { readonly defaults: { readonly unit?: string } }
+  readonly options?: { readonly sortBy?: readonly { readonly displayName: string; readonly desc: boolean }[] }
   readonly targets?: readonly { readonly expr: string; readonly datasource: unknown }[]
 }
 
@@ -57,6 +58,22 @@ describe('the dashboard', () => {
       expect(fieldConfig?.defaults.unit, title).toMatch(/^\w+$/)
       expect(targets.length, title).toBeGreaterThan(0)
     }
+  })
+
+  it('sorts its tables by a column that they have, and links each reason to what to do about it', () => {
+    const sorted = panels.filter(({ sortedBy }) => sortedBy !== undefined)
+    expect(sorted.map(({ title }) => title)).toEqual([
+      'What is wrong, the longest first',
+      'Credentials, the most urgent first',
+    ])
+    for (const { queries: columns, sortedBy, title } of sorted) {
+      expect(columns.map(({ legend }) => legend)).toContain(sortedBy)
+      const { options } = built.panels.find((panel) => panel.title === title) ?? {}
+      expect(options?.sortBy).toEqual([{ displayName: sortedBy, desc: false }])
+    }
+    expect(sorted[0]?.links?.map(({ url }) => url)).toEqual([
+      expect.stringMatching(/\/docs\/reference\/reasons\.md#\$\{__data\.fields\.reason\}$/),
+    ])
   })
 
   it.each(queries)('reads exported series of the chosen install only: $expression', ({ expression }) => {

@@ -6,6 +6,7 @@ import { parse, stringify } from 'yaml'
 import { recordings } from '../../../monitoring/recordings.ts'
 import { durationPrinter } from '../../../monitoring/rule.ts'
 import { alerts, rulesFile } from '../../../monitoring/rules.ts'
+import { reasons } from '../../../src/api/v1alpha1/reasons.ts'
 import { exportedSeries, parseExpression, unknownParts } from '../../monitoring/promql.ts'
 import { describeWith, findProgram } from '../../monitoring/promtool.ts'
 import { runToEnd } from '../../support/run.ts'
@@ -54,6 +55,15 @@ describe('the rules', () => {
         runbook_url: expect.stringMatching(new RegExp(`^https://.*/docs/runbooks/${name}\\.md$`)) as string,
       },
     })
+  })
+
+  it('link to the anchor of each reason', async () => {
+    const page = await readFile(new URL('../../../docs/reference/reasons.md', import.meta.url), 'utf8')
+    const linking = alerts.filter(({ description }) =>
+      description.includes('docs/reference/reasons.md#{{ .Labels.reason }}'),
+    )
+    expect(linking.length).toBeGreaterThan(4)
+    for (const reason of Object.keys(reasons)) expect(page).toContain(`<a id="${reason}"></a>`)
   })
 
   it('have distinct names', () => {
