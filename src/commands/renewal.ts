@@ -1,5 +1,6 @@
 import { parseStatus } from '../api/v1alpha1/credential.ts'
 import { annotations } from '../api/v1alpha1/names.ts'
+import type { Reason } from '../api/v1alpha1/reasons.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import { ApiError, isForbidden, isKindUnknown, isNotFound } from '../kubernetes/errors.ts'
 import { credentials, type KubernetesClient, type ObjectRef } from '../kubernetes/types.ts'
@@ -35,6 +36,21 @@ export interface RenewalOutcome {
 }
 
 const pollMs = 200
+
+/** With these the operator makes no attempt, so the request stays unhandled until the user has acted. */
+const reasonsWithoutAttempt: ReadonlySet<string> = new Set<Reason>([
+  'SourceSecretNotFound',
+  'SourceKeyMissing',
+  'SourceForbidden',
+  'InvalidCA',
+  'GatewayNotAllowed',
+  'TemplateError',
+  'InvalidSpec',
+])
+/** The operator reconciles within a second of the request; a Stalled that stays longer is not about to go. */
+const stalledGraceMs = 2000
+/** An attempt is made all the same, and requested renewals of an application have a distance of up to 10 s. */
+const attemptGraceMs = 15_000
 
 /** Sets the annotation. @throws CommandError for a missing resource or permission; ApiError */
 export async function requestRenewal(
@@ -81,9 +97,9 @@ export async function awaitRenewal(
   { before, ref, value }: RenewalRequest,
   waitMs: number,
 ): Promise<RenewalOutcome> {
-  const until = clock.now() + waitMs
+  const since = clock.now()
   let last: CredentialObject | undefined
-  while (clock.now() < until) {
+  while (clock.now() < since + waitMs) {
     last = await client.get<CredentialObject>(credentials, ref, { signal })
     const { renewRequest, status } = parseCredential(last)
     const handled = status.lastHandledRenewRequest
@@ -91,6 +107,8 @@ export async function awaitRenewal(
     if (handled !== undefined && (handled === value || handled === renewRequest)) {
       return outcomeOf(before, status, clock.wall())
     }
+    const blocked = blockedText(last, status, clock.now() - since)
+    if (blocked !== undefined) return { isRenewed: false, text: printable(`not renewed: ${blocked}`) }
     await sleep(clock, pollMs, signal)
   }
   const [problem] = last === undefined ? [] : statusProblems(last, clock.wall())
@@ -99,6 +117,16 @@ export async function awaitRenewal(
       ? 'is the operator running, and does it watch this namespace? Requested renewals run at most once in 10 s for an application.'
       : printable(`${problem.reason}: ${problem.message}`)
   return { isRenewed: false, text: `no attempt within ${formatDuration(waitMs)}: ${why}` }
+}
+
+/** Why waiting longer is of no use; undefined: it may be. */
+function blockedText(object: CredentialObject, { conditions }: CredentialStatus, waitedMs: number): string | undefined {
+  const obstacle = obstacleOf(object.metadata.deletionTimestamp, object.spec?.suspend)
+  if (obstacle !== undefined) return obstacle.text
+  const stalled = conditions.find(({ status, type }) => type === 'Stalled' && status === 'True')
+  if (stalled === undefined) return undefined
+  const graceMs = reasonsWithoutAttempt.has(stalled.reason) ? stalledGraceMs : attemptGraceMs
+  return waitedMs < graceMs ? undefined : `${stalled.reason}: ${stalled.message}`
 }
 
 /**

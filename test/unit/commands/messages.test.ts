@@ -172,9 +172,12 @@ async function renewMessages(): Promise<void> {
     metadata: { name: 'leaving', finalizers: ['enos.io/merge-cleanup'], deletionTimestamp: at(-hourMs) },
   })
   await run('in deletion', ['renew', 'leaving', '--wait'])
-  const missing = condition('Ready', 'False', 'SourceSecretNotFound', 'spec.appKeyRef: Secret enos-app not found')
-  create('sourceless', url, { status: { conditions: [missing] } })
-  await run('no attempt is possible', ['renew', 'sourceless', '--wait', '--timeout', '2s'], { isWaiting: true })
+  const missing = ['SourceSecretNotFound', 'spec.appKeyRef: Secret enos-app does not exist'] as const
+  const conditions = [condition('Ready', 'False', ...missing), condition('Stalled', 'True', ...missing)]
+  create('sourceless', url, { status: { conditions } })
+  await run('no attempt is possible', ['renew', 'sourceless', '--wait', '--timeout', '24h'], { isWaiting: true })
+  create('unreachable', url, { status: { conditions: [condition('Ready', 'False', 'GatewayUnreachable', 'refused')] } })
+  await run('no attempt in time', ['renew', 'unreachable', '--wait', '--timeout', '2s'], { isWaiting: true })
   await run('no operator runs', ['renew', 'wind-farm', '--wait', '--timeout', '2s'], { isWaiting: true })
   await run('not found', ['renew', 'nobody'])
   world.api.refuse = ({ verb }) =>

@@ -75,6 +75,40 @@ describe('renew', () => {
     expect(printed).toContain('at most once in 10 s for an application')
   })
 
+  it.each([
+    ['after 2 s where the operator makes no attempt', 'SourceKeyMissing', 2000],
+    ['after 15 s where an attempt is still to come', 'InvalidAppSecret', 15_000],
+  ])('ends with the reason of Stalled %s', async (_, reason, ms) => {
+    const conditions = [condition('Ready', 'False', reason, 'no'), condition('Stalled', 'True', reason, 'no')]
+    const object = { metadata: {}, status: { ...held, conditions } }
+    const client = { patch: () => Promise.resolve(object), get: () => Promise.resolve(object) }
+    let printed = ''
+    const clock = new FakeClock(now)
+    const context = { clock, print: (text: string) => void (printed += text), signal: new AbortController().signal }
+    const ref = { namespace: 'plant-a', name: 'wind-farm' }
+    const code = renew(context, client as unknown as KubernetesClient, ref, 24 * hourMs)
+    await clock.advance(ms - 200)
+    expect(printed).not.toContain(reason)
+    await clock.advance(400)
+    expect(printed).toContain(`plant-a/wind-farm: not renewed: ${reason}: no\n`)
+    expect(await code).toBe(1)
+  })
+
+  it('ends when the resource is suspended while it waits', async () => {
+    const client = {
+      patch: () => Promise.resolve({ metadata: {}, status: held }),
+      get: () => Promise.resolve({ metadata: {}, spec: { suspend: true }, status: held }),
+    } as unknown as KubernetesClient
+    let printed = ''
+    const context = {
+      clock: new FakeClock(now),
+      print: (text: string) => void (printed += text),
+      signal: new AbortController().signal,
+    }
+    expect(await renew(context, client, { namespace: 'plant-a', name: 'wind-farm' }, hourMs)).toBe(1)
+    expect(printed).toContain('not renewed: spec.suspend is true: the operator renews once it is false')
+  })
+
   it('accepts a later request of another user as handled, whatever its length', async () => {
     const metadata = { annotations: { 'enos.io/renew-requested-at': 'x'.repeat(2000) } }
     const handled = parseCredential({ metadata }).renewRequest
