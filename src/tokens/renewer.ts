@@ -233,6 +233,7 @@ export class Renewer {
 
   #recordOutcome(application: Application, identity: Identity, failure: Failure | undefined): void {
     const { clock, log, random } = this.#options
+    const known = identity.failure
     identity.failure = failure
     if (failure === undefined) {
       const { failures, members } = identity
@@ -253,7 +254,8 @@ export class Renewer {
       random(),
     )
     identity.retryAt = clock.now() + delayMs
-    log.warn(
+    // The one line at level warn is that of the resource's conditions, once for each problem and not for each retry.
+    log[known?.reason === failure.reason ? 'debug' : 'info'](
       {
         application: application.id,
         ...affected(identity.members),

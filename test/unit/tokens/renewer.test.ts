@@ -564,6 +564,18 @@ describe('Renewer.attempt with any answers', () => {
     ])
   })
 
+  it('logs a failed renewal at level info, and its retries at level debug until the reason changes', async () => {
+    const messages: string[] = []
+    for (const reason of ['GatewayUnreachable', 'GatewayUnreachable', 'GatewayError'] as const) {
+      await attempt(new ScriptedClient(clock, () => failed({ reason })))
+      for (const line of lines) {
+        const { failures, level, msg } = JSON.parse(line) as { failures: number; level: string; msg: string }
+        messages.push(`${level} ${msg} ${failures}`)
+      }
+    }
+    expect(messages).toEqual(['info renewal failed 1', 'debug renewal failed 2', 'info renewal failed 3'])
+  })
+
   it('the line token received names a member that got the token, and how many did', async () => {
     const wrong = new Sensitive('wrong')
     application = new Application('application-1', gatewayUrl, new Sensitive(marker.appKey), 0)
