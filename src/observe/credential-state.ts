@@ -31,6 +31,8 @@ export interface CredentialState extends OwnWrites {
   /** How admission altered the last write of a target, by name. Bound: the targets of the spec. */
   readonly alterations: SmallMap<string, Alteration>
   readonly expiredTime: ExpiredTime
+  /** Reasons of the problems that were logged and are not solved yet; bounded by the number of reasons. */
+  readonly loggedProblems: Set<string>
 }
 
 export function newState(credential: Credential, now: number, wallOffset: number): CredentialState {
@@ -54,6 +56,7 @@ export function newState(credential: Credential, now: number, wallOffset: number
     contests: new SmallMap(),
     alterations: new SmallMap(),
     expiredTime: new ExpiredTime(now),
+    loggedProblems: new Set(),
   }
 }
 

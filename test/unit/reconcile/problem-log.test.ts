@@ -29,12 +29,12 @@ function conditionsOf(shorts: readonly Short[]): readonly Condition[] {
 }
 
 /** The lines for a credential that goes from one set of conditions to another. */
-function linesOf(before: readonly Short[], after: readonly Short[]): Line[] {
+function linesOf(before: readonly Short[], after: readonly Short[], logged = new Set<string>()): Line[] {
   const lines: Line[] = []
   const write = (line: string): void => void lines.push(JSON.parse(line) as Line)
   const log = createLogger({ level: 'trace', format: 'json', destination: { write } })
   const present = status({ conditions: [...conditionsOf(before)] })
-  logProblems(log, { ...credential(), status: present }, conditionsOf(after))
+  logProblems(log, { ...credential(), status: present }, conditionsOf(after), logged)
   return lines
 }
 
@@ -96,6 +96,23 @@ describe('logProblems', () => {
     expect(linesOf(unreachable, healthy)).toEqual([
       expect.objectContaining({ level: 'info', msg: 'problems solved', reasons: ['GatewayUnreachable'] }),
     ])
+  })
+
+  const waiting: Short[] = [['RenewalHealthy', 'False', 'WaitingForToken']]
+
+  it('logProblems names the problem that was solved, not the attempt that solved it', () => {
+    const logged = new Set<string>()
+    linesOf(healthy, unreachable, logged)
+    linesOf(unreachable, conflict, logged)
+    linesOf(conflict, waiting, logged)
+    expect(linesOf(waiting, healthy, logged)).toMatchObject([
+      { msg: 'problems solved', reasons: ['GatewayUnreachable', 'TargetConflict'] },
+    ])
+    expect(logged.size).toBe(0)
+  })
+
+  it('logProblems names no problem that is solved after a restart and is not known any more', () => {
+    expect(linesOf(waiting, healthy)[0]).not.toHaveProperty('reasons')
   })
 
   it('logProblems does not call a problem solved while the renewal waits or the resource is suspended', () => {
