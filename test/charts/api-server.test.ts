@@ -1,13 +1,19 @@
-import { beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { useHarness } from '../integration/harness.ts'
 import { runToEnd } from '../support/run.ts'
 import { helmTemplate, type Manifest, parseManifests, variants } from './manifests.ts'
+import { prometheusOperatorCrds } from './prometheus-operator.ts'
 
 const harness = useHarness()
 const namespaces = ['enos-system', 'plant-a']
+let crds: string[]
 
 beforeAll(async () => {
   await harness().kubectl(['delete', 'crd', 'enosappcredentials.enos.io', '--ignore-not-found'])
+  crds = (await prometheusOperatorCrds()).flatMap((file) => ['-f', file])
+  // Beyond the length of the annotation that a client-side apply writes.
+  await harness().kubectl(['apply', '--server-side', ...crds])
+  await harness().kubectl(['wait', '--for=condition=Established', ...crds])
   for (const name of namespaces) {
     const labels = {
       'pod-security.kubernetes.io/enforce': 'restricted',
@@ -18,8 +24,37 @@ beforeAll(async () => {
   }
 })
 
-/** The API server has no kinds of the Prometheus operator. */
-const withoutMonitoring = { prometheusRule: { enabled: false } }
+// Other files test the chart where the cluster lacks these kinds.
+afterAll(async () => {
+  await harness().kubectl(['delete', '--ignore-not-found', ...crds])
+})
+
+const metrics = { listen: { secure: { secretName: 'metrics-tls' } } }
+const rendered = { enabled: true, renderMode: 'alwaysRender' }
+
+/** Every value of a monitor. */
+const monitor = {
+  ...rendered,
+  namespace: 'plant-a',
+  additionalLabels: { release: 'prometheus' },
+  interval: '15s',
+  scrapeTimeout: '10s',
+  honorLabels: true,
+  tlsConfig: { serverName: 'metrics.enos-system.svc', ca: { secret: { name: 'metrics-ca', key: 'ca.crt' } } },
+  relabelings: [{ targetLabel: 'cluster', replacement: 'plant' }],
+  metricRelabelings: [{ sourceLabels: ['__name__'], regex: 'nodejs_.*', action: 'drop' }],
+}
+
+/** Installs that are applied: those that kustomize renders too, and the kinds that only the chart has. */
+const installs = {
+  ...Object.fromEntries(Object.entries(variants).map(([name, { values }]) => [name, values])),
+  'a ServiceMonitor and alerts, with each of their values': {
+    metrics,
+    serviceMonitor: monitor,
+    prometheusRule: { ...rendered, namespace: 'plant-a', additionalLabels: monitor.additionalLabels },
+  },
+  'a PodMonitor with each of its values': { metrics, podMonitor: monitor },
+}
 
 /** Applies as an install does; a warning or an unknown field fails. */
 async function applyStrictly(text: string): Promise<void> {
@@ -60,10 +95,10 @@ async function tryPod(text: string) {
 }
 
 describe('the API server', () => {
-  it.each(Object.entries(variants))(
+  it.each(Object.entries(installs))(
     'takes the objects of the chart, and a second time changes none: %s',
-    async (_, { values }) => {
-      const text = await helmTemplate('helm4', { ...values, ...withoutMonitoring })
+    async (_, values) => {
+      const text = await helmTemplate('helm4', values)
       try {
         await applyStrictly(text)
         const before = await versionsOf(text)
@@ -76,14 +111,10 @@ describe('the API server', () => {
     },
   )
 
-  it.each(Object.entries(variants))(
+  it.each(Object.entries(installs))(
     'admits a pod of the chart under Pod Security restricted: %s',
-    async (_, { values }) => {
-      const text = await helmTemplate('helm4', {
-        ...values,
-        ...withoutMonitoring,
-        serviceAccount: { create: false },
-      })
+    async (_, values) => {
+      const text = await helmTemplate('helm4', { ...values, serviceAccount: { create: false } })
       expect(await tryPod(text)).toMatchObject({
         code: 0,
         stderr: '',
