@@ -4,6 +4,7 @@ import { basename, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { inject } from 'vitest'
 import { parseAllDocuments } from 'yaml'
+import { type InstallFolder, installManifests, renderInstall } from '../../tools/release/install-manifests.ts'
 import { run } from '../support/run.ts'
 import type { helms } from './programs.ts'
 
@@ -28,7 +29,7 @@ export type Values = Readonly<Record<string, unknown>>
 
 /** A user's kustomization of an install; its paths are from deploy/. */
 export interface Overlay {
-  readonly resources: readonly string[]
+  readonly resources: readonly InstallFolder[]
   readonly components?: readonly string[]
   readonly patches?: readonly object[]
   /** Another namespace, and the files of Roles that are repeated in it. */
@@ -100,18 +101,31 @@ export async function helmTemplate(helm: (typeof helms)[number], values: Values)
   return await run(join(inject('chartPrograms'), helm), args, JSON.stringify(values))
 }
 
-/** Builds an overlay in a folder of its own. */
-export async function kustomize({ components = [], patches = [], repeated, resources }: Overlay): Promise<string> {
+/**
+ * Builds an overlay in a folder of its own.
+ *
+ * @param base what it is an overlay of: the folders, or the files of a release that are made of them
+ */
+export async function kustomize(
+  { components = [], patches = [], repeated, resources }: Overlay,
+  base: 'folders' | 'release' = 'folders',
+): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'overlay-'))
+  const kubectl = join(inject('assets'), 'kubectl')
   const from = (folder: string): string => relative(directory, join(deploy, folder))
+  const released = async (folder: InstallFolder): Promise<string> => {
+    await writeFile(join(directory, installManifests[folder]), await renderInstall(kubectl, folder))
+    return installManifests[folder]
+  }
   try {
     const more = repeated === undefined ? [] : [await repeat(directory, repeated)]
+    const installs = base === 'folders' ? resources.map(from) : await Promise.all(resources.map(released))
     await writeKustomization(directory, {
-      resources: [...resources.map(from), ...more],
+      resources: [...installs, ...more],
       components: components.map(from),
       patches,
     })
-    return await run(join(inject('assets'), 'kubectl'), ['kustomize', directory])
+    return await run(kubectl, ['kustomize', directory])
   } finally {
     await rm(directory, { recursive: true })
   }

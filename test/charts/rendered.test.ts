@@ -65,4 +65,12 @@ describe('the chart', () => {
     expect(Object.keys(objects).length).toBeGreaterThan(6)
     expect(objects).toEqual(comparable(built))
   })
+
+  it.each(Object.entries(variants))(
+    'renders the objects of the manifests of a release: %s',
+    async (_, { overlay, values }) => {
+      const [rendered, built] = await Promise.all([helmTemplate('helm4', values), kustomize(overlay, 'release')])
+      expect(comparable(rendered)).toEqual(comparable(built))
+    },
+  )
 })

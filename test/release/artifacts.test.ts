@@ -41,8 +41,11 @@ describe('the files of a release', () => {
   })
 
   it('are all there, each with its sum', async () => {
-    const names = ['install.yaml', 'crds.yaml', 'sbom.cdx.json', `enos-credential-operator-${version}.tgz`]
-    const all = [...names, `enos-credential-operator-npm-${version}.tgz`].toSorted()
+    const names = ['install.yaml', 'install-namespaced.yaml', 'crds.yaml', 'sbom.cdx.json']
+    const packages = ['enos-credential-operator', 'enos-credential-operator-npm'].map(
+      (name) => `${name}-${version}.tgz`,
+    )
+    const all = [...names, ...packages].toSorted()
     expect(await readdir(release)).toEqual([...all, 'SHA256SUMS'].toSorted())
     expect([...sums.matchAll(/^\w{64} {2}(.+)$/gm)].map(([, name]) => name)).toEqual(all)
     await run('sh', ['-c', `cd '${release}' && sha256sum --quiet --check SHA256SUMS`])

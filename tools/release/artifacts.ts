@@ -8,6 +8,7 @@ import { promisify } from 'node:util'
 import { chartPrograms } from '../../test/charts/programs.ts'
 import { findAssets } from '../../test/control-plane/assets.ts'
 import { home } from '../published.ts'
+import { type InstallFolder, installManifests, renderInstall } from './install-manifests.ts'
 
 /**
  * Writes dist/release: the files of a release and their sums. They are made from a built dist/, and the same commit gives
@@ -43,7 +44,7 @@ async function main(): Promise<void> {
   await mkdir(target, { recursive: true })
   await copyFile(join(root, 'crds/enos.io_enosappcredentials.yaml'), join(target, 'crds.yaml'))
   await copyFile(join(root, 'dist/sbom.cdx.json'), join(target, 'sbom.cdx.json'))
-  await writeFile(join(target, 'install.yaml'), await installManifest())
+  await writeInstallManifests()
   await packNpm(manifest)
   await packChart(manifest)
   await writeSums()
@@ -59,9 +60,11 @@ function log(line: string): void {
   process.stderr.write(`${line}\n`)
 }
 
-async function installManifest(): Promise<string> {
-  const programs = await findAssets({ environment: process.env, log })
-  return await run(join(programs, 'kubectl'), ['kustomize', join(root, 'deploy')])
+async function writeInstallManifests(): Promise<void> {
+  const kubectl = join(await findAssets({ environment: process.env, log }), 'kubectl')
+  for (const [folder, name] of Object.entries(installManifests) as [InstallFolder, string][]) {
+    await writeFile(join(target, name), await renderInstall(kubectl, folder))
+  }
 }
 
 /**
