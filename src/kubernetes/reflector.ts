@@ -1,4 +1,4 @@
-import { backoffMs } from '../lib/backoff.ts'
+import { type Backoff, backoffMs } from '../lib/backoff.ts'
 import { type Clock, sleep } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Random } from '../lib/random.ts'
@@ -26,6 +26,11 @@ export interface ReflectorOptions<T extends KubernetesObject, S extends Stored> 
 
 /** As client-go: 800 ms to 30 s. */
 const backoff = { baseMs: 800, capMs: 30_000 }
+/** A CustomResourceDefinition is installed by hand, most often while its user looks at the log. */
+const unknownKindBackoff = { baseMs: 800, capMs: 5000 }
+/** Until the first list is complete, a failure that lasts is logged again after this time, then in this interval. */
+const firstReminderMs = 10_000
+const reminderMs = 60_000
 /** A failure after a watch that lived this long counts as the first. */
 const healthyMs = 60_000
 /** A watch that the server ends sooner counts as failed, so that reopening it is no hot loop. */
@@ -61,6 +66,8 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
   #mayHaveGoneBack = false
   #failures = 0
   #reported = ''
+  #reportedSince = 0
+  #reminderAt = 0
   #hasSynced = false
   /** One for each caller of `synced`, until the first list. */
   #onSynced: (() => void)[] = []
@@ -110,6 +117,7 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
     while (!isStopped()) {
       const startedAt = this.#touch()
       let retryAfterMs = 0
+      let schedule = backoff
       try {
         if (this.#mayHaveGoneBack) await this.#checkVersion(signal)
         if (this.#resourceVersion === undefined) await this.#list(signal)
@@ -131,10 +139,11 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
           this.#failures = now - startedAt >= healthyMs ? 1 : this.#failures + 1
           this.#report(error)
           if (isForbidden(error)) this.#refused.resolve(undefined)
+          schedule = scheduleFor(error)
           if (error instanceof ApiError) retryAfterMs = Math.min(error.retryAfterMs ?? 0, maxRetryAfterMs)
         }
       }
-      await this.#pause(Math.max(retryAfterMs, backoffMs(backoff, this.#failures, this.#options.random)), signal)
+      await this.#pause(Math.max(retryAfterMs, backoffMs(schedule, this.#failures, this.#options.random)), signal)
     }
   }
 
@@ -179,6 +188,8 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
     }
     this.#newestVersion = this.#resourceVersion = resourceVersion
     if (this.#hasSynced) return
+    // Before the callers of `synced` log that they go on.
+    this.#logRecovery()
     this.#hasSynced = true
     for (const resolve of this.#onSynced.splice(0)) resolve()
   }
@@ -225,12 +236,16 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
 
   #recover(): void {
     this.#failures = 0
+    this.#logRecovery()
+  }
+
+  #logRecovery(): void {
     if (this.#reported === '') return
     this.#reported = ''
     this.#options.log.info({ resource: this.#options.type.plural }, 'list and watch recovered')
   }
 
-  /** Logs one line for each kind of failure, not for each attempt. */
+  /** Logs one line for each kind of failure, not for each attempt; until the first list, reminders that it lasts. */
   #report(error: unknown): void {
     const { group, plural } = this.#options.type
     let detail = error instanceof Error ? error.message : String(error)
@@ -238,9 +253,17 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
       const kind = [plural, group].filter((part) => part !== '').join('.')
       detail = `the API server does not serve ${kind}: install its CustomResourceDefinition`
     }
-    if (detail === this.#reported) return
-    this.#reported = detail
-    this.#options.log.warn({ resource: plural, detail }, 'list or watch failed, retrying')
+    const { clock, log } = this.#options
+    const now = clock.now()
+    if (detail !== this.#reported) {
+      this.#reported = detail
+      this.#reportedSince = now
+      this.#reminderAt = now + firstReminderMs
+      log.warn({ resource: plural, detail }, 'list or watch failed, retrying')
+    } else if (!this.#hasSynced && now >= this.#reminderAt) {
+      this.#reminderAt = now + reminderMs
+      log.warn({ resource: plural, detail, failingForMs: now - this.#reportedSince }, 'list still fails, retrying')
+    }
   }
 
   async #pause(delayMs: number, signal: AbortSignal): Promise<void> {
@@ -250,4 +273,8 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
       // The signal aborted, which `run` checks.
     }
   }
+}
+
+function scheduleFor(error: unknown): Backoff {
+  return isKindUnknown(error) ? unknownKindBackoff : backoff
 }
