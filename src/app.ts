@@ -15,6 +15,7 @@ import { ClockJumpWatch } from './lib/clock-jump.ts'
 import type { Log } from './lib/log.ts'
 import { type Random, systemRandom } from './lib/random.ts'
 import { type Caches, createCaches } from './observe/caches.ts'
+import { warnOfEmptyNamespaces } from './observe/empty-namespaces.ts'
 import { Watches } from './observe/watches.ts'
 import { createOperator, type Operator, type OperatorObserver } from './operator.ts'
 import { samplesOf } from './telemetry/credential-samples.ts'
@@ -220,7 +221,8 @@ async function run(
 }
 
 /** Starts the workers once the caches are synced. */
-function startWorking({ caches, clockJumps, config, log, metrics, operator, watches, watching, work }: App): void {
+function startWorking(app: App): void {
+  const { caches, clockJumps, config, connection, log, metrics, operator, watches, watching, work } = app
   work.hasLed = true
   metrics.setLeading(true)
   const begin = (): void => {
@@ -230,6 +232,7 @@ function startWorking({ caches, clockJumps, config, log, metrics, operator, watc
       log.warn({ namespaces }, 'the API server refuses these namespaces, starting workers without them')
     }
     log.info({ credentials: caches.credentials.size }, 'caches synced, starting workers')
+    void warnOfEmptyNamespaces(connection.client, caches, config.namespaces, log)
     work.hasBegun = true
     operator.run(config.maxConcurrentReconciles)
     clockJumps.start()
