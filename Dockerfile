@@ -29,6 +29,8 @@ ENV NODE_ENV=production
 # Launcher and operator, without the simulator. Named .mjs, for there is no package.json beside them that says `module`.
 COPY --from=build /src/dist/main.js /app/main.mjs
 COPY --from=build /src/dist/operator.mjs /app/operator.mjs
+# Read only with NODE_OPTIONS=--enable-source-maps.
+COPY --from=build /src/dist/operator.mjs.map /app/operator.mjs.map
 # What is in it, for scanners.
 COPY --from=build /src/dist/sbom.cdx.json /app/sbom.cdx.json
 # Of all that is in it, as these licences ask.

@@ -126,6 +126,13 @@ describe('the image that `make image` builds', () => {
       )
     })
 
+    it('has the source map that the bundle names', async () => {
+      const app = join(scratch, platform, 'app')
+      const [name = ''] = (await readFile(join(app, 'operator.mjs'), 'utf8')).match(/(?<=sourceMappingURL=)\S+$/m) ?? []
+      const { sources } = JSON.parse(await readFile(join(app, name), 'utf8')) as { sources: readonly string[] }
+      expect(sources).toContain('../src/main.ts')
+    })
+
     it('has no shell, no npm, no setuid program, and nothing that the operator may write but its home and /tmp', async () => {
       const files = await listFiles(imageOf(platform))
       const paths = files.map((line) => line.replace(/^(\S+\s+){5}/, '').replace(/ -> .*/, ''))
