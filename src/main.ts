@@ -37,6 +37,11 @@ const exitCode = await runProgram(process.argv.slice(2), {
         size: () => ({ columns: process.stdout.columns || 80, rows: process.stdout.rows || 24 }),
       }
     : undefined,
+  statusLine:
+    process.stderr.isTTY && environment['TERM'] !== 'dumb'
+      ? // Cut, so that it is one line, which the next one erases.
+        (text) => process.stderr.write(`\r\u001b[K${text.slice(0, (process.stderr.columns || 80) - 1)}`)
+      : undefined,
   signal: stop.signal,
 })
 // Exits without waiting for open handles: nothing is left to be done in them.

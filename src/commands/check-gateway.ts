@@ -7,12 +7,21 @@ import { watchCertificate } from './certificate.ts'
 import type { Seen } from './check-report.ts'
 import type { CommandContext } from './context.ts'
 import { userAgent } from './options.ts'
+import { waitingFor, withProgress } from './progress.ts'
 
 /** The gateway and the credential to check. */
 export type CheckRequest = Omit<GetRequest, 'operation'>
 
 /** Calls the gateway as the operator does: get, then refresh if get worked and refresh is wanted. */
 export async function askGateway(
+  context: CommandContext,
+  request: CheckRequest,
+  isRefreshWanted: boolean,
+): Promise<Seen> {
+  return await withProgress(context, waitingFor.gateway, () => call(context, request, isRefreshWanted))
+}
+
+async function call(
   { clock, environment, signal }: CommandContext,
   request: CheckRequest,
   isRefreshWanted: boolean,

@@ -11,6 +11,7 @@ import { typedNames, type TypedOptions, typedRequest } from './check-typed.ts'
 import type { CommandContext } from './context.ts'
 import { CommandError, UsageError } from './errors.ts'
 import { durationOf, kubeconfigOption, outputOption, resourceNamespaceOption } from './options.ts'
+import { waitingFor, withProgress } from './progress.ts'
 import { awaitRenewal, requestRenewal } from './renewal.ts'
 import { inNamespace, parseResourceName, type ResourceName } from './resource-ref.ts'
 
@@ -133,7 +134,9 @@ async function checkResource(
   }
   try {
     const ref = inNamespace(name, server.currentNamespace)
-    const { names, request, steps } = await readResource(server.client, ref, { timeoutMs, signal: context.signal })
+    const { names, request, steps } = await withProgress(context, waitingFor.apiServer, () => {
+      return readResource(server.client, ref, { timeoutMs, signal: context.signal })
+    })
     if (request === undefined || names === undefined) return [...steps]
     const seen = await askGateway(context, request, refresh === true)
     const renewal = isTokenReplaced(seen) ? [await renewTargets(context, server, ref)] : []
@@ -158,7 +161,9 @@ async function renewTargets(context: CommandContext, server: ApiServer, ref: Obj
     const request = await requestRenewal(context, server.client, ref)
     const { obstacle } = request
     if (obstacle !== undefined) return fail(obstacle.text, obstacle.advice)
-    const { isRenewed, text } = await awaitRenewal(context, server.client, request, renewalWaitMs)
+    const { isRenewed, text } = await withProgress(context, waitingFor.operator, () => {
+      return awaitRenewal(context, server.client, request, renewalWaitMs)
+    })
     return isRenewed ? ok('renewal', `the operator put the new token on the targets: ${text}`) : fail(text)
   } catch (error) {
     if (error instanceof CommandError) return fail(error.message)

@@ -25,6 +25,8 @@ export interface CommandContext {
   readonly print: (text: string) => void
   /** Undefined: standard output is a file or a pipe. */
   readonly terminal?: Terminal | undefined
+  /** Shows a text in the last line of the terminal on standard error; '': none. Undefined: no terminal is there. */
+  readonly statusLine?: ((text: string) => void) | undefined
   /** Sets the exit code; the last call counts. */
   readonly exit: (code: number) => void
   /** Aborts on SIGTERM and SIGINT. */

@@ -4,6 +4,7 @@ import { withApiServer } from './api-server.ts'
 import type { CommandContext } from './context.ts'
 import { UsageError } from './errors.ts'
 import { durationOf, kubeconfigOption, resourceNamespaceOption } from './options.ts'
+import { waitingFor, withProgress } from './progress.ts'
 import { awaitRenewal, requestRenewal } from './renewal.ts'
 import { inNamespace, parseResourceName } from './resource-ref.ts'
 
@@ -48,20 +49,23 @@ export function renewCommand(context: CommandContext): Command {
 
 /** @returns the exit code */
 export async function renew(
-  { clock, print, signal }: Pick<CommandContext, 'clock' | 'print' | 'signal'>,
+  context: Pick<CommandContext, 'clock' | 'print' | 'signal' | 'statusLine'>,
   client: KubernetesClient,
   ref: ObjectRef,
   waitMs: number,
 ): Promise<number> {
+  const { print } = context
   const named = `${ref.namespace}/${ref.name}`
-  const request = await requestRenewal({ clock, signal }, client, ref)
+  const request = await withProgress(context, waitingFor.apiServer, () => requestRenewal(context, client, ref))
   print(`${named}: renewal requested\n`)
   if (request.obstacle !== undefined) {
     print(`${named}: ${request.obstacle.text}\n`)
     return waitMs === 0 ? 0 : 1
   }
   if (waitMs === 0) return 0
-  const { isRenewed, text } = await awaitRenewal({ clock, signal }, client, request, waitMs)
+  const { isRenewed, text } = await withProgress(context, waitingFor.operator, () => {
+    return awaitRenewal(context, client, request, waitMs)
+  })
   print(`${named}: ${text}\n`)
   return isRenewed ? 0 : 1
 }

@@ -11,6 +11,7 @@ import { type ApiServer, describeApiError, withApiServer } from './api-server.ts
 import type { CommandContext } from './context.ts'
 import { CommandError, UsageError } from './errors.ts'
 import { kubeconfigOption, outputOption } from './options.ts'
+import { waitingFor, withProgress } from './progress.ts'
 import { inNamespace, parseNamespace, parseResourceName } from './resource-ref.ts'
 import { renderDetail, statusDetail } from './status-detail.ts'
 import type { CredentialObject } from './status-problems.ts'
@@ -73,22 +74,19 @@ export function statusCommand(context: CommandContext): Command {
 }
 
 async function table(
-  { clock, signal }: CommandContext,
+  context: CommandContext,
   client: KubernetesClient,
   namespace: string | undefined,
 ): Promise<[shown: unknown, text: string]> {
-  const { objects } = await listAll(client, namespace, signal)
-  const nowWall = clock.wall()
+  const { objects } = await listAll(context, client, namespace)
+  const nowWall = context.clock.wall()
   const rows = statusRows(objects, nowWall)
   const where = namespace === undefined ? 'in any namespace' : `in namespace ${namespace}`
   return [rows, rows.length === 0 ? `No EnosAppCredentials found ${where}.\n` : renderStatus(rows, nowWall)]
 }
 
-async function watchTable(
-  { clock, print, signal, terminal }: CommandContext,
-  server: ApiServer,
-  namespace: string | undefined,
-): Promise<void> {
+async function watchTable(context: CommandContext, server: ApiServer, namespace: string | undefined): Promise<void> {
+  const { clock, print, signal, terminal } = context
   const describeFailure = ({ failure }: WatchedCredentials): string =>
     failure === undefined ? '' : `not up to date: ${describeApiError(failure, server)}`
   const view =
@@ -98,7 +96,7 @@ async function watchTable(
   try {
     await watchCredentials({
       client: server.client,
-      list: () => listAll(server.client, namespace, signal),
+      list: () => listAll(context, server.client, namespace),
       namespace,
       clock,
       signal,
@@ -110,12 +108,12 @@ async function watchTable(
 }
 
 async function detail(
-  { clock, signal }: CommandContext,
+  context: CommandContext,
   client: KubernetesClient,
   ref: ObjectRef,
 ): Promise<[shown: unknown, text: string]> {
-  const object = await getOne(client, ref, signal)
-  const nowWall = clock.wall()
+  const object = await withProgress(context, waitingFor.apiServer, () => getOne(client, ref, context.signal))
+  const nowWall = context.clock.wall()
   const shown = statusDetail(object, nowWall)
   return [shown, renderDetail(shown, nowWall)]
 }
@@ -133,6 +131,14 @@ async function getOne(client: KubernetesClient, ref: ObjectRef, signal: AbortSig
 }
 
 async function listAll(
+  context: CommandContext,
+  client: KubernetesClient,
+  namespace: string | undefined,
+): Promise<{ objects: CredentialObject[]; resourceVersion: string }> {
+  return await withProgress(context, waitingFor.apiServer, () => listPages(client, namespace, context.signal))
+}
+
+async function listPages(
   client: KubernetesClient,
   namespace: string | undefined,
   signal: AbortSignal,

@@ -24,6 +24,8 @@ export interface Run {
   readonly stdin?: string
   /** A kubeconfig instead of the API in memory: the real client is used. */
   readonly kubeconfig?: string
+  /** Standard error is a terminal. */
+  readonly statusLine?: (text: string) => void
   /** The command waits for long: the clock moves faster. */
   readonly isWaiting?: boolean
 }
@@ -96,7 +98,7 @@ export class CommandWorld {
 
   /** Runs a command. @returns the command line, the exit code and the output, with ports and folders replaced */
   async run(argv: readonly string[], given: Run = {}): Promise<string> {
-    const { environment = {}, isWaiting = false, kubeconfig, stdin = '' } = given
+    const { environment = {}, isWaiting = false, kubeconfig, statusLine, stdin = '' } = given
     let [stdout, stderr] = ['', '']
     const surroundings = { ...environment, ...(kubeconfig === undefined ? {} : { KUBECONFIG: kubeconfig }) }
     const result = runProgram(argv, {
@@ -119,6 +121,7 @@ export class CommandWorld {
       },
       print: (text) => void (stdout += text),
       printError: (text) => void (stderr += text),
+      statusLine,
       signal: new AbortController().signal,
     })
     const code = await this.#moveUntil(result, isWaiting ? stepMs.waiting : stepMs.usual)
