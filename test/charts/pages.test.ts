@@ -1,29 +1,28 @@
-import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { parseShellBlocks } from '../integration/shell-blocks.ts'
-import { run, runToEnd } from '../support/run.ts'
+import { PageFolder } from '../support/page-folder.ts'
+import { run } from '../support/run.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 /** Of which each command is run, in this order. */
 const pages = ['install.md', 'monitor.md', 'upgrade.md'] as const
-let directory: string
+let folder: PageFolder
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'pages-'))
-  await symlink(join(root, 'deploy'), join(directory, 'deploy'))
-  await symlink(join(inject('chartPrograms'), 'helm4'), join(directory, 'helm'))
-  for (const page of pages) {
-    for (const [, name = '', text = ''] of (await read(page)).matchAll(/^```yaml\n# (\S+\.yaml)\n(.*?)^```$/gms)) {
-      await writeFile(join(directory, name), text)
-    }
-  }
+  folder = await PageFolder.create({
+    assets: inject('assets'),
+    kubeconfig: inject('adminKubeconfig'),
+    clone: ['deploy'],
+    programs: { helm: join(inject('chartPrograms'), 'helm4') },
+  })
+  for (const page of pages) await folder.writeManifests(await read(page))
 })
 
 afterAll(async () => {
-  await rm(directory, { recursive: true })
+  await folder.remove()
 })
 
 async function read(page: (typeof pages)[number]): Promise<string> {
@@ -33,13 +32,6 @@ async function read(page: (typeof pages)[number]): Promise<string> {
 async function commandsOf(page: (typeof pages)[number]): Promise<string[]> {
   const blocks = parseShellBlocks(await read(page)).filter(({ notRun }) => notRun === undefined)
   return blocks.flatMap(({ commands }) => commands)
-}
-
-async function shell(command: string): Promise<void> {
-  const path = [directory, inject('assets'), process.env['PATH']].join(delimiter)
-  const env = { ...process.env, PATH: path, KUBECONFIG: inject('adminKubeconfig') }
-  const { code, stderr } = await runToEnd('bash', ['-euc', `cd ${directory}; ${command}`], { env })
-  expect(code, `${command}: ${stderr}`).toBe(0)
 }
 
 async function get(...args: string[]): Promise<unknown> {
@@ -59,15 +51,15 @@ describe('docs/how-to', () => {
     const isRemoval = (command: string): boolean => /^(?:kubectl delete|helm uninstall) /.test(command)
     const [removals, installs] = [install?.filter(isRemoval) ?? [], install?.filter((c) => !isRemoval(c)) ?? []]
     expect([installs.length, removals.length, monitor?.length, upgrade?.length]).toEqual([3, 4, 1, 2])
-    for (const command of installs) await shell(command)
+    for (const command of installs) await folder.shell(command)
     expect(await image()).toMatch(/^registry\.example\.com\/platform\/enos-credential-operator:/)
     expect(await get('-n', 'default', 'rolebindings')).toHaveProperty('items.0.subjects.0.namespace', 'enos-plant-a')
     for (const command of [...(monitor ?? []), ...(upgrade ?? [])]) {
-      await shell(command)
+      await folder.shell(command)
       expect(await image(), 'values are kept').toMatch(/^registry\.example\.com\//)
     }
     expect(await get('crd', 'enosappcredentials.enos.io')).toHaveProperty('spec.group', 'enos.io')
-    for (const command of removals) await shell(command)
+    for (const command of removals) await folder.shell(command)
     expect(await get('-n', 'enos-system', 'deployments')).toHaveProperty('items', [])
     expect(await get('crd')).toHaveProperty('items', [])
   })

@@ -1,101 +1,82 @@
-import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { delimiter, dirname, join } from 'node:path'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import type { Simulator } from '../../simulator/server.ts'
-import { runToEnd } from '../support/run.ts'
+import { PageFolder, readersValues, type Replacements } from '../support/page-folder.ts'
 import { type Keys, useHarness } from './harness.ts'
 import { parseShellBlocks } from './shell-blocks.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const folder = join(root, 'docs/how-to')
-const pages = (await readdir(folder)).sort()
+const howTos = join(root, 'docs/how-to')
+const pages = (await readdir(howTos)).sort()
 const texts = new Map<string, string>()
-for (const page of pages) texts.set(page, await readFile(join(folder, page), 'utf8'))
+for (const page of pages) texts.set(page, await readFile(join(howTos, page), 'utf8'))
 /** Run by test/charts/pages.test.ts. */
 const helmPages = ['install.md', 'monitor.md', 'upgrade.md']
 /** Pages with blocks that are run here, each as a user of a namespace of its own with a Ready resource `wind-farm`. */
-const runPages = pages.filter((page) => commandsOf(page).length > 0 && !helmPages.includes(page))
+const runPages = pages.filter((page) => commandsIn(textOf(page)).length > 0 && !helmPages.includes(page))
 
 const harness = useHarness()
 let gateway: Simulator
-let directory: string
 
 function textOf(page: string): string {
   return texts.get(page) ?? ''
 }
 
-function commandsOf(page: string): string[] {
-  const blocks = parseShellBlocks(textOf(page)).filter(({ notRun }) => notRun === undefined)
+/** The commands of a page that are run. */
+function commandsIn(text: string): string[] {
+  const blocks = parseShellBlocks(text).filter(({ notRun }) => notRun === undefined)
   return blocks.flatMap(({ commands }) => commands)
 }
 
-/** The place of a page: its namespace, its own application, and a working directory with its manifests. */
-class Place {
+/** The reader of a page: a namespace with a Ready resource `wind-farm`, an application, and a folder with the manifests. */
+interface Reader {
   readonly namespace: string
   readonly keys: Keys
-  readonly #path: string
+  readonly folder: PageFolder
+}
 
-  private constructor(namespace: string, keys: Keys, path: string) {
-    this.namespace = namespace
-    this.keys = keys
-    this.#path = path
-  }
+const folders: PageFolder[] = []
 
-  static async make(page: string): Promise<Place> {
-    const keys = harness().keys()
-    gateway.service.addApplication(keys)
-    const place = new Place(await harness().namespace(), keys, await mkdtemp(join(directory, 'page-')))
-    await writeFile(join(place.#path, 'kubeconfig'), await readFile(inject('adminKubeconfig'), 'utf8'))
-    await place.shell(`kubectl config set-context --current --namespace ${place.namespace}`)
-    for (const [, name = '', text = ''] of textOf(page).matchAll(/^```yaml\n# (\S+\.yaml)\n(.*?)^```$/gms)) {
-      await writeFile(join(place.#path, name), place.#here(text))
-    }
-    await harness().createSecret(place.namespace, 'enos-app', { ...keys })
-    const refs = { appKeyRef: { name: 'enos-app' }, appSecretRef: { name: 'enos-app' } }
-    const targets = [{ name: 'enos-token' }]
-    await harness().createCredential(place.namespace, 'wind-farm', gateway, keys, { ...refs, targets })
-    await harness().expectReady(place.namespace, 'wind-farm')
-    return place
-  }
+async function folderOf(namespace: string, replacements: Replacements): Promise<PageFolder> {
+  const folder = await PageFolder.create({
+    assets: inject('assets'),
+    kubeconfig: inject('adminKubeconfig'),
+    namespace,
+    replacements,
+  })
+  folders.push(folder)
+  return folder
+}
 
-  /** The text with the gateway, keys and namespace of this place. */
-  #here(text: string): string {
-    return text
-      .replace('url: https://apim.example.com', `url: ${gateway.url}\n    allowInsecureHTTP: true`)
-      .replace('appKey=KEY', `appKey=${this.keys.appKey}`)
-      .replace('appSecret=SECRET', `appSecret=${this.keys.appSecret}`)
-      .replaceAll(' default/', ` ${this.namespace}/`)
-  }
-
-  async shell(command: string): Promise<string> {
-    const path = [directory, inject('assets'), dirname(process.execPath), process.env['PATH']].join(delimiter)
-    const env = { ...process.env, PATH: path, KUBECONFIG: join(this.#path, 'kubeconfig') }
-    const script = `cd ${this.#path}; ${this.#here(command)}`
-    const { code, stderr, stdout } = await runToEnd('bash', ['-euo', 'pipefail', '-c', script], { env })
-    expect(code, `${command}: ${stderr}${stdout}`).toBe(0)
-    return stdout
-  }
+async function readerOf(text: string): Promise<Reader> {
+  const keys = harness().keys()
+  gateway.service.addApplication(keys)
+  const namespace = await harness().namespace()
+  const folder = await folderOf(namespace, readersValues({ ...keys, gatewayUrl: gateway.url, namespace }))
+  await folder.writeManifests(text)
+  await harness().createSecret(namespace, 'enos-app', { ...keys })
+  const refs = { appKeyRef: { name: 'enos-app' }, appSecretRef: { name: 'enos-app' } }
+  const targets = [{ name: 'enos-token' }]
+  await harness().createCredential(namespace, 'wind-farm', gateway, keys, { ...refs, targets })
+  await harness().expectReady(namespace, 'wind-farm')
+  return { namespace, keys, folder }
 }
 
 beforeAll(async () => {
   gateway = await harness().gateway({ lifetimeSeconds: 7200 })
-  directory = await mkdtemp(join(tmpdir(), 'how-tos-'))
-  const bin = join(directory, 'enos-credential-operator')
-  await writeFile(bin, `#!/bin/sh\nexec ${process.execPath} ${join(root, 'dist/main.js')} "$@"\n`)
-  await chmod(bin, 0o755)
   await (await harness().operator({ args: ['--no-leader-elect'] })).working()
 })
 
 afterAll(async () => {
-  await rm(directory, { recursive: true })
+  for (const folder of folders) await folder.remove()
 })
 
 /** Runs a page's commands in their order. @returns the output of each */
-async function runPage(page: string, place: Place): Promise<Map<string, string>> {
+async function runPage(page: string, { folder }: Pick<Reader, 'folder'>): Promise<Map<string, string>> {
   const outputs = new Map<string, string>()
-  for (const command of commandsOf(page)) outputs.set(command, await place.shell(command))
+  for (const command of commandsIn(textOf(page))) outputs.set(command, await folder.shell(command))
   return outputs
 }
 
@@ -111,52 +92,76 @@ describe('docs/how-to', () => {
   })
 
   it('debug.md finds the state of a resource', async () => {
-    const place = await Place.make('debug.md')
-    const outputs = await runPage('debug.md', place)
+    const reader = await readerOf(textOf('debug.md'))
+    const outputs = await runPage('debug.md', reader)
     expect(outputs.get('kubectl get enosappcredentials')).toMatch(/wind-farm +True +Synced/)
     expect(outputs.get('kubectl describe enosappcredential wind-farm')).toContain('Synced')
     expect(outputs.get('enos-credential-operator check default/wind-farm')).toContain('The credential works.')
   })
 
   it('move-from-another-tool.md hands a Secret over, with the key that its pods read', async () => {
-    const place = await Place.make('move-from-another-tool.md')
-    await harness().createSecret(place.namespace, 'enos-legacy', { token: 'of another tool', rest: 'x' })
-    const before = await harness().getSecret(place.namespace, 'enos-legacy')
-    const outputs = await runPage('move-from-another-tool.md', place)
-    const after = await harness().getSecret(place.namespace, 'enos-legacy')
+    const reader = await readerOf(textOf('move-from-another-tool.md'))
+    await harness().createSecret(reader.namespace, 'enos-legacy', { token: 'of another tool', rest: 'x' })
+    const before = await harness().getSecret(reader.namespace, 'enos-legacy')
+    const outputs = await runPage('move-from-another-tool.md', reader)
+    const after = await harness().getSecret(reader.namespace, 'enos-legacy')
     expect(after?.metadata.uid).toBe(before?.metadata.uid)
-    const data = await harness().data(place.namespace, 'enos-legacy')
+    const data = await harness().data(reader.namespace, 'enos-legacy')
     expect(Object.keys(data ?? {})).toEqual(['token'])
     expect(gateway.service.isValid(data?.['token'] ?? '')).toBe(true)
     expect(outputs.get('kubectl get events --field-selector reason=TargetAdopted')).toContain('rest')
   })
 
   it('restore-from-a-backup.md keeps the restored token and its Secret', async () => {
-    const place = await Place.make('restore-from-a-backup.md')
-    const before = await harness().data(place.namespace, 'enos-token')
-    await runPage('restore-from-a-backup.md', place)
-    expect(await harness().data(place.namespace, 'enos-token')).toEqual(before)
-    const secret = await harness().getSecret(place.namespace, 'enos-token')
+    const reader = await readerOf(textOf('restore-from-a-backup.md'))
+    const before = await harness().data(reader.namespace, 'enos-token')
+    await runPage('restore-from-a-backup.md', reader)
+    expect(await harness().data(reader.namespace, 'enos-token')).toEqual(before)
+    const secret = await harness().getSecret(reader.namespace, 'enos-token')
     expect(secret?.metadata.ownerReferences).toHaveLength(1)
   })
 
   it('rotate-an-appsecret.md keeps Ready, and gives the new appSecret to pods that sign', async () => {
-    const place = await Place.make('rotate-an-appsecret.md')
-    await runPage('rotate-an-appsecret.md', place)
-    await harness().expectReady(place.namespace, 'wind-farm')
+    const reader = await readerOf(textOf('rotate-an-appsecret.md'))
+    await runPage('rotate-an-appsecret.md', reader)
+    await harness().expectReady(reader.namespace, 'wind-farm')
     await expect
-      .poll(async () => (await harness().data(place.namespace, 'enos-token'))?.['appSecret'])
-      .toBe(place.keys.appSecret)
+      .poll(async () => (await harness().data(reader.namespace, 'enos-token'))?.['appSecret'])
+      .toBe(reader.keys.appSecret)
   })
 
   it('share-an-appkey.md sets verifyEvery, and the resource stays Ready', async () => {
-    const place = await Place.make('share-an-appkey.md')
-    await runPage('share-an-appkey.md', place)
-    await harness().expectReady(place.namespace, 'wind-farm')
+    const reader = await readerOf(textOf('share-an-appkey.md'))
+    await runPage('share-an-appkey.md', reader)
+    await harness().expectReady(reader.namespace, 'wind-farm')
   })
 })
 
-describe('docs/examples/tutorial', () => {
+describe('docs/tutorial.md', () => {
+  it('leads to a Ready resource, breaks its gateway, and mends it', async () => {
+    const simulator = await harness().gateway({ lifetimeSeconds: 20 })
+    simulator.service.addApplication({ appKey: 'turbines', appSecret: 'secret-of-turbines' })
+    const namespace = await harness().namespace()
+    const folder = await folderOf(namespace, [['http://simulator:8090', simulator.url]])
+    const examples = 'docs/examples/tutorial'
+    for (const name of await readdir(join(root, examples))) {
+      await folder.write(join(examples, name), await readFile(join(root, examples, name), 'utf8'))
+    }
+    const outputs = new Map<string, string>()
+    for (const command of commandsIn(await readFile(join(root, 'docs/tutorial.md'), 'utf8'))) {
+      if (command.includes('simulator.yaml')) await simulator.setOutage(false)
+      outputs.set(command, await folder.shell(command))
+      if (command !== 'kubectl delete pod simulator') continue
+      // No node runs the pod here.
+      await simulator.setOutage(true)
+      await folder.shell('kubectl wait --for=condition=RenewalHealthy=false enosappcredential/turbines')
+    }
+    expect(outputs.size).toBe(8)
+    expect(outputs.get('kubectl describe enosappcredential turbines')).toContain('GatewayUnreachable')
+    const data = await harness().data(namespace, 'turbines-token')
+    expect(simulator.service.isValid(data?.['accessToken'] ?? '')).toBe(true)
+  })
+
   const manifests = join(root, 'docs/examples/tutorial')
 
   it('has manifests that a strict API server accepts, as restricted pods', async () => {
@@ -173,19 +178,45 @@ describe('docs/examples/tutorial', () => {
   })
 })
 
-describe('the blocks of docs that no test runs', () => {
-  /** Pages below docs with blocks that are marked, and how many. */
-  const marked: Readonly<Record<string, number>> = {
-    'debug.md': 1,
-    'gitops.md': 1,
-    'install.md': 1,
-    'several-operators.md': 1,
-  }
+/** Their commands need a credential and a gateway, but no pod of the operator. */
+const runbooks = [
+  'EnosCredentialTokenExpired.md',
+  'EnosCredentialTokenExpiresSoon.md',
+  'EnosCredentialServedWhileExpired.md',
+  'EnosCredentialRenewalFailing.md',
+  'EnosCredentialNotReady.md',
+  'EnosCredentialStalled.md',
+  'EnosCredentialTargetContested.md',
+  'EnosGatewayFailing.md',
+]
 
-  it('are counted here', () => {
-    const counts = pages.map((page) => {
-      return [page, parseShellBlocks(textOf(page)).filter(({ notRun }) => notRun !== undefined).length] as const
-    })
-    expect(Object.fromEntries(counts.filter(([, count]) => count > 0))).toEqual(marked)
+describe('docs/runbooks', () => {
+  let folder: PageFolder
+
+  beforeAll(async () => {
+    const keys = harness().keys()
+    gateway.service.addApplication(keys)
+    const namespace = await harness().namespace()
+    const wrong = { ...keys, appSecret: harness().keys().appSecret }
+    await harness().createCredential(namespace, 'wind-farm', gateway, wrong)
+    folder = await folderOf(namespace, [
+      ['NAMESPACE=plant-a', `NAMESPACE=${namespace}`],
+      ['GATEWAY=https://apim.example.com', `GATEWAY=${gateway.url}`],
+    ])
+    await folder.shell('kubectl wait --for=condition=Stalled enosappcredential/wind-farm')
+  })
+
+  it.each(runbooks)('%s leads to the reason', async (page) => {
+    const commands = commandsIn(await readFile(join(root, 'docs/runbooks', page), 'utf8'))
+    const isVariable = (command: string): boolean => /^[A-Z]+=/.test(command)
+    const variables = commands.filter(isVariable)
+    expect(variables.length).toBeGreaterThan(0)
+    let output = ''
+    for (const command of commands.filter((candidate) => !isVariable(candidate))) {
+      const { code, stderr, stdout } = await folder.shellToEnd([...variables, command].join('\n'))
+      expect(code, `${command}: ${stderr}`).toBe(command.includes(' check ') ? 1 : 0)
+      output += stdout
+    }
+    expect(output).toContain('InvalidAppSecret')
   })
 })

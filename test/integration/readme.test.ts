@@ -1,12 +1,11 @@
-import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { delimiter, dirname, join } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, inject, it } from 'vitest'
-import type { Simulator } from '../../simulator/server.ts'
 import { describeWith, findProgram } from '../monitoring/promtool.ts'
+import { PageFolder, readersValues } from '../support/page-folder.ts'
 import { runToEnd } from '../support/run.ts'
-import { type Keys, useHarness } from './harness.ts'
+import { useHarness } from './harness.ts'
 import type { OperatorProcess } from './operator-process.ts'
 import { parseShellBlocks } from './shell-blocks.ts'
 
@@ -24,12 +23,8 @@ const ranElsewhere: Readonly<Record<string, string>> = {
 }
 
 const harness = useHarness()
-let gateway: Simulator
-let keys: Keys
 let operator: OperatorProcess
-/** A working directory with the files that the README refers to. */
-let directory: string
-let namespace: string
+let folder: PageFolder
 
 interface Block {
   readonly language: string
@@ -44,30 +39,26 @@ const blocks: Block[] = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([,
 const scripts = parseShellBlocks(readme).flatMap(({ commands, notRun }) => (notRun === undefined ? [commands] : []))
 const commands = scripts.flat()
 
-/** The manifests of the README: the path in its first line, and the text below it. */
-const manifests = blocks
-  .filter(({ language }) => language === 'yaml')
-  .map(({ lines: [path = '', ...lines] }) => ({ path: path.slice(2), text: `${lines.join('\n')}\n` }))
+let manifests: readonly string[]
 
 beforeAll(async () => {
-  gateway = await harness().gateway({ lifetimeSeconds: 7200 })
-  keys = harness().keys()
+  const gateway = await harness().gateway({ lifetimeSeconds: 7200 })
+  const keys = harness().keys()
   gateway.service.addApplication(keys)
   // As --any-application accepts it.
   gateway.service.addApplication({ appKey: 'demo', appSecret: 'secret-of-demo' })
-  namespace = await harness().namespace()
-  directory = await mkdtemp(join(tmpdir(), 'readme-'))
-  for (const beside of ['crds', 'deploy']) await symlink(join(root, beside), join(directory, beside))
-  const bin = join(directory, 'enos-credential-operator')
-  await writeFile(bin, `#!/bin/sh\nexec ${process.execPath} ${join(root, 'dist/main.js')} "$@"\n`)
-  await chmod(bin, 0o755)
-  const kubeconfig = await readFile(inject('adminKubeconfig'), 'utf8')
-  await writeFile(join(directory, 'kubeconfig'), kubeconfig)
-  await shell(`kubectl config set-context --current --namespace ${namespace}`)
-  for (const { path, text } of manifests) {
-    await mkdir(dirname(join(directory, path)), { recursive: true })
-    await writeFile(join(directory, path), here(text))
-  }
+  const namespace = await harness().namespace()
+  folder = await PageFolder.create({
+    assets: inject('assets'),
+    kubeconfig: inject('adminKubeconfig'),
+    namespace,
+    replacements: [
+      ...readersValues({ ...keys, gatewayUrl: gateway.url, namespace }),
+      ['http://127.0.0.1:8090', gateway.url],
+    ],
+    clone: ['crds', 'deploy'],
+  })
+  manifests = await folder.writeManifests(readme)
   operator = await (await harness().operator({ args: ['--no-leader-elect', '--namespace', namespace] })).working()
 })
 
@@ -76,26 +67,8 @@ afterAll(async () => {
   for (const installed of ['enos-system', 'plant-a']) {
     await harness().kubectl(['-n', installed, 'delete', 'deployment', '--all'])
   }
-  await rm(directory, { recursive: true })
+  await folder.remove()
 })
-
-/** The text with the gateway, keys and namespace of this test. */
-function here(text: string): string {
-  return text
-    .replace('url: https://apim.example.com', `url: ${gateway.url}\n    allowInsecureHTTP: true`)
-    .replace('http://127.0.0.1:8090', gateway.url)
-    .replace('appKey=KEY', `appKey=${keys.appKey}`)
-    .replace('appSecret=SECRET', `appSecret=${keys.appSecret}`)
-    .replace(' default/', ` ${namespace}/`)
-}
-
-async function shell(command: string): Promise<string> {
-  const path = [directory, inject('assets'), dirname(process.execPath), process.env['PATH']].join(delimiter)
-  const env = { ...process.env, PATH: path, KUBECONFIG: join(directory, 'kubeconfig') }
-  const { code, stderr, stdout } = await runToEnd('bash', ['-euc', `cd ${directory}; ${here(command)}`], { env })
-  expect(code, `${command}: ${stderr}`).toBe(0)
-  return stdout
-}
 
 it('every command of the README works in its order', async () => {
   const outputs = new Map<string, string>()
@@ -103,7 +76,7 @@ it('every command of the README works in its order', async () => {
     // Other tests share this API server.
     const isRemoval = /^kubectl (?:-n plant-a )?(?:delete|patch) /.test(command)
     if (ranElsewhere[command] === undefined) {
-      outputs.set(command, await shell(isRemoval ? `${command} --dry-run=server` : command))
+      outputs.set(command, await folder.shell(isRemoval ? `${command} --dry-run=server` : command))
     }
   }
   expect([...outputs.keys()].filter((command) => command.startsWith('kubectl')).length).toBeGreaterThan(3)
@@ -125,15 +98,16 @@ it('each of the three installations includes the CRD', async () => {
   expect(ways).toHaveLength(3)
   for (const way of ways) {
     const applied = way.slice(0, way.findIndex(isWay) + 1).filter((command) => command.startsWith('kubectl apply'))
-    const names = await Promise.all(applied.map((command) => shell(`${command} --dry-run=client -o name`)))
+    const names = await Promise.all(applied.map((command) => folder.shell(`${command} --dry-run=client -o name`)))
     expect(names.join(), way.join('; ')).toContain('/enosappcredentials.enos.io')
   }
 })
 
 it('every manifest of the README is accepted', async () => {
-  for (const { path } of manifests) {
+  expect(manifests.length).toBeGreaterThan(3)
+  for (const path of manifests) {
     const overlay = path.replace(/\/kustomization\.yaml$/, '')
-    await shell(`kubectl apply --dry-run=server ${overlay === path ? '-f' : '-k'} ${overlay}`)
+    await folder.shell(`kubectl apply --dry-run=server ${overlay === path ? '-f' : '-k'} ${overlay}`)
   }
 })
 

@@ -29,6 +29,12 @@ const pages = [
   ...(await readdir(join(root, 'docs'), { recursive: true })).filter(isPage).map(inDocs),
 ]
 
+/** Pages with a block that is run. */
+const withCommands: string[] = []
+for (const page of pages) {
+  if (parseShellBlocks(await read(page)).some(({ notRun }) => notRun === undefined)) withCommands.push(page)
+}
+
 function isPage(path: string): boolean {
   return path.endsWith('.md')
 }
@@ -142,7 +148,8 @@ describe('the decision records', () => {
 })
 
 describe('the commands of the documentation', () => {
-  const howTos = pages.filter((page) => page.startsWith('docs/how-to/'))
+  const howTos = withCommands.filter((page) => page.startsWith('docs/how-to/'))
+  const runbooks = withCommands.filter((page) => page.startsWith('docs/runbooks/'))
   /** Pages whose blocks are run in whole, and by which test. */
   const runPages: Readonly<Record<string, string>> = {
     'README.md': 'test/integration/readme.test.ts',
@@ -151,6 +158,30 @@ describe('the commands of the documentation', () => {
     'docs/how-to/install.md': 'test/charts/pages.test.ts',
     'docs/how-to/monitor.md': 'test/charts/pages.test.ts',
     'docs/how-to/upgrade.md': 'test/charts/pages.test.ts',
+    'docs/tutorial.md': 'test/integration/how-tos.test.ts',
+    ...Object.fromEntries(runbooks.map((page) => [page, 'test/integration/how-tos.test.ts'])),
+  }
+
+  /** How many blocks of a page are marked, each with the reason why no test runs it. */
+  const marked: Readonly<Record<string, number>> = {
+    'CONTRIBUTING.md': 5,
+    'README.md': 3,
+    'docs/how-to/debug.md': 1,
+    'docs/how-to/gitops.md': 1,
+    'docs/how-to/install.md': 1,
+    'docs/how-to/several-operators.md': 1,
+    'docs/runbooks/EnosGatewayCircuitOpen.md': 1,
+    'docs/runbooks/EnosGatewayClockSkew.md': 1,
+    'docs/runbooks/EnosOperatorAPIServerRefusing.md': 1,
+    'docs/runbooks/EnosOperatorAbsent.md': 1,
+    'docs/runbooks/EnosOperatorEventLoopLag.md': 1,
+    'docs/runbooks/EnosOperatorNoLeader.md': 1,
+    'docs/runbooks/EnosOperatorQueueStuck.md': 1,
+    'docs/runbooks/EnosOperatorRenewalsLate.md': 1,
+    'docs/runbooks/EnosOperatorTwoLeaders.md': 1,
+    'docs/runbooks/EnosOperatorVersionSkew.md': 1,
+    'docs/runbooks/EnosOperatorWatchStale.md': 1,
+    'docs/tutorial.md': 3,
   }
 
   const helps = new Map<string, Promise<string>>()
@@ -173,6 +204,15 @@ describe('the commands of the documentation', () => {
   it.each(Object.entries(runPages))('in %s are run by %s', async (page, test) => {
     expect(parseShellBlocks(await read(page)).length).toBeGreaterThan(0)
     expect(await read(test)).toContain(basename(page))
+  })
+
+  it('are marked and counted here where no test runs them', async () => {
+    const counts = new Map<string, number>()
+    for (const page of pages) {
+      const { length } = parseShellBlocks(await read(page)).filter(({ notRun }) => notRun !== undefined)
+      if (length > 0) counts.set(page, length)
+    }
+    expect(Object.fromEntries(counts)).toEqual(marked)
   })
 
   it.each(pages)('in %s are valid for bash', async (page) => {
