@@ -136,6 +136,10 @@ test-newest: $(INSTALLED) ## Run a part of the integration tests on the newest K
 test-oldest test-newest:
 	@KUBERNETES_VERSION=$(@:test-%=%) $(NPM) run --silent test:integration -- $(VERSION_TESTS:%=test/integration/%.test.ts)
 
+.PHONY: control-plane
+control-plane: $(INSTALLED) ## Download or build the programs of the control plane for tests; KUBERNETES_VERSION=oldest, newest
+	@node test/control-plane/prepare.ts
+
 .PHONY: e2e
 e2e: $(INSTALLED) ## Test with pods: on the cluster of KUBECONFIG, on kind, or on a real node without Docker
 	@node test/e2e/main.ts $(ARGS)
