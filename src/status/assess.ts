@@ -27,7 +27,7 @@ export interface Assessment {
 
 /** The conditions that the observation calls for. Messages hold no counts and no time left, so that they change only with the cause. */
 export function assess(observed: Observed, problem: Problem | undefined, now: number): Assessment {
-  const failure: Problem | undefined = problem ?? observed.application?.failure
+  const failure = problem ?? refusal(observed)
   const targetTrouble = joinTargetProblems(presentTargetProblems(observed))
   const dispute = disputeProblem(observed, now)
   const ready = assessReady(observed, { cause: targetTrouble ?? failure, targetTrouble, dispute }, now)
@@ -45,6 +45,17 @@ export function assess(observed: Observed, problem: Problem | undefined, now: nu
     stalled: trouble === undefined ? undefined : conditionValue('True', trouble.reason, trouble.message),
     reconciling: isIdle || work === undefined ? undefined : conditionValue('True', work.reason, work.message),
   }
+}
+
+/** Why the last attempt failed; where the gateway refused a value, with the key that holds it. */
+function refusal({ application, credential: { spec } }: Observed): Problem | undefined {
+  const failure = application?.failure
+  if (failure === undefined) return undefined
+  const at = (field: string, { key, name }: { readonly key: string; readonly name: string }): Problem => {
+    return { ...failure, message: `${field}: key ${key} of Secret ${name}: ${failure.message}` }
+  }
+  if (failure.reason === 'AppKeyNotFound') return at('spec.appKeyRef', spec.appKeyRef)
+  return failure.reason === 'InvalidAppSecret' ? at('spec.appSecretRef', spec.appSecretRef) : failure
 }
 
 /** What can keep a resource from being Ready. */
@@ -127,8 +138,9 @@ function assessSuspended(observed: Observed, isValid: boolean): ConditionValue {
   return conditionValue('True', 'Suspended', 'spec.suspend is true: the token is valid and will not be renewed')
 }
 
-function assessRenewal({ application, credential }: Observed, problem: Problem | undefined): ConditionValue {
-  for (const failure of [problem, application?.failure]) {
+function assessRenewal(observed: Observed, problem: Problem | undefined): ConditionValue {
+  const { application, credential } = observed
+  for (const failure of [problem, refusal(observed)]) {
     const status = failure === undefined ? undefined : renewalStatusFor(failure.reason)
     if (failure !== undefined && status !== undefined) return conditionValue(status, failure.reason, failure.message)
   }

@@ -334,6 +334,20 @@ describe('assess: Stalled and Reconciling', () => {
 })
 
 describe('assess: messages', () => {
+  it.each([
+    ['AppKeyNotFound', 'spec.appKeyRef: key appKey of Secret enos-app: no'],
+    ['InvalidAppSecret', 'spec.appSecretRef: key appSecret of Secret enos-app: no'],
+    ['GatewayRejected', 'no'],
+  ] as const)('the messages about %s name the key that holds a refused value', (reason, message) => {
+    const refusal = { class: 'userMustAct', reason, message: 'no' } as const
+    const { ready, renewalHealthy, stalled } = assess(
+      joined({ application: applicationView({ token: undefined, failure: refusal }) }),
+      undefined,
+      now,
+    )
+    expect([ready, renewalHealthy, stalled].map((one) => one?.message)).toEqual([message, message, message])
+  })
+
   it('messages contain neither the number of failures nor the time left, which would write the status again and again', () => {
     const at = (ms: number, failures: number) =>
       assess(synced({ application: applicationView({ failure, failures, token: heldToken() }) }), undefined, now + ms)
