@@ -190,7 +190,7 @@ export const reasons = {
     meaning:
       'The API server refuses to let the operator annotate pods or restart workloads: the permission is missing (it is off by default), or an admission webhook or policy, which the message names, denies the request.',
     whatToDo:
-      'Missing permission: install `deploy/components/consumers` (`deploy/components/consumers/namespaced` for one namespace), or use neither `propagation: Immediate` nor `restartOnRenewal`. Webhook or policy: have it allow the request. It is tried again within 5 minutes, and after a restart of the operator with the next token.',
+      'Missing permission: install `deploy/components/consumers` (`deploy/components/consumers/namespaced` for one namespace), or set the chart’s `consumers.propagation` or `consumers.restarts` to true, or use neither `propagation: Immediate` nor `restartOnRenewal`. Webhook or policy: have it allow the request. It is tried again within 5 minutes, and after a restart of the operator with the next token.',
   },
   PropagationFailed: {
     about: 'consumers',
