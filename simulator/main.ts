@@ -3,14 +3,14 @@ import { loadApplications } from './applications.ts'
 import { type Arguments, parseArguments, UsageError } from './arguments.ts'
 import { readTextFile } from './json-input.ts'
 import { loadRequiredHeaders } from './required-headers.ts'
-import { type Simulator, startSimulator } from './server.ts'
+import { type Simulator, type SimulatorOptions, startSimulator } from './server.ts'
 import type { MissingRefresh } from './token-service.ts'
 
 async function main(): Promise<void> {
   const options = parseArguments(process.argv.slice(2))
   if (options === undefined) return
   const applications = loadApplications(options, process.env)
-  const simulator = await startSimulator({
+  const simulator = await listening(options, {
     host: options.host,
     port: options.port,
     basePath: options.basePath,
@@ -31,6 +31,23 @@ async function main(): Promise<void> {
   closeOnSignal(simulator)
   const printed = options.printApplications === true ? { applications: applications.generated } : {}
   process.stdout.write(`${JSON.stringify({ url: simulator.url, ...printed })}\n`)
+}
+
+/** Node's own error names no flag. */
+async function listening({ host, port }: Arguments, options: SimulatorOptions): Promise<Simulator> {
+  try {
+    return await startSimulator(options)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    const words: Readonly<Record<string, string>> = {
+      EADDRINUSE: `--port ${port}: the port is in use; stop the other process, or give another port (0: any free one)`,
+      EACCES: `--port ${port}: the port needs privileges; give one from 1024`,
+      EADDRNOTAVAIL: `--host ${host}: this machine does not have the address`,
+      ENOTFOUND: `--host ${host}: unknown host`,
+    }
+    const known = words[code]
+    throw known === undefined ? error : new Error(`${known} (${code})`)
+  }
 }
 
 function missingRefreshOf({ refresh }: Arguments): MissingRefresh | undefined {

@@ -123,6 +123,7 @@ function loadFile(file: string, origin: string): LoadedFile {
   try {
     // client-node's loadYaml would bring its models of the whole API into the bundle.
     const raw: unknown = load(text)
+    if (typeof raw !== 'object' || Array.isArray(raw)) throw new Error('no mapping')
     let problem: string | undefined
     try {
       config.loadFromString(text)
@@ -136,7 +137,7 @@ function loadFile(file: string, origin: string): LoadedFile {
   } catch {
     // The YAML parser's message quotes the file.
     throw new KubeconfigError(
-      `the kubeconfig ${file} (from ${origin}) is not a valid kubeconfig; check it with \`kubectl config view\``,
+      `the kubeconfig ${file} (from ${origin}) is not a valid kubeconfig: expected YAML with clusters, contexts and users; check it with \`kubectl config view\``,
     )
   }
 }

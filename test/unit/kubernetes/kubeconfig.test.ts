@@ -183,8 +183,9 @@ describe('loadKubeconfig: an unusable file', () => {
   const user = `users: [{ name: a, user: { token: ${secret} } }]`
   it.each([
     ['is empty', '', 'is not a valid kubeconfig'],
+    ['is a list', '[1, 2]', 'is not a valid kubeconfig'],
     ['is not YAML', `users: [{ token: "${secret}`, 'is not a valid kubeconfig'],
-    ['is text', secret, 'has no current-context'],
+    ['is text', secret, 'is not a valid kubeconfig: expected YAML with clusters, contexts and users; check it with'],
     ['lacks a server', `clusters: [{ name: ${secret}, cluster: {} }]`, 'clusters[0].cluster.server is missing'],
     ['has no current context', `${cluster}\n${user}`, 'kubectl config use-context'],
     ['names no context', `${cluster}\n${user}\ncurrent-context: ${secret}`, 'no context of the name'],

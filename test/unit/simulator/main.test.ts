@@ -199,6 +199,6 @@ describe('enos-gateway-simulator', { timeout: 20_000 }, () => {
     const { url } = await greeting(run(['--port', '0']))
     const second = run(['--port', new URL(url).port])
     expect(await second.ended).toBe(1)
-    expect(second.err()).toMatch(/^enos-gateway-simulator: .*EADDRINUSE.*\n$/)
+    expect(second.err()).toMatch(/^enos-gateway-simulator: --port \d+: the port is in use; .* \(EADDRINUSE\)\n$/)
   })
 })
