@@ -17,6 +17,7 @@ import { parseSources, type SourceObject } from '../observe/parse-sources.ts'
 import type { InputNames } from './check-advice.ts'
 import type { CheckRequest } from './check-gateway.ts'
 import { failed, ok, type Step, unchecked } from './check-steps.ts'
+import { notFoundText } from './resource-ref.ts'
 
 /** `request` is absent when something is missing; the steps name it. */
 interface ResourceRead {
@@ -50,7 +51,7 @@ export async function readResource(
   }
   if (resource === 'missing') {
     const advice = 'Check namespace and name: enos-credential-operator status'
-    return { steps: [unchecked('resource', `${named} not found`, advice)] }
+    return { steps: [unchecked('resource', notFoundText(ref), advice)] }
   }
   const parsed = parseSpec(ref.name, resource.spec)
   if (!parsed.ok) return { steps: [failedBecause('resource', parsed.problems.join('; '), 'InvalidSpec')] }

@@ -9,6 +9,7 @@ import { formatDuration } from '../lib/duration.ts'
 import { parseCredential } from '../observe/parse-object.ts'
 import type { CommandContext } from './context.ts'
 import { CommandError } from './errors.ts'
+import { notFoundText } from './resource-ref.ts'
 import { type CredentialObject, statusProblems } from './status-problems.ts'
 import { printable } from './table.ts'
 
@@ -72,7 +73,7 @@ export async function requestRenewal(
       obstacle: obstacleOf(metadata.deletionTimestamp, spec?.suspend),
     }
   } catch (error) {
-    if (isNotFound(error) && !isKindUnknown(error)) throw new CommandError(`${named} not found`)
+    if (isNotFound(error) && !isKindUnknown(error)) throw new CommandError(notFoundText(ref))
     const isDenied = error instanceof ApiError && error.admissionDenial !== undefined
     if (!isForbidden(error) || isDenied) throw error
     const advice = `ask for the ClusterRole enosappcredentials-edit in namespace ${ref.namespace}`

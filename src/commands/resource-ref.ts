@@ -30,8 +30,9 @@ export function parseResourceName(text: string, flag?: string): ResourceName {
   if (text.includes('://')) throw new UsageError('expected the name of an EnosAppCredential, not a URL')
   const { name, namespace } = splitName(text)
   if ((namespace !== undefined && !label.test(namespace)) || !dnsName.test(name)) {
+    const isUpperCase = text !== text.toLowerCase()
     throw new UsageError(
-      `${JSON.stringify(text.slice(0, 80))} is not a resource: expected NAME, NAMESPACE/NAME or ${kind.toLowerCase()}/NAME`,
+      `${JSON.stringify(text.slice(0, 80))} is not the name of an EnosAppCredential: ${isUpperCase ? 'names are lower-case; ' : ''}expected NAME, NAMESPACE/NAME or ${kind.toLowerCase()}/NAME`,
     )
   }
   if (namespaceFlag !== undefined && namespace !== undefined && namespaceFlag !== namespace) {
@@ -45,6 +46,21 @@ function splitName(text: string): ResourceName {
   const at = text.indexOf('/')
   const [prefix, name] = [text.slice(0, Math.max(0, at)), text.slice(at + 1)]
   return { namespace: at < 0 || typeNames.has(prefix.toLowerCase()) ? undefined : prefix, name }
+}
+
+/** Types that kubectl takes before a slash; here it is a namespace, unless the type is that of EnosAppCredentials. */
+const otherTypes: ReadonlySet<string> = new Set(
+  'deployment deployments deploy pod pods po secret secrets statefulset statefulsets sts daemonset daemonsets ds service services svc configmap configmaps cm job jobs cronjob cronjobs cj replicaset replicasets rs namespace namespaces ns'.split(
+    ' ',
+  ),
+)
+
+/** That the resource does not exist; where its namespace looks like a type, that the commands know one type only. */
+export function notFoundText({ name, namespace }: ObjectRef): string {
+  const hint = otherTypes.has(namespace)
+    ? `: ${namespace} was taken as the namespace, only EnosAppCredentials can be named`
+    : ''
+  return `EnosAppCredential ${namespace}/${name} not found${hint}`
 }
 
 /** @throws UsageError */

@@ -19,6 +19,8 @@ export interface StatusProblem {
   readonly message: string
 }
 
+/** Asked once for a resource. */
+const operatorQuestion = ': is the operator running?'
 /** A renewal that is due takes up to this long; beyond it, it is overdue. */
 export const overdueAfterMs = 10_000
 
@@ -56,10 +58,15 @@ export function statusProblems(object: CredentialObject, nowWall: number): Statu
     condition('Propagated')?.status === 'False' ? condition('Propagated') : undefined,
   ]
   const seen = new Set<string>()
-  return problems.flatMap((problem) => {
+  const found = problems.flatMap((problem) => {
     if (problem === undefined || seen.has(problem.reason)) return []
     seen.add(problem.reason)
     return [{ reason: problem.reason, message: problem.message }]
+  })
+  const asking = found.findIndex(({ message }) => message.endsWith(operatorQuestion))
+  return found.map(({ message, reason }, at) => {
+    const isRepeated = at > asking && message.endsWith(operatorQuestion)
+    return { reason, message: isRepeated ? message.slice(0, -operatorQuestion.length) : message }
   })
 }
 
@@ -74,17 +81,17 @@ function deletionProblem({ metadata }: CredentialObject, nowWall: number): Statu
   const sinceWall = Date.parse(deletionTimestamp)
   const isOurs = finalizers.includes(mergeFinalizer) && nowWall - sinceWall > overdueAfterMs
   const waiting = finalizers.length === 0 ? '' : `, waiting for ${finalizers.join(', ')}`
-  const message = `deletion in progress for ${age(sinceWall, nowWall)}${waiting}${isOurs ? ': is the operator running?' : ''}`
+  const message = `deletion in progress for ${age(sinceWall, nowWall)}${waiting}${isOurs ? operatorQuestion : ''}`
   return { reason: 'Deleting', message }
 }
 
 function generationProblem({ metadata }: CredentialObject, status: CredentialStatus): StatusProblem | undefined {
   if (status.conditions.length === 0) {
-    return { reason: 'NotReconciled', message: 'no operator has reconciled it yet: is the operator running?' }
+    return { reason: 'NotReconciled', message: `no operator has reconciled it yet${operatorQuestion}` }
   }
   const { generation } = metadata
   if (generation === undefined || (status.observedGeneration ?? generation) >= generation) return undefined
-  const message = `no operator has reconciled the change of the spec yet (generation ${generation}): is the operator running?`
+  const message = `no operator has reconciled the change of the spec yet (generation ${generation})${operatorQuestion}`
   return { reason: 'NotReconciled', message }
 }
 
@@ -96,7 +103,7 @@ function expiryProblem(
 ): StatusProblem | undefined {
   if (ready?.status !== 'True' || !isExpired(status, nowWall)) return undefined
   const ago = age(Date.parse(status.expiresAt ?? ''), nowWall)
-  return { reason: 'TokenExpired', message: `the token expired ${ago} ago: is the operator running?` }
+  return { reason: 'TokenExpired', message: `the token expired ${ago} ago${operatorQuestion}` }
 }
 
 function overdueProblem(
@@ -108,7 +115,7 @@ function overdueProblem(
   if (ms === undefined) return undefined
   return {
     reason: 'RenewalOverdue',
-    message: `the renewal is overdue by ${formatDuration(ms)}: is the operator running?`,
+    message: `the renewal is overdue by ${formatDuration(ms)}${operatorQuestion}`,
   }
 }
 

@@ -33,7 +33,7 @@ export interface StatusRow {
   readonly targetsWithoutToken: readonly string[]
   /** Of the first problem, else of the condition RenewalHealthy. */
   readonly reason: string
-  /** Of the first problem; empty if there is none. */
+  /** Of the first problem, else of RenewalHealthy where its reason is not Synced; empty if there is neither. */
   readonly message: string
   readonly problems: readonly StatusProblem[]
 }
@@ -66,8 +66,10 @@ export function renderStatus(rows: readonly StatusRow[], nowWall: number): strin
       row.problems.length === 0 ? row.reason : row.problems.map(({ reason }) => reason).join(','),
     ]),
   )
-  const lines = rows.flatMap(({ name, namespace, problems }) =>
-    problems.map(({ message, reason }) => `${printable(`${namespace}/${name}: ${reason}: ${message}`)}\n`),
+  const lines = rows.flatMap(({ message: note, name, namespace, problems, reason: noted }) =>
+    (problems.length > 0 || note === '' ? problems : [{ reason: noted, message: note }]).map(
+      ({ message, reason }) => `${printable(`${namespace}/${name}: ${reason}: ${message}`)}\n`,
+    ),
   )
   return [table, ...(lines.length === 0 ? [] : [lines.join('')]), `${summaryOf(rows)}\n`].join('\n')
 }
@@ -85,7 +87,6 @@ export function statusRow(object: CredentialObject, nowWall: number): StatusRow 
   const condition = (type: string) => status.conditions.find((one) => one.type === type)
   const [ready, healthy] = [condition('Ready'), condition('RenewalHealthy')]
   const problems = statusProblems(object, nowWall)
-  const fallback = { reason: (healthy ?? ready)?.reason ?? '', message: '' }
   return {
     namespace: metadata.namespace ?? '',
     name: metadata.name ?? '',
@@ -94,9 +95,15 @@ export function statusRow(object: CredentialObject, nowWall: number): StatusRow 
     ...timesOf(status, spec?.suspend === true, nowWall),
     targets: targetsOf(spec?.targets).map(nameOf),
     targetsWithoutToken: targetsOf(spec?.targets).filter(isWithoutToken).map(nameOf),
-    ...(problems[0] ?? fallback),
+    ...(problems[0] ?? noteOf(healthy ?? ready)),
     problems,
   }
+}
+
+/** What to know of a resource without a problem. */
+function noteOf(condition: StatusProblem | undefined): StatusProblem {
+  const { message = '', reason = '' } = condition ?? {}
+  return { reason, message: reason === 'Synced' ? '' : message }
 }
 
 function readyByClock(

@@ -12,7 +12,7 @@ import type { CommandContext } from './context.ts'
 import { CommandError, UsageError } from './errors.ts'
 import { kubeconfigOption, outputOption } from './options.ts'
 import { waitingFor, withProgress } from './progress.ts'
-import { inNamespace, parseNamespace, parseResourceName } from './resource-ref.ts'
+import { inNamespace, notFoundText, parseNamespace, parseResourceName } from './resource-ref.ts'
 import { renderDetail, statusDetail } from './status-detail.ts'
 import type { CredentialObject } from './status-problems.ts'
 import { renderStatus, statusRows } from './status-table.ts'
@@ -123,7 +123,7 @@ async function getOne(client: KubernetesClient, ref: ObjectRef, signal: AbortSig
     return await client.get<CredentialObject>(credentials, ref, { signal })
   } catch (error) {
     if (isNotFound(error) && !isKindUnknown(error)) {
-      throw new CommandError(`EnosAppCredential ${ref.namespace}/${ref.name} not found`)
+      throw new CommandError(notFoundText(ref))
     }
     if (!isForbidden(error)) throw error
     throw new CommandError(`forbidden: cannot get EnosAppCredential ${ref.namespace}/${ref.name}: ${viewRole}`)

@@ -78,6 +78,9 @@ async function usageErrors(): Promise<void> {
     ['run', '--metrics-bind-address', '8080'],
     ['check'],
     ['check', 'Wind_Farm'],
+    ['check', 'Foo'],
+    ['check', 'wind_farm'],
+    ['check', 'deployment.apps/demo'],
     ['check', 'https://user:marker-typed@apim.example.com'],
     ['check', 'a', 'b'],
     ['check', 'a', '--resource', 'b'],
@@ -160,6 +163,14 @@ async function statusMessages(): Promise<void> {
   await run('one resource with a target that holds no token', ['status', 'mixed'])
   await run('one resource as JSON', ['status', 'plant-a/unseen', '--output', 'json'])
   await run('not found', ['status', 'nobody'])
+  await run('another type', ['status', 'deployment/demo'])
+  const [reason, clamped] = [
+    'RenewBeforeClamped',
+    'spec.renewBefore 3h is more than half of the lifetime of a token',
+  ] as const
+  const conditions = [condition('Ready'), condition('RenewalHealthy', 'True', reason, `${clamped}: half is used`)]
+  create('clamped', url, { status: { ...synced, conditions } })
+  await run('a resource whose renewBefore is not used as it is', ['status', '--namespace', 'plant-a'])
 }
 
 async function renewMessages(): Promise<void> {

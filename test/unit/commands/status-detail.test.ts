@@ -102,8 +102,8 @@ describe('renderDetail', () => {
 
       Problems:
         Deleting: deletion in progress for 3m, waiting for enos.io/merge-cleanup: is the operator running?
-        TokenExpired: the token expired 2m16s ago: is the operator running?
-        RenewalOverdue: the renewal is overdue by 26m: is the operator running?
+        TokenExpired: the token expired 2m16s ago
+        RenewalOverdue: the renewal is overdue by 26m
 
       Token:
         Expires:               2026-01-01T11:57:44Z (expired 2m16s ago)

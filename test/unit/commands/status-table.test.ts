@@ -129,7 +129,7 @@ describe('renderStatus', () => {
       '',
       'plant-a/solar: AppKeyNotFound: the gateway does not know the appKey',
       'plant-a/over: TokenExpired: the token expired 1m ago: is the operator running?',
-      'plant-a/over: RenewalOverdue: the renewal is overdue by 25m: is the operator running?',
+      'plant-a/over: RenewalOverdue: the renewal is overdue by 25m',
       '',
       '1 of 3 ready, 1 expired',
       '',
