@@ -2,11 +2,10 @@ import { Context, defaultOperators, type FilterImplOptions, Liquid } from 'liqui
 
 /** The API server's limit for a Secret: 1 MiB in all. */
 export const maxOutputLength = 1024 * 1024
-/** Rendering blocks the event loop; a target of a few lines takes well under a millisecond. */
-const renderLimitMs = 100
 /**
- * Work that all templates of a target may do together, in characters. Liquid checks its time limit between two outputs
- * only and charges only some filters: one output with a long chain of filters would block the process for minutes.
+ * Work that all templates of a target may do together, in characters. Rendering blocks the event loop, and Liquid charges
+ * only some filters: one output with a long chain of filters would block the process for minutes. The limit is in work and
+ * not in time: a process that is short of CPU for some 100 ms would refuse a good template, which nobody can correct.
  */
 const maxWork = maxOutputLength
 /** Cost of a filter call, and of each list element: some filters take microseconds for each. */
@@ -26,7 +25,6 @@ export const engine = new Liquid({
   ownPropertyOnly: true,
   timezoneOffset: 0,
   parseLimit: 64 * 1024,
-  renderLimit: renderLimitMs,
   memoryLimit: maxWork,
   // Templates include no files.
   templates: {},

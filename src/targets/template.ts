@@ -68,6 +68,9 @@ export const knownFilters = `; known filters: ${commonFilters.join(', ')}, and t
 /** The end of a message about unknown variables; said once for all of them. */
 export const knownVariables = `; known variables: ${Object.keys(placeholders).join(', ')}`
 
+/** Outputs of a target, and texts between them. Finding their variables takes time that grows with the square. */
+const maxParts = 8192
+
 /**
  * Compiled templates by their text; at most `maxShared` texts of at most `maxSharedLength` characters. Beyond it, the one
  * that was compiled first is dropped from here.
@@ -85,7 +88,6 @@ export function compileTemplates(data: Readonly<Record<string, string>>): Compil
   const known = shared.get(text)
   if (known !== undefined) return known
   const compiled = compile(data)
-  // A problem is not shared: too much time, for one, may be that of a process that was paused.
   if ('problems' in compiled || text.length > maxSharedLength) return compiled
   const [oldest] = shared.size >= maxShared ? shared.keys() : []
   if (oldest !== undefined) shared.delete(oldest)
@@ -98,9 +100,15 @@ function compile(data: Readonly<Record<string, string>>): CompiledTemplates | Br
   const problems: TemplateProblem[] = []
   const keysWithToken: string[] = []
   let usesSources = false
+  let parts = 0
   for (const [key, text] of Object.entries(data)) {
     try {
       const parsed = engine.parse(text)
+      parts += parsed.length
+      if (parts > maxParts) {
+        problems.push({ key, detail: `the target has more than ${maxParts} outputs and texts between them` })
+        break
+      }
       const variables = engine.globalVariablesSync(parsed)
       const unknown = variables.find((variable) => !Object.hasOwn(placeholders, variable))
       if (unknown !== undefined) problems.push({ key, detail: `unknown variable${nameIn(unknown)}` })
@@ -137,9 +145,7 @@ function render(templates: ReadonlyMap<string, Template[]>, values: TemplateValu
     appKey: values.appKey.reveal(),
     appSecret: values.appSecret.reveal(),
   }
-  let result = renderAll(templates, scope)
-  // The limit is in wall-clock time, so a pause of the process can exceed it once; twice in a row it is the template.
-  if (!result.ok && isTimeLimit(result.error)) result = renderAll(templates, scope)
+  const result = renderAll(templates, scope)
   if (!result.ok) throw new TemplateRenderError(result.key, describe(result.error))
   // fromEntries, not assignment: a Secret may have a key `__proto__`.
   return Object.fromEntries(result.rendered)
@@ -166,10 +172,6 @@ function renderAll(templates: ReadonlyMap<string, Template[]>, scope: object): R
     }
   }
   return { ok: true, rendered }
-}
-
-function isTimeLimit(error: unknown): boolean {
-  return error instanceof Error && error.message.startsWith('template render limit exceeded')
 }
 
 /** Liquid's messages quote the template, and may quote values; only names and positions are taken from them. */
