@@ -77,3 +77,14 @@ describe('the steps of a release', () => {
     expect((await step('deploy')).stderr).toContain('step: seen deploy, expected one of pin, login, image')
   })
 })
+
+describe('.ci/run', () => {
+  it('runs only targets of make that exist', async () => {
+    const text = await readFile(join(root, '.ci/run'), 'utf8')
+    const named = [...text.matchAll(/^[^#\n]*\bmake ([a-z0-9$-]+)/gm)].map(([, name = '']) => name)
+    // Versions of Kubernetes take turns.
+    const names = named.flatMap((name) => ['oldest', 'newest'].map((turn) => name.replace('$turn', turn)))
+    expect(names).toEqual(expect.arrayContaining(['test', 'e2e', 'test-oldest', 'test-newest']))
+    expect(names.filter((name) => !targets.has(name))).toEqual([])
+  })
+})
