@@ -1,6 +1,5 @@
 import { parseStatus } from '../api/v1alpha1/credential.ts'
 import { annotations } from '../api/v1alpha1/names.ts'
-import type { Reason } from '../api/v1alpha1/reasons.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import { ApiError, isForbidden, isKindUnknown, isNotFound } from '../kubernetes/errors.ts'
 import { credentials, type KubernetesClient, type ObjectRef } from '../kubernetes/types.ts'
@@ -9,6 +8,7 @@ import { formatDuration } from '../lib/duration.ts'
 import { parseCredential } from '../observe/parse-object.ts'
 import type { CommandContext } from './context.ts'
 import { CommandError } from './errors.ts'
+import { preventsAttempts } from './next-attempt.ts'
 import { notFoundText } from './resource-ref.ts'
 import { type CredentialObject, statusProblems } from './status-problems.ts'
 import { printable } from './table.ts'
@@ -38,16 +38,6 @@ export interface RenewalOutcome {
 
 const pollMs = 200
 
-/** With these the operator makes no attempt, so the request stays unhandled until the user has acted. */
-const reasonsWithoutAttempt: ReadonlySet<string> = new Set<Reason>([
-  'SourceSecretNotFound',
-  'SourceKeyMissing',
-  'SourceForbidden',
-  'InvalidCA',
-  'GatewayNotAllowed',
-  'TemplateError',
-  'InvalidSpec',
-])
 /** The operator reconciles within a second of the request; a Stalled that stays longer is not about to go. */
 const stalledGraceMs = 2000
 /** An attempt is made all the same, and requested renewals of an application have a distance of up to 10 s. */
@@ -126,7 +116,7 @@ function blockedText(object: CredentialObject, { conditions }: CredentialStatus,
   if (obstacle !== undefined) return obstacle.text
   const stalled = conditions.find(({ status, type }) => type === 'Stalled' && status === 'True')
   if (stalled === undefined) return undefined
-  const graceMs = reasonsWithoutAttempt.has(stalled.reason) ? stalledGraceMs : attemptGraceMs
+  const graceMs = preventsAttempts(stalled.reason) ? stalledGraceMs : attemptGraceMs
   return waitedMs < graceMs ? undefined : `${stalled.reason}: ${stalled.message}`
 }
 

@@ -5,6 +5,7 @@ import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import { formatDuration } from '../lib/duration.ts'
 import { sourceRefs } from '../observe/observed.ts'
+import { awaitedChange } from './next-attempt.ts'
 import { type CredentialObject, overdueAfterMs, type StatusProblem } from './status-problems.ts'
 import { type StatusRow, statusRow } from './status-table.ts'
 import { printable, renderTable } from './table.ts'
@@ -149,22 +150,29 @@ function problemLines(problems: readonly StatusProblem[]): string {
   return problems.map(({ message, reason }) => `${printable(`${reason}: ${message}`)}\n`).join('')
 }
 
-function tokenLines({ row, status }: StatusDetail, nowWall: number): string {
+function tokenLines(detail: StatusDetail, nowWall: number): string {
+  const { row, status } = detail
   const { lastRenewalMethod } = row
   const method = lastRenewalMethod === null ? '' : `, by ${lastRenewalMethod}`
   const renewal = status.lastRenewalAt === undefined ? 'never' : `${moment(status.lastRenewalAt, nowWall)}${method}`
-  const next =
-    row.renewsInSeconds === null || status.nextRenewalAt === undefined
-      ? 'none planned'
-      : due(status.nextRenewalAt, nowWall)
   return pairs([
     ['Expires', expiry(status.expiresAt, nowWall)],
     ['First received', status.issuedAt === undefined ? '-' : moment(status.issuedAt, nowWall)],
-    ['Next renewal', next],
+    ['Next renewal', nextRenewal(detail, nowWall)],
     ['Last renewal', renewal],
     ['Consecutive failures', String(status.consecutiveFailures ?? 0)],
     ['Fingerprint', status.tokenFingerprint ?? '-'],
   ])
+}
+
+function nextRenewal({ isSuspended, sources, status: all }: StatusDetail, nowWall: number): string {
+  if (isSuspended) return 'none: spec.suspend is true'
+  const { nextRenewalAt } = all
+  const objects = sources.map(({ object }) => object)
+  const awaited = awaitedChange(all, objects)
+  if (nextRenewalAt === undefined) return awaited ?? 'none planned'
+  const isPast = Date.parse(nextRenewalAt) <= nowWall
+  return `${due(nextRenewalAt, nowWall)}${isPast && awaited !== undefined ? `; ${awaited}` : ''}`
 }
 
 function conditionTable(conditions: readonly Condition[], nowWall: number): string {

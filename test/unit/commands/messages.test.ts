@@ -164,6 +164,10 @@ async function statusMessages(): Promise<void> {
   await run('one resource as JSON', ['status', 'plant-a/unseen', '--output', 'json'])
   await run('not found', ['status', 'nobody'])
   await run('another type', ['status', 'deployment/demo'])
+  const refusal = ['InvalidAppSecret', 'spec.appSecretRef: key appSecret of Secret enos-app: refused (1003)'] as const
+  const types = ['Ready', 'RenewalHealthy'].map((type) => condition(type, 'False', ...refusal))
+  create('refused', url, { status: { conditions: [...types, condition('Stalled', 'True', ...refusal)] } })
+  await run('a resource whose appSecret is refused', ['status', 'refused'])
   const [reason, clamped] = [
     'RenewBeforeClamped',
     'spec.renewBefore 3h is more than half of the lifetime of a token',

@@ -154,7 +154,7 @@ describe('renderDetail', () => {
       Token:
         Expires:               no token on the targets
         First received:        -
-        Next renewal:          none planned
+        Next renewal:          none: spec.suspend is true
         Last renewal:          never
         Consecutive failures:  0
         Fingerprint:           -
