@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { goModuleFolder } from '../support/go-module.ts'
 import { run, runToEnd } from '../support/run.ts'
 
 const source = fileURLToPath(new URL('.', import.meta.url))
@@ -36,7 +37,6 @@ export async function buildGitOpsPrograms(directory: string): Promise<GitOpsProg
 
 /** The CRD of Flux's Kustomization, from the source of its controller. @returns the file */
 export async function fluxCrd(): Promise<string> {
-  const output = await run('go', ['mod', 'download', '-json', 'github.com/fluxcd/kustomize-controller@v1.9.6'])
-  const { Dir: folder } = JSON.parse(output) as { Dir: string }
+  const folder = await goModuleFolder('github.com/fluxcd/kustomize-controller@v1.9.6')
   return join(folder, 'config/crd/bases/kustomize.toolkit.fluxcd.io_kustomizations.yaml')
 }
