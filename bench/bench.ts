@@ -25,6 +25,8 @@ export interface FloorRun {
   readonly cpuMs: number
 }
 
+const maxFloorMs = 10 * 60_000
+
 /** The floor in a process of its own, on resources of its own. */
 export async function runFloor(bench: Bench, count: number, work: FloorTask['work'] = 'sync'): Promise<FloorRun> {
   const { endpoint, fixtures, gateway } = bench
@@ -32,8 +34,9 @@ export async function runFloor(bench: Bench, count: number, work: FloorTask['wor
   const child = new Child([fileURLToPath(new URL('floor.ts', import.meta.url))])
   try {
     child.send({ ...set, endpoint, gatewayUrl: gateway.url, work } satisfies FloorTask)
-    const { cpuMs, elapsedMs } = await child.firstMatch((line) =>
-      'elapsedMs' in line ? (line as unknown as FloorResult) : undefined,
+    const { cpuMs, elapsedMs } = await child.firstMatch(
+      (line) => ('elapsedMs' in line ? (line as unknown as FloorResult) : undefined),
+      maxFloorMs,
     )
     return { perSecond: count / (elapsedMs / 1000), cpuMs: cpuMs / count }
   } finally {

@@ -78,8 +78,12 @@ export class Child {
     }
   }
 
+  signal(name: NodeJS.Signals): void {
+    this.#process.kill(name)
+  }
+
   kill(): void {
-    this.#process.kill('SIGKILL')
+    this.signal('SIGKILL')
   }
 
   /** Writes to standard input and closes it. */

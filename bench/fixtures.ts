@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type Api, coreV1, enosV1alpha1, forEachConcurrently, type KubeObject } from './api.ts'
+import { type Api, coreV1, enosV1alpha1, forEachConcurrently, HttpError, type KubeObject } from './api.ts'
 
 /** A resource and its Secrets. */
 export interface Fixture {
@@ -36,7 +36,6 @@ export const appSecretOf = (appKey: string): string => `secret-of-${appKey}`
 /** The namespaces of a run and their resources. */
 export class Fixtures {
   readonly #api: Api
-  readonly #namespaces: string[] = []
 
   constructor(api: Api) {
     this.#api = api
@@ -47,7 +46,6 @@ export class Fixtures {
     const id = randomBytes(4).toString('hex')
     const namespace = `bench-${id}`
     await this.#api.json(`${coreV1}/namespaces`, { method: 'POST', body: { metadata: { name: namespace } } })
-    this.#namespaces.push(namespace)
     const fixtures: Fixture[] = []
     await forEachConcurrently(maxConcurrentCreates, [...Array(count).keys()], async (at) => {
       const appKey = isShared ? id : `${id}-${at}`
@@ -56,16 +54,32 @@ export class Fixtures {
     return { namespace, fixtures }
   }
 
-  /** Deletes resources, Secrets and events; the namespace stays until `removeAll`. */
-  async clear({ namespace }: FixtureSet): Promise<void> {
-    for (const path of collections(namespace)) await this.#api.json(path, { method: 'DELETE' })
+  /** Creates a namespace with `count` Secrets that no resource refers to. */
+  async createForeignSecrets(count: number): Promise<FixtureSet> {
+    const set = await this.create({ gatewayUrl: '', count: 0 })
+    await forEachConcurrently(maxConcurrentCreates, [...Array(count).keys()], (at) =>
+      this.#api.json(secretsIn(set.namespace), {
+        method: 'POST',
+        body: { metadata: { name: `foreign-${at}`, labels: { app: 'other' } }, stringData: { key: 'x'.repeat(100) } },
+      }),
+    )
+    return set
   }
 
-  /** Deletes everything that was created. */
-  async removeAll(): Promise<void> {
-    for (const namespace of this.#namespaces) {
-      for (const path of collections(namespace)) await this.#api.json(path, { method: 'DELETE' })
-      await this.#api.json(`${coreV1}/namespaces/${namespace}`, { method: 'DELETE' })
+  /** Deletes resources, Secrets and events; the namespace stays with the cluster, which ends with the run. */
+  async clear({ namespace }: FixtureSet): Promise<void> {
+    for (const path of collections(namespace)) await this.#deleteAll(path)
+  }
+
+  /** The API server ends a request after 60 s, and has deleted a part by then. */
+  async #deleteAll(path: string): Promise<void> {
+    for (;;) {
+      try {
+        await this.#api.json(path, { method: 'DELETE' })
+        return
+      } catch (error) {
+        if (!(error instanceof HttpError) || error.statusCode !== 504) throw error
+      }
     }
   }
 }

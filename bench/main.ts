@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { inspect } from 'node:util'
 import { startCluster } from '../test/control-plane/cluster.ts'
 import { Api } from './api.ts'
 import { type Arguments, parseArguments, UsageError } from './arguments.ts'
@@ -7,6 +8,7 @@ import { loadEndpoint } from './endpoint.ts'
 import { Fixtures } from './fixtures.ts'
 import { Gateway } from './gateway.ts'
 import { measureFailover } from './measures/failover.ts'
+import { measureForeign } from './measures/foreign.ts'
 import { measureLatency } from './measures/latency.ts'
 import { measureLimit } from './measures/limit.ts'
 import { measureRenewals } from './measures/renewals.ts'
@@ -14,7 +16,9 @@ import { measureRestart } from './measures/restart.ts'
 import { measureShared } from './measures/shared.ts'
 import { measureSlowGateway } from './measures/slow-gateway.ts'
 import { measureStart } from './measures/start.ts'
+import { measureTenMinutes } from './measures/ten-minutes.ts'
 import { measureTenThousand } from './measures/ten-thousand.ts'
+import { measureThirtyThousand } from './measures/thirty-thousand.ts'
 import { measureThousand } from './measures/thousand.ts'
 import { writePage } from './page.ts'
 import { table } from './row.ts'
@@ -22,17 +26,21 @@ import { table } from './row.ts'
 const measures: Readonly<Record<string, Measure>> = {
   start: measureStart,
   thousand: measureThousand,
+  latency: measureLatency,
+  shared: measureShared,
   'ten-thousand': measureTenThousand,
   'slow-gateway': measureSlowGateway,
   restart: measureRestart,
+  'thirty-thousand': measureThirtyThousand,
+  foreign: measureForeign,
   limit: measureLimit,
-  latency: measureLatency,
-  shared: measureShared,
   renewals: measureRenewals,
+  'ten-minutes': measureTenMinutes,
   failover: measureFailover,
 }
 
-async function main({ only, profile }: Arguments): Promise<void> {
+/** @returns the groups that failed; the others are measured all the same */
+async function main({ only, profile }: Arguments): Promise<string[]> {
   await using cleanup = new AsyncDisposableStack()
   const log = (line: string): void => void process.stderr.write(`${line}\n`)
   const cluster = await startCluster({ environment: process.env, log })
@@ -45,19 +53,33 @@ async function main({ only, profile }: Arguments): Promise<void> {
   const fixtures = new Fixtures(api)
   const operator = { kubeconfig: cluster.operatorKubeconfig, profile }
   const { gitVersion } = await api.json<{ gitVersion: string }>('/version')
+  const failed: string[] = []
   for (const name of only) {
-    log(`measuring ${name}`)
-    const rows = (await measures[name]?.({ api, endpoint, operator, gateway, fixtures })) ?? []
-    process.stdout.write(`${table(rows)}\n`)
-    await writePage(rows, gitVersion)
+    const startedAt = performance.now()
+    log(`${name}: measuring`)
+    try {
+      const rows = (await measures[name]?.({ api, endpoint, operator, gateway, fixtures })) ?? []
+      process.stdout.write(`${table(rows)}\n`)
+      await writePage(rows, gitVersion)
+    } catch (error) {
+      failed.push(name)
+      log(`${name}: ${inspect(error)}`)
+    }
+    log(`${name}: ${Math.round((performance.now() - startedAt) / 1000)} s`)
   }
+  return failed
 }
 
 try {
   const options = parseArguments(process.argv.slice(2), Object.keys(measures))
   const signal = Promise.race((['SIGINT', 'SIGTERM'] as const).map((name) => once(process, name).then(() => name)))
-  const interrupted = await Promise.race([main(options), signal])
-  if (interrupted !== undefined) process.exitCode = 1
+  const ended = await Promise.race([main(options), signal])
+  if (ended.length > 0) {
+    process.stderr.write(
+      `bench: ${typeof ended === 'string' ? `stopped by ${ended}` : `failed: ${ended.join(', ')}`}\n`,
+    )
+    process.exitCode = 1
+  }
 } catch (error) {
   if (!(error instanceof UsageError)) throw error
   process.stderr.write(`bench: ${error.message}\n`)

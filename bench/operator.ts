@@ -16,9 +16,17 @@ export interface OperatorOptions {
   readonly profile: string | undefined
 }
 
+/** Options of Node with which `liveHeapMiB` can be asked for. */
+export const collectable = [
+  '--expose-gc',
+  '--import',
+  `data:text/javascript,let collection=0;process.on("SIGUSR2",()=>{gc();gc();console.log(JSON.stringify({collection:++collection,liveBytes:process.memoryUsage().heapUsed}))})`,
+]
+
 /** The built operator in a process of its own. */
 export class Operator {
   readonly #child: Child
+  #collections = 0
 
   constructor({ args = ['--no-leader-elect'], kubeconfig, nodeArgs = [], profile }: OperatorOptions) {
     const profiling = profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profile]
@@ -36,6 +44,15 @@ export class Operator {
 
   async usage(): Promise<Usage> {
     return await this.#child.usage()
+  }
+
+  /** Collects all garbage first. Needs the options `collectable`. */
+  async liveHeapMiB(): Promise<number> {
+    const asked = ++this.#collections
+    this.#child.signal('SIGUSR2')
+    return await this.#child.firstMatch(({ collection, liveBytes }) =>
+      collection === asked ? Number(liveBytes) / 1024 / 1024 : undefined,
+    )
   }
 
   /** Resolves when the caches have synced. */

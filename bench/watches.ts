@@ -1,7 +1,7 @@
 import type { Api, KubeObject, WatchEvent } from './api.ts'
 import { credentialsIn, type FixtureSet, secretsIn } from './fixtures.ts'
 
-const maxReadyMs = 10 * 60_000
+const maxReadyMs = 20 * 60_000
 const maxEventMs = 60_000
 
 /** Observes the resources of a namespace become Ready, independently of the operator. */

@@ -1,7 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { forEachConcurrently } from '../api.ts'
 import { type Bench, runFirstSync } from '../bench.ts'
-import { secretsIn } from '../fixtures.ts'
 import { Gateway } from '../gateway.ts'
 import { MemoryLimit } from '../memory-limit.ts'
 import { sumOf } from '../operator.ts'
@@ -17,16 +15,10 @@ const watchedMs = 150_000
 
 /** The memory limit of the default install, with 10,000 resources and 20,000 foreign Secrets. */
 export async function measureLimit(bench: Bench): Promise<Row[]> {
-  const { api, fixtures } = bench
+  const { fixtures } = bench
   const limit = await MemoryLimit.create(limitMiB * 1024 * 1024)
   const gateway = await Gateway.start({ lifetimeSeconds })
-  const foreign = await fixtures.create({ gatewayUrl: gateway.url, count: 0 })
-  await forEachConcurrently(32, [...Array(foreignSecrets).keys()], (at) =>
-    api.json(secretsIn(foreign.namespace), {
-      method: 'POST',
-      body: { metadata: { name: `foreign-${at}`, labels: { app: 'other' } }, stringData: { key: 'x'.repeat(100) } },
-    }),
-  )
+  const foreign = await fixtures.createForeignSecrets(foreignSecrets)
   const set = await fixtures.create({ gatewayUrl: gateway.url, count: resources })
   const limited = { ...bench, operator: { ...bench.operator, nodeArgs: limit.nodeArgs } }
   let seen: string

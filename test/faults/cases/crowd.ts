@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { expect } from 'vitest'
 import { credentials, type KubernetesObject } from '../../../src/kubernetes/types.ts'
+import { missingFlags, runtimeEnvironment } from '../../../src/runtime-flags.ts'
 import { delay, eventually } from '../../integration/harness.ts'
 import { selfSigned } from '../../support/certificate.ts'
 import type { FaultCase } from '../fault-case.ts'
@@ -10,8 +11,12 @@ const many = 2000
 const maxMiB = 128
 /** Flags and environment of the image under this limit. */
 const inContainerOf128MiB = {
-  nodeArgs: [`--max-old-space-size=${Math.floor(0.4 * maxMiB)}`],
-  env: { MALLOC_ARENA_MAX: '2' },
+  nodeArgs: missingFlags({
+    execArgv: [],
+    environment: {},
+    memory: { limit: maxMiB * 1024 * 1024, machine: Number.MAX_SAFE_INTEGER },
+  }),
+  env: runtimeEnvironment,
 }
 const bad = 1000
 const untrusting = 200

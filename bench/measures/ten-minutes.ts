@@ -1,0 +1,69 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Bench, runFirstSync } from '../bench.ts'
+import { collectable, type Operator, sumOf } from '../operator.ts'
+import { atMost, type Row } from '../row.ts'
+import { startRenewing } from './renewing.ts'
+import { scrapeFor } from './resident.ts'
+
+const renewalsPerSecond = 50
+const firstMinuteMs = 60_000
+const measuredMs = 10 * 60_000
+/** Their tokens last two hours, so the period of ten minutes is all that has them looked at. */
+const resyncedResources = 1000
+/** Keys become due one after another, as they became Ready. */
+const resyncMarginMs = 30_000
+
+/** Ten minutes of two operators: one that renews, whose memory must not grow, and one with nothing to do but a resync. */
+export async function measureTenMinutes(bench: Bench): Promise<Row[]> {
+  const { fixtures, gateway } = bench
+  const renewing = await startRenewing(bench, renewalsPerSecond, { nodeArgs: collectable })
+  await delay(firstMinuteMs)
+  const set = await fixtures.create({ gatewayUrl: gateway.url, count: resyncedResources })
+  const args = ['--no-leader-elect', '--namespace', set.namespace]
+  const { operator: resyncing } = await runFirstSync({ ...bench, operator: { ...bench.operator, args } }, set)
+  await resyncing.idle()
+  // The last events are written, and the watches have shown the last writes.
+  await delay(5000)
+  const resyncBefore = await requestsOf(resyncing)
+  const before = await memoryOf(renewing.operator)
+  await scrapeFor(renewing.operator, measuredMs)
+  const after = await memoryOf(renewing.operator)
+  await delay(resyncMarginMs)
+  const resyncAfter = await requestsOf(resyncing)
+  await resyncing.stop()
+  await renewing.end()
+  await fixtures.clear(set)
+  const growth = `growth over 10 minutes of renewals at ${renewalsPerSecond}/s`
+  const passes = resyncAfter.passes - resyncBefore.passes
+  const requests = resyncAfter.requests - resyncBefore.requests
+  return [
+    atMost(1, {
+      measure: `${growth}: live heap`,
+      seen: after.liveMiB - before.liveMiB,
+      format: tenthsOfMiB,
+    }),
+    atMost(10, { measure: `${growth}: resident`, seen: after.rssMiB - before.rssMiB, format: tenthsOfMiB }),
+    {
+      measure: 'requests to the API server of a resync with nothing to do',
+      reach: '0',
+      seen: `${requests} in ${passes} passes`,
+      // A watch that the API server ends is opened again, a few times in ten minutes.
+      isReached: passes >= resyncedResources && requests < passes / 20,
+    },
+  ]
+}
+
+const tenthsOfMiB = (value: number): string => `${Number(value.toFixed(1))} MiB`
+
+async function memoryOf(operator: Operator): Promise<{ readonly liveMiB: number; readonly rssMiB: number }> {
+  const liveMiB = await operator.liveHeapMiB()
+  return { liveMiB, rssMiB: (await operator.usage()).rssMiB }
+}
+
+async function requestsOf(operator: Operator): Promise<{ readonly passes: number; readonly requests: number }> {
+  const metrics = await operator.metrics()
+  return {
+    passes: sumOf(metrics, 'workqueue_work_duration_seconds_count', 'name="credentials"'),
+    requests: sumOf(metrics, 'rest_client_requests_total'),
+  }
+}
