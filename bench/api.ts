@@ -88,28 +88,33 @@ export class Api {
     return { items, resourceVersion: metadata.resourceVersion }
   }
 
-  /** Resolves when `signal` aborts; rejects when the watch ends otherwise. */
+  /** Resolves when `signal` aborts. The API server ends the watch of a slow reader: it goes on after the last event. */
   async watch(
     path: string,
     resourceVersion: string,
     signal: AbortSignal,
     onEvent: (event: WatchEvent) => void,
   ): Promise<void> {
+    let from = resourceVersion
     try {
-      const response = await this.#agent.request({
-        origin: this.#origin,
-        path: `${path}?watch=true&resourceVersion=${resourceVersion}`,
-        method: 'GET',
-        headers: this.#headers,
-        signal,
-      })
-      if (response.statusCode !== 200) throw new HttpError(`WATCH ${path}`, response.statusCode)
-      for await (const line of readLines(response.body)) onEvent(JSON.parse(line) as WatchEvent)
+      while (!signal.aborted) {
+        const response = await this.#agent.request({
+          origin: this.#origin,
+          path: `${path}?watch=true&resourceVersion=${from}`,
+          method: 'GET',
+          headers: this.#headers,
+          signal,
+        })
+        if (response.statusCode !== 200) throw new HttpError(`WATCH ${path}`, response.statusCode)
+        for await (const line of readLines(response.body)) {
+          const event = JSON.parse(line) as WatchEvent
+          onEvent(event)
+          from = event.object.metadata.resourceVersion
+        }
+      }
     } catch (error) {
       if (!signal.aborted) throw error
-      return
     }
-    if (!signal.aborted) throw new Error(`the watch of ${path} ended`)
   }
 
   async close(): Promise<void> {
