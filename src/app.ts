@@ -12,6 +12,7 @@ import { guardWrites } from './kubernetes/guarded-client.ts'
 import { LeaderElector } from './kubernetes/leader-election.ts'
 import { type Clock, SystemClock } from './lib/clock.ts'
 import { ClockJumpWatch } from './lib/clock-jump.ts'
+import { createIdleCollector, type IdleCollector } from './lib/idle-collector.ts'
 import type { Log } from './lib/log.ts'
 import { type Random, systemRandom } from './lib/random.ts'
 import { type Caches, createCaches } from './observe/caches.ts'
@@ -67,6 +68,7 @@ interface App {
   readonly dispatchers: GatewayDispatchers
   readonly operator: Operator
   readonly clockJumps: ClockJumpWatch
+  readonly idleCollector: IdleCollector
   /** Ends the watches. */
   readonly watching: AbortController
   /** Gives the lease back. */
@@ -143,6 +145,7 @@ function build(config: RunConfig): App {
     watches,
     events,
     clockJumps,
+    idleCollector: createIdleCollector(clock),
     dispatchers,
     operator,
     watching,
@@ -214,6 +217,7 @@ async function run(
   const { leaderElect, namespaces, watchLabelSelector: selector } = config
   log.info({ version, ...connection.origin, namespaces, labelSelector: selector?.text, leaderElect }, 'starting')
   watches.start(app.watching.signal)
+  app.idleCollector.start()
   const election = elector?.run(app.leading.signal)
   if (elector === undefined) startWorking(app)
   const isLost = await Promise.race([aborted(signal), ...(election === undefined ? [] : [election.then(() => true)])])
@@ -242,12 +246,13 @@ function startWorking(app: App): void {
 
 /** Ends running work, then the watches, and gives the lease back. */
 async function drain(
-  { clockJumps, elector, events, leading, log, operator, watching }: App,
+  { clockJumps, elector, events, idleCollector, leading, log, operator, watching }: App,
   isLost: boolean,
 ): Promise<void> {
   if (isLost) log.error('leader election lost, exiting')
   else log.info('stopping')
   clockJumps.stop()
+  idleCollector.stop()
   const isLeading = elector?.isLeading() ?? true
   const limits = isLost ? noDrain : drainLimits
   // The tokens of the last attempts are still written, unless another replica leads.

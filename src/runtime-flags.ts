@@ -28,6 +28,8 @@ export function missingFlags({ environment, execArgv, memory }: ProcessSettings)
   const names = new Set(options.map((option) => option.replace(/=.*/s, '').replaceAll('_', '-')))
   const heap = ['--max-old-space-size', '--max-old-space-size-percentage', '--max-heap-size']
   return [
+    // For `IdleCollector`.
+    ...(names.has('--expose-gc') ? [] : ['--expose-gc']),
     ...(names.has('--max-semi-space-size') ? [] : [`--max-semi-space-size=${maxSemiSpaceMiB}`]),
     ...(heap.some((name) => names.has(name)) ? [] : [`--max-old-space-size=${heapMiB(memory)}`]),
   ]

@@ -14,18 +14,26 @@ const settings = (overrides: Partial<ProcessSettings> = {}): ProcessSettings => 
 describe('missingFlags', () => {
   it('bounds the heap by a share of the limit of the container', () => {
     const memory = { limit: 256 * mebibyte, machine: 8192 * mebibyte }
-    expect(missingFlags(settings({ memory }))).toEqual(['--max-semi-space-size=8', '--max-old-space-size=153'])
+    expect(missingFlags(settings({ memory }))).toEqual([
+      '--expose-gc',
+      '--max-semi-space-size=8',
+      '--max-old-space-size=153',
+    ])
   })
 
   it.each([0, 9000 * mebibyte, 2 ** 64])('bounds the heap at a fixed size without a limit, told as %d', (limit) => {
     const memory = { limit, machine: 8192 * mebibyte }
-    expect(missingFlags(settings({ memory }))).toEqual(['--max-semi-space-size=8', '--max-old-space-size=512'])
+    expect(missingFlags(settings({ memory }))).toEqual([
+      '--expose-gc',
+      '--max-semi-space-size=8',
+      '--max-old-space-size=512',
+    ])
   })
 
   it.each(['--max-old-space-size=900', '--max_old_space_size=900', '--max-old-space-size-percentage=60'])(
     'leaves %s as it is, as an option and in NODE_OPTIONS',
     (option) => {
-      const flags = ['--max-semi-space-size=8']
+      const flags = ['--expose-gc', '--max-semi-space-size=8']
       expect(missingFlags(settings({ execArgv: ['--inspect', option] }))).toEqual(flags)
       expect(missingFlags(settings({ environment: { NODE_OPTIONS: `--inspect  ${option}` } }))).toEqual(flags)
     },
@@ -53,6 +61,7 @@ describe('the launcher', () => {
 
   it('starts run once more with the flags and few arenas', async () => {
     const flags = [
+      '--expose-gc',
       expect.stringMatching(/^--max-semi-space-size=\d+$/),
       expect.stringMatching(/^--max-old-space-size=\d+$/),
     ]
@@ -61,7 +70,7 @@ describe('the launcher', () => {
 
   it('keeps what the user set', async () => {
     const env = { NODE_OPTIONS: '--max-semi-space-size=1 --max-old-space-size=99', MALLOC_ARENA_MAX: '1' }
-    expect(await launch(['run', '--unknown'], env)).toEqual([[[], '1']])
+    expect(await launch(['run', '--unknown'], env)).toEqual([[['--expose-gc'], '1']])
   })
 
   it('leaves other commands alone', async () => {
