@@ -63,10 +63,11 @@ const withoutApi: Values = {
 /** Installs that the chart and kustomize must render alike. */
 export const variants: Readonly<Record<string, Variant>> = {
   'the default install': { values: {}, overlay: { resources: ['.'] } },
-  'all namespaces, with consumers, alerts, dashboard and a NetworkPolicy': {
+  'all namespaces, with consumers, scrape, alerts, dashboard and a NetworkPolicy': {
     values: {
       consumers: { propagation: true, restarts: true },
       networkPolicy: { enabled: true },
+      serviceMonitor: { enabled: true, renderMode: 'alwaysRender' },
       prometheusRule: { enabled: true, renderMode: 'alwaysRender' },
       dashboard: { enabled: true },
     },

@@ -121,6 +121,33 @@ describe('durationPrinter', () => {
 const promtool = findProgram('promtool', 'PROMTOOL')
 
 describeWith([promtool], 'promtool', () => {
+  it('finds no fault in the configuration that the documentation shows, which scrapes the shipped pods', async () => {
+    const read = async (path: string): Promise<string> =>
+      await readFile(new URL(`../../../${path}`, import.meta.url), 'utf8')
+    const page = await read('docs/how-to/monitor.md')
+    const config = /^```yaml\n# prometheus\.yaml\n(.*?)^```$/ms.exec(page)?.[1] ?? ''
+    const deployment = parse(await read('deploy/base/deployment.yaml')) as Record<string, unknown>
+    expect(deployment).toHaveProperty('spec.template.metadata.labels', {
+      'app.kubernetes.io/name': 'enos-credential-operator',
+    })
+    expect(deployment).toHaveProperty('spec.template.spec.containers.0.ports.0.name', 'metrics')
+    expect(parse(config)).toHaveProperty('scrape_configs.0.relabel_configs.0.regex', 'enos-credential-operator;metrics')
+    const directory = await mkdtemp(join(tmpdir(), 'prometheus-'))
+    try {
+      await writeFile(join(directory, 'rules.yaml'), await read('deploy/components/monitoring/rules.yaml'))
+      // Debian's promtool is built without the discovery of pods.
+      const targets = '    static_configs: [{ targets: ["127.0.0.1:8080"] }]\n'
+      const undiscovered = config.replace(/^ {4}kubernetes_sd_configs:\n(?: {6}.*\n)+/m, targets)
+      expect(undiscovered).toContain(targets)
+      await writeFile(join(directory, 'prometheus.yaml'), undiscovered)
+      const report = await runToEnd(promtool ?? 'promtool', ['check', 'config', join(directory, 'prometheus.yaml')])
+      expect(report).toMatchObject({ code: 0, stderr: '' })
+      expect(report.stdout).toContain('1 rule files found')
+    } finally {
+      await rm(directory, { recursive: true })
+    }
+  })
+
   it('finds no fault in the rules, shipped or shortened', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'rules-'))
     try {
