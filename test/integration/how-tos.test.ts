@@ -220,3 +220,31 @@ describe('docs/runbooks', () => {
     expect(output).toContain('InvalidAppSecret')
   })
 })
+
+describe('the commands of kubectl that no test runs', () => {
+  it('have flags that kubectl knows', async () => {
+    const documents = (await readdir(join(root, 'docs'), { recursive: true })).filter((name) => name.endsWith('.md'))
+    const paths = ['README.md', 'CONTRIBUTING.md', ...documents.map((name) => join('docs', name))]
+    const helps = new Map<string, string>()
+    const general = await harness().kubectl(['options'])
+    for (const path of paths) {
+      const blocks = parseShellBlocks(await readFile(join(root, path), 'utf8'))
+      const commands = blocks.filter(({ notRun }) => notRun !== undefined).flatMap((block) => block.commands)
+      for (const command of commands.filter((one) => one.startsWith('kubectl '))) {
+        const own = command.replace(/ \| .*/, '')
+        const [verb = '', noun = ''] = own
+          .replaceAll(/ (?:-n|--namespace) \S+/g, '')
+          .split(' ')
+          .slice(1)
+        const subcommand = /^(?:rollout|auth|top|set|create)$/.test(verb) ? [verb, noun] : [verb]
+        const key = subcommand.join(' ')
+        const help = helps.get(key) ?? (await harness().kubectl([...subcommand, '--help']))
+        helps.set(key, help)
+        for (const [, flag = ''] of own.matchAll(/ (--[a-z-]+)/g)) {
+          expect(`${help}${general}`, `${path}: ${command}`).toContain(`${flag}=`)
+        }
+      }
+    }
+    expect(helps.size).toBeGreaterThan(5)
+  })
+})
