@@ -89,12 +89,15 @@ function queryBuilders({ kind, queries }: Panel): DataqueryBuilder[] {
 }
 
 /** One line for each set of labels, with a column for each query. */
-function asTable(builder: TableBuilder, { queries, sortedBy }: Panel): TableBuilder {
+function asTable(builder: TableBuilder, { labels = [], queries, sortedBy }: Panel): TableBuilder {
   if (sortedBy !== undefined) builder.sortBy([new TableSortByFieldStateBuilder().displayName(sortedBy).desc(false)])
   builder.withTransformation({ id: 'merge', options: {} })
-  builder.withTransformation({ id: 'organize', options: { excludeByName: { Time: true } } })
+  const valueOf = (at: number): string => (queries.length === 1 ? 'Value' : `Value #${refIdOf(at)}`)
+  const columns = [...labels, ...queries.map((_, at) => valueOf(at))]
+  const indexByName = Object.fromEntries(columns.map((name, at) => [name, at]))
+  builder.withTransformation({ id: 'organize', options: { excludeByName: { Time: true }, indexByName } })
   for (const [at, { legend, unit }] of queries.entries()) {
-    const name = queries.length === 1 ? 'Value' : `Value #${refIdOf(at)}`
+    const name = valueOf(at)
     const properties = [
       { id: 'displayName', value: legend },
       ...(unit === undefined ? [] : [{ id: 'unit', value: unit }]),

@@ -62,6 +62,7 @@ export const onCallPanels: readonly Panel[] = [
         unit: 's',
       },
     ],
+    labels: ['namespace', 'name', 'reason', 'type'],
     sortedBy: 'Since',
     width: 16,
     links: [{ title: 'What to do', url: `${homePage}/docs/reference/reasons.md#\${__data.fields.reason}` }],
@@ -79,22 +80,26 @@ export const onCallPanels: readonly Panel[] = [
         legend: 'Firing',
       },
     ],
+    labels: ['alertname', 'severity', 'namespace', 'name', 'host'],
     width: 8,
     links: [{ title: 'Runbook', url: `${homePage}/docs/runbooks/\${__data.fields.alertname}.md` }],
   },
   {
     kind: 'table',
     title: 'Credentials, the most urgent first',
-    description: 'How long the token of each credential lasts, how many attempts failed, and its gateway.',
+    description:
+      'How long the token of each credential lasts, how many attempts failed, its gateway, and the number of its targets.',
     unit: 'short',
     queries: [
       { expression: of(`${life} - timestamp(${life})`), legend: 'Time left', unit: 's' },
       { expression: of(`enos_credential_consecutive_failures{${ofJob}}`), legend: 'Failed attempts' },
       {
-        expression: byCredential(`enos_credential_info{${ofJob}}`, 'max', `${labels}, host`),
-        legend: 'Known',
+        // Also of a credential without a token.
+        expression: `${of(`enos_credential_targets{${ofJob}}`)} * on (${labels}) group_right () ${byCredential(`enos_credential_info{${ofJob}}`, 'group', `${labels}, host`)}`,
+        legend: 'Targets',
       },
     ],
+    labels: ['namespace', 'name', 'host'],
     sortedBy: 'Time left',
     width: 24,
   },

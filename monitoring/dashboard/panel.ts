@@ -23,6 +23,8 @@ export interface Panel {
   readonly width: number
   /** A value from which on the panel is red. */
   readonly alarmFrom?: number
+  /** The labels of a table, in the order of its columns. */
+  readonly labels?: readonly string[]
   /** The column that sorts a table, its smallest value first. */
   readonly sortedBy?: string
   readonly links?: readonly { readonly title: string; readonly url: string }[]
