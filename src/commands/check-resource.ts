@@ -1,4 +1,4 @@
-import { normaliseGatewayUrl, parseSpec } from '../api/v1alpha1/credential.ts'
+import { normaliseGatewayUrl } from '../api/v1alpha1/credential.ts'
 import { type Reason, reasons } from '../api/v1alpha1/reasons.ts'
 import type { CredentialSpec } from '../api/v1alpha1/schema.ts'
 import { isForbidden, isKindUnknown, isNotFound } from '../kubernetes/errors.ts'
@@ -10,13 +10,17 @@ import {
   type ObjectRef,
   secrets,
 } from '../kubernetes/types.ts'
+import type { Clock } from '../lib/clock.ts'
 import { parseDuration } from '../lib/duration.ts'
+import { joinNames } from '../lib/join-names.ts'
 import { compileAll } from '../observe/credential-state.ts'
 import { type SourceRef, sourceRefs } from '../observe/observed.ts'
+import { parseCredential } from '../observe/parse-object.ts'
 import { parseSources, type SourceObject } from '../observe/parse-sources.ts'
 import type { InputNames } from './check-advice.ts'
 import type { CheckRequest } from './check-gateway.ts'
-import { failed, ok, type Step, unchecked } from './check-steps.ts'
+import { failed, ok, type Step, unchecked, unknown } from './check-steps.ts'
+import { checkTargets } from './check-targets.ts'
 import { notFoundText } from './resource-ref.ts'
 
 /** `request` is absent when something is missing; the steps name it. */
@@ -29,6 +33,7 @@ interface ResourceRead {
 interface ReadOptions {
   /** Instead of the resource's own. */
   readonly timeoutMs: number | undefined
+  readonly clock: Clock
   readonly signal: AbortSignal
 }
 
@@ -39,7 +44,7 @@ interface ReadOptions {
 export async function readResource(
   client: KubernetesClient,
   ref: ObjectRef,
-  { signal, timeoutMs }: ReadOptions,
+  { clock, signal, timeoutMs }: ReadOptions,
 ): Promise<ResourceRead> {
   const named = `EnosAppCredential ${ref.namespace}/${ref.name}`
   const resource = await find(() =>
@@ -53,12 +58,16 @@ export async function readResource(
     const advice = 'Check namespace and name: enos-credential-operator status'
     return { steps: [unchecked('resource', notFoundText(ref), advice)] }
   }
-  const parsed = parseSpec(ref.name, resource.spec)
-  if (!parsed.ok) return { steps: [failedBecause('resource', parsed.problems.join('; '), 'InvalidSpec')] }
-  const { spec } = parsed
+  const credential = parseCredential(resource)
+  const { spec } = credential
+  if (spec === undefined) {
+    return { steps: [failedBecause('resource', credential.problems.join('; '), 'InvalidSpec')] }
+  }
   const sources = await readAllSources(client, ref.namespace, spec, signal)
   const { step, request } = 'step' in sources ? { step: sources.step, request: undefined } : assess(spec, sources.read)
-  const steps = [resourceStep(named, spec), step]
+  const first = resourceStep(named, spec)
+  const targets = first.result === 'ok' ? await checkTargets({ client, clock, signal }, credential) : unknown('targets')
+  const steps = [first, step, targets]
   return request === undefined
     ? { steps }
     : { steps, names: namesOf(spec, timeoutMs), request: timeoutMs === undefined ? request : { ...request, timeoutMs } }
@@ -131,7 +140,10 @@ function assess(
   read: readonly ReadSource[],
 ): { readonly step: Step; readonly request?: CheckRequest } {
   const { problem, trimmed, values } = parseSources(spec, read)
-  if (problem !== undefined) return { step: failedBecause('sources', problem.message, problem.reason) }
+  if (problem !== undefined) {
+    const present = problem.reason === 'SourceKeyMissing' ? presentKeys(read) : ''
+    return { step: failedBecause('sources', `${problem.message}${present}`, problem.reason) }
+  }
   const { appKey, appSecret, ca, headers } = values
   const { tlsServerName } = spec.gateway
   const names = read.map(({ ref: { kind, name } }) => `${kind} ${name}`).join(', ')
@@ -148,6 +160,20 @@ function assess(
       ...(tlsServerName === undefined ? {} : { tlsServerName }),
     },
   }
+}
+
+/**
+ * The keys of the objects that lack one. Only here, where the user has read them: a condition is also read by users who
+ * may not get the Secret.
+ */
+function presentKeys(read: readonly ReadSource[]): string {
+  const lacking = read.flatMap(({ object: { binaryData = {}, data = {} }, ref: { keys, kind, name } }) => {
+    const present = Object.keys({ ...data, ...binaryData })
+    if (keys.every((key) => present.includes(key))) return []
+    const word = present.length === 1 ? 'key' : 'keys'
+    return [`${kind} ${name} has ${present.length === 0 ? 'no keys' : `the ${word} ${joinNames(present)}`}`]
+  })
+  return lacking.length === 0 ? '' : `; ${joinNames(lacking, '; ')}`
 }
 
 async function find<T extends KubernetesObject>(get: () => Promise<T>): Promise<T | 'missing' | 'forbidden'> {

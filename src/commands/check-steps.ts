@@ -1,7 +1,17 @@
 /** One step of a check and its result. */
 export interface Step {
   readonly step:
-    'resource' | 'sources' | 'reach' | 'tls' | 'clock' | 'appKey' | 'appSecret' | 'get' | 'refresh' | 'renewal'
+    | 'resource'
+    | 'sources'
+    | 'targets'
+    | 'reach'
+    | 'tls'
+    | 'clock'
+    | 'appKey'
+    | 'appSecret'
+    | 'get'
+    | 'refresh'
+    | 'renewal'
   /** `unknown`: it could not be checked, or a step before it failed; `skipped`: not requested or not applicable. */
   readonly result: 'ok' | 'failed' | 'unknown' | 'skipped'
   readonly detail: string

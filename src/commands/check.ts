@@ -135,7 +135,7 @@ async function checkResource(
   try {
     const ref = inNamespace(name, server.currentNamespace)
     const { names, request, steps } = await withProgress(context, waitingFor.apiServer, () => {
-      return readResource(server.client, ref, { timeoutMs, signal: context.signal })
+      return readResource(server.client, ref, { ...context, timeoutMs })
     })
     if (request === undefined || names === undefined) return [...steps]
     const seen = await askGateway(context, request, refresh === true)

@@ -228,7 +228,10 @@ describe('check --resource', () => {
   it('reports a working resource', async () => {
     await harness().createCredential(namespace, 'checked', gateway, keys)
     const { code, results } = await check(['--resource', `${namespace}/checked`])
-    expect({ code, results }).toEqual({ code: 0, results: { resource: 'ok', sources: 'ok', ...allGood } })
+    expect({ code, results }).toEqual({
+      code: 0,
+      results: { resource: 'ok', sources: 'ok', targets: 'ok', ...allGood },
+    })
   })
 
   it('takes the resource as an argument too', async () => {
@@ -273,7 +276,7 @@ describe('check --resource', () => {
     const missingKey = await check(['--resource', `${namespace}/lacking`])
     expect(missingKey).toMatchObject({ code: 1, results: { resource: 'ok', sources: 'failed' } })
     expect(missingKey.find('sources')?.detail).toBe(
-      'spec.appSecretRef: key appSecret of Secret lacking-app does not exist',
+      'spec.appSecretRef: key appSecret of Secret lacking-app does not exist; Secret lacking-app has the key appKey',
     )
     await harness().deleteSecret(namespace, 'lacking-app')
     const missing = await check(['--resource', `${namespace}/lacking`])
@@ -317,7 +320,7 @@ describe('check --resource', () => {
       `forbidden: cannot get Secret guarded-app in namespace ${namespace}`,
     )
     await grant('looker', 'get', 'secrets')
-    expect((await check(args)).code).toBe(0)
+    expect(await check(args)).toMatchObject({ code: 0, results: { sources: 'ok', targets: 'skipped' } })
   })
 
   async function grant(account: string, verb: string, resource: string): Promise<void> {

@@ -219,7 +219,24 @@ async function checkResourceMessages(): Promise<void> {
   const broken = { name: 'broken-token', data: { a: '{{ accesToken }}', b: '{{ accessToken' } }
   create('broken', url, { spec: { targets: [broken] } })
   create('paused', url, { spec: { suspend: true } })
-  for (const name of ['works', 'newline', 'quoted', 'half', 'nothing', 'bad-ca', 'invalid', 'broken', 'nobody']) {
+  createSource('foreign', { accessToken: 'theirs' })
+  create('conflict', url, { spec: { targets: [{ name: 'foreign' }, { name: 'quoted' }] } })
+  create('merge', url, { spec: { targets: [{ name: 'nowhere', creationPolicy: 'Merge' }] } })
+  create('tokenless', url, { spec: { targets: [{ name: 'tokenless-token', data: { key: '{{ appKey }}' } }] } })
+  for (const name of [
+    'works',
+    'conflict',
+    'merge',
+    'tokenless',
+    'newline',
+    'quoted',
+    'half',
+    'nothing',
+    'bad-ca',
+    'invalid',
+    'broken',
+    'nobody',
+  ]) {
     await run(`check of a resource: ${name}`, ['check', name])
   }
   await run('a refresh while no operator runs', ['check', 'works', '--refresh'], { isWaiting: true })
@@ -227,6 +244,11 @@ async function checkResourceMessages(): Promise<void> {
   world.api.refuse = ({ plural, verb }) =>
     plural === 'secrets' || verb === 'patch' ? new ApiError('get x', { code: 403, reason: 'Forbidden' }) : undefined
   await run('a source is forbidden', ['check', 'works'])
+  world.api.refuse = ({ name, plural, verb }) =>
+    plural === 'secrets' && verb === 'get' && name === 'works-token'
+      ? new ApiError('get x', { code: 403, reason: 'Forbidden' })
+      : undefined
+  await run('a target is forbidden', ['check', 'works'])
   world.api.refuse = ({ verb }) =>
     verb === 'patch' ? new ApiError('patch x', { code: 403, reason: 'Forbidden' }) : undefined
   await run('a refresh without permission to renew', ['check', 'works', '--refresh'])
