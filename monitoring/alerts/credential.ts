@@ -76,7 +76,7 @@ export const credentialAlerts: readonly Alert[] = [
     keepFiringForSeconds: 5 * minute,
     severity: 'warning',
     summary: `Renewing the token of ${id} fails`,
-    description: `{{ $value }} attempts in a row to renew the token of ${id} have failed.${why('RenewalHealthy')} The present token stays valid until it expires.`,
+    description: `{{ $value }} attempts in a row to renew the token of ${id} have failed.${why('RenewalHealthy')} A token on the targets stays valid until it expires.`,
   },
   {
     name: 'EnosCredentialNotReady',
@@ -94,7 +94,7 @@ export const credentialAlerts: readonly Alert[] = [
     keepFiringForSeconds: 5 * minute,
     severity: 'warning',
     summary: `${id} cannot go on until it is corrected`,
-    description: `The condition Stalled of ${id} is True: a retry cannot help, its owner has to correct the resource or its source Secrets.${why('Stalled')} The present token stays valid until it expires.`,
+    description: `The condition Stalled of ${id} is True: a retry cannot help, its owner has to correct the resource or its source Secrets.${why('Stalled')} A token on the targets stays valid until it expires.`,
   },
   {
     name: 'EnosCredentialTargetContested',

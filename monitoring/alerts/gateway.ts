@@ -3,7 +3,7 @@ import { type Alert, minute } from '../rule.ts'
 
 /** Up to five credentials of the gateway, and how many it has in all. */
 const affected = [
-  `{{ with printf "count(${info}{job=%q,host=%q})" $labels.job $labels.host | query }}{{ . | first | value }}{{ else }}0{{ end }} credentials use this gateway:`,
+  `Credentials of this gateway ({{ with printf "count(${info}{job=%q,host=%q})" $labels.job $labels.host | query }}{{ . | first | value }}{{ else }}0{{ end }}):`,
   `{{ range printf "topk(5, ${info}{job=%q,host=%q})" $labels.job $labels.host | query }} {{ .Labels.namespace }}/{{ .Labels.name }}{{ end }}.`,
 ].join('')
 

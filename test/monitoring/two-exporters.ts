@@ -78,7 +78,7 @@ export function twoExportersTest(style: NamespaceStyle): unknown {
             exp_labels: { severity: 'warning', job: 'enos-credential-operator', namespace: 'plant-a', name: 'hit' },
             exp_annotations: {
               summary: 'plant-a/hit cannot go on until it is corrected',
-              description: `The condition Stalled of plant-a/hit is True: a retry cannot help, its owner has to correct the resource or its source Secrets. The reason is InvalidAppSecret, since ${startText} (${home}/docs/reference/reasons.md#InvalidAppSecret). The present token stays valid until it expires.`,
+              description: `The condition Stalled of plant-a/hit is True: a retry cannot help, its owner has to correct the resource or its source Secrets. The reason is InvalidAppSecret, since ${startText} (${home}/docs/reference/reasons.md#InvalidAppSecret). A token on the targets stays valid until it expires.`,
               runbook_url: `${home}/docs/runbooks/EnosCredentialStalled.md`,
             },
           },
