@@ -24,16 +24,17 @@ export async function drawDashboard(panels: readonly DrawnPanel[]): Promise<stri
   const stats = panels.filter(({ panel }) => panel.kind === 'stat')
   const tables = panels.filter(({ panel }) => panel.kind === 'table')
   const graphs = panels.filter(({ panel }) => panel.kind === 'graph')
-  const rows = Array.from({ length: Math.ceil(graphs.length / graphsInRow) }, (_, at) =>
-    graphs.slice(at * graphsInRow, (at + 1) * graphsInRow),
-  )
   const spec = {
     $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
     background: 'white',
     vconcat: [
       { hconcat: stats.map(drawStat) },
       ...tables.map(drawTable),
-      ...rows.map((row) => ({ hconcat: row.map(drawGraph), resolve: { scale: { color: 'independent' } } })),
+      {
+        concat: graphs.map(drawGraph),
+        columns: graphsInRow,
+        resolve: { scale: { color: 'independent' }, legend: { color: 'independent' } },
+      },
     ],
     config: { view: { stroke: '#ddd' }, axis: { labelFontSize: 9, titleFontSize: 9 }, legend: { labelFontSize: 9 } },
   }
@@ -45,7 +46,7 @@ function drawStat({ answers, panel }: DrawnPanel): unknown {
   const isAlarm = panel.alarmFrom !== undefined && value >= panel.alarmFrom
   return {
     title: { text: panel.title, fontSize: 11 },
-    width: 150,
+    width: 170,
     height: 50,
     data: { values: [{ value }] },
     mark: { type: 'text', fontSize: 30, fontWeight: 'bold', color: isAlarm ? '#d44a3a' : '#299c46' },
@@ -55,10 +56,11 @@ function drawStat({ answers, panel }: DrawnPanel): unknown {
 
 function drawTable(drawn: DrawnPanel): unknown {
   const rows = tableRows(drawn)
-  const columns = [...new Set(rows.flatMap((row) => [...row.keys()]))]
+  const { labels = [], queries } = drawn.panel
+  const columns = [...labels, ...queries.map(({ legend }) => legend)]
   return {
     title: { text: drawn.panel.title, fontSize: 11 },
-    width: 950,
+    width: 1150,
     height: { step: 16 },
     data: { values: rows.flatMap((row, at) => [...row].map(([column, value]) => ({ at, column, text: value }))) },
     mark: { type: 'text', fontSize: 10 },
@@ -66,7 +68,7 @@ function drawTable(drawn: DrawnPanel): unknown {
       x: {
         field: 'column',
         type: 'nominal',
-        sort: columns,
+        scale: { domain: columns },
         title: null,
         axis: { orient: 'top', labelAngle: 0, labelFontWeight: 'bold', ticks: false, domain: false },
       },
@@ -111,7 +113,7 @@ function drawGraph({ answers, panel }: DrawnPanel): unknown {
   )
   return {
     title: { text: panel.title, fontSize: 11 },
-    width: 250,
+    width: 330,
     height: 110,
     data: { values },
     mark: { type: 'line', interpolate: 'linear', strokeWidth: 1.5 },
@@ -120,14 +122,14 @@ function drawGraph({ answers, panel }: DrawnPanel): unknown {
       y: {
         field: 'value',
         type: 'quantitative',
-        title: panel.unit,
+        title: panel.unit === 'short' ? null : panel.unit,
         axis: { format: formats[panel.unit] ?? '~r', tickCount: 4 },
       },
       color: {
         field: 'line',
         type: 'nominal',
         title: null,
-        legend: { orient: 'bottom', columns: 2, labelLimit: 130, symbolType: 'stroke' },
+        legend: { orient: 'bottom', columns: 2, labelLimit: 180, symbolType: 'stroke' },
       },
     },
   }
