@@ -117,7 +117,7 @@ install-prometheus: ## Install Prometheus and Alertmanager by apt-get, for the t
 	@$(if $(filter-out 0,$(shell id -u)),sudo) sh -c 'apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends prometheus prometheus-alertmanager > /dev/null'
 
 .PHONY: test-monitoring
-test-monitoring: $(INSTALLED) ## Fire the alerts on a real Prometheus and Alertmanager, by injected faults (15 minutes)
+test-monitoring: $(INSTALLED) ## Fire the alerts on a real Prometheus and Alertmanager, by injected faults (7 minutes)
 	@$(NPM) run --silent test -- --project monitoring
 
 .PHONY: test-release

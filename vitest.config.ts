@@ -72,9 +72,10 @@ export default defineConfig({
       {
         test: {
           name: 'monitoring',
-          include: ['test/monitoring/{api-server,faults}.test.ts'],
+          include: ['test/monitoring/{api-server,faults,restarts}.test.ts'],
           globalSetup: ['test/integration/global-setup.ts'],
-          fileParallelism: false,
+          // They wait for most of their time: side by side they take the time of one.
+          maxWorkers: 3,
           sequence: { groupOrder: 7 },
           testTimeout: 60_000,
           hookTimeout: 120_000,

@@ -47,7 +47,8 @@ export class OperatorProcess {
       env: { ...process.env, KUBECONFIG: kubeconfig, ...env },
     })
     const operator = new OperatorProcess(child)
-    await eventually(() => operator.#port('probes'))
+    // Of a machine on which several test files start their processes at once.
+    await eventually(() => operator.#port('probes'), 60_000)
     return operator
   }
 

@@ -1,40 +1,37 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { ApiProxy } from '../faults/api-proxy.ts'
 import { eventually, type Keys, useHarness } from '../integration/harness.ts'
-import type { OperatorProcess } from '../integration/operator-process.ts'
 import { Monitoring, prometheusPrograms, testFactor } from './prometheus.ts'
 import { describeWith } from './promtool.ts'
+import { Replicas } from './replicas.ts'
 
 describeWith(Object.values(prometheusPrograms), 'the alerts, in an outage of the API server', () => {
   const harness = useHarness()
-  const replicas = new Map<string, OperatorProcess>()
+  let replicas: Replicas
   let monitoring: Monitoring
   let proxy: ApiProxy
   let namespace: string
   let isStopping = false
 
   beforeAll(async () => {
-    namespace = await harness().namespace()
     proxy = await ApiProxy.start(harness().access.kubeconfig)
     monitoring = await Monitoring.start(testFactor)
+    replicas = await Replicas.create(harness(), monitoring, proxy.kubeconfig)
+    namespace = replicas.namespace
     await start('a')
-    await replicas.get('a')?.working()
     await start('b')
   })
 
   afterAll(async () => {
     isStopping = true
-    await Promise.all([...replicas.values()].map((operator) => operator.end()))
+    await replicas.stopAll()
     await monitoring.stop()
     await proxy.close()
   })
 
   /** As the kubelet: a process that exits is started again in its pod. */
   async function start(pod: string): Promise<void> {
-    const args = ['--leader-elect-namespace', 'enos-system', '--namespace', namespace]
-    const operator = await harness().operator({ args, kubeconfig: proxy.kubeconfig })
-    replicas.set(pod, operator)
-    await monitoring.scrape(pod, operator)
+    const operator = await replicas.start(pod)
     void operator.exited().then(async () => {
       if (!isStopping) await start(pod)
     })
@@ -50,11 +47,11 @@ describeWith(Object.values(prometheusPrograms), 'the alerts, in an outage of the
   it('none is blinded: those that fire go on, and what the outage breaks fires', { timeout: 480_000 }, async () => {
     await credential('healthy', 7200)
     await credential('stalled', 7200, { appSecret: harness().keys().appSecret })
-    await harness().expectReady(namespace, 'healthy')
+    await harness().expectReady(namespace, 'healthy', 30_000)
     const firing = async (): Promise<string[]> => await monitoring.firing()
     await eventually(async () => expect(await firing()).toEqual(['EnosCredentialStalled stalled']), 120_000, 1000)
     await credential('short', 120)
-    await harness().expectReady(namespace, 'short')
+    await harness().expectReady(namespace, 'short', 30_000)
     // The standby has its caches, and every series is scraped.
     await eventually(async () => {
       expect(await monitoring.query('credential:enos_credential_ready:last{name="short"} == 1')).toHaveLength(1)
@@ -83,14 +80,5 @@ describeWith(Object.values(prometheusPrograms), 'the alerts, in an outage of the
     proxy.setFaults(() => undefined)
     await harness().expectReady(namespace, 'short', 90_000)
     await eventually(async () => expect(await firing()).not.toContain('EnosCredentialTokenExpired short'), 60_000, 1000)
-  })
-
-  it('no replica at all fires one alert of its own', { timeout: 240_000 }, async () => {
-    isStopping = true
-    for (const [pod, operator] of replicas) {
-      await operator.end()
-      await monitoring.forget(pod)
-    }
-    await eventually(async () => expect(await monitoring.firing()).toEqual(['EnosOperatorAbsent']), 200_000, 1000)
   })
 })

@@ -95,7 +95,9 @@ export class Monitoring {
 
   /** The alerts that have fired since a moment. */
   async fired(from: number): Promise<string[]> {
-    return names(await this.range('ALERTS{alertstate="firing"}', from))
+    const firing = 'ALERTS{alertstate="firing"}'
+    // The last step of a range may be before the last evaluation.
+    return names([...(await this.range(firing, from)), ...(await this.query(firing))])
   }
 
   async stop(): Promise<void> {

@@ -36,7 +36,7 @@ describe('the tests with a real Prometheus', () => {
   it('expect each alert, but those that no fault brings about within minutes', async () => {
     const read = async (name: string): Promise<string> =>
       await readFile(new URL(`../../monitoring/${name}.test.ts`, import.meta.url), 'utf8')
-    const expected = `${await read('faults')}${await read('api-server')}`.match(
+    const expected = `${await read('faults')}${await read('api-server')}${await read('restarts')}`.match(
       /\bEnos(?:Credential|Gateway|Operator)\w+/g,
     )
     const others = Object.keys(promtoolOnly)
