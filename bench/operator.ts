@@ -20,7 +20,7 @@ export interface OperatorOptions {
 export const collectable = [
   '--expose-gc',
   '--import',
-  `data:text/javascript,let collection=0;process.on("SIGUSR2",()=>{gc();gc();console.log(JSON.stringify({collection:++collection,liveBytes:process.memoryUsage().heapUsed}))})`,
+  `data:text/javascript,let collection=0;process.on("SIGUSR2",()=>{gc({type:"major",flavor:"last-resort"});console.log(JSON.stringify({collection:++collection,liveBytes:process.memoryUsage().heapUsed}))})`,
 ]
 
 /** The built operator in a process of its own. */
