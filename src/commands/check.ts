@@ -22,6 +22,7 @@ Examples:
   enos-credential-operator check --gateway https://apim.example.com --app-key-file key.txt --app-secret-file - < secret.txt
   ENOS_APP_KEY=… ENOS_APP_SECRET=… enos-credential-operator check --gateway https://apim.example.com
 
+Of an EnosAppCredential, it also tells what is in the way of its sources and targets, with the permissions of the user.
 Calls get only, which changes nothing at the gateway. With --refresh it also calls refresh, which replaces the token:
 some gateways then revoke the old one. The check of an EnosAppCredential therefore has the operator renew afterwards,
 as the command renew does, so that the targets get the new token.

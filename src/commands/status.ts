@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { isForbidden, isKindUnknown, isNotFound } from '../kubernetes/errors.ts'
 import {
   credentials,
@@ -34,6 +34,7 @@ interface StatusOptions {
   readonly namespace?: string
   readonly output: 'text' | 'json'
   readonly watch?: boolean
+  readonly allNamespaces?: unknown
 }
 
 const pageSize = 500
@@ -45,12 +46,16 @@ export function statusCommand(context: CommandContext): Command {
     .description('show EnosAppCredentials, the most urgent first, or one of them in full')
     .argument('[[namespace/]name]', 'show this EnosAppCredential in full')
     .option('-n, --namespace <name>', 'namespace (default: that of the kubeconfig context; without a name: all)')
+    .addOption(new Option('-A, --all-namespaces', 'all namespaces, as without --namespace').conflicts('namespace'))
     .addOption(kubeconfigOption())
     .addOption(outputOption())
     .option('-w, --watch', 'show all resources as they change, until Ctrl-C; lines where there is no terminal')
     .addHelpText('after', examples)
     .action(async (resource: string | undefined, options: StatusOptions) => {
-      const { kubeconfig, namespace: given, output, watch = false } = options
+      const { allNamespaces, kubeconfig, namespace: given, output, watch = false } = options
+      if (allNamespaces === true && resource !== undefined) {
+        throw new UsageError(`--all-namespaces shows all resources: leave it out, or ${resource}`)
+      }
       if (watch && (resource !== undefined || output === 'json')) {
         throw new UsageError(
           `--watch shows all resources as text: leave out ${resource === undefined ? '--output' : resource}`,

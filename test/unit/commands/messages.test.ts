@@ -113,6 +113,8 @@ async function usageErrors(): Promise<void> {
     ['status', 'a', 'b'],
     ['status', '--namespace', '../x'],
     ['status', '--output', 'wide'],
+    ['status', '-A', '-n', 'a'],
+    ['status', '-A', 'a'],
   ]
   for (const line of lines) await run('usage error', line, nowhere)
 }
@@ -146,6 +148,7 @@ async function apiServerFailures(): Promise<void> {
 
 async function statusMessages(): Promise<void> {
   await run('no resources', ['status'])
+  await run('no resources', ['status', '-A'])
   await run('no resources in a namespace', ['status', '--namespace', 'plant-b'])
   const url = 'https://apim.example.com'
   create('wind-farm', url, { status: synced })
