@@ -262,7 +262,10 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
       log.warn({ resource: plural, detail }, 'list or watch failed, retrying')
     } else if (!this.#hasSynced && now >= this.#reminderAt) {
       this.#reminderAt = now + reminderMs
-      log.warn({ resource: plural, detail, failingForMs: now - this.#reportedSince }, 'list still fails, retrying')
+      log.warn(
+        { resource: plural, detail, failingForMs: Math.round(now - this.#reportedSince) },
+        'list still fails, retrying',
+      )
     }
   }
 
