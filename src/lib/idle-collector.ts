@@ -1,7 +1,7 @@
 import type { Clock, Timer } from './clock.ts'
 
 const intervalMs = 5000
-/** Of an interval, in which the event loop worked: a first sync or a restart does so all the time. */
+/** Processor time of an interval, as a share of one core: a first sync or a restart uses nearly all of it. */
 const busyShare = 0.5
 /** 10,000 resources at rest, scraped every 15 s, are below it. */
 const quietShare = 0.1
@@ -10,8 +10,8 @@ const maxHeapBytes = 512 * 1024 * 1024
 
 export interface IdleCollectorOptions {
   readonly clock: Clock
-  /** The share of the time since the last call in which the event loop worked. */
-  readonly utilization: () => number
+  /** Processor time that this process has used, ms. On a busy machine a scrape takes long, but no more of it. */
+  readonly cpuMs: () => number
   readonly heapBytes: () => number
   /** Collects all garbage and gives the memory back. */
   readonly collect: () => void
@@ -23,6 +23,7 @@ export interface IdleCollectorOptions {
  */
 export class IdleCollector {
   readonly #options: IdleCollectorOptions
+  #lastCpuMs = 0
   #hasGarbage = false
   #timer: Timer | undefined
 
@@ -31,9 +32,10 @@ export class IdleCollector {
   }
 
   start(): void {
+    this.#lastCpuMs = this.#options.cpuMs()
     this.#timer = this.#options.clock.setTimer(intervalMs, () => {
-      this.start()
       this.#check()
+      this.start()
     })
   }
 
@@ -43,8 +45,8 @@ export class IdleCollector {
   }
 
   #check(): void {
-    const { collect, heapBytes, utilization } = this.#options
-    const share = utilization()
+    const { collect, cpuMs, heapBytes } = this.#options
+    const share = (cpuMs() - this.#lastCpuMs) / intervalMs
     if (share > busyShare) this.#hasGarbage = true
     if (share > quietShare || !this.#hasGarbage) return
     this.#hasGarbage = false
@@ -54,14 +56,11 @@ export class IdleCollector {
 
 /** Of this process. */
 export function createIdleCollector(clock: Clock): IdleCollector {
-  let last = performance.eventLoopUtilization()
   return new IdleCollector({
     clock,
-    utilization: () => {
-      const present = performance.eventLoopUtilization()
-      const { utilization } = performance.eventLoopUtilization(present, last)
-      last = present
-      return utilization
+    cpuMs: () => {
+      const { system, user } = process.cpuUsage()
+      return (system + user) / 1000
     },
     heapBytes: () => process.memoryUsage().heapUsed,
     collect: collectGarbage,
