@@ -78,15 +78,23 @@ function foreignProblem(observed: Observed, target: TargetSpec, meta: ObjectMeta
       `Secret ${name} already exists and is not owned by this resource: its annotation ${otherClaimed}; correct the annotation to have the Secret adopted; otherwise delete it, or name another target`,
     )
   }
-  if (claim === undefined) {
-    return conflict(
-      `Secret ${name} already exists and is not owned by this resource; to have it adopted, annotate it with ${annotations.adopt}: ${credential.name}; otherwise delete it, or name another target`,
-      `already exist and are not owned by this resource; to have them adopted, annotate them with ${annotations.adopt}: ${credential.name}; otherwise delete them, or name other targets`,
-    )
-  }
   // Its type is known only once it was read, which needs a token first.
   const content = observed.targetContents.get(name)
+  if (claim === undefined) return unclaimedProblem(target, credential.name, content)
   return content === undefined ? undefined : contentProblem(target, claim, content)
+}
+
+/** The annotation is advised only where it suffices: with the condition where the content is not known. */
+function unclaimedProblem(target: TargetSpec, claimant: string, content: Secret | undefined): Problem {
+  const problem = content === undefined ? undefined : contentProblem(target, 'annotation', content)
+  if (problem !== undefined) return problem
+  const { name, type = 'Opaque' } = target
+  const condition = (of: string): string => (content === undefined ? ` (possible if ${of} not immutable)` : '')
+  const annotation = `${annotations.adopt}: ${claimant}`
+  return conflict(
+    `Secret ${name} already exists and is not owned by this resource; to have it adopted${condition(`its type is ${type} and it is`)}, annotate it with ${annotation}; otherwise delete it, or name another target`,
+    `already exist and are not owned by this resource; to have them adopted${condition(`their type is ${type} and they are`)}, annotate them with ${annotation}; otherwise delete them, or name other targets`,
+  )
 }
 
 function claimOn({ credential }: Observed, { handedTo }: ObjectMetadata): Claim | undefined {

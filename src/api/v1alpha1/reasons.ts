@@ -111,7 +111,7 @@ export const reasons = {
     meaning:
       'A Secret with the name of a target already exists, is not owned by this resource, and cannot be adopted. The operator does not touch it.',
     whatToDo:
-      'If it belongs to another EnosAppCredential, name another target. Otherwise annotate it with `enos.io/adopt: <name of the resource>` to hand it over with its data, delete it, or name another target.',
+      'If it belongs to another EnosAppCredential, name another target. Otherwise delete it, name another target, or, if it has the type of the target and is not immutable, annotate it with `enos.io/adopt: <name of the resource>` to hand it over with its data.',
   },
   TargetAdopted: {
     about: 'targets',

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Problem } from '../../../src/api/v1alpha1/problem.ts'
 import { compileAll } from '../../../src/observe/credential-state.ts'
 import { joinTargetProblems, targetProblem } from '../../../src/observe/target-problems.ts'
-import { credential, joined, metadata } from '../../support/builders.ts'
+import { credential, joined, metadata, secret } from '../../support/builders.ts'
 
 /** The joined problem of targets with these names, which all exist or do not. */
 function joinedProblem(names: readonly string[], { isMerge = false, doExist = true } = {}): Problem | undefined {
@@ -23,13 +23,36 @@ describe('joinTargetProblems', () => {
 
   it('joinTargetProblems keeps the message of a single target', () => {
     expect(joinedProblem(['a'])?.message).toBe(
-      'spec.targets: Secret a already exists and is not owned by this resource; to have it adopted, annotate it with enos.io/adopt: wind-farm; otherwise delete it, or name another target',
+      'spec.targets: Secret a already exists and is not owned by this resource; to have it adopted (possible if its type is Opaque and it is not immutable), annotate it with enos.io/adopt: wind-farm; otherwise delete it, or name another target',
     )
+  })
+
+  it.each([
+    [
+      { immutable: true },
+      'is immutable, and enos.io/adopt alone does not let the operator delete it; delete it, or name another target',
+    ],
+    [
+      { type: 'example.com/key' },
+      'has the type example.com/key, and enos.io/adopt alone does not let the operator delete it for the type Opaque; set the type of the target to example.com/key, delete the Secret, or name another target',
+    ],
+    [
+      {},
+      'already exists and is not owned by this resource; to have it adopted, annotate it with enos.io/adopt: wind-farm; otherwise delete it, or name another target',
+    ],
+  ])('targetProblem advises the annotation only where the known content %j lets it suffice', (content, text) => {
+    const observed = joined({
+      targetMetas: new Map([['enos-token', metadata({ name: 'enos-token', uid: 'uid-foreign' })]]),
+      targetContents: new Map([['enos-token', secret({}, content)]]),
+    })
+    const [target] = observed.credential.spec.targets
+    if (target === undefined) throw new Error('no target')
+    expect(targetProblem(observed, target)?.message).toBe(`spec.targets: Secret enos-token ${text}`)
   })
 
   it('joinTargetProblems names all conflicting targets, with the advice once', () => {
     expect(joinedProblem(['a', 'b', 'c'])?.message).toBe(
-      'spec.targets: Secrets a, b, c already exist and are not owned by this resource; to have them adopted, annotate them with enos.io/adopt: wind-farm; otherwise delete them, or name other targets',
+      'spec.targets: Secrets a, b, c already exist and are not owned by this resource; to have them adopted (possible if their type is Opaque and they are not immutable), annotate them with enos.io/adopt: wind-farm; otherwise delete them, or name other targets',
     )
   })
 

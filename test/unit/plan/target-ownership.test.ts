@@ -33,7 +33,7 @@ describe('writeTargets: a foreign Secret', () => {
     [
       'created by a user',
       {},
-      'already exists and is not owned by this resource; to have it adopted, annotate it with enos.io/adopt: wind-farm; otherwise delete it, or name another target',
+      'already exists and is not owned by this resource; to have it adopted (possible if its type is Opaque and it is not immutable), annotate it with enos.io/adopt: wind-farm; otherwise delete it, or name another target',
     ],
     [
       'of another owner',
