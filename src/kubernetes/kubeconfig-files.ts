@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path'
 import { type Cluster, type Context, KubeConfig, type User } from '@kubernetes/client-node'
-import { load } from 'js-yaml'
+import { load, YAMLException } from 'js-yaml'
 import { type Fields, fieldsOf } from '../lib/fields.ts'
+import { assertData } from './kubeconfig-data.ts'
 import { KubeconfigError, unusableFile } from './kubeconfig-error.ts'
 import { completeUser, type KubeconfigUser, tokenFileOf } from './kubeconfig-user.ts'
 
@@ -134,10 +135,15 @@ function loadFile(file: string, origin: string): LoadedFile {
       config.loadFromString(text, { onInvalidEntry: 'filter' })
     }
     return { file, config, raw: fieldsOf(raw), problem }
-  } catch {
-    // The YAML parser's message quotes the file.
+  } catch (error) {
+    // The YAML parser's message quotes the file. An empty file has no line.
+    const line = error instanceof YAMLException ? fieldsOf(error.mark)['line'] : undefined
+    const problem =
+      typeof line === 'number'
+        ? `line ${line + 1} is not valid YAML`
+        : 'expected YAML with clusters, contexts and users'
     throw new KubeconfigError(
-      `the kubeconfig ${file} (from ${origin}) is not a valid kubeconfig: expected YAML with clusters, contexts and users; check it with \`kubectl config view\``,
+      `the kubeconfig ${file} (from ${origin}) is not a valid kubeconfig: ${problem}; check it with \`kubectl config view\``,
     )
   }
 }
@@ -167,6 +173,8 @@ function completeCluster({ entry, in: from }: Found<Cluster>): KubeconfigCluster
   if (isSet(caFile) && typeof caFile !== 'string') {
     throw new Error('has a certificate-authority in the current cluster that is not a string; put it in quotes')
   }
+  // Else it is not used.
+  if (server.startsWith('https:') && !entry.skipTLSVerify) assertData('certificate-authority-data', 'cluster', caData)
   const directory = dirname(resolve(from.file))
   const execConfig = findNamed(rawEntry(from, 'clusters', entry.name)['extensions'], execExtension)['extension']
   return {

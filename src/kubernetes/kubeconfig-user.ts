@@ -2,6 +2,7 @@ import { isAbsolute, join } from 'node:path'
 import type { User } from '@kubernetes/client-node'
 import { type Fields, fieldsOf } from '../lib/fields.ts'
 import type { ExecPluginConfig } from './exec-plugin.ts'
+import { assertData } from './kubeconfig-data.ts'
 
 /** A user of a kubeconfig, with what client-node leaves out. */
 export interface KubeconfigUser extends User {
@@ -29,13 +30,15 @@ export function completeUser(user: User, fields: Fields, directory: string): Kub
   const tokenFile = textOf(fields, 'tokenFile')
   const execPlugin = tokenFile === undefined ? parseExec(fields['exec'], resolve) : undefined
   const impersonation = parseImpersonation(fields)
-  const { certFile, keyFile } = user
+  const { certData, certFile, keyData, keyFile } = user
+  assertData('client-certificate-data', 'user', certData)
+  assertData('client-key-data', 'user', keyData)
   return {
     ...user,
     exec: undefined,
     // The data goes before the file.
-    certFile: isSet(user.certData) || !isSet(certFile) ? '' : resolve(certFile),
-    keyFile: isSet(user.keyData) || !isSet(keyFile) ? '' : resolve(keyFile),
+    certFile: isSet(certData) || !isSet(certFile) ? '' : resolve(certFile),
+    keyFile: isSet(keyData) || !isSet(keyFile) ? '' : resolve(keyFile),
     ...(tokenFile === undefined
       ? {}
       : { token: '', authProvider: { name: 'tokenFile', config: { tokenFile: resolve(tokenFile) } } }),

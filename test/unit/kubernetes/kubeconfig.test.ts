@@ -185,6 +185,7 @@ describe('loadKubeconfig: an unusable file', () => {
     ['is empty', '', 'is not a valid kubeconfig'],
     ['is a list', '[1, 2]', 'is not a valid kubeconfig'],
     ['is not YAML', `users: [{ token: "${secret}`, 'is not a valid kubeconfig'],
+    ['is not YAML in line 2', `a: b\nc: !!! ${secret}`, 'is not a valid kubeconfig: line 2 is not valid YAML; check'],
     ['is text', secret, 'is not a valid kubeconfig: expected YAML with clusters, contexts and users; check it with'],
     ['lacks a server', `clusters: [{ name: ${secret}, cluster: {} }]`, 'clusters[0].cluster.server is missing'],
     ['has no current context', `${cluster}\n${user}`, 'kubectl config use-context'],
@@ -206,6 +207,35 @@ describe('loadKubeconfig: an unusable file', () => {
     expect(error.message).toContain(expected)
     expect(`${error.message} ${error.stack ?? ''} ${JSON.stringify(error)}`).not.toContain(secret)
     expect(error.cause).toBeUndefined()
+  })
+
+  const pem = (label: string): string => `-----BEGIN ${label}-----\n${secret}\n-----END ${label}-----\n`
+  it.each([
+    ['certificate-authority-data', 'cluster', '!!!', 'holds no certificates in PEM'],
+    ['certificate-authority-data', 'cluster', secret, 'holds no certificates in PEM'],
+    ['certificate-authority-data', 'cluster', pem('PRIVATE KEY'), 'holds no certificates in PEM, but a PRIVATE KEY'],
+    ['certificate-authority-data', 'cluster', pem('CERTIFICATE'), 'holds an invalid certificate (number 1 of 1)'],
+    ['certificate-authority-data', 'cluster', 7, 'is not a string'],
+    ['client-certificate-data', 'user', secret, 'holds no certificates in PEM'],
+    ['client-key-data', 'user', secret, 'holds no private key in PEM'],
+    ['client-key-data', 'user', pem('CERTIFICATE'), 'holds no private key in PEM'],
+  ] as const)('%s of the current %s that is no base64 of PEM is named: %j', (field, of, value, problem) => {
+    const isText = typeof value === 'string' && value !== '!!!'
+    const fields = (one: string) =>
+      of === one ? { [field]: isText ? Buffer.from(value).toString('base64') : value } : {}
+    const flag = write(
+      'config',
+      JSON.stringify({
+        clusters: [{ name: 'a', cluster: { server: 'https://a', ...fields('cluster') } }],
+        users: [{ name: 'a', user: fields('user') }],
+        contexts: [{ name: 'a', context: { cluster: 'a', user: 'a' } }],
+        'current-context': 'a',
+      }),
+    )
+    const { message } = failureOf(loadKubeconfig({ flag, environment: {} }))
+    expect(message).toContain(`${flag} (from --kubeconfig) has a ${field} in the current ${of} that ${problem}`)
+    expect(message).toMatch(/; expected base64 of PEM$/)
+    expect(message).not.toContain(secret)
   })
 
   it('a directory is named in the error, with the reason', () => {
