@@ -4,7 +4,7 @@ import { connect } from '../kubernetes/connect.ts'
 import { ApiError, isKindUnknown } from '../kubernetes/errors.ts'
 import type { KubernetesClient } from '../kubernetes/types.ts'
 import type { Clock } from '../lib/clock.ts'
-import { describeNetworkError } from '../lib/network-errors.ts'
+import { describeNetworkError, isCutConnection } from '../lib/network-errors.ts'
 import type { CommandContext } from './context.ts'
 import { CommandError } from './errors.ts'
 import { userAgent } from './options.ts'
@@ -72,8 +72,17 @@ export function describeApiError(error: ApiError, { origin, url }: Pick<ApiServe
   if (code === 401) return `${server} refuses the credentials (HTTP 401): log in again, or use another kubeconfig`
   if (code === 403) return `forbidden: cannot ${call}`
   if (code === 404) return `not found: ${call}`
+  if (url.startsWith('http:') && isOfTlsPort(error)) {
+    const seen = code === 0 ? describeNetworkError(reason) : `HTTP ${code}`
+    return `${server} answers plain HTTP with an error (${seen}): if the port serves TLS, use https:// in the kubeconfig`
+  }
   if (code !== 0) return `${server} answers HTTP ${code} (${reason}): try again`
   if (reason === 'Timeout') return `${server} does not answer in time`
   if (reason === 'NotJson') return `${server} does not answer in JSON: correct the server in the kubeconfig`
   return `cannot reach ${server}: ${detail ?? describeNetworkError(reason)}`
+}
+
+/** The API server answers plain HTTP on its TLS port so, or closes the connection. Its other refusals have a reason. */
+function isOfTlsPort({ code, reason }: ApiError): boolean {
+  return code === 0 ? isCutConnection(reason) : code === 400 && reason === 'Unknown'
 }

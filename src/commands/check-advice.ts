@@ -1,6 +1,6 @@
 import { reasons } from '../api/v1alpha1/reasons.ts'
 import type { Failure } from '../enos/failure.ts'
-import { isProxyError } from '../lib/network-errors.ts'
+import { isCutConnection, isProxyError } from '../lib/network-errors.ts'
 
 /** What the user corrects where a value is wrong: fields and keys of a resource, or flags and variables. */
 export interface InputNames {
@@ -77,9 +77,4 @@ export function adviceForFailure({ httpStatus, reason }: Failure, names: InputNa
     default:
       return reasons[reason].whatToDo
   }
-}
-
-/** A TLS server that gets plain HTTP closes the connection, or answers with an alert that is not HTTP. */
-function isCutConnection(cause: string): boolean {
-  return cause.startsWith('HPE_') || ['ECONNRESET', 'UND_ERR_SOCKET', 'EPIPE'].includes(cause)
 }

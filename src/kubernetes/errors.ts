@@ -1,3 +1,4 @@
+import { describeNetworkError } from '../lib/network-errors.ts'
 import { type AdmissionDenial, describeDenial } from './admission-denial.ts'
 
 /** The parts of an answer that an ApiError keeps. */
@@ -41,7 +42,7 @@ export class ApiError extends Error {
     const detail = answer.detail ?? (admissionDenial === undefined ? undefined : describeDenial(admissionDenial))
     const details = detail === undefined ? fields : [detail]
     super(
-      `${call}: ${answer.code === 0 ? 'no answer' : `HTTP ${answer.code}`} ${answer.reason}` +
+      `${call}: ${answer.code === 0 ? describeNetworkError(answer.reason, 'no answer') : `HTTP ${answer.code} ${answer.reason}`}` +
         (details.length > 0 ? ` (${details.join(', ')})` : ''),
     )
     this.code = answer.code

@@ -31,18 +31,27 @@ export function isTlsError(code: string): boolean {
   return tlsCode.test(code) && !isProxyError(code)
 }
 
+/** Whether a TLS server may be what answers plain HTTP so: it closes the connection, or sends what is not HTTP. */
+export function isCutConnection(code: string): boolean {
+  return code.startsWith('HPE_') || ['ECONNRESET', 'UND_ERR_SOCKET', 'EPIPE'].includes(code)
+}
+
 /** Whether the code is of a proxy's failure (lib/proxy-agent.ts). */
 export function isProxyError(code: string): boolean {
   return code.startsWith('PROXY_') || code === 'UND_ERR_ABORTED'
 }
 
-/** The code of a network or TLS error in words: `connection refused (ECONNREFUSED)`. */
-export function describeNetworkError(code: string): string {
+/**
+ * The code of a network or TLS error in words: `connection refused (ECONNREFUSED)`.
+ *
+ * @param unknown the words for a code that is not known
+ */
+export function describeNetworkError(code: string, unknown = 'no connection'): string {
   const [, status] = /^PROXY_REFUSED_(\d{3})$/.exec(code) ?? []
   if (status !== undefined) return `the proxy refuses to connect (HTTP ${status})`
   const [, proxyCode] = /^PROXY_(E[A-Z_]+)$/.exec(code) ?? []
   if (proxyCode !== undefined) return `cannot reach the proxy: ${describeNetworkError(proxyCode)}`
   const words = isTlsError(code) ? (tlsErrors[code] ?? 'the certificate is not trusted') : networkErrors[code]
   // The HTTP parser: what came is not HTTP. A TLS server answers plain HTTP with bytes of this kind.
-  return `${words ?? (code.startsWith('HPE_') ? 'the port does not serve HTTP' : 'no connection')} (${code})`
+  return `${words ?? (code.startsWith('HPE_') ? 'the port does not serve HTTP' : unknown)} (${code})`
 }

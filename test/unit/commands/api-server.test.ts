@@ -25,6 +25,18 @@ describe('describeApiError', () => {
     expect(describeApiError(new ApiError(call, { code, reason }), server)).toBe(text)
   })
 
+  it.each([
+    [400, 'Unknown', 'HTTP 400'],
+    [0, 'UND_ERR_SOCKET', 'connection closed (UND_ERR_SOCKET)'],
+    [0, 'ECONNRESET', 'connection reset (ECONNRESET)'],
+  ])('advises https:// where a port answers %d %s to plain HTTP', (code, reason, seen) => {
+    const plain = { ...server, url: 'http://api.example.com' }
+    const text = `answers plain HTTP with an error (${seen}): if the port serves TLS, use https:// in the kubeconfig`
+    const error = new ApiError(call, { code, reason })
+    expect(describeApiError(error, plain)).toBe(`${named.replace('https:', 'http:')} ${text}`)
+    expect(describeApiError(error, server)).not.toContain('plain HTTP')
+  })
+
   it('names the file or plugin that cannot be used', () => {
     const error = new ApiError(call, { code: 0, reason: 'KubeconfigUnusable', detail: 'aws is not installed' })
     expect(describeApiError(error, server)).toBe(`cannot reach ${named}: aws is not installed`)

@@ -13,7 +13,13 @@ const call = 'patch secrets plant-a/enos-token'
 describe('ApiError', () => {
   it.each([
     ['an answer', { code: 404, reason: 'NotFound' }, `${call}: HTTP 404 NotFound`],
-    ['no answer', { code: 0, reason: 'ECONNREFUSED' }, `${call}: no answer ECONNREFUSED`],
+    ['no answer', { code: 0, reason: 'ECONNREFUSED' }, `${call}: connection refused (ECONNREFUSED)`],
+    ['no answer in time', { code: 0, reason: 'Timeout' }, `${call}: no answer (Timeout)`],
+    [
+      'a certificate that is not trusted',
+      { code: 0, reason: 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY' },
+      `${call}: the certificate is not trusted (UNABLE_TO_GET_ISSUER_CERT_LOCALLY)`,
+    ],
     [
       'the paths of invalid fields',
       { code: 422, reason: 'Invalid', fields: ['metadata.name', 'data[a/b]'] },
