@@ -253,17 +253,21 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
       const kind = [plural, group].filter((part) => part !== '').join('.')
       detail = `the API server does not serve ${kind}: install its CustomResourceDefinition`
     }
-    const { clock, log } = this.#options
+    const { clock, log, namespace } = this.#options
+    const isRefused = error instanceof ApiError && error.isPermissionMissing
+    const where = namespace === undefined ? 'in all namespaces' : `in namespace ${namespace}`
+    const advice = `grant the operator get, list and watch of ${plural} ${where}: deploy/ has the roles`
+    const remedy = isRefused ? { advice } : {}
     const now = clock.now()
     if (detail !== this.#reported) {
       this.#reported = detail
       this.#reportedSince = now
       this.#reminderAt = now + firstReminderMs
-      log.warn({ resource: plural, detail }, 'list or watch failed, retrying')
+      log.warn({ resource: plural, detail, ...remedy }, 'list or watch failed, retrying')
     } else if (!this.#hasSynced && now >= this.#reminderAt) {
       this.#reminderAt = now + reminderMs
       log.warn(
-        { resource: plural, detail, failingForMs: Math.round(now - this.#reportedSince) },
+        { resource: plural, detail, ...remedy, failingForMs: Math.round(now - this.#reportedSince) },
         'list still fails, retrying',
       )
     }

@@ -451,13 +451,17 @@ describe('Reflector: any other failure', () => {
     expect(feeds).toHaveLength(before + 1)
   })
 
+  const refused = new ApiError('list secrets', { code: 403, reason: 'Forbidden', isPermissionMissing: true })
+  const advice = 'grant the operator get, list and watch of secrets in all namespaces: deploy/ has the roles'
   it.each([
-    ['list secrets: HTTP 503 Reason503', failure(503)],
-    ['the API server does not serve secrets: install its CustomResourceDefinition', failure(404)],
-  ])('is logged once for its kind: %s', async (detail, error) => {
+    ['list secrets: HTTP 503 Reason503', failure(503), {}],
+    ['the API server does not serve secrets: install its CustomResourceDefinition', failure(404), {}],
+    ['list secrets: HTTP 403 Forbidden', refused, { advice }],
+  ])('is logged once for its kind: %s', async (detail, error, more) => {
     const { clock, log } = await setUp((_options, call) => (call <= 3 ? error : page(10, [])))
     await clock.advance(20 * second)
-    expect(log.warn).toHaveBeenCalledExactlyOnceWith({ resource: 'secrets', detail }, 'list or watch failed, retrying')
+    const fields = { resource: 'secrets', detail, ...more }
+    expect(log.warn).toHaveBeenCalledExactlyOnceWith(fields, 'list or watch failed, retrying')
   })
 
   it('is logged again after a recovery, which is logged as well', async () => {
