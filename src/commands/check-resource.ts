@@ -21,6 +21,7 @@ import type { InputNames } from './check-advice.ts'
 import type { CheckRequest } from './check-gateway.ts'
 import { failed, ok, type Step, unchecked, unknown } from './check-steps.ts'
 import { checkTargets } from './check-targets.ts'
+import { permissionAdvice } from './permission-advice.ts'
 import { notFoundText } from './resource-ref.ts'
 
 /** `request` is absent when something is missing; the steps name it. */
@@ -51,8 +52,10 @@ export async function readResource(
     client.get<KubernetesObject & { readonly spec?: unknown }>(credentials, ref, { signal }),
   )
   if (resource === 'forbidden') {
-    const advice = `Ask for the ClusterRole enosappcredentials-view in namespace ${ref.namespace}, or use another --kubeconfig.`
-    return { steps: [unchecked('resource', `forbidden: cannot get ${named}`, advice)] }
+    const advice = permissionAdvice('get', ref.namespace).replace(/^a/, 'A')
+    return {
+      steps: [unchecked('resource', `forbidden: cannot get ${named}`, `${advice}; or use another --kubeconfig.`)],
+    }
   }
   if (resource === 'missing') {
     const advice = 'Check namespace and name: enos-credential-operator status'

@@ -46,7 +46,8 @@ export async function runProgram(argv: readonly string[], context: ProgramContex
     )
   }
   try {
-    await program.parseAsync(argv, { from: 'user' })
+    // commander takes `help help` for the help of an unknown command.
+    await program.parseAsync(argv.join(' ') === 'help help' ? ['--help'] : argv, { from: 'user' })
     return exitCode
   } catch (error) {
     if (context.signal.aborted && error === context.signal.reason) return exitCodes.failed

@@ -9,6 +9,7 @@ import { parseCredential } from '../observe/parse-object.ts'
 import type { CommandContext } from './context.ts'
 import { CommandError } from './errors.ts'
 import { preventsAttempts } from './next-attempt.ts'
+import { permissionAdvice } from './permission-advice.ts'
 import { notFoundText } from './resource-ref.ts'
 import { type CredentialObject, statusProblems } from './status-problems.ts'
 import { printable } from './table.ts'
@@ -66,8 +67,7 @@ export async function requestRenewal(
     if (isNotFound(error) && !isKindUnknown(error)) throw new CommandError(notFoundText(ref))
     const isDenied = error instanceof ApiError && error.admissionDenial !== undefined
     if (!isForbidden(error) || isDenied) throw error
-    const advice = `ask for the ClusterRole enosappcredentials-edit in namespace ${ref.namespace}`
-    throw new CommandError(`forbidden: cannot patch ${named}: ${advice}`)
+    throw new CommandError(`forbidden: cannot patch ${named}: ${permissionAdvice('patch', ref.namespace)}`)
   }
 }
 

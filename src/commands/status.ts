@@ -11,6 +11,7 @@ import { type ApiServer, describeApiError, withApiServer } from './api-server.ts
 import type { CommandContext } from './context.ts'
 import { CommandError, UsageError } from './errors.ts'
 import { kubeconfigOption, outputOption } from './options.ts'
+import { permissionAdvice } from './permission-advice.ts'
 import { waitingFor, withProgress } from './progress.ts'
 import { inNamespace, notFoundText, parseNamespace, parseResourceName } from './resource-ref.ts'
 import { renderDetail, statusDetail } from './status-detail.ts'
@@ -38,7 +39,6 @@ interface StatusOptions {
 }
 
 const pageSize = 500
-const viewRole = 'ask for the ClusterRole enosappcredentials-view'
 
 /** `status`: one resource in full, or a table of all, the most urgent first. */
 export function statusCommand(context: CommandContext): Command {
@@ -131,7 +131,8 @@ async function getOne(client: KubernetesClient, ref: ObjectRef, signal: AbortSig
       throw new CommandError(notFoundText(ref))
     }
     if (!isForbidden(error)) throw error
-    throw new CommandError(`forbidden: cannot get EnosAppCredential ${ref.namespace}/${ref.name}: ${viewRole}`)
+    const advice = permissionAdvice('get', ref.namespace)
+    throw new CommandError(`forbidden: cannot get EnosAppCredential ${ref.namespace}/${ref.name}: ${advice}`)
   }
 }
 
@@ -171,6 +172,6 @@ async function listPage(
   } catch (error) {
     if (!isForbidden(error)) throw error
     const where = namespace === undefined ? 'in all namespaces: give --namespace, or' : `in namespace ${namespace}:`
-    throw new CommandError(`forbidden: cannot list EnosAppCredentials ${where} ${viewRole}`)
+    throw new CommandError(`forbidden: cannot list EnosAppCredentials ${where} ${permissionAdvice('list', namespace)}`)
   }
 }

@@ -94,7 +94,7 @@ describe('renew and status', () => {
     const { code, stderr, stdout } = await command(['status', '--kubeconfig', kubeconfig])
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
     expect(stderr).toMatch(
-      /forbidden: cannot list EnosAppCredentials in all namespaces: give --namespace, or ask for the ClusterRole enosappcredentials-view\n$/,
+      /forbidden: cannot list EnosAppCredentials in all namespaces: give --namespace, or ask for the verb list on enosappcredentials\.enos\.io in all namespaces, which the ClusterRole enosappcredentials-view of the installation grants\n$/,
     )
   })
 

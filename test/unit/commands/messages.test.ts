@@ -304,6 +304,7 @@ async function refusingProxy(code: number): Promise<string> {
 
 async function helpTexts(): Promise<void> {
   await run('help', ['--help'])
+  await run('help', ['help', 'help'])
   for (const name of ['run', 'check', 'renew', 'status']) await run('help of a command', ['help', name])
 }
 
