@@ -10,6 +10,7 @@ import { type ApiConnection, connect } from './kubernetes/connect.ts'
 import { EventRecorder } from './kubernetes/event-recorder.ts'
 import { guardWrites } from './kubernetes/guarded-client.ts'
 import { LeaderElector } from './kubernetes/leader-election.ts'
+import { aborted } from './lib/aborted.ts'
 import { type Clock, SystemClock } from './lib/clock.ts'
 import { ClockJumpWatch } from './lib/clock-jump.ts'
 import { createIdleCollector, type IdleCollector } from './lib/idle-collector.ts'
@@ -21,11 +22,12 @@ import { Watches } from './observe/watches.ts'
 import { createOperator, type Operator, type OperatorObserver } from './operator.ts'
 import { samplesOf } from './telemetry/credential-samples.ts'
 import type { Routes } from './telemetry/http-server.ts'
-import { createLogger } from './telemetry/logger.ts'
+import type { LogOutput } from './telemetry/log-output.ts'
 import { Metrics } from './telemetry/metrics.ts'
 import { apiObserver, gatewayObserver } from './telemetry/observers.ts'
 import { probeRoutes } from './telemetry/probes.ts'
 import { startServers } from './telemetry/servers.ts'
+import { openLog } from './telemetry/standard-output.ts'
 import { version } from './version.ts'
 
 /** How long running work may go on at a stop, in this order, ms: 7 s in all, and Kubernetes gives 30 s by default. */
@@ -40,7 +42,15 @@ const noDrain = { applications: 0, idle: 0, reconciler: 0, events: 0 }
  */
 export async function runOperator(config: RunConfig, signal: AbortSignal): Promise<number> {
   const app = build(config)
-  const { clock, log, metrics } = app
+  try {
+    return await runToEnd(app, signal)
+  } finally {
+    await app.logOutput.flush()
+  }
+}
+
+async function runToEnd(app: App, signal: AbortSignal): Promise<number> {
+  const { clock, config, log, metrics } = app
   const routes = { metrics: { '/metrics': () => metrics.render() }, probes: probesOf(app) }
   const servers = await startServers({ config, clock, log, routes })
   const { election, isLost } = await run(app, signal)
@@ -58,6 +68,7 @@ interface App {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  readonly logOutput: LogOutput
   readonly metrics: Metrics
   readonly connection: ApiConnection
   /** Undefined without leader election. */
@@ -80,11 +91,11 @@ interface App {
 const userAgent = `enos-credential-operator/${version}`
 
 /** The parts that all others are built from. */
-type Basis = Pick<App, 'config' | 'clock' | 'random' | 'log' | 'metrics' | 'connection'>
+type Basis = Pick<App, 'config' | 'clock' | 'random' | 'log' | 'logOutput' | 'metrics' | 'connection'>
 
 function buildBasis(config: RunConfig): Basis {
   const clock = new SystemClock()
-  const log = createLogger({ level: config.logLevel, format: config.logFormat, usesColours: config.usesLogColours })
+  const { log, logOutput } = openLog(config, process, clock)
   const metrics = new Metrics({ version, leaseName: config.leaderElectLeaseName })
   const connection = connect({
     kubeconfig: config.kubeconfig,
@@ -93,7 +104,7 @@ function buildBasis(config: RunConfig): Basis {
     fieldManager,
     onAnswer: apiObserver(metrics, log),
   })
-  return { config, clock, random: systemRandom, log, metrics, connection }
+  return { config, clock, random: systemRandom, log, logOutput, metrics, connection }
 }
 
 function build(config: RunConfig): App {
@@ -220,7 +231,10 @@ async function run(
   app.idleCollector.start()
   const election = elector?.run(app.leading.signal)
   if (elector === undefined) startWorking(app)
-  const isLost = await Promise.race([aborted(signal), ...(election === undefined ? [] : [election.then(() => true)])])
+  const isLost = await Promise.race([
+    aborted(signal).then(() => false),
+    ...(election === undefined ? [] : [election.then(() => true)]),
+  ])
   return { election, isLost }
 }
 
@@ -283,10 +297,4 @@ function probesOf({ clock, elector, log, operator, watches, work }: App): Routes
     queues: () => operator.queues(),
     overdue: (dueBefore) => operator.overdue(dueBefore),
   })
-}
-
-/** Resolves when the signal aborts. */
-async function aborted(signal: AbortSignal): Promise<false> {
-  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
-  return false
 }

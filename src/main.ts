@@ -47,4 +47,4 @@ const exitCode = await runProgram(process.argv.slice(2), {
 // Exits without waiting for open handles: nothing is left to be done in them.
 process.stdout.write('', () => process.exit(exitCode))
 // The log must not hold up the exit of `run`. The output of other commands waits for its reader, such as a pager.
-if (process.argv[2] === 'run') clock.setTimer(1000, () => process.exit(exitCode))
+if (process.argv[2] === 'run') clock.setTimer(500, () => process.exit(exitCode))

@@ -1,48 +1,156 @@
 import { Writable } from 'node:stream'
+import type { Clock } from '../lib/clock.ts'
 
-/** The output that waits for a slow reader: some thousand lines. */
+/** Lines that wait for a slow reader or a full disk: some thousand. */
 const maxPendingBytes = 1024 * 1024
+/** Lines that are written together. */
+const maxBatchBytes = 64 * 1024
+/** Before another attempt on a disk that is full or a terminal that is stopped. */
+const retryMs = 100
+/** The log must not hold up the exit. */
+const maxFlushMs = 500
 
-export interface LogOutputOptions {
-  /** Called when the stream takes lines again, with the number of lines that were dropped. */
-  readonly onRecovered: (dropped: number) => void
+/** Number of bytes that were written; `later`: none could be, but may be; `never`: the reader is gone. */
+export type WriteOutcome = number | 'later' | 'never'
+
+/** Where the log goes. */
+export interface LogSink {
+  /** Never blocks the thread. Calls `done` once, after it has returned. */
+  readonly write: (bytes: Buffer, done: (outcome: WriteOutcome) => void) => void
+  /** One attempt, while the process exits. */
+  readonly writeLast: (bytes: Buffer) => void
 }
 
+/** Called when lines are written again, with the number of lines that were dropped. */
+export type OnRecovered = (dropped: number) => void
+
 /**
- * Writes lines to a pipe or terminal without ever holding up the process: while the reader is stopped, lines beyond
- * 1 MiB are dropped, and once the reader is gone, all are. A synchronous write would instead wait in a loop until the
- * reader goes on, in which no token is renewed, no probe is answered and no signal is handled.
+ * The log's output of any kind: file, device, pipe, socket or terminal. Nothing behind it can hold up the process or end
+ * it: lines wait for a slow reader or a full disk up to 1 MiB, those beyond are dropped and counted, and once the reader
+ * is gone, all are dropped.
+ *
+ * Not sonic-boom, which pino uses by default: its synchronous mode sleeps on the thread and tries again while the reader
+ * is stopped; its asynchronous one emits ENOSPC as an error, which ends the process unless it is handled and loses its
+ * lines if it is, and both write at the exit in a loop that ends only when all is written.
  */
 export class LogOutput extends Writable {
-  readonly #stream: Writable
-  readonly #options: LogOutputOptions
+  readonly #sink: LogSink
+  readonly #clock: Clock
+  #lines: Buffer[] = []
+  /** Of which bytes are being written. */
+  #batch: Buffer | undefined
+  #pendingBytes = 0
   #dropped = 0
+  #isWaiting = false
   #isBroken = false
+  #onRecovered: OnRecovered = () => undefined
+  #onFlushed: (() => void)[] = []
 
-  constructor(stream: Writable, options: LogOutputOptions) {
-    super({ decodeStrings: false })
-    this.#stream = stream
-    this.#options = options
-    stream.on('error', () => {
-      // The reader is gone, so there is no place left to report this.
-      this.#isBroken = true
-    })
+  constructor(sink: LogSink, clock: Clock) {
+    super({ decodeStrings: true })
+    this.#sink = sink
+    this.#clock = clock
   }
 
-  override _write(line: string | Buffer, _encoding: string, done: () => void): void {
-    if (!this.#isBroken) this.#writeOrDrop(line)
+  /** Bytes that are not written yet. */
+  get pendingBytes(): number {
+    return this.#pendingBytes
+  }
+
+  reportDropped(onRecovered: OnRecovered): void {
+    this.#onRecovered = onRecovered
+  }
+
+  override _write(line: Buffer, _encoding: string, done: () => void): void {
+    if (!this.#isBroken) this.#add(line)
     done()
   }
 
-  #writeOrDrop(line: string | Buffer): void {
-    if (this.#stream.writableLength > maxPendingBytes) {
+  /** Resolves when all lines are written or lost, at the latest after 500 ms. */
+  async flush(): Promise<void> {
+    if (this.#pendingBytes === 0) return
+    await new Promise<void>((resolve) => {
+      const timer = this.#clock.setTimer(maxFlushMs, resolve)
+      this.#onFlushed.push(() => {
+        timer.cancel()
+        resolve()
+      })
+    })
+  }
+
+  /** Hands over the lines that wait, while the process exits: the last before a crash matter most. */
+  writeLast(): void {
+    const rest = Buffer.concat([...(this.#isWaiting && this.#batch !== undefined ? [this.#batch] : []), ...this.#lines])
+    this.#lines = []
+    if (rest.length > 0 && !this.#isBroken) this.#sink.writeLast(rest)
+  }
+
+  #add(line: Buffer): void {
+    if (this.#pendingBytes + line.length > maxPendingBytes) {
       this.#dropped++
       return
     }
-    this.#stream.write(line)
-    if (this.#dropped === 0) return
-    const dropped = this.#dropped
-    this.#dropped = 0
-    this.#options.onRecovered(dropped)
+    this.#lines.push(line)
+    this.#pendingBytes += line.length
+    if (this.#batch === undefined) this.#writeNext()
+  }
+
+  #writeNext(): void {
+    let [count, bytes] = [0, 0]
+    while (count < this.#lines.length && bytes < maxBatchBytes) bytes += this.#lines[count++]?.length ?? 0
+    this.#attempt(Buffer.concat(this.#lines.splice(0, count), bytes))
+  }
+
+  #attempt(batch: Buffer): void {
+    this.#batch = batch
+    this.#isWaiting = false
+    this.#sink.write(batch, (outcome) => {
+      if (outcome === 'never') this.#break()
+      else if (outcome === 'later') this.#attemptLater(batch)
+      else this.#onWritten(batch.subarray(outcome), outcome)
+    })
+  }
+
+  #attemptLater(batch: Buffer): void {
+    this.#isWaiting = true
+    this.#clock.setTimer(retryMs, () => {
+      this.#attempt(batch)
+    })
+  }
+
+  #onWritten(rest: Buffer, written: number): void {
+    this.#pendingBytes -= written
+    if (rest.length > 0) {
+      this.#attempt(rest)
+      return
+    }
+    this.#batch = undefined
+    // With room, so that the report is not dropped itself.
+    if (this.#dropped > 0 && this.#pendingBytes < maxPendingBytes / 2) {
+      const dropped = this.#dropped
+      this.#dropped = 0
+      this.#onRecovered(dropped)
+    }
+    // The report may have started the next write.
+    if (this.#isWriting()) return
+    if (this.#lines.length > 0) this.#writeNext()
+    else this.#endFlush()
+  }
+
+  #isWriting(): boolean {
+    return this.#batch !== undefined
+  }
+
+  /** There is no place left to report this. */
+  #break(): void {
+    this.#isBroken = true
+    this.#lines = []
+    this.#batch = undefined
+    this.#pendingBytes = 0
+    this.#endFlush()
+  }
+
+  #endFlush(): void {
+    for (const done of this.#onFlushed.splice(0)) done()
   }
 }

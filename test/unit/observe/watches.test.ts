@@ -17,7 +17,7 @@ import { Watches } from '../../../src/observe/watches.ts'
 import { createLogger } from '../../../src/telemetry/logger.ts'
 import { FakeClock, settle } from '../../support/fake-clock.ts'
 
-const log = createLogger({ level: 'silent', format: 'json' })
+const log = createLogger({ level: 'silent', format: 'json', destination: process.stdout })
 
 /** Watches of an API server without objects, which answers a list with the HTTP status that `failing` returns. */
 function start(

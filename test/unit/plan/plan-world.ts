@@ -136,7 +136,7 @@ export class PlanWorld {
       client: this.api,
       caches: this.#caches,
       clock: this.clock,
-      log: createLogger({ level: 'silent', format: 'json' }),
+      log: createLogger({ level: 'silent', format: 'json', destination: process.stdout }),
       applications: {
         join: (_, { renewRequest }) => {
           this.#lastRequest = renewRequest ?? this.#lastRequest

@@ -49,7 +49,7 @@ function world(startedAt = now, isMember = false) {
     configMapsSynced: () => Promise.resolve(),
     clock,
     random: () => 0.5,
-    log: createLogger({ level: 'silent', format: 'json' }),
+    log: createLogger({ level: 'silent', format: 'json', destination: process.stdout }),
     isGatewayAllowed: () => true,
     fieldManager: operator,
     onRenewed: () => undefined,

@@ -1,51 +1,135 @@
-import { Writable } from 'node:stream'
 import { describe, expect, it, vi } from 'vitest'
-import { LogOutput } from '../../../src/telemetry/log-output.ts'
+import { LogOutput, type WriteOutcome } from '../../../src/telemetry/log-output.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
 
-/** A stream whose reader the test controls. */
-function setUp() {
-  const received: string[] = []
-  let resume: (() => void) | undefined
-  const stream = new Writable({
-    decodeStrings: false,
-    write: (chunk, _encoding, done) => {
-      received.push(String(chunk))
-      resume = done
-    },
-  })
-  const onRecovered = vi.fn()
-  const output = new LogOutput(stream, { onRecovered })
-  const drain = (): void => {
-    while (stream.writableLength > 0) resume?.()
-  }
-  return { stream, output, onRecovered, received, drain }
-}
-
+const maxBytes = 1024 * 1024
 const line = `${'x'.repeat(1023)}\n`
+
+/** An output whose destination answers each write when the test says so. */
+function setUp() {
+  const clock = new FakeClock()
+  let received = ''
+  const last: string[] = []
+  let asked: { readonly bytes: Buffer; readonly done: (outcome: WriteOutcome) => void } | undefined
+  const output = new LogOutput(
+    {
+      write: (bytes, done) => {
+        if (asked !== undefined) throw new Error('two writes at a time')
+        asked = { bytes, done }
+      },
+      writeLast: (bytes) => void last.push(String(bytes)),
+    },
+    clock,
+  )
+  const onRecovered = vi.fn<(dropped: number) => void>()
+  output.reportDropped(onRecovered)
+  /** Answers the write that is asked for. Default: all of its bytes were written. */
+  const answer = (outcome: WriteOutcome = asked?.bytes.length ?? 0): void => {
+    const { bytes, done } = asked ?? { bytes: Buffer.of(), done: () => undefined }
+    if (typeof outcome === 'number') received += String(bytes.subarray(0, outcome))
+    asked = undefined
+    done(outcome)
+  }
+  const drain = (): void => {
+    while (asked !== undefined) answer()
+  }
+  return { answer, clock, drain, last, onRecovered, output, received: () => received, asked: () => asked?.bytes.length }
+}
 
 describe('LogOutput', () => {
   it('keeps at most 1 MiB for a reader that is stopped, and reports the dropped lines when it goes on', () => {
-    const { drain, onRecovered, output, received, stream } = setUp()
+    const { drain, onRecovered, output, received } = setUp()
     for (let i = 0; i < 5000; i++) output.write(line)
-    expect(stream.writableLength).toBeGreaterThanOrEqual(1024 * 1024)
-    expect(stream.writableLength).toBeLessThan(1024 * 1024 + 2 * line.length)
+    expect(output.pendingBytes).toBe(maxBytes)
     expect(output.writableLength).toBe(0)
     expect(onRecovered).not.toHaveBeenCalled()
     drain()
-    const kept = received.length
+    expect(received()).toBe(line.repeat(1024))
+    expect(onRecovered).toHaveBeenCalledExactlyOnceWith(5000 - 1024)
     output.write('next\n')
-    expect(onRecovered).toHaveBeenCalledExactlyOnceWith(5000 - kept)
-    expect(received.at(-1)).toBe('next\n')
+    drain()
+    expect(received().slice(-10)).toBe(`${'x'.repeat(4)}\nnext\n`)
+    expect(onRecovered).toHaveBeenCalledTimes(1)
   })
 
-  it('drops every line once the reader is gone', () => {
-    const { drain, onRecovered, output, received, stream } = setUp()
+  it('keeps at most 1 MiB for a disk that is full, and writes it whole once there is room', async () => {
+    const { answer, asked, clock, drain, onRecovered, output, received } = setUp()
+    const report = 'lines dropped\n'
+    onRecovered.mockImplementation(() => output.write(report))
     output.write('first\n')
+    answer('later')
+    for (let i = 0; i < 5000; i++) {
+      output.write(line)
+      if (i % 500 !== 0) continue
+      await clock.advance(100)
+      answer('later')
+    }
+    expect(output.pendingBytes).toBeLessThanOrEqual(maxBytes)
+    expect(asked()).toBeUndefined()
+    expect(clock.pendingTimers).toBe(1)
+    await clock.advance(100)
+    // A disk takes a part of a batch before it is full again.
+    answer(3)
+    answer('later')
+    await clock.advance(100)
     drain()
-    stream.emit('error', Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }))
+    expect(received()).toBe(`first\n${line.repeat(1023)}${report}`)
+    expect(onRecovered).toHaveBeenCalledExactlyOnceWith(5000 - 1023)
+    expect([output.pendingBytes, clock.pendingTimers]).toEqual([0, 0])
+  })
+
+  it('writes the lines together that came during a write, up to 64 KiB', () => {
+    const { answer, asked, output } = setUp()
+    output.write('first\n')
+    for (let i = 0; i < 100; i++) output.write(line)
+    expect(asked()).toBe(6)
+    answer()
+    expect(asked()).toBe(64 * 1024)
+    answer()
+    expect(asked()).toBe(36 * 1024)
+  })
+
+  it('drops every line once the reader is gone', async () => {
+    const { answer, asked, onRecovered, output, received } = setUp()
+    output.write('first\n')
+    answer()
+    output.write('second\n')
+    const flushed = output.flush()
+    answer('never')
+    await flushed
     for (let i = 0; i < 5000; i++) output.write(line)
-    expect(received).toEqual(['first\n'])
-    expect([stream.writableLength, output.writableLength]).toEqual([0, 0])
+    expect(received()).toBe('first\n')
+    expect([asked(), output.pendingBytes, output.writableLength]).toEqual([undefined, 0, 0])
     expect(onRecovered).not.toHaveBeenCalled()
+  })
+
+  it('a flush ends when all is written, or after 500 ms', async () => {
+    const { clock, drain, output } = setUp()
+    await output.flush()
+    output.write('first\n')
+    const ends: string[] = []
+    void output.flush().then(() => ends.push('blocked'))
+    await clock.advance(499)
+    expect(ends).toEqual([])
+    await clock.advance(1)
+    expect(ends).toEqual(['blocked'])
+    void output.flush().then(() => ends.push('written'))
+    drain()
+    await clock.advance(0)
+    expect(ends).toEqual(['blocked', 'written'])
+    expect(clock.pendingTimers).toBe(0)
+  })
+
+  it('hands over the waiting lines while the process exits, without those that are being written', () => {
+    const { answer, last, output } = setUp()
+    output.writeLast()
+    output.write('first\n')
+    output.write('second\n')
+    output.writeLast()
+    expect(last).toEqual(['second\n'])
+    answer('later')
+    output.write('third\n')
+    output.writeLast()
+    expect(last).toEqual(['second\n', 'first\nthird\n'])
   })
 })

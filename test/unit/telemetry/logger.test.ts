@@ -17,7 +17,14 @@ function written(colour: boolean | undefined, log: (logger: ReturnType<typeof cr
       done()
     },
   })
-  log(createLogger({ level: 'debug', format: 'pretty', destination, usesColours: colour }))
+  log(
+    createLogger({
+      level: 'debug',
+      format: 'pretty',
+      destination,
+      ...(colour === undefined ? {} : { usesColours: colour }),
+    }),
+  )
   return chunks.join('')
 }
 
@@ -57,8 +64,12 @@ describe('createLogger with the format pretty', () => {
     })
     const file = join(folder, 'log')
     const stdout = openSync(file, 'w')
-    const module = JSON.stringify(new URL('../../../src/telemetry/logger.ts', import.meta.url))
-    const script = `import { createLogger } from ${module}; createLogger({ level: 'info', format: 'pretty' }).info({ a: 1 }, 'starting')`
+    const module = (path: string): string => JSON.stringify(new URL(`../../../src/${path}`, import.meta.url))
+    const script = `
+      import { SystemClock } from ${module('lib/clock.ts')}
+      import { openLog } from ${module('telemetry/standard-output.ts')}
+      const config = { logLevel: 'info', logFormat: 'pretty', usesLogColours: undefined }
+      openLog(config, process, new SystemClock()).log.info({ a: 1 }, 'starting')`
     const { status } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
       stdio: ['ignore', stdout, 'inherit'],
       timeout: 20_000,

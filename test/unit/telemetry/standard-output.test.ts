@@ -20,8 +20,8 @@ async function freePort(): Promise<number> {
   return port
 }
 
-/** Runs the operator with its standard output in a pipe of the shell. @param before fills the pipe first */
-async function startPiped(format: string, before: string, reader: string) {
+/** Runs the operator in a shell. @param before fills a pipe first @param output where its standard output goes */
+async function start(format: string, before: string, output: string) {
   const directory = mkdtempSync(join(tmpdir(), 'standard-output-'))
   writeFileSync(join(directory, 'config'), kubeconfig)
   const port = await freePort()
@@ -30,7 +30,7 @@ async function startPiped(format: string, before: string, reader: string) {
   const inner = `echo $$ >&2; ${before}; exec "$@"`
   const shell = spawn(
     'sh',
-    ['-c', `sh -c '${inner}' inner "$@" | ${reader}`, 'outer', process.execPath, main, ...args].concat([
+    ['-c', `sh -c '${inner}' inner "$@" ${output}`, 'outer', process.execPath, main, ...args].concat([
       '--health-probe-bind-address',
       `127.0.0.1:${port}`,
     ]),
@@ -63,12 +63,14 @@ async function startPiped(format: string, before: string, reader: string) {
 
 describe('operator with a broken standard output', () => {
   it.each([
-    ['full, as of a reader that is stopped', 'json', 'head -c 65536 /dev/zero', 'sleep 60'],
-    ['full, as of a reader that is stopped', 'pretty', 'head -c 65536 /dev/zero', 'sleep 60'],
-    ['closed, as of `| head`', 'json', 'sleep 0.5', 'true'],
-    ['closed, as of `| head`', 'pretty', 'sleep 0.5', 'true'],
-  ])('works and stops while the pipe is %s (%s)', { timeout: 60_000 }, async (_which, format, before, reader) => {
-    const { errors, isRunning, pid, probe } = await startPiped(format, before, reader)
+    ['a full pipe, as of a reader that is stopped', 'json', 'head -c 65536 /dev/zero', '| sleep 60'],
+    ['a full pipe, as of a reader that is stopped', 'pretty', 'head -c 65536 /dev/zero', '| sleep 60'],
+    ['a closed pipe, as of `| head`', 'json', 'sleep 0.5', '| true'],
+    ['a closed pipe, as of `| head`', 'pretty', 'sleep 0.5', '| true'],
+    ['a device that is full', 'json', 'true', '> /dev/full'],
+    ['a device that is full', 'pretty', 'true', '> /dev/full'],
+  ])('works and stops while it is %s (%s)', { timeout: 60_000 }, async (_which, format, before, output) => {
+    const { errors, isRunning, pid, probe } = await start(format, before, output)
     await vi.waitFor(async () => expect(await probe()).toBe(200), { timeout: 30_000, interval: 100 })
     process.kill(pid(), 'SIGTERM')
     await vi.waitFor(() => expect(isRunning()).toBe(false), { timeout: 10_000, interval: 50 })

@@ -15,7 +15,7 @@ import { Applications } from '../../../src/tokens/applications.ts'
 import { credential, operator } from '../../support/builders.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 
-export const silentLog = createLogger({ level: 'silent', format: 'json' })
+export const silentLog = createLogger({ level: 'silent', format: 'json', destination: process.stdout })
 
 /** A call that neither answers nor respects a deadline. */
 export const never = <T>(): Promise<T> => new Promise(() => undefined)

@@ -70,7 +70,7 @@ export class Storm {
     this.applications = new Applications({
       clock,
       random: () => 0.5,
-      log: createLogger({ level: 'silent', format: 'json' }),
+      log: createLogger({ level: 'silent', format: 'json', destination: process.stdout }),
       client: {
         call: async (request) => {
           this.calls.push({ appKey: request.appKey.reveal(), operation: request.operation, at: clock.now() })
