@@ -7,6 +7,8 @@ export interface InputNames {
   readonly url: string
   readonly timeout: string
   readonly ca: string
+  /** The CA that was used, with its place; undefined: none was given. */
+  readonly usedCa?: string
   readonly tlsServerName: string
   readonly appKey: string
   readonly appSecret: string
@@ -54,7 +56,9 @@ export function adviceForTls(cause: string, names: InputNames): string {
     case 'ERR_SSL_PACKET_LENGTH_TOO_LONG':
       return `Correct the port of ${names.url}, or use http:// if the gateway serves it.`
     default:
-      return `Trust the CA of the gateway with ${names.ca}.`
+      return names.usedCa === undefined
+        ? `Trust the CA of the gateway with ${names.ca}.`
+        : `Correct ${names.usedCa}: no certificate there signed that of the gateway.`
   }
 }
 

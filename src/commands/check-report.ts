@@ -68,15 +68,9 @@ function connectionSteps({ certificate, gatewayUrl, get, now }: Seen, names: Inp
     const hosts = certificate === undefined ? '' : `; valid for ${list(certificate.names)}`
     return [reached, failed('tls', `${describeNetworkError(cause)}${hosts}`, adviceForTls(cause, names))]
   }
-  const text = cause === 'timed out' ? 'no answer in time' : describeReach(cause)
+  const text = cause === 'timed out' ? 'no answer in time' : describeNetworkError(cause)
   const advice = adviceForReach(cause, isHttps, names)
   return [failed('reach', `cannot reach ${gatewayUrl}: ${text}`, advice), isHttps ? unknown('tls') : unencrypted]
-}
-
-function describeReach(cause: string): string {
-  return cause === 'LINK_LOCAL_ADDRESS_REFUSED'
-    ? `link-local addresses are refused (${cause})`
-    : describeNetworkError(cause)
 }
 
 function keySteps({ appKey, appSecret, get }: Seen, names: InputNames): Step[] {
@@ -138,7 +132,7 @@ function callStep(operation: Operation, result: CallResult, names: InputNames): 
 
 /** The message ends with advice that names the field of a resource; the step has its own. */
 function withoutAdvice(message: string): string {
-  return message.replace(/[:;,] (?:check|give) [^:;,]*(?:, [^:;,]*)*spec\.gateway\.url.*$/, '')
+  return message.replace(/[:;,] (?:check|give|name) [^:;,]*(?:, [^:;,]*)*spec\.gateway\.(?:url|caRef).*$/, '')
 }
 
 function failureOf(result: CallResult): Failure | undefined {

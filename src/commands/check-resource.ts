@@ -84,11 +84,17 @@ function resourceStep(named: string, spec: CredentialSpec): Step {
     : failedBecause('resource', problem.message, problem.reason)
 }
 
-function namesOf({ appKeyRef, appSecretRef }: CredentialSpec, timeoutMs: number | undefined): InputNames {
+function namesOf(
+  { appKeyRef, appSecretRef, gateway: { caRef } }: CredentialSpec,
+  timeoutMs: number | undefined,
+): InputNames {
   return {
     url: 'spec.gateway.url',
     timeout: timeoutMs === undefined ? 'spec.gateway.timeout' : '--timeout',
     ca: 'spec.gateway.caRef',
+    ...(caRef === undefined
+      ? {}
+      : { usedCa: `the CA in spec.gateway.caRef (${caRef.kind} ${caRef.name}, key ${caRef.key})` }),
     tlsServerName: 'spec.gateway.tlsServerName',
     appKey: `key ${appKeyRef.key} of Secret ${appKeyRef.name}`,
     appSecret: `key ${appSecretRef.key} of Secret ${appSecretRef.name}`,

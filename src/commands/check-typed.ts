@@ -98,11 +98,12 @@ async function readHeaders(
 }
 
 /** The flags and variables of the request. */
-export function typedNames({ appKeyFile, appSecretFile }: TypedOptions): InputNames {
+export function typedNames({ appKeyFile, appSecretFile, caFile }: TypedOptions): InputNames {
   return {
     url: '--gateway',
     timeout: '--timeout',
     ca: '--ca-file',
+    ...(caFile === undefined ? {} : { usedCa: 'the CA in the file of --ca-file' }),
     tlsServerName: '--tls-server-name',
     appKey: appKeyFile === undefined ? appKeyVariable : '--app-key-file',
     appSecret: appSecretFile === undefined ? appSecretVariable : '--app-secret-file',

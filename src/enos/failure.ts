@@ -1,6 +1,6 @@
 import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { Reason } from '../api/v1alpha1/reasons.ts'
-import { describeNetworkError } from '../lib/network-errors.ts'
+import { describeNetworkError, isCutConnection } from '../lib/network-errors.ts'
 import { describeOddForm } from '../lib/odd-form.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
 import type { ForeignCode } from './reply.ts'
@@ -26,10 +26,13 @@ export interface FailedRequest {
   readonly operation: 'get' | 'refresh'
   readonly gatewayUrl: string
   readonly timeoutMs: number
+  /** Certificates of spec.gateway.caRef. */
+  readonly ca?: string
 }
 
 /** The error when the call's deadline passed. */
 export const timedOut = 'timed out'
+const tlsHint = 'if the port serves TLS, use https://'
 /** A timeout below this says nothing about a gateway. */
 const shortTimeoutMs = 5000
 /** Codes of OpenSSL for a chain that ends in no CA of the caller's, or in one that only has the same name. */
@@ -47,11 +50,26 @@ const distrust: ReadonlySet<string> = new Set([
 /** Refusals of keys or parameters that a get with the same keys would have had as well. */
 const keyRefusals: ReadonlySet<number> = new Set([1002, 1003, 1004, 1202])
 
-export function unreachable({ gatewayUrl, timeoutMs }: FailedRequest, cause: string): Failure {
+export function unreachable(request: FailedRequest, cause: string): Failure {
+  const { gatewayUrl, timeoutMs } = request
   const isCallerSide = distrust.has(cause) || (cause === timedOut && timeoutMs < shortTimeoutMs)
   const isCode = /^[A-Z][A-Z0-9_]+$/.test(cause)
-  const message = `cannot reach ${gatewayUrl}: ${isCode ? describeNetworkError(cause) : cause}`
+  const message = `cannot reach ${gatewayUrl}: ${isCode ? describeNetworkError(cause) : cause}${remedyFor(request, cause)}`
   return { class: 'retry', reason: 'GatewayUnreachable', message, cause, isCallerSide }
+}
+
+/** The cause lies in the spec, though a repaired gateway would do as well. */
+function remedyFor({ ca, gatewayUrl }: FailedRequest, cause: string): string {
+  if (distrust.has(cause)) {
+    return ca === undefined
+      ? '; name its CA in spec.gateway.caRef'
+      : '; name its CA in spec.gateway.caRef: the certificates there did not sign it'
+  }
+  return isPlain(gatewayUrl) && isCutConnection(cause) ? `; ${tlsHint}` : ''
+}
+
+function isPlain(gatewayUrl: string): boolean {
+  return gatewayUrl.startsWith('http:')
 }
 
 /** The failure of a status code of the token service. */
@@ -112,5 +130,8 @@ export function httpFailure(request: FailedRequest, { code, retryAfterMs, status
     const advice = ': no token service there; check host, port and base path of spec.gateway.url'
     return failed('userMustAct', 'UnexpectedReply', advice)
   }
-  return failed('userMustAct', 'GatewayRejected', ': the request was refused before it reached the token service')
+  // Servers answer plain HTTP on a TLS port with 400.
+  const advice = status === 400 && isPlain(request.gatewayUrl) ? `; ${tlsHint}` : ''
+  const rejected = ': the request was refused before it reached the token service'
+  return failed('userMustAct', 'GatewayRejected', `${rejected}${advice}`)
 }

@@ -10,6 +10,7 @@ const networkErrors: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'no route to host',
   ETIMEDOUT: 'no connection in time',
   UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
+  LINK_LOCAL_ADDRESS_REFUSED: 'link-local addresses are refused',
   UND_ERR_ABORTED: 'the proxy refuses to connect',
   PROXY_AUTHENTICATION_REQUIRED_407: 'the proxy requires authentication',
 }

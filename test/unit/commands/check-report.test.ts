@@ -138,6 +138,12 @@ describe('gatewaySteps', () => {
     expect(tls?.advice).toMatch(advice)
   })
 
+  it('advises to correct a CA that was used in vain', () => {
+    const usedCa = 'the CA in spec.gateway.caRef (ConfigMap edge, key ca.crt)'
+    const steps = stepsOf(seen({ get: unreachable('DEPTH_ZERO_SELF_SIGNED_CERT') }), { ...names, usedCa })
+    expect(find(steps, 'tls')?.advice).toBe(`Correct ${usedCa}: no certificate there signed that of the gateway.`)
+  })
+
   it.each(['ECONNRESET', 'UND_ERR_SOCKET', 'HPE_INVALID_CONSTANT'])('suspects https behind http:// for %s', (cause) => {
     const http = { gatewayUrl: 'http://edge.example.com', certificate: undefined }
     const reach = find(gatewaySteps(seen({ ...http, get: unreachable(cause) })), 'reach')

@@ -385,6 +385,7 @@ describe('a call without an answer', () => {
     expect(refused?.message).toBe('cannot reach http://127.0.0.1:1: connection refused (ECONNREFUSED)')
     const linkLocal = failureOf(await pass(clock, call({ gatewayUrl: 'http://169.254.169.254' })))
     expect(linkLocal).toMatchObject({ ...unreachable, cause: 'LINK_LOCAL_ADDRESS_REFUSED' })
+    expect(linkLocal?.message).toContain(': link-local addresses are refused (LINK_LOCAL_ADDRESS_REFUSED)')
   })
 })
 
