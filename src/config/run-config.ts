@@ -110,10 +110,17 @@ function parseFlag(flag: Flag, given: string | readonly string[] | undefined, en
     }
   }
   if (flag.isList !== true) return parse(typeof text === 'string' ? text : (text.at(-1) ?? flag.default))
-  return [text]
-    .flat()
-    .flatMap((entry) => entry.split(','))
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== '')
-    .map(parse)
+  // An empty list means all namespaces or any gateway. Only a variable that is not set, or blank as a whole, asks for that.
+  const isBlankVariable = given === undefined && typeof text === 'string' && text.trim() === ''
+  return [text].flat().flatMap((value) => {
+    const items = itemsOf(value)
+    return items.length > 0 || isBlankVariable ? items.map(parse) : [parse('')]
+  })
+}
+
+function itemsOf(list: string): string[] {
+  return list
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
 }

@@ -124,6 +124,16 @@ describe('parseRunConfig: lists', () => {
     })
   })
 
+  it.each([
+    [{ namespace: [''] }, {}, /^--namespace: seen "", expected a name/],
+    [{ namespace: ['plant-a', ' '] }, {}, /^--namespace: seen "", expected a name/],
+    [{ namespace: ',' }, {}, /^--namespace: seen "", expected a name/],
+    [{ 'allowed-gateways': [''] }, {}, /^--allowed-gateways: seen "", expected host/],
+    [{}, { ENOS_NAMESPACE: ',' }, /^ENOS_NAMESPACE: seen "", expected a name/],
+  ])('an empty list of %j and %j is refused, since it would mean all', (given, environment, message) => {
+    expect(errorOf(given, environment)).toMatch(message)
+  })
+
   it('the error quotes the invalid entry of a list', () => {
     expect(errorOf({ namespace: ['plant-a', 'Plant'] })).toMatch(/^--namespace: seen "Plant", expected a name/)
     expect(errorOf({}, { ENOS_ALLOWED_GATEWAYS: 'a,https://b' })).toMatch(
