@@ -23,6 +23,8 @@ export interface CommandContext {
   readonly openApiServer: (kubeconfig: string | undefined) => ApiServer
   /** Writes to standard output. */
   readonly print: (text: string) => void
+  /** Writes to standard error. */
+  readonly printError: (text: string) => void
   /** Undefined: standard output is a file or a pipe. */
   readonly terminal?: Terminal | undefined
   /** Shows a text in the last line of the terminal on standard error; '': none. Undefined: no terminal is there. */

@@ -11,8 +11,6 @@ import { runCommand } from './run.ts'
 import { statusCommand } from './status.ts'
 
 export interface ProgramContext extends Omit<CommandContext, 'exit'> {
-  /** Writes to standard error. */
-  readonly printError: (text: string) => void
   /** Of the terminal; default 80. */
   readonly columns?: number | undefined
 }

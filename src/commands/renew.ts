@@ -49,17 +49,19 @@ export function renewCommand(context: CommandContext): Command {
 
 /** @returns the exit code */
 export async function renew(
-  context: Pick<CommandContext, 'clock' | 'print' | 'signal' | 'statusLine'>,
+  context: Pick<CommandContext, 'clock' | 'print' | 'printError' | 'signal' | 'statusLine'>,
   client: KubernetesClient,
   ref: ObjectRef,
   waitMs: number,
 ): Promise<number> {
-  const { print } = context
+  const { print, printError } = context
   const named = `${ref.namespace}/${ref.name}`
   const request = await withProgress(context, waitingFor.apiServer, () => requestRenewal(context, client, ref))
   print(`${named}: renewal requested\n`)
   if (request.obstacle !== undefined) {
-    print(`${named}: ${request.obstacle.text}\n`)
+    // Without --wait the request is all that was asked for, and standard output has that.
+    const tell = waitMs === 0 ? printError : print
+    tell(`${named}: ${request.obstacle.text}\n`)
     return waitMs === 0 ? 0 : 1
   }
   if (waitMs === 0) return 0

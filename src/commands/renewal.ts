@@ -107,7 +107,8 @@ export async function awaitRenewal(
     problem === undefined
       ? 'is the operator running, and does it watch this namespace? Requested renewals run at most once in 10 s for an application.'
       : printable(`${problem.reason}: ${problem.message}`)
-  return { isRenewed: false, text: `no attempt within ${formatDuration(waitMs)}: ${why}` }
+  const waited = waitMs < 1000 ? `${waitMs}ms` : formatDuration(waitMs)
+  return { isRenewed: false, text: `no attempt within ${waited}: ${why}` }
 }
 
 /** Why waiting longer is of no use; undefined: it may be. */

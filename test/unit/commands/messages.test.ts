@@ -75,6 +75,7 @@ async function usageErrors(): Promise<void> {
     ['run', '--verbose'],
     ['run', '--log-level', 'loud'],
     ['run', '--namespace', 'A'],
+    ['run', '--namespace', ''],
     ['run', '--metrics-bind-address', '8080'],
     ['check'],
     ['check', 'Wind_Farm'],
@@ -185,6 +186,7 @@ async function renewMessages(): Promise<void> {
   create('wind-farm', url, { status: synced })
   create('paused', url, { spec: { suspend: true } })
   await run('requested', ['renew', 'wind-farm'])
+  await run('suspended', ['renew', 'paused'])
   await run('suspended', ['renew', 'paused', '--wait'])
   world.api.user('me').create(credentials, 'plant-a', {
     metadata: { name: 'leaving', finalizers: ['enos.io/merge-cleanup'], deletionTimestamp: at(-hourMs) },

@@ -14,6 +14,9 @@ const held = status({
   expiresAt: formatTime(now + hourMs),
 })
 const expiresAt = formatTime(now + 2 * hourMs)
+const printError = (text: string): never => {
+  throw new Error(`on standard error: ${text}`)
+}
 
 describe('outcomeOf', () => {
   it.each([
@@ -60,6 +63,20 @@ describe('outcomeOf', () => {
 })
 
 describe('renew', () => {
+  it('names a wait below a second in milliseconds', async () => {
+    const object = { metadata: {}, status: held }
+    const client = { patch: () => Promise.resolve(object), get: () => Promise.resolve(object) }
+    let printed = ''
+    const clock = new FakeClock(now)
+    const print = (text: string): void => void (printed += text)
+    const context = { clock, print, printError, signal: new AbortController().signal }
+    const ref = { namespace: 'plant-a', name: 'wind-farm' }
+    const code = renew(context, client as unknown as KubernetesClient, ref, 1)
+    await clock.advance(1000)
+    expect(await code).toBe(1)
+    expect(printed).toContain('no attempt within 1ms: ')
+  })
+
   it('names the likely causes when no attempt was made in time', async () => {
     const client = {
       patch: () => Promise.resolve({ metadata: {}, status: held }),
@@ -67,7 +84,12 @@ describe('renew', () => {
     } as unknown as KubernetesClient
     let printed = ''
     const clock = new FakeClock(now)
-    const context = { clock, print: (text: string) => void (printed += text), signal: new AbortController().signal }
+    const context = {
+      clock,
+      printError,
+      print: (text: string) => void (printed += text),
+      signal: new AbortController().signal,
+    }
     const code = renew(context, client, { namespace: 'plant-a', name: 'wind-farm' }, 2000)
     await clock.advance(minuteMs)
     expect(await code).toBe(1)
@@ -84,7 +106,12 @@ describe('renew', () => {
     const client = { patch: () => Promise.resolve(object), get: () => Promise.resolve(object) }
     let printed = ''
     const clock = new FakeClock(now)
-    const context = { clock, print: (text: string) => void (printed += text), signal: new AbortController().signal }
+    const context = {
+      clock,
+      printError,
+      print: (text: string) => void (printed += text),
+      signal: new AbortController().signal,
+    }
     const ref = { namespace: 'plant-a', name: 'wind-farm' }
     const code = renew(context, client as unknown as KubernetesClient, ref, 24 * hourMs)
     await clock.advance(ms - 200)
@@ -94,6 +121,24 @@ describe('renew', () => {
     expect(await code).toBe(1)
   })
 
+  it('warns of a suspended resource on standard error, and succeeds, without a wait', async () => {
+    const object = { metadata: {}, spec: { suspend: true }, status: held }
+    const client = { patch: () => Promise.resolve(object) } as unknown as KubernetesClient
+    let [stdout, stderr] = ['', '']
+    const context = {
+      clock: new FakeClock(now),
+      print: (text: string) => void (stdout += text),
+      printError: (text: string) => void (stderr += text),
+      signal: new AbortController().signal,
+    }
+    const code = await renew(context, client, { namespace: 'plant-a', name: 'wind-farm' }, 0)
+    expect({ code, stdout, stderr }).toEqual({
+      code: 0,
+      stdout: 'plant-a/wind-farm: renewal requested\n',
+      stderr: 'plant-a/wind-farm: spec.suspend is true: the operator renews once it is false\n',
+    })
+  })
+
   it('ends when the resource is suspended while it waits', async () => {
     const client = {
       patch: () => Promise.resolve({ metadata: {}, status: held }),
@@ -101,6 +146,7 @@ describe('renew', () => {
     } as unknown as KubernetesClient
     let printed = ''
     const context = {
+      printError,
       clock: new FakeClock(now),
       print: (text: string) => void (printed += text),
       signal: new AbortController().signal,
@@ -120,6 +166,7 @@ describe('renew', () => {
     const printed: string[] = []
     const clock = new FakeClock(now)
     const context = {
+      printError,
       clock,
       print: (text: string) => void printed.push(text),
       signal: new AbortController().signal,
