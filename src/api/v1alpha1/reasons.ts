@@ -49,7 +49,7 @@ export const reasons = {
     about: 'token',
     meaning:
       'The key does not exist in the source, or its value is empty, not UTF-8 text, or cannot be sent as a header.',
-    whatToDo: 'Add the key to the Secret, or name the right one in `key`.',
+    whatToDo: 'Store a value under the key, or name the right one in `key`.',
   },
   SourceForbidden: {
     about: 'token',
