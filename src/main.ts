@@ -1,6 +1,7 @@
 import './node-version.ts'
 import { styleText } from 'node:util'
 import { openApiServer } from './commands/api-server.ts'
+import { CommandOutput } from './commands/command-output.ts'
 import { runProgram } from './commands/program.ts'
 import { SystemClock } from './lib/clock.ts'
 import { systemRandom } from './lib/random.ts'
@@ -15,10 +16,11 @@ for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
 }
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', () => {
-    // The reader is gone, as with `| head`: the output is lost, and the command ends with its exit code all the same.
+    // CommandOutput and LogOutput see it in the callbacks of their writes, and standard error has no place for it.
   })
 }
 
+const output = new CommandOutput(process.stdout)
 const clock = new SystemClock()
 const environment = process.env
 const exitCode = await runProgram(process.argv.slice(2), {
@@ -27,7 +29,10 @@ const exitCode = await runProgram(process.argv.slice(2), {
   random: systemRandom,
   stdin: process.stdin,
   openApiServer: (kubeconfig) => openApiServer({ clock, environment }, kubeconfig),
-  print: (text) => process.stdout.write(text),
+  print: (text) => {
+    output.print(text)
+  },
+  outputClosed: output.closed,
   printError: (text) => process.stderr.write(text),
   columns: process.stdout.columns,
   terminal: process.stdout.isTTY
@@ -44,7 +49,9 @@ const exitCode = await runProgram(process.argv.slice(2), {
       : undefined,
   signal: stop.signal,
 })
-// Exits without waiting for open handles: nothing is left to be done in them.
-process.stdout.write('', () => process.exit(exitCode))
 // The log must not hold up the exit of `run`. The output of other commands waits for its reader, such as a pager.
 if (process.argv[2] === 'run') clock.setTimer(500, () => process.exit(exitCode))
+const failure = await output.end()
+if (failure !== undefined) process.stderr.write(`enos-credential-operator: standard output: ${failure}\n`)
+// Exits without waiting for open handles: nothing is left to be done in them.
+process.exit(failure === undefined ? exitCode : exitCode || 1)

@@ -23,6 +23,8 @@ export interface CommandContext {
   readonly openApiServer: (kubeconfig: string | undefined) => ApiServer
   /** Writes to standard output. */
   readonly print: (text: string) => void
+  /** Aborts when standard output takes nothing more, as after `| head`. */
+  readonly outputClosed: AbortSignal
   /** Writes to standard error. */
   readonly printError: (text: string) => void
   /** Undefined: standard output is a file or a pipe. */

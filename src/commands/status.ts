@@ -91,7 +91,8 @@ async function table(
 }
 
 async function watchTable(context: CommandContext, server: ApiServer, namespace: string | undefined): Promise<void> {
-  const { clock, print, signal, terminal } = context
+  const { clock, outputClosed, print, terminal } = context
+  const signal = AbortSignal.any([context.signal, outputClosed])
   const describeFailure = ({ failure }: WatchedCredentials): string =>
     failure === undefined ? '' : `not up to date: ${describeApiError(failure, server)}`
   const view =

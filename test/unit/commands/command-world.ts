@@ -120,6 +120,7 @@ export class CommandWorld {
         }
       },
       print: (text) => void (stdout += text),
+      outputClosed: new AbortController().signal,
       printError: (text) => void (stderr += text),
       statusLine,
       signal: new AbortController().signal,

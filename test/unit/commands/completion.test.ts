@@ -31,6 +31,7 @@ async function scriptFor(shell: string): Promise<string> {
       throw new Error('a completion calls no API server')
     },
     print: (text) => (printed += text),
+    outputClosed: new AbortController().signal,
     printError: (text) => (printed += text),
     signal: new AbortController().signal,
   })
