@@ -113,12 +113,20 @@ function reasonsOf({ problems, reason }: StatusRow): string {
   return problems.length === 0 ? reason : problems.map((problem) => problem.reason).join(',')
 }
 
+export interface LineOptions extends Pick<CommandContext, 'clock' | 'print'> {
+  /** Called when the first list has no resource, so that the silence is not taken for a fault. */
+  readonly onNone: () => void
+}
+
 /** One line for each change that a reader of a log or a pipe cares about. */
-export function lineView({ clock, print }: Pick<CommandContext, 'clock' | 'print'>): StatusView {
+export function lineView({ clock, onNone, print }: LineOptions): StatusView {
+  let isFirst = true
   /** The line of each resource without its times; bounded by the resources that exist. */
   const last = new Map<ObjectKey, string>()
   return {
     show: ({ objects }) => {
+      if (isFirst && objects.size === 0) onNone()
+      isFirst = false
       const nowWall = clock.wall()
       for (const key of last.keys()) {
         if (objects.has(key)) continue

@@ -86,18 +86,24 @@ async function table(
   const { objects } = await listAll(context, client, namespace)
   const nowWall = context.clock.wall()
   const rows = statusRows(objects, nowWall)
-  const where = namespace === undefined ? 'in any namespace' : `in namespace ${namespace}`
-  return [rows, rows.length === 0 ? `No EnosAppCredentials found ${where}.\n` : renderStatus(rows, nowWall)]
+  return [rows, rows.length === 0 ? `${noneFound(namespace)}.\n` : renderStatus(rows, nowWall)]
+}
+
+function noneFound(namespace: string | undefined): string {
+  return `No EnosAppCredentials found in ${namespace === undefined ? 'any namespace' : `namespace ${namespace}`}`
 }
 
 async function watchTable(context: CommandContext, server: ApiServer, namespace: string | undefined): Promise<void> {
-  const { clock, outputClosed, print, terminal } = context
+  const { clock, outputClosed, print, printError, terminal } = context
   const signal = AbortSignal.any([context.signal, outputClosed])
   const describeFailure = ({ failure }: WatchedCredentials): string =>
     failure === undefined ? '' : `not up to date: ${describeApiError(failure, server)}`
+  const onNone = (): void => {
+    printError(`${noneFound(namespace)}: waiting for the first.\n`)
+  }
   const view =
     terminal === undefined
-      ? lineView({ clock, print })
+      ? lineView({ clock, print, onNone })
       : screenView({ terminal, print, clock, describeFailure, signal })
   try {
     await watchCredentials({

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { Terminal } from '../../../src/commands/context.ts'
 import type { CredentialObject } from '../../../src/commands/status-problems.ts'
 import { statusRows } from '../../../src/commands/status-table.ts'
@@ -102,17 +102,32 @@ describe('screenView', () => {
 describe('lineView', () => {
   it('prints a line for each change, none for a resource that is as before, and one for a deletion', () => {
     const { clock, print, printed } = place()
-    const view = lineView({ clock, print })
+    const onNone = vi.fn()
+    const view = lineView({ clock, print, onNone })
     view.show(watched(object('a', hourMs), object('b', hourMs, 'InvalidAppSecret')))
     view.show(watched(object('a', hourMs), object('b', hourMs, 'InvalidAppSecret')))
     view.show(watched(object('a', hourMs), object('b', hourMs)))
     view.show(watched(object('b', hourMs)))
+    view.show(watched())
+    expect(onNone).not.toHaveBeenCalled()
     expect(printed).toEqual([
       `${at(0)} plant-a/a Ready=True Synced 1h left\n`,
       `${at(0)} plant-a/b Ready=False InvalidAppSecret 1h left\n`,
       `${at(0)} plant-a/b Ready=True Synced 1h left\n`,
       `${at(0)} plant-a/a deleted\n`,
+      `${at(0)} plant-a/b deleted\n`,
     ])
+  })
+
+  it('tells once that there is no resource at the start', () => {
+    const { clock, print, printed } = place()
+    const onNone = vi.fn()
+    const view = lineView({ clock, print, onNone })
+    view.show(watched())
+    view.show(watched())
+    view.show(watched(object('a', hourMs)))
+    expect(onNone).toHaveBeenCalledTimes(1)
+    expect(printed).toEqual([`${at(0)} plant-a/a Ready=True Synced 1h left\n`])
   })
 })
 
