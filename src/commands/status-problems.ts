@@ -89,7 +89,9 @@ function generationProblem({ metadata }: CredentialObject, status: CredentialSta
   if (status.conditions.length === 0) {
     return { reason: 'NotReconciled', message: `no operator has reconciled it yet${operatorQuestion}` }
   }
-  const { generation } = metadata
+  const { deletionTimestamp, generation } = metadata
+  // A deletion counts the generation up as well, and has a problem of its own.
+  if (deletionTimestamp !== undefined) return undefined
   if (generation === undefined || (status.observedGeneration ?? generation) >= generation) return undefined
   const message = `no operator has reconciled the change of the spec yet (generation ${generation})${operatorQuestion}`
   return { reason: 'NotReconciled', message }

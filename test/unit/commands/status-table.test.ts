@@ -214,6 +214,14 @@ describe('statusProblems', () => {
     expect(problemsOf({ ...one, metadata: { ...one.metadata, generation: 2 } })).toEqual([])
   })
 
+  it('takes the generation of a deletion for no change of the spec', () => {
+    const one = deleting(-5000, ['enos.io/merge-cleanup'])
+    const status = working(hourMs, { observedGeneration: 2 })
+    expect(problemsOf({ ...one, status, metadata: { ...one.metadata, generation: 3 } })).toEqual([
+      'Deleting: deletion in progress for 5s, waiting for enos.io/merge-cleanup',
+    ])
+  })
+
   it('finds a deletion in progress, and what it waits for', () => {
     expect(problemsOf(deleting(-3 * minuteMs, []))).toEqual(['Deleting: deletion in progress for 3m'])
     expect(problemsOf(deleting(-3 * minuteMs, ['example.com/other']))).toEqual([
