@@ -15,7 +15,7 @@ import { parseDuration } from '../lib/duration.ts'
 import { joinNames } from '../lib/join-names.ts'
 import { compileAll } from '../observe/credential-state.ts'
 import { type SourceRef, sourceRefs } from '../observe/observed.ts'
-import { parseCredential } from '../observe/parse-object.ts'
+import { parseCredential, type StoredCredential } from '../observe/parse-object.ts'
 import { parseSources, type SourceObject } from '../observe/parse-sources.ts'
 import type { InputNames } from './check-advice.ts'
 import type { CheckRequest } from './check-gateway.ts'
@@ -70,10 +70,18 @@ export async function readResource(
   const { step, request } = 'step' in sources ? { step: sources.step, request: undefined } : assess(spec, sources.read)
   const first = resourceStep(named, spec)
   const targets = first.result === 'ok' ? await checkTargets({ client, clock, signal }, credential) : unknown('targets')
-  const steps = [first, step, targets]
+  const steps = [refusalOf(credential) ?? first, step, targets]
   return request === undefined
     ? { steps }
     : { steps, names: namesOf(spec, timeoutMs), request: timeoutMs === undefined ? request : { ...request, timeoutMs } }
+}
+
+/** What only the operator knows: its --allowed-gateways. An older generation had perhaps another gateway. */
+function refusalOf({ generation, status }: StoredCredential): Step | undefined {
+  const refusal = status.conditions.find(({ reason }) => reason === 'GatewayNotAllowed')
+  return refusal === undefined || status.observedGeneration !== generation
+    ? undefined
+    : failedBecause('resource', `the operator reports: ${refusal.message}`, 'GatewayNotAllowed')
 }
 
 /** The operator asks for no token while a template is broken. */

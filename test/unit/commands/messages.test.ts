@@ -221,6 +221,10 @@ async function checkResourceMessages(): Promise<void> {
     spec: { gateway: { url, allowInsecureHTTP: true, caRef: { kind: 'ConfigMap', name: 'no-ca' } } },
   })
   create('invalid', url, { spec: { targets: [] } })
+  const message = 'spec.gateway.url: edge is not among the gateways that this operator may call (--allowed-gateways)'
+  const conditions = [condition('RenewalHealthy', 'False', 'GatewayNotAllowed', message)]
+  create('disallowed', url, { status: { observedGeneration: 1, conditions } })
+  create('allowed', url, { status: { observedGeneration: 0, conditions } })
   const broken = { name: 'broken-token', data: { a: '{{ accesToken }}', b: '{{ accessToken' } }
   create('broken', url, { spec: { targets: [broken] } })
   create('paused', url, { spec: { suspend: true } })
@@ -239,6 +243,8 @@ async function checkResourceMessages(): Promise<void> {
     'nothing',
     'bad-ca',
     'invalid',
+    'disallowed',
+    'allowed',
     'broken',
     'nobody',
   ]) {
