@@ -66,7 +66,7 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
   #mayHaveGoneBack = false
   #failures = 0
   #reported = ''
-  #reportedSince = 0
+  #failingSince = 0
   #reminderAt = 0
   #hasSynced = false
   /** One for each caller of `synced`, until the first list. */
@@ -245,7 +245,10 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
     this.#options.log.info({ resource: this.#options.type.plural }, 'list and watch recovered')
   }
 
-  /** Logs one line for each kind of failure, not for each attempt; until the first list, reminders that it lasts. */
+  /**
+   * Logs one line for each kind of failure, not for each attempt; until the first list, reminders that it lasts: as errors
+   * after a minute, since an operator that does not start is one.
+   */
   #report(error: unknown): void {
     const { group, plural } = this.#options.type
     let detail = error instanceof Error ? error.message : String(error)
@@ -259,17 +262,19 @@ export class Reflector<T extends KubernetesObject, S extends Stored> {
     const advice = `grant the operator get, list and watch of ${plural} ${where}: deploy/ has the roles`
     const remedy = isRefused ? { advice } : {}
     const now = clock.now()
-    if (detail !== this.#reported) {
-      this.#reported = detail
-      this.#reportedSince = now
+    const isNew = detail !== this.#reported
+    if (this.#reported === '') {
+      this.#failingSince = now
       this.#reminderAt = now + firstReminderMs
-      log.warn({ resource: plural, detail, ...remedy }, 'list or watch failed, retrying')
-    } else if (!this.#hasSynced && now >= this.#reminderAt) {
+    }
+    this.#reported = detail
+    const failingForMs = Math.round(now - this.#failingSince)
+    if (!this.#hasSynced && now >= this.#reminderAt) {
       this.#reminderAt = now + reminderMs
-      log.warn(
-        { resource: plural, detail, ...remedy, failingForMs: Math.round(now - this.#reportedSince) },
-        'list still fails, retrying',
-      )
+      const level = failingForMs < reminderMs ? 'warn' : 'error'
+      log[level]({ resource: plural, detail, ...remedy, failingForMs }, 'list still fails, retrying')
+    } else if (isNew) {
+      log.warn({ resource: plural, detail, ...remedy }, 'list or watch failed, retrying')
     }
   }
 

@@ -45,7 +45,9 @@ async function started(statusOf: (call: number) => number) {
   })
   await settle()
   const logged = (message: string) =>
-    lines.map((line) => JSON.parse(line) as { msg: string; failingForMs?: number }).filter(({ msg }) => msg === message)
+    lines
+      .map((line) => JSON.parse(line) as { level: string; msg: string; failingForMs?: number })
+      .filter(({ msg }) => msg === message)
   return { clock, logged, listCount: () => lists, log, reflector }
 }
 
@@ -61,12 +63,20 @@ describe('Reflector until its first list', () => {
     }
   })
 
-  it('Reflector logs a failure that lasts again after 10 s, and then at most once a minute', async () => {
+  it('Reflector logs a failure that lasts again after 10 s, and then at most once a minute as an error', async () => {
     const { clock, logged } = await started(() => 404)
     await clock.advance(150 * second)
     expect(logged('list or watch failed, retrying')).toHaveLength(1)
     const reminders = logged('list still fails, retrying').map(({ failingForMs }) => failingForMs)
     expect(reminders).toEqual([10_600, 70_600, 130_600])
+    expect(logged('list still fails, retrying').map(({ level }) => level)).toEqual(['warn', 'error', 'error'])
+  })
+
+  it('Reflector logs an error once a minute also where the failure is another at each attempt', async () => {
+    const { clock, logged } = await started((call) => 500 + call)
+    await clock.advance(210 * second)
+    const reminders = logged('list still fails, retrying').filter(({ level }) => level === 'error')
+    expect(reminders).toHaveLength(3)
   })
 
   it('Reflector logs no reminder after its first list, since an outage would repeat it for every watch', async () => {

@@ -94,7 +94,7 @@ async function setUp(lists: Lists, more: Partial<ReflectorOptions<KubernetesObje
   /** Lists of a single object, which ask for the present resourceVersion; they answer `present`. */
   const probe = { count: 0, present: Infinity }
   const feeds: Feed[] = []
-  const log = { info: vi.fn(), warn: vi.fn() }
+  const log = { info: vi.fn(), warn: vi.fn(), error: vi.fn() }
   const client = {
     list: (_type: unknown, _namespace: unknown, options: ListOptions = {}) => {
       if (options.limit === 1) {
