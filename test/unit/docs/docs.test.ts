@@ -285,7 +285,7 @@ describe('the image', () => {
   })
 
   it('leaves the flags of Node to the launcher, as npm start does', async () => {
-    expect(packageJson.scripts['start']).toBe('node dist/main.js')
+    expect(packageJson.scripts['start']).toBe('exec node dist/main.js')
     expect(await read('Dockerfile')).toContain('ENTRYPOINT ["/nodejs/bin/node", "/app/main.mjs"]')
   })
 
