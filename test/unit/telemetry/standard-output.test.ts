@@ -1,4 +1,5 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -77,3 +78,47 @@ describe('operator with a broken standard output', () => {
     expect(errors()).toBe(`${pid()}\n`)
   })
 })
+
+const hasTerminal = spawnSync('script', ['--version']).status === 0
+
+describe.skipIf(!hasTerminal && process.env['CI'] === undefined)('operator in a terminal', { timeout: 60_000 }, () => {
+  it('works while Ctrl-S stops the terminal, and writes what it logged meanwhile', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'standard-output-'))
+    onTestFinished(() => {
+      rmSync(directory, { recursive: true })
+    })
+    writeFileSync(join(directory, 'config'), kubeconfig)
+    const port = await freePort()
+    const flags = `--no-leader-elect --metrics-bind-address 0 --health-probe-bind-address 127.0.0.1:${port} --log-level debug`
+    const command = `exec '${process.execPath}' '${main}' run --kubeconfig '${directory}/config' ${flags}`
+    const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    onTestFinished(() => {
+      child.kill('SIGKILL')
+    })
+    const closed = once(child, 'close')
+    let output = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
+    const lines = (): number => output.split('\n').length
+    await vi.waitFor(() => expect(output).toContain('list or watch failed'), { timeout: 30_000, interval: 50 })
+    child.stdin.write('\u0013')
+    const before = await settled(lines)
+    const response = await fetch(`http://127.0.0.1:${port}/healthz`, { signal: AbortSignal.timeout(2000) })
+    expect([response.status, lines()]).toEqual([200, before])
+    child.stdin.write('\u0011')
+    await vi.waitFor(() => expect(lines()).toBeGreaterThan(before), { timeout: 5000, interval: 50 })
+    child.stdin.write('\u0003')
+    expect(await closed).toEqual([0, null])
+    expect(output).toContain('"msg":"stopped"')
+  })
+})
+
+/** Waits until a count stands still for as long as some attempts on the API server take. */
+async function settled(count: () => number): Promise<number> {
+  for (;;) {
+    const before = count()
+    await new Promise((resolve) => setTimeout(resolve, 3000))
+    if (count() === before) return before
+  }
+}
