@@ -52,6 +52,8 @@ export function describeNetworkError(code: string, unknown = 'no connection'): s
   if (status !== undefined) return `the proxy refuses to connect (HTTP ${status})`
   const [, proxyCode] = /^PROXY_(E[A-Z_]+)$/.exec(code) ?? []
   if (proxyCode !== undefined) return `cannot reach the proxy: ${describeNetworkError(proxyCode)}`
+  // OpenSSL refused what it was given, before any connection: it is no PEM, or the key belongs to another certificate.
+  if (code.startsWith('ERR_OSSL_')) return `the client certificate or its key cannot be used (${code})`
   const words = isTlsError(code) ? (tlsErrors[code] ?? 'the certificate is not trusted') : networkErrors[code]
   // The HTTP parser: what came is not HTTP. A TLS server answers plain HTTP with bytes of this kind.
   return `${words ?? (code.startsWith('HPE_') ? 'the port does not serve HTTP' : unknown)} (${code})`

@@ -13,6 +13,7 @@ describe('describeNetworkError', () => {
     ['CERT_HAS_EXPIRED', 'the certificate has expired (CERT_HAS_EXPIRED)'],
     ['EPROTO', 'the port does not serve TLS (EPROTO)'],
     ['SELF_SIGNED_CERT_IN_CHAIN', 'the certificate is not trusted (SELF_SIGNED_CERT_IN_CHAIN)'],
+    ['ERR_OSSL_PEM_NO_START_LINE', 'the client certificate or its key cannot be used (ERR_OSSL_PEM_NO_START_LINE)'],
     ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'the certificate is not trusted (UNABLE_TO_VERIFY_LEAF_SIGNATURE)'],
   ])('puts %s in words', (code, text) => {
     expect(describeNetworkError(code)).toBe(text)
