@@ -37,7 +37,7 @@ export class LogOutput extends Writable {
   readonly #sink: LogSink
   readonly #clock: Clock
   #lines: Buffer[] = []
-  /** Of which bytes are being written. */
+  /** The bytes that are being written. */
   #batch: Buffer | undefined
   #pendingBytes = 0
   #dropped = 0
