@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Workload, workloadTypes } from '../../src/consumers/workloads.ts'
+import { isNotFound } from '../../src/kubernetes/errors.ts'
 import { pods } from '../../src/kubernetes/types.ts'
 import { type Cluster, startCluster } from '../control-plane/cluster.ts'
 import { delay, eventually, useHarness } from './harness.ts'
@@ -69,7 +70,12 @@ async function makeReady(app: string): Promise<void> {
   const status = { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] }
   for (const { metadata } of items) {
     const ref = { namespace, name: metadata.name ?? '' }
-    await harness().admin.patch(pods, ref, { type: 'merge', body: { status } }, { subresource: 'status' })
+    try {
+      await harness().admin.patch(pods, ref, { type: 'merge', body: { status } }, { subresource: 'status' })
+    } catch (error) {
+      // A rollout deletes the pods of the former revision meanwhile.
+      if (!isNotFound(error)) throw error
+    }
   }
 }
 
