@@ -78,10 +78,16 @@ export class Fixtures {
         await this.#api.json(path, { method: 'DELETE' })
         return
       } catch (error) {
-        if (!(error instanceof HttpError) || error.statusCode !== 504) throw error
+        if (!isTimeout(error)) throw error
       }
     }
   }
+}
+
+/** The API server answers 504, or resets the stream where it has begun to answer. */
+function isTimeout(error: unknown): boolean {
+  if (error instanceof HttpError) return error.statusCode === 504
+  return error instanceof Error && 'code' in error && error.code === 'ERR_HTTP2_STREAM_ERROR'
 }
 
 /** Creates a resource and its source Secret. */
