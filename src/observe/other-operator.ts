@@ -36,16 +36,20 @@ function isRenewing({ application, credential, wallOffset }: Observed, now: numb
   return now >= renewalAt - ownRenewalMs && now < renewalAt + maxRenewalMs
 }
 
-/** Whether a target holds another token than ours, or the same one with a later expiry. */
-function isOther({ application, record }: Observed, content: Secret, key: string): boolean {
+/**
+ * Whether a target holds a newer token than ours, or the same one with a later expiry. An older one is our own of before:
+ * a change of the spec may have written it once more while the new one was on its way.
+ */
+function isOther({ application, ownStatus, record }: Observed, content: Secret, key: string): boolean {
   const held = decodeKey(content, key)
   const ours = application?.token
   if (held === undefined || ours === undefined) return false
-  if (fingerprintOf(held) !== ours.fingerprint) return true
   const { annotations: written = {}, name = '', resourceVersion } = content.metadata
   const expiresAtWall = Date.parse(written[annotations.expiresAt] ?? '')
-  // A Secret of another owner does not tell the expiry; it was changed, and by an operator.
-  return Number.isNaN(expiresAtWall)
-    ? record.get(name)?.creationPolicy === 'Merge' && record.get(name)?.resourceVersion !== resourceVersion
-    : expiresAtWall > ours.expiresAtWall + agreementMs
+  if (!Number.isNaN(expiresAtWall)) return expiresAtWall > ours.expiresAtWall + agreementMs
+  // A Secret of another owner does not tell the expiry.
+  const fingerprint = fingerprintOf(held)
+  if (fingerprint !== ours.fingerprint) return fingerprint !== ownStatus?.tokenFingerprint
+  // It was changed, and by an operator.
+  return record.get(name)?.creationPolicy === 'Merge' && record.get(name)?.resourceVersion !== resourceVersion
 }

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { fingerprintOf } from '../../../src/enos/signature.ts'
+import { Sensitive } from '../../../src/lib/sensitive.ts'
 import { formatTime } from '../../../src/lib/time.ts'
 import { isRenewedElsewhere } from '../../../src/observe/other-operator.ts'
-import { applicationView, minuteMs, now, operator, secret, synced } from '../../support/builders.ts'
+import { applicationView, minuteMs, now, operator, secret, status, synced } from '../../support/builders.ts'
 import { failure } from '../enos/support.ts'
 
 const name = 'enos-token'
@@ -21,6 +23,9 @@ function world({ manager = operator, renewalAtWall = now, ...rest }: WorldOption
     },
   )
   return synced({
+    ...(rest.ownToken === undefined
+      ? {}
+      : { ownStatus: status({ tokenFingerprint: fingerprintOf(new Sensitive(rest.ownToken)) }) }),
     application: applicationView({
       renewalAtWall,
       failure: rest.hasFailed === true ? failure() : undefined,
@@ -40,6 +45,8 @@ interface WorldOptions {
   readonly token?: string
   readonly expiresAtWall?: number
   readonly hasFailed?: boolean
+  /** The token that this process wrote last. */
+  readonly ownToken?: string
   readonly renewRequest?: string
   /** The request that this process has handled, and the one of the status. */
   readonly handledHere?: string
@@ -65,6 +72,8 @@ describe('isRenewedElsewhere', () => {
     ['another writer wrote it', { manager: 'kubectl' }],
     ['another credential wrote it', { manager: 'enos-credential:another' }],
     ['our renewal has failed', { hasFailed: true }],
+    ['the target has an older token, as after a change of the spec', { token: 'older', expiresAtWall: now - minuteMs }],
+    ['a Merge target has the token that this process wrote before', { token: 'older', ownToken: 'older' }],
     ['our renewal has been due for a minute', { renewalAtWall: now - minuteMs }],
     ['the annotation of a handled request was removed', { renewalAtWall: now + 30 * minuteMs, handledHere: '1' }],
     [
