@@ -5,7 +5,7 @@ export const maxOutputLength = 1024 * 1024
 /**
  * Work that all templates of a target may do together, in characters. Rendering blocks the event loop, and Liquid charges
  * only some filters: one output with a long chain of filters would block the process for minutes. The limit is in work and
- * not in time: a process that is short of CPU for some 100 ms would refuse a good template, which nobody can correct.
+ * not in time: a process that is short of CPU for some 100 ms would refuse a good template, and no edit would help.
  */
 const maxWork = maxOutputLength
 /** Cost of a filter call, and of each list element: some filters take microseconds for each. */
