@@ -37,19 +37,26 @@ function isRenewing({ application, credential, wallOffset }: Observed, now: numb
 }
 
 /**
- * Whether a target holds a newer token than ours, or the same one with a later expiry. An older one is our own of before:
- * a change of the spec may have written it once more while the new one was on its way.
+ * Whether a target holds a newer token than ours, or the same one with a later expiry, and no longer what was recorded.
+ * What is recorded is our own of before: an older token, written once more for a change of the spec while the new one was
+ * on its way, or one of another application, which the spec or its sources named then. Nothing shows that a target
+ * without a recorded token was renewed: an adopted one may hold a token of any application.
  */
-function isOther({ application, ownStatus, record }: Observed, content: Secret, key: string): boolean {
+function isOther({ application, record }: Observed, content: Secret, key: string): boolean {
+  const { annotations: written = {}, name = '', resourceVersion } = content.metadata
   const held = decodeKey(content, key)
   const ours = application?.token
-  if (held === undefined || ours === undefined) return false
-  const { annotations: written = {}, name = '', resourceVersion } = content.metadata
-  const expiresAtWall = Date.parse(written[annotations.expiresAt] ?? '')
-  if (!Number.isNaN(expiresAtWall)) return expiresAtWall > ours.expiresAtWall + agreementMs
-  // A Secret of another owner does not tell the expiry.
+  const recorded = record.get(name)
+  if (held === undefined || ours === undefined || recorded?.token === undefined) return false
   const fingerprint = fingerprintOf(held)
-  if (fingerprint !== ours.fingerprint) return fingerprint !== ownStatus?.tokenFingerprint
+  const isRecorded = fingerprint === recorded.token.fingerprint
+  const expiresAtWall = Date.parse(written[annotations.expiresAt] ?? '')
+  if (!Number.isNaN(expiresAtWall)) {
+    const known = isRecorded ? [ours, recorded.token] : [ours]
+    return known.every((token) => expiresAtWall > token.expiresAtWall + agreementMs)
+  }
+  // A Secret of another owner does not tell the expiry.
+  if (fingerprint !== ours.fingerprint) return !isRecorded
   // It was changed, and by an operator.
-  return record.get(name)?.creationPolicy === 'Merge' && record.get(name)?.resourceVersion !== resourceVersion
+  return recorded.creationPolicy === 'Merge' && recorded.resourceVersion !== resourceVersion
 }

@@ -1,12 +1,29 @@
 import { describe, expect, it } from 'vitest'
-import { fingerprintOf } from '../../../src/enos/signature.ts'
-import { Sensitive } from '../../../src/lib/sensitive.ts'
 import { formatTime } from '../../../src/lib/time.ts'
+import type { TargetRecord } from '../../../src/observe/observed.ts'
 import { isRenewedElsewhere } from '../../../src/observe/other-operator.ts'
-import { applicationView, minuteMs, now, operator, secret, status, synced } from '../../support/builders.ts'
+import {
+  applicationView,
+  heldToken,
+  hourMs,
+  minuteMs,
+  now,
+  operator,
+  secret,
+  synced,
+  targetRecord,
+} from '../../support/builders.ts'
 import { failure } from '../enos/support.ts'
 
 const name = 'enos-token'
+
+/** The expiry of a token that lives longer than ours. */
+const laterExpiry = now + 2 * hourMs
+
+/** The record of the target with this token. */
+function recordOf(token: Parameters<typeof heldToken>[0], creationPolicy: TargetRecord['creationPolicy'] = 'Owner') {
+  return targetRecord({ creationPolicy }, heldToken(token))
+}
 
 /** The target holds another token, which that field manager wrote; our renewal is due at that time. */
 function world({ manager = operator, renewalAtWall = now, ...rest }: WorldOptions = {}) {
@@ -23,9 +40,7 @@ function world({ manager = operator, renewalAtWall = now, ...rest }: WorldOption
     },
   )
   return synced({
-    ...(rest.ownToken === undefined
-      ? {}
-      : { ownStatus: status({ tokenFingerprint: fingerprintOf(new Sensitive(rest.ownToken)) }) }),
+    ...(rest.recorded === undefined ? {} : { record: new Map(rest.recorded.map((one) => [one.name, one])) }),
     application: applicationView({
       renewalAtWall,
       failure: rest.hasFailed === true ? failure() : undefined,
@@ -45,8 +60,8 @@ interface WorldOptions {
   readonly token?: string
   readonly expiresAtWall?: number
   readonly hasFailed?: boolean
-  /** The token that this process wrote last. */
-  readonly ownToken?: string
+  /** Default: the target with our present token. */
+  readonly recorded?: readonly TargetRecord[]
   readonly renewRequest?: string
   /** The request that this process has handled, and the one of the status. */
   readonly handledHere?: string
@@ -73,7 +88,26 @@ describe('isRenewedElsewhere', () => {
     ['another credential wrote it', { manager: 'enos-credential:another' }],
     ['our renewal has failed', { hasFailed: true }],
     ['the target has an older token, as after a change of the spec', { token: 'older', expiresAtWall: now - minuteMs }],
-    ['a Merge target has the token that this process wrote before', { token: 'older', ownToken: 'older' }],
+    [
+      'a Merge target has the token that this process wrote before',
+      { token: 'older', recorded: [recordOf({ value: 'older' }, 'Merge')] },
+    ],
+    [
+      'the target has the token of another application that this process wrote before',
+      {
+        token: 'longer',
+        expiresAtWall: laterExpiry,
+        recorded: [recordOf({ value: 'longer', expiresAt: laterExpiry })],
+      },
+    ],
+    [
+      'no token of the target is recorded, as before an adoption',
+      { token: 'longer', expiresAtWall: laterExpiry, recorded: [] },
+    ],
+    [
+      'no token of the target is recorded, as after a change of its owner alone',
+      { token: 'longer', expiresAtWall: laterExpiry, recorded: [targetRecord({ token: undefined })] },
+    ],
     ['our renewal has been due for a minute', { renewalAtWall: now - minuteMs }],
     ['the annotation of a handled request was removed', { renewalAtWall: now + 30 * minuteMs, handledHere: '1' }],
     [
@@ -82,6 +116,13 @@ describe('isRenewedElsewhere', () => {
     ],
   ])('isRenewedElsewhere is false where %s', (_, options) => {
     expect(isRenewedElsewhere(world(options), name, now)).toBe(false)
+  })
+
+  it('isRenewedElsewhere is true for the recorded token with a later expiry than the recorded one', () => {
+    const options = { token: 'longer', recorded: [recordOf({ value: 'longer', expiresAt: laterExpiry })] }
+    const isRenewed = (ms: number) =>
+      isRenewedElsewhere(world({ ...options, expiresAtWall: laterExpiry + ms }), name, now)
+    expect([isRenewed(2000), isRenewed(3000)]).toEqual([false, true])
   })
 
   it('isRenewedElsewhere is true for our token with a later expiry, and false with our expiry', () => {
