@@ -55,18 +55,17 @@ export class Fixtures {
   }
 
   /** Creates a namespace with `count` Secrets that no resource refers to. */
-  async createForeignSecrets(count: number): Promise<FixtureSet> {
-    const set = await this.create({ gatewayUrl: '', count: 0 })
+  async createForeignSecrets(count: number): Promise<void> {
+    const { namespace } = await this.create({ gatewayUrl: '', count: 0 })
     await forEachConcurrently(maxConcurrentCreates, [...Array(count).keys()], (at) =>
-      this.#api.json(secretsIn(set.namespace), {
+      this.#api.json(secretsIn(namespace), {
         method: 'POST',
         body: { metadata: { name: `foreign-${at}`, labels: { app: 'other' } }, stringData: { key: 'x'.repeat(100) } },
       }),
     )
-    return set
   }
 
-  /** Deletes resources, Secrets and events; the namespace stays with the cluster, which ends with the run. */
+  /** Deletes resources, Secrets and events; the namespace stays, with the cluster, which ends with the measure. */
   async clear({ namespace }: FixtureSet): Promise<void> {
     for (const path of collections(namespace)) await this.#deleteAll(path)
   }

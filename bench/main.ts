@@ -21,7 +21,7 @@ import { measureTenThousand } from './measures/ten-thousand.ts'
 import { measureThirtyThousand } from './measures/thirty-thousand.ts'
 import { measureThousand } from './measures/thousand.ts'
 import { writePage } from './page.ts'
-import { table } from './row.ts'
+import { type Row, table } from './row.ts'
 
 const measures: Readonly<Record<string, Measure>> = {
   start: measureStart,
@@ -41,26 +41,14 @@ const measures: Readonly<Record<string, Measure>> = {
 
 /** @returns the groups that failed; the others are measured all the same */
 async function main({ only, profile }: Arguments): Promise<string[]> {
-  await using cleanup = new AsyncDisposableStack()
-  const log = (line: string): void => void process.stderr.write(`${line}\n`)
-  const cluster = await startCluster({ environment: process.env, log })
-  cleanup.defer(() => cluster.stop())
-  const endpoint = await loadEndpoint(cluster.kubeconfig)
-  const api = new Api(endpoint)
-  cleanup.defer(() => api.close())
-  const gateway = await Gateway.start()
-  cleanup.defer(() => gateway.stop())
-  const fixtures = new Fixtures(api)
-  const operator = { kubeconfig: cluster.operatorKubeconfig, profile }
-  const { gitVersion } = await api.json<{ gitVersion: string }>('/version')
   const failed: string[] = []
   for (const name of only) {
     const startedAt = performance.now()
     log(`${name}: measuring`)
     try {
-      const rows = (await measures[name]?.({ api, endpoint, operator, gateway, fixtures })) ?? []
+      const { apiServer, rows } = await run(name, profile)
       process.stdout.write(`${table(rows)}\n`)
-      await writePage(rows, gitVersion)
+      await writePage(rows, apiServer)
     } catch (error) {
       failed.push(name)
       log(`${name}: ${inspect(error)}`)
@@ -68,6 +56,26 @@ async function main({ only, profile }: Arguments): Promise<string[]> {
     log(`${name}: ${Math.round((performance.now() - startedAt) / 1000)} s`)
   }
   return failed
+}
+
+/** On a cluster of its own: tens of thousands of objects are sooner gone with it than deleted. */
+async function run(name: string, profile: string | undefined): Promise<{ rows: Row[]; apiServer: string }> {
+  await using cleanup = new AsyncDisposableStack()
+  const cluster = await startCluster({ environment: process.env, log })
+  cleanup.defer(() => cluster.stop())
+  const endpoint = await loadEndpoint(cluster.kubeconfig)
+  const api = new Api(endpoint)
+  cleanup.defer(() => api.close())
+  const gateway = await Gateway.start()
+  cleanup.defer(() => gateway.stop())
+  const { gitVersion } = await api.json<{ gitVersion: string }>('/version')
+  const operator = { kubeconfig: cluster.operatorKubeconfig, profile }
+  const rows = (await measures[name]?.({ api, endpoint, operator, gateway, fixtures: new Fixtures(api) })) ?? []
+  return { rows, apiServer: gitVersion }
+}
+
+function log(line: string): void {
+  process.stderr.write(`${line}\n`)
 }
 
 try {

@@ -8,15 +8,13 @@ const resources = 100
 /** A cluster whose Secrets are mostly those of others. */
 export async function measureForeign(bench: Bench): Promise<Row[]> {
   const { fixtures, gateway } = bench
-  const foreign = await fixtures.createForeignSecrets(foreignSecrets)
+  await fixtures.createForeignSecrets(foreignSecrets)
   const set = await fixtures.create({ gatewayUrl: gateway.url, count: resources })
   const { operator, perSecond } = await runFirstSync(bench, set)
   await scrapeFor(operator, 60_000)
   const with50000 = '100 and 50,000 foreign Secrets'
   const resident = await residentRow(operator, with50000, 145)
   await operator.stop()
-  await fixtures.clear(set)
-  await fixtures.clear(foreign)
   return [
     resident,
     atMost(10, {

@@ -22,7 +22,6 @@ export async function measureLatency(bench: Bench): Promise<Row[]> {
   )
   const floorRepairs = await measureFloorRepairs(bench, set, minimal)
   await minimal.close()
-  await fixtures.clear(set)
   const [creation, repair] = ['from creation to Secret, idle', 'altered or deleted target repaired']
   return [
     ...([0.5, 0.99] as const).map((share) =>

@@ -18,7 +18,7 @@ export async function measureLimit(bench: Bench): Promise<Row[]> {
   const { fixtures } = bench
   const limit = await MemoryLimit.create(limitMiB * 1024 * 1024)
   const gateway = await Gateway.start({ lifetimeSeconds })
-  const foreign = await fixtures.createForeignSecrets(foreignSecrets)
+  await fixtures.createForeignSecrets(foreignSecrets)
   const set = await fixtures.create({ gatewayUrl: gateway.url, count: resources })
   const limited = { ...bench, operator: { ...bench.operator, nodeArgs: limit.nodeArgs } }
   let seen: string
@@ -34,8 +34,6 @@ export async function measureLimit(bench: Bench): Promise<Row[]> {
     seen = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)
   }
   await gateway.stop()
-  await fixtures.clear(set)
-  await fixtures.clear(foreign)
   // The group can be removed once the kernel has let the process go.
   await delay(1000)
   await limit.remove()

@@ -11,7 +11,7 @@ const renewedAfterSeconds = lifetimeSeconds / 2
 export interface Renewing {
   readonly operator: Operator
   readonly resources: number
-  /** Stops the operator and deletes the resources. */
+  /** Stops the operator and its gateway. */
   readonly end: () => Promise<void>
 }
 
@@ -42,7 +42,6 @@ export async function startRenewing(
     end: async () => {
       await operator.stop()
       await gateway.stop()
-      await fixtures.clear(set)
     },
   }
 }

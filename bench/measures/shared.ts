@@ -23,7 +23,6 @@ export async function measureShared(bench: Bench): Promise<Row[]> {
   // Get, then refresh, whose reply has the new token.
   const repliedAt = Math.max(...(await gateway.callsSince(from))) - performance.timeOrigin
   await operator.stop()
-  await fixtures.clear(set)
   const measure = '1,000 resources of one application'
   return [
     atMost(1, { measure: `${measure}: calls`, seen: calls, format: count }),

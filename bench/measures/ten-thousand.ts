@@ -21,7 +21,6 @@ export async function measureTenThousand(bench: Bench): Promise<Row[]> {
   const scraped = await measureScrapes(operator)
   await operator.stop()
   const after = await runFloor(bench, floorResources)
-  await fixtures.clear(set)
 
   const floor: FloorRun = {
     perSecond: mean([before.perSecond, after.perSecond]),

@@ -13,6 +13,5 @@ export async function measureThirtyThousand(bench: Bench): Promise<Row[]> {
   await scrapeFor(operator, 60_000)
   const resident = await residentRow(operator, '30,000', 420)
   await operator.stop()
-  await fixtures.clear(set)
   return [resident]
 }

@@ -19,7 +19,6 @@ export async function measureThousand(bench: Bench): Promise<Row[]> {
   await scrapeFor(operator, 60_000)
   const resident = await residentRow(operator, '1,000', 115)
   await operator.stop()
-  await fixtures.clear(set)
   return [
     atLeastTimes(0.5, floor.perSecond, {
       measure: 'first sync of 1,000, from the start of the process',
