@@ -3,6 +3,7 @@ import { LogOutput, type WriteOutcome } from '../../../src/telemetry/log-output.
 import { FakeClock } from '../../support/fake-clock.ts'
 
 const maxBytes = 1024 * 1024
+const writeIntervalMs = 10
 const line = `${'x'.repeat(1023)}\n`
 
 /** An output whose destination answers each write when the test says so. */
@@ -30,24 +31,28 @@ function setUp() {
     asked = undefined
     done(outcome)
   }
-  const drain = (): void => {
-    while (asked !== undefined) answer()
+  /** Writes everything, with the pauses in between. */
+  const drain = async (): Promise<void> => {
+    while (output.pendingBytes > 0) {
+      if (asked !== undefined) answer()
+      await clock.advance(writeIntervalMs)
+    }
   }
   return { answer, clock, drain, last, onRecovered, output, received: () => received, asked: () => asked?.bytes.length }
 }
 
 describe('LogOutput', () => {
-  it('keeps at most 1 MiB for a reader that is stopped, and reports the dropped lines when it goes on', () => {
+  it('keeps at most 1 MiB for a reader that is stopped, and reports the dropped lines when it goes on', async () => {
     const { drain, onRecovered, output, received } = setUp()
     for (let i = 0; i < 5000; i++) output.write(line)
     expect(output.pendingBytes).toBe(maxBytes)
     expect(output.writableLength).toBe(0)
     expect(onRecovered).not.toHaveBeenCalled()
-    drain()
+    await drain()
     expect(received()).toBe(line.repeat(1024))
     expect(onRecovered).toHaveBeenCalledExactlyOnceWith(5000 - 1024)
     output.write('next\n')
-    drain()
+    await drain()
     expect(received().slice(-10)).toBe(`${'x'.repeat(4)}\nnext\n`)
     expect(onRecovered).toHaveBeenCalledTimes(1)
   })
@@ -72,21 +77,30 @@ describe('LogOutput', () => {
     answer(3)
     answer('later')
     await clock.advance(100)
-    drain()
+    await drain()
     expect(received()).toBe(`first\n${line.repeat(1023)}${report}`)
     expect(onRecovered).toHaveBeenCalledExactlyOnceWith(5000 - 1023)
     expect([output.pendingBytes, clock.pendingTimers]).toEqual([0, 0])
   })
 
-  it('writes the lines together that came during a write, up to 64 KiB', () => {
-    const { answer, asked, output } = setUp()
+  it('writes a line at once, and those of the next 10 ms together, up to 64 KiB', async () => {
+    const { answer, asked, clock, output } = setUp()
     output.write('first\n')
-    for (let i = 0; i < 100; i++) output.write(line)
     expect(asked()).toBe(6)
     answer()
+    for (let i = 0; i < 100; i++) output.write(line)
+    await clock.advance(9)
+    expect(asked()).toBeUndefined()
+    await clock.advance(1)
     expect(asked()).toBe(64 * 1024)
+    await clock.advance(100)
     answer()
     expect(asked()).toBe(36 * 1024)
+    answer()
+    await clock.advance(10)
+    output.write('last\n')
+    expect(asked()).toBe(5)
+    expect(clock.pendingTimers).toBe(0)
   })
 
   it('drops every line once the reader is gone', async () => {
@@ -114,7 +128,7 @@ describe('LogOutput', () => {
     await clock.advance(1)
     expect(ends).toEqual(['blocked'])
     void output.flush().then(() => ends.push('written'))
-    drain()
+    await drain()
     await clock.advance(0)
     expect(ends).toEqual(['blocked', 'written'])
     expect(clock.pendingTimers).toBe(0)
