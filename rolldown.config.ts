@@ -16,11 +16,25 @@ const besideTheOperator: Plugin = {
   resolveId: (id) => (id === './main.ts' ? { id: './operator.mjs', external: true } : undefined),
 }
 
+/** `charset` leaves comments as they are. */
+const asciiComments: Plugin = {
+  name: 'ascii-comments',
+  generateBundle: (_, files) => {
+    for (const file of Object.values(files)) {
+      if (file.type === 'chunk') file.code = file.code.replace(/[^\0-\x7f]/g, escaped)
+    }
+  },
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+}
+
 function bundle(input: string, file: string, ...plugins: readonly Plugin[]): RolldownOptions {
   return {
     input,
     platform: 'node',
-    plugins: [httpWithoutUndici, ...plugins],
+    plugins: [httpWithoutUndici, asciiComments, ...plugins],
     // Of client-node the kubeconfig is used; its models of the whole API would cost 13 MiB in every pod.
     treeshake: { moduleSideEffects: [{ test: /@kubernetes\/client-node/, sideEffects: false }] },
     output: {
@@ -30,7 +44,7 @@ function bundle(input: string, file: string, ...plugins: readonly Plugin[]): Rol
       banner: '#!/usr/bin/env node',
       // The log has names of classes, and stack traces have names of functions.
       minify: { mangle: { keepNames: true } },
-      // With one character beyond Latin-1, V8 keeps the whole text in two bytes for each character.
+      // With one character beyond ASCII, Node.js keeps the whole text in two bytes for each character.
       charset: 'ascii',
     },
   }
