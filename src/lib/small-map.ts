@@ -1,69 +1,77 @@
-/** In the place of the key of an entry that does not exist. */
+/** In the place of the key of an entry that does not exist, and of two and more entries. */
 const none = Symbol('none')
+const several = Symbol('several')
 
 /**
  * A map that mostly has one entry or none. Without entries a Map takes 250 bytes, and each credential has several; here
  * one entry is two fields, and the second one makes a Map.
  */
 export class SmallMap<K, V> {
-  #key: K | typeof none = none
-  #value: V | undefined
-  /** From the second entry on; then the fields above hold none. */
-  #more: Map<K, V> | undefined
+  // No third field and no private method: each takes 8 bytes of each map.
+  #key: K | typeof none | typeof several = none
+  /** The value of the entry; of several, a Map of all. */
+  #value: V | Map<K, V> | undefined
 
   get size(): number {
-    return this.#more?.size ?? (this.#key === none ? 0 : 1)
+    if (this.#key === several) return (this.#value as Map<K, V>).size
+    return this.#key === none ? 0 : 1
   }
 
   get(key: K): V | undefined {
-    if (this.#more !== undefined) return this.#more.get(key)
-    return this.#key === key ? this.#value : undefined
+    if (this.#key === several) return (this.#value as Map<K, V>).get(key)
+    return this.#key === key ? (this.#value as V) : undefined
   }
 
   has(key: K): boolean {
-    return this.#more?.has(key) ?? this.#key === key
+    return this.#key === several ? (this.#value as Map<K, V>).has(key) : this.#key === key
   }
 
   set(key: K, value: V): this {
-    if (this.#more === undefined && this.size === 1 && this.#key !== key) this.#more = new Map(this)
-    if (this.#more === undefined) {
+    if (this.#key === several) {
+      ;(this.#value as Map<K, V>).set(key, value)
+    } else if (this.#key === none || this.#key === key) {
       this.#key = key
       this.#value = value
     } else {
-      this.#more.set(key, value)
-      this.#empty()
+      this.#value = new Map([...this, [key, value]])
+      this.#key = several
     }
     return this
   }
 
   delete(key: K): boolean {
-    if (this.#more === undefined) {
-      const isHeld = this.#key === key
-      if (isHeld) this.#empty()
+    const isHeld = this.has(key)
+    if (this.#key !== several) {
+      if (isHeld) this.clear()
       return isHeld
     }
-    const wasHeld = this.#more.delete(key)
-    if (this.#more.size === 0) this.#more = undefined
-    return wasHeld
+    const map = this.#value as Map<K, V>
+    map.delete(key)
+    if (map.size === 0) this.clear()
+    return isHeld
   }
 
   clear(): void {
-    this.#more = undefined
-    this.#empty()
+    this.#key = none
+    this.#value = undefined
   }
 
   entries(): MapIterator<[K, V]> {
-    if (this.#more !== undefined) return this.#more.entries()
+    if (this.#key === several) return (this.#value as Map<K, V>).entries()
     const entries: [K, V][] = this.#key === none ? [] : [[this.#key, this.#value as V]]
     return entries.values()
   }
 
   keys(): MapIterator<K> {
-    return this.#more?.keys() ?? Array.from(this.entries(), ([key]) => key).values()
+    if (this.#key === several) return (this.#value as Map<K, V>).keys()
+    const keys: K[] = this.#key === none ? [] : [this.#key]
+    return keys.values()
   }
 
   values(): MapIterator<V> {
-    return this.#more?.values() ?? Array.from(this.entries(), ([, value]) => value).values()
+    if (this.#key === several) return (this.#value as Map<K, V>).values()
+    const values: V[] = this.#key === none ? [] : [this.#value as V]
+    return values.values()
   }
 
   forEach(callback: (value: V, key: K, map: ReadonlyMap<K, V>) => void): void {
@@ -72,10 +80,5 @@ export class SmallMap<K, V> {
 
   [Symbol.iterator](): MapIterator<[K, V]> {
     return this.entries()
-  }
-
-  #empty(): void {
-    this.#key = none
-    this.#value = undefined
   }
 }
