@@ -52,8 +52,11 @@ export class Timestamps {
     const used = this.#usedByKey.get(key) ?? []
     if (used.includes(timestamp)) return false
     const oldest = timestamp - maxStepBackMs
-    // A push would make room for 16 more.
-    const kept = [...used.filter((other) => other >= oldest).slice(1 - maxPerKey), timestamp]
+    // A push, or a list literal with a spread, would make room for 16 more.
+    const kept = used
+      .filter((other) => other >= oldest)
+      .slice(1 - maxPerKey)
+      .concat(timestamp)
     // Set again, so that the map's order is that of the last call.
     this.#usedByKey.delete(key)
     this.#usedByKey.set(key, kept)

@@ -11,6 +11,7 @@ import {
   type Member,
   type Membership,
   newIdentity,
+  type Preferences,
   type RecordedToken,
   removeMember,
 } from './membership.ts'
@@ -115,15 +116,13 @@ export class Application {
    */
   method(hasGatewayRefresh: boolean, identity?: Identity): RenewalMethod {
     if (!hasGatewayRefresh) return 'Get'
-    const isGetOnly = this.#entitled(identity).every(({ preferences: { methods } }) => {
-      return !methods.has('Refresh') && !methods.has('Auto')
-    })
+    const isGetOnly = this.#entitled(identity).every(({ renewalMethod }) => renewalMethod === 'Get')
     return isGetOnly ? 'Get' : 'Refresh'
   }
 
   /** The timeout of a call of this identity: the maximum of its members. */
   timeoutMs({ preferences }: Identity): number {
-    return Math.max(...preferences.timeoutsMs.values())
+    return Math.max(...[...preferences.keys()].map(({ timeoutMs }) => timeoutMs))
   }
 
   /** The maximum timeout of all identities. */
@@ -218,27 +217,27 @@ export class Application {
     const entitled = this.#entitled()
     return {
       method,
-      renewBeforeMs: entitled.flatMap(({ preferences }) => [...preferences.renewBeforeMs.values()]),
-      verifyEveryMs: entitled.flatMap(({ preferences }) => [...preferences.verifyEveryMs.values()]),
+      renewBeforeMs: entitled.map(({ renewBeforeMs }) => renewBeforeMs),
+      verifyEveryMs: entitled.flatMap(({ verifyEveryMs }) => verifyEveryMs ?? []),
       jitterShare: this.jitterShare,
     }
   }
 
   /**
-   * The identities whose preferences count: those that are proven, and the one that is trying. A resource that knows an
-   * appKey only can neither make renewals earlier nor cause verifications. Before the first proof, all identities count.
+   * The preferences that count: those of identities that are proven, and of the one that is trying. A resource that
+   * knows an appKey only can neither make renewals earlier nor cause verifications. Before the first proof, all count.
    */
-  #entitled(trying?: Identity): readonly Identity[] {
+  #entitled(trying?: Identity): Preferences[] {
     const some = this.#identities.filter((identity) => identity === trying || this.isProven(identity))
-    return some.length === 0 ? this.#identities : some
+    return (some.length === 0 ? this.#identities : some).flatMap(({ preferences }) => [...preferences.keys()])
   }
 
   #identityOf(membership: Membership): Identity {
     const known = this.#identities.find((identity) => isSameCaller(identity, membership))
     if (known !== undefined) return known
     const identity = newIdentity(membership)
-    // A push would make room for 16 more.
-    this.#identities = [...this.#identities, identity]
+    // A push, or a list literal with a spread, would make room for 16 more.
+    this.#identities = this.#identities.concat(identity)
     return identity
   }
 

@@ -2,7 +2,6 @@ import type { Failure } from '../enos/failure.ts'
 import type { ObjectKey } from '../kubernetes/types.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
 import { SmallMap } from '../lib/small-map.ts'
-import { Tally } from '../lib/tally.ts'
 import type { Caller } from './caller.ts'
 import type { RenewalMethod } from './renewal-rule.ts'
 
@@ -22,17 +21,21 @@ export interface FoundToken extends RecordedToken {
   readonly expiresAt: number
 }
 
-/** What a resource contributes to an application. */
-export interface Membership extends Caller {
-  /** Normalised. */
-  readonly gatewayUrl: string
-  readonly appKey: Sensitive
+/** How a resource wants its token to be renewed. */
+export interface Preferences {
   readonly renewBeforeMs: number | undefined
   readonly renewalMethod: 'Auto' | RenewalMethod
   /** Of one call to the gateway. */
   readonly timeoutMs: number
   /** How often get verifies the token. */
   readonly verifyEveryMs: number | undefined
+}
+
+/** What a resource contributes to an application. */
+export interface Membership extends Caller, Preferences {
+  /** Normalised. */
+  readonly gatewayUrl: string
+  readonly appKey: Sensitive
   /** The token that the member's targets hold. */
   readonly recorded: RecordedToken | undefined
   /** Whether the member ever had a token: without `recorded`, the token that get answers may be that one. */
@@ -50,13 +53,8 @@ export interface Identity extends Caller {
   readonly members: SmallMap<ObjectKey, Membership>
   /** The renewal requests that were not yet tried, by member. */
   readonly pending: SmallMap<ObjectKey, string>
-  /** The wishes of its members, each value with its count. */
-  readonly preferences: {
-    readonly renewBeforeMs: Tally<number | undefined>
-    readonly methods: Tally<Membership['renewalMethod']>
-    readonly timeoutsMs: Tally<number>
-    readonly verifyEveryMs: Tally<number>
-  }
+  /** The different preferences of its members, most often one, each with the number of members that have it. */
+  readonly preferences: SmallMap<Preferences, number>
   /** Fingerprint of the token that this identity's last call answered. */
   provenFor: string | undefined
   /** Consecutive attempts that failed. */
@@ -86,12 +84,7 @@ export function newIdentity({ appSecret, ca, headers, tlsServerName }: Caller): 
     headers,
     members: new SmallMap(),
     pending: new SmallMap(),
-    preferences: {
-      renewBeforeMs: new Tally(),
-      methods: new Tally(),
-      timeoutsMs: new Tally(),
-      verifyEveryMs: new Tally(),
-    },
+    preferences: new SmallMap(),
     provenFor: undefined,
     failures: 0,
     failure: undefined,
@@ -102,10 +95,9 @@ export function newIdentity({ appSecret, ca, headers, tlsServerName }: Caller): 
 
 export function addMember({ members, preferences }: Identity, key: ObjectKey, membership: Membership): void {
   members.set(key, membership)
-  preferences.renewBeforeMs.add(membership.renewBeforeMs)
-  preferences.methods.add(membership.renewalMethod)
-  preferences.timeoutsMs.add(membership.timeoutMs)
-  if (membership.verifyEveryMs !== undefined) preferences.verifyEveryMs.add(membership.verifyEveryMs)
+  const { renewBeforeMs, renewalMethod, timeoutMs, verifyEveryMs } = membership
+  const known = findSame(preferences, membership) ?? { renewBeforeMs, renewalMethod, timeoutMs, verifyEveryMs }
+  preferences.set(known, (preferences.get(known) ?? 0) + 1)
 }
 
 export function removeMember(
@@ -115,8 +107,19 @@ export function removeMember(
 ): void {
   members.delete(key)
   pending.delete(key)
-  preferences.renewBeforeMs.remove(membership.renewBeforeMs)
-  preferences.methods.remove(membership.renewalMethod)
-  preferences.timeoutsMs.remove(membership.timeoutMs)
-  if (membership.verifyEveryMs !== undefined) preferences.verifyEveryMs.remove(membership.verifyEveryMs)
+  const known = findSame(preferences, membership)
+  if (known === undefined) return
+  const count = preferences.get(known) ?? 0
+  if (count > 1) preferences.set(known, count - 1)
+  else preferences.delete(known)
+}
+
+function findSame(preferences: Identity['preferences'], wanted: Preferences): Preferences | undefined {
+  return [...preferences.keys()].find(
+    (one) =>
+      one.renewBeforeMs === wanted.renewBeforeMs &&
+      one.renewalMethod === wanted.renewalMethod &&
+      one.timeoutMs === wanted.timeoutMs &&
+      one.verifyEveryMs === wanted.verifyEveryMs,
+  )
 }
