@@ -111,7 +111,7 @@ export class Store<S extends Stored> {
       return
     }
     this.#objects.delete(key)
-    this.#unindex(key, present)
+    this.#unindex(key, this.#indexOf(present))
     this.#emitEvent(key)
     for (const subscriber of this.#removalSubscribers) subscriber(present)
   }
@@ -164,11 +164,17 @@ export class Store<S extends Stored> {
 
   #set(key: ObjectKey, object: S): void {
     const present = this.#objects.get(key)
-    if (present !== undefined) this.#unindex(key, present)
     // Most of an object stays as it was: the former parts are already in the old generation.
     const kept = reuseEqual(present, object)
     this.#objects.set(key, kept)
-    for (const value of this.#indexOf(kept)) {
+    const before = present === undefined ? [] : this.#indexOf(present)
+    const after = this.#indexOf(kept)
+    this.#unindex(
+      key,
+      before.filter((value) => !after.includes(value)),
+    )
+    for (const value of after) {
+      if (before.includes(value)) continue
       const keys = this.#index.get(value)
       if (keys === undefined) this.#index.set(value, key)
       else if (typeof keys !== 'string') keys.add(key)
@@ -177,8 +183,8 @@ export class Store<S extends Stored> {
     this.#emitEvent(key)
   }
 
-  #unindex(key: ObjectKey, object: S): void {
-    for (const value of this.#indexOf(object)) {
+  #unindex(key: ObjectKey, values: readonly string[]): void {
+    for (const value of values) {
       const keys = this.#index.get(value)
       if (typeof keys === 'object') keys.delete(key)
       if (keys === key || (typeof keys === 'object' && keys.size === 0)) this.#index.delete(value)
