@@ -1,7 +1,6 @@
 import type { Store } from '../kubernetes/store.ts'
 import { type ObjectKey, refOf } from '../kubernetes/types.ts'
 import type { Clock } from '../lib/clock.ts'
-import { sourceRefs } from './observed.ts'
 import type { StoredCredential } from './parse-object.ts'
 
 export interface AwaitedConfigMapsOptions {
@@ -62,5 +61,5 @@ export class AwaitedConfigMaps {
 }
 
 function needsConfigMap({ isDeleting, spec }: StoredCredential): boolean {
-  return spec !== undefined && !isDeleting && sourceRefs(spec).some(({ kind }) => kind === 'ConfigMap')
+  return !isDeleting && spec?.gateway.caRef?.kind === 'ConfigMap'
 }

@@ -69,12 +69,17 @@ export function setFinalizer(observed: Observed, now: number): Verdict | undefin
  * target in the spec, the deletionPolicy of the spec counts.
  */
 function mergedTargets({ credential, record }: Observed): string[] {
-  const specs = new Map(credential.spec.targets.map((target) => [target.name, target]))
-  return [...new Set([...specs.keys(), ...record.keys()])].filter((name) => {
-    const [wanted, recorded] = [specs.get(name), record.get(name)]
-    const isMerged = wanted?.creationPolicy === 'Merge' || recorded?.creationPolicy === 'Merge'
-    return isMerged && (wanted ?? recorded)?.deletionPolicy === 'Delete'
-  })
+  const { targets } = credential.spec
+  const names: string[] = []
+  for (const { creationPolicy, deletionPolicy, name } of targets) {
+    const isMerged = creationPolicy === 'Merge' || record.get(name)?.creationPolicy === 'Merge'
+    if (isMerged && deletionPolicy === 'Delete') names.push(name)
+  }
+  for (const { creationPolicy, deletionPolicy, name } of record.values()) {
+    if (creationPolicy !== 'Merge' || deletionPolicy !== 'Delete') continue
+    if (targets.every((target) => target.name !== name)) names.push(name)
+  }
+  return names
 }
 
 function without(finalizers: readonly string[]): string[] {
