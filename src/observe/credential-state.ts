@@ -1,3 +1,4 @@
+import { normaliseGatewayUrl } from '../api/v1alpha1/credential.ts'
 import type { Problem } from '../api/v1alpha1/problem.ts'
 import type { CredentialStatus } from '../api/v1alpha1/status-schema.ts'
 import { joinNames } from '../lib/join-names.ts'
@@ -10,13 +11,16 @@ import { ExpiredTime } from './expired-time.ts'
 import { contentSources, inputsKey } from './inputs.ts'
 import { type Credential, type LastWrite, type Sources, type TargetRecord, type TargetToken } from './observed.ts'
 import type { OwnWrites } from './own-writes.ts'
+import { sharedStrings } from './parse-object.ts'
 
 /** What this process knows of one credential besides its resource. */
 export interface CredentialState extends OwnWrites {
   readonly uid: string
   readonly firstSeenAt: number
-  /** Generation that `templates` were compiled from. */
+  /** Generation that the next three are from. */
   generation: number
+  /** Normalised spec.gateway.url. */
+  gatewayUrl: string
   templates: ReadonlyMap<string, CompiledTemplates>
   /** Why a template cannot be used; then `templates` is empty. */
   templateProblem: Problem | undefined
@@ -32,15 +36,19 @@ export interface CredentialState extends OwnWrites {
   readonly alterations: SmallMap<string, Alteration>
   readonly expiredTime: ExpiredTime
   /** Reasons of the problems that were logged and are not solved yet; bounded by the number of reasons. */
-  readonly loggedProblems: Set<string>
+  loggedProblems: readonly string[]
 }
 
+/** The same list for all: most have no problem. */
+const noReasons: readonly string[] = []
+
 export function newState(credential: Credential, now: number, wallOffset: number): CredentialState {
-  const { templates, templateProblem } = compileAll(credential)
+  const { gatewayUrl, templateProblem, templates } = partsOfSpec(credential)
   return {
     uid: credential.uid,
     firstSeenAt: now,
     generation: credential.generation,
+    gatewayUrl,
     templates,
     templateProblem,
     record: recordOf(credential, templates, wallOffset),
@@ -56,7 +64,17 @@ export function newState(credential: Credential, now: number, wallOffset: number
     contests: new SmallMap(),
     alterations: new SmallMap(),
     expiredTime: new ExpiredTime(now),
-    loggedProblems: new Set(),
+    loggedProblems: noReasons,
+  }
+}
+
+/** What each generation of a spec is made into once. */
+export function partsOfSpec(
+  credential: Pick<Credential, 'spec'>,
+): Pick<CredentialState, 'gatewayUrl' | 'templates' | 'templateProblem'> {
+  return {
+    gatewayUrl: sharedStrings.share(normaliseGatewayUrl(credential.spec.gateway.url)),
+    ...compileAll(credential),
   }
 }
 
@@ -90,9 +108,18 @@ function recordOf(
   for (const target of status.targets) {
     const usesSources = templates.get(target.name)?.usesSources === true
     const inputs = inputsKey(status.observedGeneration, usesSources ? contentSources(spec, status.sources) : undefined)
-    record.set(target.name, { ...target, token, inputs, lastWrite: lastWriteOf(target) })
+    recordTarget(record, { ...target, token, inputs, lastWrite: lastWriteOf(target) })
   }
   return record
+}
+
+/** Records a target. Most credentials have one: it is of one shape, and has its strings in common with status and metadata. */
+export function recordTarget(
+  record: CredentialState['record'],
+  { creationPolicy, deletionPolicy, inputs, keys, lastWrite, name, resourceVersion, token, uid }: TargetRecord,
+): void {
+  const target = { name, uid, resourceVersion, creationPolicy, deletionPolicy, keys, token, inputs, lastWrite }
+  record.set(name, sharedStrings.shareAll(target))
 }
 
 function lastWriteOf({ lastWrite }: CredentialStatus['targets'][number]): LastWrite | undefined {

@@ -1,6 +1,6 @@
 import type { ObjectKey } from '../kubernetes/types.ts'
 import type { Clock } from '../lib/clock.ts'
-import { compileAll, type CredentialState, newState } from './credential-state.ts'
+import { type CredentialState, newState, partsOfSpec, recordTarget } from './credential-state.ts'
 import type { Credential, TargetToken } from './observed.ts'
 
 /** A token that expired by a jump counts as valid for so long: get may show that only a clock was corrected. */
@@ -36,7 +36,7 @@ export class CredentialStates {
     }
     if (known.generation !== credential.generation) {
       known.generation = credential.generation
-      Object.assign(known, compileAll(credential))
+      Object.assign(known, partsOfSpec(credential))
       const names = new Set(credential.spec.targets.map(({ name }) => name))
       for (const byTarget of [known.contests, known.alterations]) {
         for (const name of byTarget.keys()) if (!names.has(name)) byTarget.delete(name)
@@ -49,9 +49,9 @@ export class CredentialStates {
   onClockJump(jumpMs: number): void {
     const now = this.#clock.now()
     for (const { record } of this.#states.values()) {
-      for (const [name, target] of record) {
+      for (const target of record.values()) {
         const token = target.token === undefined ? undefined : afterClockJump(target.token, jumpMs, now)
-        record.set(name, { ...target, token })
+        recordTarget(record, { ...target, token })
       }
     }
   }

@@ -1,4 +1,3 @@
-import { normaliseGatewayUrl } from '../api/v1alpha1/credential.ts'
 import type { ApplicationView } from '../tokens/application-view.ts'
 import { byObject, type Caches, findByUid } from './caches.ts'
 import {
@@ -9,7 +8,7 @@ import {
   type Propagation,
   sourceRefs,
 } from './observed.ts'
-import { sharedStrings } from './parse-object.ts'
+import { shareStringsOf } from './parse-object.ts'
 import type { Pass } from './pass.ts'
 
 /** What an observation needs besides the caches and the pass. */
@@ -28,19 +27,20 @@ export function observe(caches: Caches, pass: Pass, around: Surroundings): Obser
   const { configMaps, secrets } = caches
   const { contents, credential, problems, sourceProblem, state } = pass
   const { namespace, spec } = credential
-  const gatewayUrl = sharedStrings.share(normaliseGatewayUrl(spec.gateway.url))
   const targetMetas = new Map<string, ObjectMetadata | undefined>()
   for (const { name } of spec.targets) targetMetas.set(name, secrets.get(`${namespace}/${name}`))
   for (const name of state.record.keys()) targetMetas.set(name, secrets.get(`${namespace}/${name}`))
+  const sourceMetas = sourceRefs(spec).map(({ kind, name }) => {
+    return (kind === 'Secret' ? secrets : configMaps).get(`${namespace}/${name}`)
+  })
+  shareStringsOf([credential, ...sourceMetas])
   return {
     credential,
-    gatewayUrl,
+    gatewayUrl: state.gatewayUrl,
     templates: state.templates,
     templateProblem: state.templateProblem,
-    isGatewayAllowed: around.isGatewayAllowed(gatewayUrl),
-    sourceMetas: sourceRefs(spec).map(({ kind, name }) => {
-      return (kind === 'Secret' ? secrets : configMaps).get(`${namespace}/${name}`)
-    }),
+    isGatewayAllowed: around.isGatewayAllowed(state.gatewayUrl),
+    sourceMetas,
     sources: state.sources,
     sourceProblem,
     configMapsAwaitedSince: around.configMapsAwaitedSince,

@@ -259,7 +259,8 @@ export function sourceRefs({
     const at = refs.findIndex((ref) => ref.kind === kind && ref.name === name)
     const known = refs[at]
     if (known === undefined) refs.push({ kind, name, fields: [field], keys: [key] })
-    else refs[at] = { ...known, fields: [...known.fields, field], keys: [...known.keys, key] }
+    // A list literal with a spread would make room for 16 more, and the keys are kept.
+    else refs[at] = { kind, name, fields: known.fields.concat(field), keys: known.keys.concat(key) }
   }
   add('Secret', appKeyRef, 'spec.appKeyRef')
   add('Secret', appSecretRef, 'spec.appSecretRef')

@@ -5,7 +5,7 @@ import { maxRenewRequestLength } from '../api/v1alpha1/status-schema.ts'
 import type { Stored } from '../kubernetes/store.ts'
 import { keyOf, type KubernetesObject } from '../kubernetes/types.ts'
 import { SharedStrings } from '../lib/shared-strings.ts'
-import type { Credential, HandedTo, InvalidCredential, ObjectMetadata } from './observed.ts'
+import type { Credential, HandedTo, InvalidCredential, ObjectMetadata, ObjectVersion } from './observed.ts'
 
 const maxNameLength = 253
 
@@ -44,6 +44,16 @@ export function parseCredential(object: KubernetesObject & { spec?: unknown; sta
 function renewRequestOf(value: string | undefined): string | undefined {
   if (value === undefined || value.length <= maxRenewRequestLength) return value
   return `sha256:${createHash('sha256').update(value).digest('hex')}`
+}
+
+/** Has what is parsed next share the strings of these objects, which a pass reads and writes once more. */
+export function shareStringsOf(objects: readonly (ObjectVersion | undefined)[]): void {
+  for (const object of objects) {
+    if (object === undefined) continue
+    sharedStrings.share(object.name)
+    sharedStrings.share(object.uid)
+    sharedStrings.share(object.resourceVersion)
+  }
 }
 
 /** The parts of a credential that show that it exists. */

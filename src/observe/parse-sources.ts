@@ -4,7 +4,6 @@ import type { KubernetesObject } from '../kubernetes/types.ts'
 import { joinNames } from '../lib/join-names.ts'
 import { certificatesProblem } from '../lib/pem.ts'
 import { Sensitive } from '../lib/sensitive.ts'
-import { SmallMap } from '../lib/small-map.ts'
 import { decodeKey } from '../targets/secret.ts'
 import {
   headerField,
@@ -14,6 +13,7 @@ import {
   type SourceValues,
   type SourceVersion,
 } from './observed.ts'
+import { sharedStrings } from './parse-object.ts'
 
 /** A source as the API server sends it: a Secret, or a ConfigMap. */
 export interface SourceObject extends KubernetesObject {
@@ -24,12 +24,17 @@ export interface SourceObject extends KubernetesObject {
 
 const maxHeaderBytes = 8 * 1024
 const maxHeadersBytes = 16 * 1024
+/** The same for all resources without headers. */
+const noHeaders = new Map<string, Sensitive>()
 
 const serviceAccountToken = 'kubernetes.io/service-account-token'
 
 /** Parses appKey, appSecret, CA and headers from the objects that the spec names. Pure; problems quote no value. */
 export function parseSources(spec: CredentialSpec, read: readonly ReadSource[]): Sources {
-  const versions = read.map(({ object, ref: { keys } }): SourceVersion => ({ ...objectVersionOf(object), keys }))
+  const versions = read.map(({ object, ref: { keys } }): SourceVersion => {
+    const { name, resourceVersion, uid } = objectVersionOf(object)
+    return sharedStrings.shareAll({ name, uid, resourceVersion, keys })
+  })
   const sources: ReadSources = { read, trimmed: [], problems: [] }
   const values = valuesOf(spec, sources)
   const { problems, trimmed } = sources
@@ -63,7 +68,7 @@ function valuesOf(spec: CredentialSpec, sources: ReadSources): SourceValues {
   const appKey = valueOf(sources, 'spec.appKeyRef', 'Secret', spec.appKeyRef)
   const appSecret = valueOf(sources, 'spec.appSecretRef', 'Secret', spec.appSecretRef)
   const ca = caRef === undefined ? undefined : caOf(sources, caRef)
-  const headers = new SmallMap<string, Sensitive>()
+  const headers = headersFrom.length === 0 ? noHeaders : new Map<string, Sensitive>()
   for (const [at, { name, secretKeyRef }] of headersFrom.entries()) {
     headers.set(name, valueOf(sources, headerField(at), 'Secret', secretKeyRef))
   }

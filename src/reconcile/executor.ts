@@ -105,7 +105,7 @@ export class Executor {
     const { ownStatus } = state
     // A write that is not answered may have been made: its status is ours.
     state.ownStatus = undefined
-    const written = await this.#patchStatus(action, credential, signal, state.loggedProblems)
+    const written = await this.#patchStatus(action, credential, signal, state)
     if (written === undefined) {
       state.ownStatus = ownStatus
       return 'stale'
@@ -144,14 +144,16 @@ export class Executor {
     { events, status }: Extract<ResourceAction, { do: 'patchStatus' }>,
     credential: StoredCredential,
     signal: AbortSignal,
-    loggedProblems?: Set<string>,
+    state?: Pick<CredentialState, 'loggedProblems'>,
   ): Promise<StoredCredential | undefined> {
     const { emitEvent, log, resources } = this.#options
     const written = await resources.patchStatus(credential, status, signal)
     // Only then: the status that another writer changed meanwhile is planned anew, with its events.
     if (written === undefined) return undefined
     for (const event of events) emitEvent(credential, event)
-    logProblems(log, credential, status.conditions, loggedProblems)
+    const logged = logProblems(log, credential, status.conditions, state?.loggedProblems)
+    // Most have none, and keep the list that all share.
+    if (state !== undefined && logged.length + state.loggedProblems.length > 0) state.loggedProblems = logged
     return written
   }
 }

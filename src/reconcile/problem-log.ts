@@ -15,31 +15,38 @@ const loggedReasons = new Set(['TargetAltered', 'TargetContested'])
  * another message of a problem that the user must solve; retries repeat neither. One info line when no problem is left,
  * with the reasons that were logged since there was none.
  *
- * @param logged reasons that were logged and are not solved yet; kept up to date here
+ * @param logged reasons that were logged and are not solved yet
+ * @returns these reasons after it
  */
 export function logProblems(
   log: Log,
   { key, status }: Credential,
   after: readonly Condition[],
-  logged = new Set<string>(),
-): void {
+  logged: readonly string[] = [],
+): readonly string[] {
   const [before, present] = [problemsOf(status.conditions), problemsOf(after)]
   for (const [reason, { message, type }] of present) {
     const known = before.get(reason)
     // The message of a failure that is retried may differ each time: refused, then timed out.
     const isNew = known === undefined || (type === 'Stalled' && known.message !== message)
-    if (!quietReasons.has(reason)) logged.add(reason)
     if (isNew && !quietReasons.has(reason) && !loggedReasons.has(reason)) {
       log.warn({ credential: key, reason, detail: message }, 'problem found')
     }
   }
+  const reasons = new Set([...logged, ...present.keys()])
   const isSuspended = after.some(({ reason }) => reason === 'Suspended')
   if (before.size > 0 && present.size === 0 && !isSuspended) {
     // After a restart only the status knows of a problem; an attempt that is under way has replaced its reason there.
-    const reasons = [...new Set([...logged, ...before.keys()])].filter((reason) => !quietReasons.has(reason))
-    log.info({ credential: key, ...(reasons.length === 0 ? {} : { reasons }) }, 'problems solved')
-    logged.clear()
+    const solved = notQuiet([...reasons, ...before.keys()])
+    log.info({ credential: key, ...(solved.length === 0 ? {} : { reasons: solved }) }, 'problems solved')
+    return []
   }
+  return notQuiet(reasons)
+}
+
+/** Each once. */
+function notQuiet(reasons: Iterable<string>): string[] {
+  return [...new Set(reasons)].filter((reason) => !quietReasons.has(reason))
 }
 
 /** Logs an event that comes with no change of a condition. */

@@ -5,6 +5,7 @@ import { ApiError, isForbidden } from '../kubernetes/errors.ts'
 import type { Store } from '../kubernetes/store.ts'
 import type { Clock } from '../lib/clock.ts'
 import { contestOfMissing, isContested, noteCorrection } from '../observe/contest.ts'
+import { recordTarget } from '../observe/credential-state.ts'
 import type { ObjectMetadata } from '../observe/observed.ts'
 import { parseMetadata } from '../observe/parse-object.ts'
 import type { Pass } from '../observe/pass.ts'
@@ -37,7 +38,8 @@ export class TargetExecutor {
         return undefined
       case 'confirmTarget': {
         const { name, uid, resourceVersion } = action.was
-        record.set(name, { ...action.stamp, name, uid, resourceVersion, lastWrite: record.get(name)?.lastWrite })
+        const lastWrite = record.get(name)?.lastWrite
+        recordTarget(record, { ...action.stamp, name, uid, resourceVersion, lastWrite })
         return undefined
       }
       case 'forgetTarget':
@@ -129,10 +131,10 @@ export class TargetExecutor {
       const recorded = state.record.get(name)
       const isRecorded = recorded?.uid === uid && recorded.resourceVersion === action.was.resourceVersion
       const version = { uid, resourceVersion: isRecorded ? resourceVersion : '' }
-      state.record.set(name, { ...action.stamp, name, ...version, lastWrite })
+      recordTarget(state.record, { ...action.stamp, name, ...version, lastWrite })
       return
     }
-    state.record.set(name, { ...action.stamp, name, uid, resourceVersion, lastWrite })
+    recordTarget(state.record, { ...action.stamp, name, uid, resourceVersion, lastWrite })
     this.#noteAlteration(action, stored, pass)
     if (action.adopts === undefined) return
     adoptions.set(name, action.adopts)

@@ -29,13 +29,21 @@ function conditionsOf(shorts: readonly Short[]): readonly Condition[] {
 }
 
 /** The lines for a credential that goes from one set of conditions to another. */
-function linesOf(before: readonly Short[], after: readonly Short[], logged = new Set<string>()): Line[] {
+function linesOf(before: readonly Short[], after: readonly Short[]): Line[] {
+  return changed(before, after).lines
+}
+
+function changed(
+  before: readonly Short[],
+  after: readonly Short[],
+  logged: readonly string[] = [],
+): { readonly lines: Line[]; readonly logged: readonly string[] } {
   const lines: Line[] = []
   const write = (line: string): void => void lines.push(JSON.parse(line) as Line)
   const log = createLogger({ level: 'trace', format: 'json', destination: { write } })
   const present = status({ conditions: [...conditionsOf(before)] })
-  logProblems(log, { ...credential(), status: present }, conditionsOf(after), logged)
-  return lines
+  const stillLogged = logProblems(log, { ...credential(), status: present }, conditionsOf(after), logged)
+  return { lines, logged: stillLogged }
 }
 
 const healthy: Short[] = [
@@ -101,14 +109,12 @@ describe('logProblems', () => {
   const waiting: Short[] = [['RenewalHealthy', 'False', 'WaitingForToken']]
 
   it('logProblems names the problem that was solved, not the attempt that solved it', () => {
-    const logged = new Set<string>()
-    linesOf(healthy, unreachable, logged)
-    linesOf(unreachable, conflict, logged)
-    linesOf(conflict, waiting, logged)
-    expect(linesOf(waiting, healthy, logged)).toMatchObject([
-      { msg: 'problems solved', reasons: ['GatewayUnreachable', 'TargetConflict'] },
-    ])
-    expect(logged.size).toBe(0)
+    let { logged } = changed(healthy, unreachable)
+    logged = changed(unreachable, conflict, logged).logged
+    logged = changed(conflict, waiting, logged).logged
+    const last = changed(waiting, healthy, logged)
+    expect(last.lines).toMatchObject([{ msg: 'problems solved', reasons: ['GatewayUnreachable', 'TargetConflict'] }])
+    expect(last.logged).toEqual([])
   })
 
   it('logProblems names no problem that is solved after a restart and is not known any more', () => {
