@@ -8,6 +8,8 @@ import { SharedStrings } from '../lib/shared-strings.ts'
 import type { Credential, HandedTo, InvalidCredential, ObjectMetadata, ObjectVersion } from './observed.ts'
 
 const maxNameLength = 253
+/** The same list for all that have none. */
+const noFinalizers: readonly string[] = []
 
 /** 4,096 strings of some 60 bytes: names, uids and versions of the last objects, and all texts that many of them have. */
 export const sharedStrings = new SharedStrings(4096)
@@ -29,10 +31,11 @@ export function parseCredential(object: KubernetesObject & { spec?: unknown; sta
     generation: metadata.generation ?? 0,
     isDeleting: metadata.deletionTimestamp !== undefined,
     renewRequest: renewRequestOf(metadata.annotations?.[annotations.renewRequestedAt]),
-    finalizers: metadata.finalizers ?? [],
+    finalizers: metadata.finalizers ?? noFinalizers,
     status: parseStatus(object.status),
+    spec: parsed.ok ? parsed.spec : undefined,
   }
-  return sharedStrings.shareAll(
+  return sharedStrings.shareAll<StoredCredential>(
     parsed.ok ? { ...read, spec: parsed.spec } : { ...read, spec: undefined, problems: parsed.problems },
   )
 }
