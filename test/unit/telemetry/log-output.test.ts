@@ -3,7 +3,7 @@ import { LogOutput, type WriteOutcome } from '../../../src/telemetry/log-output.
 import { FakeClock } from '../../support/fake-clock.ts'
 
 const maxBytes = 1024 * 1024
-const writeIntervalMs = 10
+const writeIntervalMs = 50
 const line = `${'x'.repeat(1023)}\n`
 
 /** An output whose destination answers each write when the test says so. */
@@ -83,13 +83,13 @@ describe('LogOutput', () => {
     expect([output.pendingBytes, clock.pendingTimers]).toEqual([0, 0])
   })
 
-  it('writes a line at once, and those of the next 10 ms together, up to 64 KiB', async () => {
+  it('writes a line at once, and those of the next 50 ms together, up to 64 KiB', async () => {
     const { answer, asked, clock, output } = setUp()
     output.write('first\n')
     expect(asked()).toBe(6)
     answer()
     for (let i = 0; i < 100; i++) output.write(line)
-    await clock.advance(9)
+    await clock.advance(49)
     expect(asked()).toBeUndefined()
     await clock.advance(1)
     expect(asked()).toBe(64 * 1024)
@@ -97,7 +97,7 @@ describe('LogOutput', () => {
     answer()
     expect(asked()).toBe(36 * 1024)
     answer()
-    await clock.advance(10)
+    await clock.advance(50)
     output.write('last\n')
     expect(asked()).toBe(5)
     expect(clock.pendingTimers).toBe(0)
