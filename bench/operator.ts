@@ -16,6 +16,12 @@ export interface OperatorOptions {
   readonly profile: string | undefined
 }
 
+/** Requests to the API server since the start. */
+export interface RequestCounts {
+  readonly all: number
+  readonly writes: number
+}
+
 /** Options of Node with which `liveHeapMiB` can be asked for. */
 export const collectable = [
   '--expose-gc',
@@ -74,8 +80,7 @@ export class Operator {
     throw new Error(`the work queues are not empty after ${maxIdleWaitMs / 1000} s`)
   }
 
-  /** Number of requests to the API server. */
-  async requests(): Promise<{ readonly all: number; readonly writes: number }> {
+  async requests(): Promise<RequestCounts> {
     const metrics = await this.metrics()
     const count = (method: string): number => sumOf(metrics, 'rest_client_requests_total', `method="${method}"`)
     const writes = ['POST', 'PUT', 'PATCH', 'DELETE'].reduce((sum, method) => sum + count(method), 0)
