@@ -1,5 +1,5 @@
 import type { Condition } from '../api/v1alpha1/conditions.ts'
-import type { RenewalCounts } from './renewal-counts.ts'
+import { type RenewalCounts, renewalLabels } from './renewal-counts.ts'
 
 /** The values of one resource's series at a scrape. */
 export interface CredentialSample {
@@ -35,16 +35,16 @@ interface SourceOfSeries {
   readonly labelOf: (host: string) => string
 }
 
-/** A series of one resource: its labels besides namespace and name, with a comma before, and its value. */
-type Series = readonly [moreLabels: string, value: number]
-
 interface WrittenMetric extends CredentialMetric {
-  /** A value that is not known has no series. */
-  readonly seriesOf: (sample: CredentialSample, source: SourceOfSeries) => readonly Series[]
+  /**
+   * The series of a resource, as lines. A value that is not known has no series.
+   *
+   * @param start the name of the metric and the labels namespace and name
+   */
+  readonly linesOf: (start: string, sample: CredentialSample, source: SourceOfSeries) => string
 }
 
 const statuses = ['True', 'False', 'Unknown'] as const
-const none: readonly Series[] = []
 
 const metrics: readonly WrittenMetric[] = [
   gauge('enos_credential_token_expiry_timestamp_seconds', 'Expiry of the token on the targets, UNIX time.', (sample) =>
@@ -74,33 +74,40 @@ const metrics: readonly WrittenMetric[] = [
     help: 'Always 1. The gateway of the resource: the value of host in enos_gateway_*.',
     type: 'gauge',
     moreLabels: ['host'],
-    seriesOf: ({ gatewayHost }, { labelOf }) =>
-      gatewayHost === undefined ? none : [[`,host="${escaped(labelOf(gatewayHost))}"`, 1]],
+    linesOf: (start, { gatewayHost }, { labelOf }) =>
+      gatewayHost === undefined ? '' : `${start},host="${escaped(labelOf(gatewayHost))}"} 1\n`,
   },
   {
     name: 'enos_credential_condition',
     help: 'Conditions: 1 for the current status of a condition, 0 for its other statuses.',
     type: 'gauge',
     moreLabels: ['type', 'status'],
-    seriesOf: ({ conditions }) =>
-      conditions.flatMap(({ type, status: present }) =>
-        statuses.map((status): Series => [`,type="${escaped(type)}",status="${status}"`, status === present ? 1 : 0]),
-      ),
+    linesOf: (start, { conditions }) => {
+      let lines = ''
+      for (const { status: present, type } of conditions) {
+        const labels = `${start},type="${escaped(type)}",status=`
+        for (const status of statuses) lines += `${labels}"${status}"} ${status === present ? 1 : 0}\n`
+      }
+      return lines
+    },
   },
   {
     name: 'enos_credential_problem_start_timestamp_seconds',
     help: 'Start of a problem, UNIX time: since then Ready or RenewalHealthy is not True, or Stalled is. reason: the present one. Without problems no series.',
     type: 'gauge',
     moreLabels: ['type', 'reason'],
-    seriesOf: ({ conditions }) =>
-      conditions.some(isProblem) ? conditions.filter(isProblem).map(startOfProblem) : none,
+    linesOf: (start, { conditions }) => {
+      let lines = ''
+      for (const condition of conditions) if (isProblem(condition)) lines += start + startOfProblem(condition)
+      return lines
+    },
   },
   {
     name: 'enos_credential_expired_seconds_total',
     help: 'Seconds during which the targets held an expired token, as observed by this process.',
     type: 'counter',
     moreLabels: [],
-    seriesOf: ({ expiredSeconds }) => [['', expiredSeconds]],
+    linesOf: (start, { expiredSeconds }) => `${start}} ${expiredSeconds}\n`,
   },
   {
     name: 'enos_credential_renewals_total',
@@ -108,48 +115,49 @@ const metrics: readonly WrittenMetric[] = [
     type: 'counter',
     moreLabels: ['method', 'result'],
     // From 0 on, so that a rate counts the first event too.
-    seriesOf: ({ name, namespace }, { renewals }) =>
-      renewals
-        .of(`${namespace}/${name}`)
-        .map(({ count, operation, result }): Series => [`,method="${operation}",result="${result}"`, count]),
+    linesOf: (start, { name, namespace }, { renewals }) => {
+      const counts = renewals.of(`${namespace}/${name}`)
+      let lines = ''
+      for (const [at, count] of counts.entries()) lines += `${start}${renewalLabels[at]}} ${count}\n`
+      return lines
+    },
   },
 ]
 
 /** The metrics with series per resource, for the reference. */
 export const credentialMetrics: readonly CredentialMetric[] = metrics
 
-/** Characters of a piece. It is made in some 4 ms; smaller ones wait for the event loop and the compressor more often. */
-const pieceLength = 512 * 1024
+/** Characters at which a text is handed on. Shorter ones are more to encode; longer ones outlive a collection of garbage. */
+const textLength = 2048
 
 /**
- * Writes the series per resource in Prometheus's text format, in pieces between which the caller can let other work go
- * on. They are written anew at each scrape, so no series outlives its resource, and none takes memory in between.
+ * Writes the series per resource in Prometheus's text format, in short texts. They are written anew at each scrape, so no
+ * series outlives its resource, and none takes memory in between.
+ *
+ * @param samples iterated once for each metric
  */
 export function* writeCredentialMetrics(
-  samples: readonly CredentialSample[],
+  samples: Iterable<CredentialSample>,
   source: SourceOfSeries,
 ): Generator<string> {
-  let piece = ''
-  for (const { help, name, seriesOf, type } of metrics) {
-    piece += `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`
+  for (const { help, linesOf, name, type } of metrics) {
+    let text = `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`
     for (const sample of samples) {
-      const start = `${name}{namespace="${sample.namespace}",name="${sample.name}"`
-      for (const [moreLabels, value] of seriesOf(sample, source)) piece += `${start}${moreLabels}} ${value}\n`
-      if (piece.length < pieceLength) continue
-      yield piece
-      piece = ''
+      text += linesOf(`${name}{namespace="${sample.namespace}",name="${sample.name}"`, sample, source)
+      if (text.length < textLength) continue
+      yield text
+      text = ''
     }
-    piece += '\n'
+    yield `${text}\n`
   }
-  yield piece
 }
 
 function gauge(name: string, help: string, valueOf: (sample: CredentialSample) => number | undefined): WrittenMetric {
-  const seriesOf = (sample: CredentialSample): readonly Series[] => {
+  const linesOf = (start: string, sample: CredentialSample): string => {
     const value = valueOf(sample)
-    return value === undefined ? none : [['', value]]
+    return value === undefined ? '' : `${start}} ${value}\n`
   }
-  return { name, help, type: 'gauge', moreLabels: [], seriesOf }
+  return { name, help, type: 'gauge', moreLabels: [], linesOf }
 }
 
 /** At most three of a resource: the API server keeps one condition of each type. */
@@ -157,8 +165,8 @@ function isProblem({ status, type }: Condition): boolean {
   return type === 'Stalled' ? status === 'True' : status !== 'True' && (type === 'Ready' || type === 'RenewalHealthy')
 }
 
-function startOfProblem({ lastTransitionTime, reason, type }: Condition): Series {
-  return [`,type="${type}",reason="${escaped(reason)}"`, Date.parse(lastTransitionTime) / 1000]
+function startOfProblem({ lastTransitionTime, reason, type }: Condition): string {
+  return `,type="${type}",reason="${escaped(reason)}"} ${Date.parse(lastTransitionTime) / 1000}\n`
 }
 
 /** The value of a label. Names of Kubernetes objects need no escaping; another writer may choose type and reason of a condition. */

@@ -15,24 +15,32 @@ import type { CredentialSample } from './credential-metrics.ts'
 type Attempts = Pick<ApplicationView, 'failure' | 'failures'>
 
 /**
- * The present sample of each credential, from its status.
+ * The sample of each credential that is present now, from its status.
  *
  * @param attemptsOf the attempts of this process: the status counts them once a minute
  */
-export function* samplesOf(
+export function samplesOf(
   { credentials }: Caches,
   stateOf: (key: ObjectKey) => CredentialState | undefined,
   clock: Pick<Clock, 'now'>,
   attemptsOf: (key: ObjectKey) => Attempts | undefined = () => undefined,
-): Generator<CredentialSample> {
-  const sources = { stateOf, clock, attemptsOf }
-  for (const credential of credentials.values()) yield new PresentSample(credential, sources)
+): Iterable<CredentialSample> {
+  const present = [...credentials.values()]
+  const sources: Sources = { stateOf, clock, attemptsOf, hosts: new Map() }
+  return {
+    // A sample for each metric is garbage at once: one for all metrics would outlive collections, and stay for long.
+    *[Symbol.iterator]() {
+      for (const credential of present) yield new PresentSample(credential, sources)
+    },
+  }
 }
 
 interface Sources {
   readonly stateOf: (key: ObjectKey) => CredentialState | undefined
   readonly clock: Pick<Clock, 'now'>
   readonly attemptsOf: (key: ObjectKey) => Attempts | undefined
+  /** The hosts of the gateways' URLs, parsed once a scrape. */
+  readonly hosts: Map<string, string>
 }
 
 /** Computes each value when it is written, so that no scrape computes all values of all resources at once. */
@@ -84,8 +92,12 @@ class PresentSample implements CredentialSample {
   }
 
   get gatewayHost(): string | undefined {
-    const { spec } = this.#credential
-    return spec === undefined ? undefined : new URL(spec.gateway.url).host
+    const url = this.#credential.spec?.gateway.url
+    if (url === undefined) return undefined
+    const { hosts } = this.#sources
+    const host = hosts.get(url) ?? new URL(url).host
+    hosts.set(url, host)
+    return host
   }
 
   get expiredSeconds(): number {

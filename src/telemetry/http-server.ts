@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { pipeline } from 'node:stream/promises'
+import type { Writable } from 'node:stream'
+import { finished, pipeline } from 'node:stream/promises'
 import { setImmediate as otherWork } from 'node:timers/promises'
 import { constants, createGzip } from 'node:zlib'
 import type { BindAddress } from '../config/flags.ts'
@@ -12,8 +13,11 @@ import type { MetricsCertificate } from './metrics-certificate.ts'
 export interface HttpAnswer {
   readonly status: number
   readonly contentType?: string
-  /** Pieces are made one by one, as fast as the client reads them, and other work goes on in between. */
-  readonly body: string | Iterable<string>
+  /**
+   * Pieces are made one by one, as fast as the client reads them, and other work goes on in between. A piece is used up
+   * before the next one is asked for.
+   */
+  readonly body: string | Iterable<Uint8Array>
 }
 
 /** Handlers of GET requests, by path. */
@@ -140,9 +144,14 @@ async function send(
   const isCompressed = acceptsGzip(headers['accept-encoding'])
   const encoding = isCompressed ? { 'content-encoding': 'gzip' } : {}
   response.writeHead(status, { ...headersOf(contentType), vary: 'accept-encoding', ...encoding })
-  if (method === 'HEAD') response.end()
-  else if (isCompressed) await pipeline(paced(body), createGzip({ level: constants.Z_BEST_SPEED }), response)
-  else await pipeline(paced(body), response)
+  if (method === 'HEAD') {
+    response.end()
+  } else if (isCompressed) {
+    const compressor = createGzip({ level: constants.Z_BEST_SPEED })
+    await Promise.all([writePieces(body, compressor), pipeline(compressor, response)])
+  } else {
+    await Promise.all([writePieces(body, response), finished(response)])
+  }
 }
 
 function sendText(response: ServerResponse, status: number, text: string, contentType = plainText): void {
@@ -155,11 +164,25 @@ function headersOf(contentType: string): Record<string, string> {
   return { 'content-type': contentType, 'x-content-type-options': 'nosniff' }
 }
 
-async function* paced(pieces: Iterable<string>): AsyncGenerator<string> {
+/** Stops when the stream is closed, of which its owner hears the reason. */
+async function writePieces(pieces: Iterable<Uint8Array>, stream: Writable): Promise<void> {
   for (const piece of pieces) {
-    yield piece
+    await written(piece, stream)
     await otherWork()
+    if (stream.destroyed) return
   }
+  stream.end()
+}
+
+/** Resolves when the stream has used the piece, or is closed. */
+function written(piece: Uint8Array, stream: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    stream.once('close', resolve)
+    stream.write(piece, () => {
+      stream.off('close', resolve)
+      resolve()
+    })
+  })
 }
 
 function acceptsGzip(accepted: string | string[] | undefined): boolean {

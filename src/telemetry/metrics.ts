@@ -8,9 +8,11 @@ import { type CredentialSample, writeCredentialMetrics } from './credential-metr
 import { GatewayMetrics, type GatewaySample } from './gateway-metrics.ts'
 import { QueueMetrics } from './queue-metrics.ts'
 import { type AttemptResult, RenewalCounts } from './renewal-counts.ts'
+import { TextPieces } from './text-pieces.ts'
 
 /** The sources that each scrape reads. */
 export interface MetricsSources {
+  /** Called once a scrape, so that all series of a resource are of the same scrape; iterated once for each metric. */
   readonly credentials: () => Iterable<CredentialSample>
   /** Whether a resource exists: its attempts are counted until it is gone. */
   readonly hasCredential: (key: ObjectKey) => boolean
@@ -39,6 +41,7 @@ export class Metrics {
   readonly #targetWrites: Counter<'operation' | 'reason' | 'result'>
   readonly #apiRequests: Counter<'code' | 'method' | 'host'>
   readonly #leading: Gauge<'name'>
+  readonly #pieces = new TextPieces()
   #sources: MetricsSources | undefined
 
   constructor({ leaseName, version }: MetricsOptions) {
@@ -126,20 +129,20 @@ export class Metrics {
 
   /**
    * Renders all series in Prometheus's text format: those of the process by prom-client, and those per resource in pieces,
-   * which are made as the body is read.
+   * which are made as the body is read. A piece is valid until the next one is asked for.
    */
-  async render(): Promise<{ readonly status: 200; readonly contentType: string; readonly body: Iterable<string> }> {
+  async render(): Promise<{ readonly status: 200; readonly contentType: string; readonly body: Iterable<Uint8Array> }> {
     if (this.#sources !== undefined) {
       this.queues.update(this.#sources.queues())
       await this.gateways.update(this.#sources.gateways())
     }
-    return { status: 200, contentType: this.register.contentType, body: this.#pieces(await this.register.metrics()) }
+    const body = this.#pieces.of(this.#texts(await this.register.metrics()))
+    return { status: 200, contentType: this.register.contentType, body }
   }
 
-  *#pieces(ofProcess: string): Generator<string> {
+  *#texts(ofProcess: string): Generator<string> {
     yield `${ofProcess}\n`
-    // Listed once, so that all series of a resource are of the same scrape.
-    const samples = [...(this.#sources?.credentials() ?? [])]
+    const samples = this.#sources?.credentials() ?? []
     const labelOf = (host: string): string => this.gateways.hostLabel(host)
     yield* writeCredentialMetrics(samples, { renewals: this.#renewals, labelOf })
   }

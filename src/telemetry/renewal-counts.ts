@@ -3,15 +3,12 @@ import type { ObjectKey } from '../kubernetes/types.ts'
 
 export type AttemptResult = 'success' | 'error'
 
-export interface RenewalCount {
-  readonly operation: Operation
-  readonly result: AttemptResult
-  readonly count: number
-}
-
 const series = operations.flatMap((operation) =>
   (['success', 'error'] as const).map((result) => ({ operation, result })),
 )
+/** The labels of each count, with a comma before. */
+export const renewalLabels = series.map(({ operation, result }) => `,method="${operation}",result="${result}"`)
+const noAttempts: readonly number[] = series.map(() => 0)
 
 /** Counts the attempts of each resource. Four numbers a resource: a series of prom-client takes two objects and a text. */
 export class RenewalCounts {
@@ -21,14 +18,13 @@ export class RenewalCounts {
   add(key: ObjectKey, operation: Operation, result: AttemptResult): void {
     const at = series.findIndex((one) => one.operation === operation && one.result === result)
     let counts = this.#counts.get(key)
-    if (counts === undefined) this.#counts.set(key, (counts = series.map(() => 0)))
+    if (counts === undefined) this.#counts.set(key, (counts = [...noAttempts]))
     counts[at] = (counts[at] ?? 0) + 1
   }
 
-  /** The counts of a resource, which are 0 before its first attempt. */
-  of(key: ObjectKey): readonly RenewalCount[] {
-    const counts = this.#counts.get(key)
-    return series.map((one, at) => ({ ...one, count: counts?.[at] ?? 0 }))
+  /** The counts of a resource, in the order of `renewalLabels`. They are 0 before its first attempt. */
+  of(key: ObjectKey): readonly number[] {
+    return this.#counts.get(key) ?? noAttempts
   }
 
   forget(key: ObjectKey): void {

@@ -36,6 +36,18 @@ describe('the sample of a credential', () => {
     expect(contested()).toEqual([0])
   })
 
+  it('samples stay those of the credentials that were present, each time that they are listed', () => {
+    const caches = createCaches()
+    const [first, second] = [credential({ name: 'a', key: 'plant-a/a' }), credential({ name: 'b', key: 'plant-a/b' })]
+    caches.credentials.upsert(first)
+    const samples = samplesOf(caches, () => undefined, new FakeClock(now))
+    const listed = () => [...samples].map(({ gatewayHost, name }) => `${name} ${gatewayHost}`)
+    expect(listed()).toEqual(['a apim.example.com'])
+    caches.credentials.upsert(second)
+    caches.credentials.remove(first)
+    expect(listed()).toEqual(['a apim.example.com'])
+  })
+
   it('a sample has no contested targets before the first pass', () => {
     const clock = new FakeClock(now)
     const caches = createCaches()
