@@ -146,6 +146,17 @@ export class WorkQueue<K extends string> {
     this.#failures.delete(key)
   }
 
+  /**
+   * Forgets what was added for a key while it is processed, up to now. Called by a handler before it reads everything
+   * that the adds may tell of: only a later add has the key handled once more.
+   */
+  markClean(key: K): void {
+    const { clock, name, observer } = this.#options
+    const dueAt = this.#dirty.get(key)?.dueAt
+    this.#dirty.delete(key)
+    if (dueAt !== undefined) observer?.onLate(name, clock.now() - dueAt)
+  }
+
   retries(key: K): number {
     return this.#failures.get(key) ?? 0
   }

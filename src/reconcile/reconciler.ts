@@ -184,7 +184,7 @@ export class Reconciler {
         now: () => clock.now(),
         // Statuses are written last, so that no target waits for the status of another.
         shouldYield: ({ planned }) =>
-          hasWrittenTarget(pass) && !hasFailed(pass) && planned.actions.every(isPatchStatus),
+          hasWrittenTarget(pass) && !hasFailed(pass) && planned.actions.every((action) => action.do === 'patchStatus'),
         execute: async (iteration) => {
           signal.throwIfAborted()
           await this.#execute(iteration, pass, signal)
@@ -214,12 +214,10 @@ export class Reconciler {
       this.#queue.add(key)
       return
     }
-    if (this.#warnings.review(pass.state, last.observed)) this.#queue.add(key, { priority: priorities.status })
     const { actions, requeueAt } = last.planned
-    if (actions.length > 0) {
-      this.#queue.add(key, { priority: priorities.status })
-      return
-    }
+    const isStatusDue = this.#warnings.review(pass.state, last.observed) || actions.length > 0
+    if (isStatusDue) this.#queue.add(key, { priority: priorities.status })
+    if (actions.length > 0) return
     logDecision(log, key, last.planned)
     if (applications.isMember(key)) this.#refreshBarrier.release(key)
     if (requeueAt !== undefined) this.#queue.addAfter(key, requeueAt - clock.now())
@@ -241,6 +239,9 @@ export class Reconciler {
   #observe(pass: Pass): Observed | undefined {
     const { applications, caches, clock, fieldManager, isGatewayAllowed, propagations } = this.#options
     const { key } = pass.credential
+    // Everything is read anew, so that no event until now, as of an own write, needs a further pass; except that only a
+    // further pass forgets what this one has read and has failed at, and that a refresh may wait for it.
+    if (pass.contents.size === 0 && !hasFailed(pass) && !this.#refreshBarrier.isAwaited(key)) this.#queue.markClean(key)
     const credential = caches.credentials.get(key)
     if (credential?.spec === undefined) return undefined
     pass.credential = credential
@@ -295,5 +296,3 @@ export class Reconciler {
     this.states.delete(key)
   }
 }
-
-const isPatchStatus = (action: { readonly do: string }): boolean => action.do === 'patchStatus'

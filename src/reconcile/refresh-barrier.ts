@@ -64,6 +64,11 @@ export class RefreshBarrier {
     return this.#summoned.has(key)
   }
 
+  /** Whether a refresh waits for the next reconcile of the credential. */
+  isAwaited(key: ObjectKey): boolean {
+    return this.#waiters.has(key)
+  }
+
   /** The credential has joined, or is gone. */
   release(key: ObjectKey): void {
     this.#summoned.delete(key)

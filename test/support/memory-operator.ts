@@ -15,6 +15,8 @@ export class MemoryOperator {
   readonly emitted: (EventInput | string)[] = []
   /** Remaining life of the old token, ms, at each renewal, when all targets had the new one. */
   readonly headrooms: number[] = []
+  /** How many reconciles of credentials have ended. */
+  passes = 0
   readonly #caches = createCaches()
   readonly #operator: Operator
   readonly #stopWatching: () => void
@@ -43,6 +45,15 @@ export class MemoryOperator {
         onTargetWrite: () => undefined,
         onRenewed: (headroomMs) => void this.headrooms.push(headroomMs),
         onGone: () => undefined,
+        queues: {
+          onAdd: () => undefined,
+          onRetry: () => undefined,
+          onStart: () => undefined,
+          onDone: (queue) => {
+            if (queue === 'credentials') this.passes++
+          },
+          onLate: () => undefined,
+        },
       },
     })
     for (const object of api.all(credentials)) this.#caches.credentials.upsert(parseCredential(object))

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { WorkQueue } from '../../../src/kubernetes/work-queue.ts'
+import { sleep } from '../../../src/lib/clock.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 
 const keys = ['a', 'b', 'c', 'd'] as const
@@ -13,16 +14,22 @@ const step = fc.oneof(
   fc.record({ do: fc.constant('addAfter' as const), key, priority, delayMs: fc.nat(500) }),
   fc.record({ do: fc.constant('addRateLimited' as const), key, priority }),
   fc.record({ do: fc.constant('forget' as const), key }),
+  // Of a key that is not being handled, it forgets nothing.
+  fc.record({ do: fc.constant('markClean' as const), key }),
   fc.record({ do: fc.constant('advance' as const), ms: fc.nat(400) }),
 )
-/** One handling: its duration, and whether it throws. */
-const handling = fc.record({ ms: fc.nat(300), isFailure: fc.boolean() })
+/** One handling: its duration, when it marks its key clean, and whether it throws. */
+const handling = fc.record({
+  ms: fc.nat(300),
+  cleanAfterMs: fc.option(fc.nat(300), { nil: undefined }),
+  isFailure: fc.boolean(),
+})
 
 /** Longer than any delay and backoff of this test. */
 const longMs = 60_000
 const capMs = 1000
 
-it('WorkQueue never handles a key twice at a time, never exceeds its workers, and loses no add', async () => {
+it('WorkQueue never handles a key twice at a time, never exceeds its workers, loses no add, and handles none twice', async () => {
   const script = {
     workers: fc.integer({ min: 1, max: 3 }),
     steps: fc.array(step, { maxLength: 25 }),
@@ -44,13 +51,25 @@ it('WorkQueue never handles a key twice at a time, never exceeds its workers, an
       let tick = 0
       /** The tick of a key's last add that is due: its handling must start later. */
       const owed = new Map<Key, number>()
-      const startedLast = new Map<Key, number>()
+      /** The tick of a key's last start or `markClean`, which serves all adds before it. */
+      const servedLast = new Map<Key, number>()
       /** The due time of a key's earliest delayed add: a handling must start then or later, whatever comes in between. */
       const dueAt = new Map<Key, number>()
-      const startedLastAt = new Map<Key, number>()
+      const servedLastAt = new Map<Key, number>()
+      /** Keys that a delay may have handled at any time. */
+      const everDelayed = new Set<Key>()
       /** Until this time a rate limited add, which may be due sooner, can win. */
       const limitedUntil = new Map<Key, number>()
+      const serve = (served: Key): void => {
+        servedLast.set(served, ++tick)
+        servedLastAt.set(served, clock.now())
+      }
+      const markClean = (clean: Key): void => {
+        if (running.has(clean)) serve(clean)
+        queue.markClean(clean)
+      }
       const onRateLimited = (limited: Key): void => {
+        everDelayed.add(limited)
         owed.set(limited, ++tick)
         dueAt.set(limited, clock.now())
         limitedUntil.set(limited, clock.now() + capMs)
@@ -61,10 +80,15 @@ it('WorkQueue never handles a key twice at a time, never exceeds its workers, an
         if (running.has(started)) problems.push(`${started} was handled twice at a time`)
         running.add(started)
         if (running.size > workers) problems.push(`${running.size} at a time`)
-        startedLast.set(started, ++tick)
-        startedLastAt.set(started, clock.now())
-        const { ms, isFailure } = outcomes.next().value ?? { ms: 1, isFailure: false }
-        await new Promise<void>((resolve) => clock.setTimer(ms, resolve))
+        const isOwed = (owed.get(started) ?? 0) > (servedLast.get(started) ?? 0)
+        if (!isOwed && !everDelayed.has(started)) problems.push(`${started} was handled without an add`)
+        serve(started)
+        const { ms, cleanAfterMs, isFailure } = outcomes.next().value ?? { ms: 1, isFailure: false }
+        if (cleanAfterMs !== undefined) {
+          await sleep(clock, cleanAfterMs)
+          markClean(started)
+        }
+        await sleep(clock, ms)
         running.delete(started)
         if (isFailure) {
           // The queue owes it a retry.
@@ -78,11 +102,14 @@ it('WorkQueue never handles a key twice at a time, never exceeds its workers, an
           await clock.advance(next.ms)
         } else if (next.do === 'forget') {
           queue.forget(next.key)
+        } else if (next.do === 'markClean') {
+          markClean(next.key)
         } else {
           owed.set(next.key, ++tick)
           if (next.do === 'add') {
             queue.add(next.key, next)
           } else if (next.do === 'addAfter') {
+            everDelayed.add(next.key)
             const now = clock.now()
             const pendingAt = dueAt.get(next.key) ?? 0
             const isLimited = (limitedUntil.get(next.key) ?? 0) >= now
@@ -98,10 +125,10 @@ it('WorkQueue never handles a key twice at a time, never exceeds its workers, an
       await clock.advance(longMs)
 
       for (const [owedKey, since] of owed) {
-        if ((startedLast.get(owedKey) ?? 0) < since) problems.push(`an add of ${owedKey} was lost`)
+        if ((servedLast.get(owedKey) ?? 0) < since) problems.push(`an add of ${owedKey} was lost`)
       }
       for (const [dueKey, at] of dueAt) {
-        if ((startedLastAt.get(dueKey) ?? 0) < at) problems.push(`a delayed add of ${dueKey} was lost`)
+        if ((servedLastAt.get(dueKey) ?? 0) < at) problems.push(`a delayed add of ${dueKey} was lost`)
       }
       expect(problems).toEqual([])
       expect(queue.snapshot()).toMatchObject({ depth: 0, processing: 0, delayed: 0 })

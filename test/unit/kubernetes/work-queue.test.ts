@@ -357,6 +357,74 @@ describe('WorkQueue.remove', () => {
   })
 })
 
+describe('WorkQueue.markClean', () => {
+  it('forgets what was added for a key during its handling', async () => {
+    const { queue, started, end, handler } = setUp()
+    queue.run(1, handler)
+    queue.add('a')
+    queue.add('a', { priority: 2 })
+    queue.markClean('a')
+    await end('a')
+    expect(started).toEqual(['a'])
+    expect(queue.has('a')).toBe(false)
+  })
+
+  it('has a key handled once more that is added later, with the priority of that add', async () => {
+    const { queue, started, end, handler } = setUp()
+    queue.run(1, handler)
+    queue.add('a')
+    queue.add('b')
+    queue.add('a', { priority: 2 })
+    queue.markClean('a')
+    queue.add('a', { priority: -1 })
+    await end('a')
+    await end('b')
+    expect(started).toEqual(['a', 'b', 'a'])
+  })
+
+  it('leaves other keys, keys that are ready, and delays that are not over', async () => {
+    const { clock, queue, started, end, handler } = setUp()
+    queue.add('ready')
+    queue.markClean('ready')
+    queue.run(1, handler)
+    queue.addAfter('ready', second)
+    queue.markClean('ready')
+    queue.add('other')
+    queue.markClean('ready')
+    await end('ready')
+    await end('other')
+    await clock.advance(second)
+    expect(started).toEqual(['ready', 'other', 'ready'])
+  })
+
+  it('forgets a delayed add that is due during the handling, and reports its lateness', async () => {
+    const observed = { onAdd: vi.fn(), onRetry: vi.fn(), onStart: vi.fn(), onDone: vi.fn(), onLate: vi.fn() }
+    const { clock, queue, started, end, handler } = setUp({ observer: observed })
+    queue.run(1, handler)
+    queue.add('a')
+    queue.addAfter('a', second)
+    await clock.advance(1200)
+    queue.markClean('a')
+    expect(observed.onLate).toHaveBeenCalledExactlyOnceWith('test', 200)
+    await end('a')
+    await clock.advance(60 * second)
+    expect(started).toEqual(['a'])
+    expect(observed.onLate).toHaveBeenCalledOnce()
+  })
+
+  it('leaves the retry of a handler that throws afterwards', async () => {
+    const { clock, queue, started, fail, handler } = setUp()
+    queue.run(1, handler)
+    queue.add('a')
+    queue.add('a')
+    queue.markClean('a')
+    await fail('a', new Error('boom'))
+    expect(started).toEqual(['a'])
+    await clock.advance(200)
+    expect(started).toEqual(['a', 'a'])
+  })
+})
+
 describe('WorkQueue.shutDown', () => {
   it('accepts no more keys, drops waiting ones, and resolves when handlers are done', async () => {
     const { clock, queue, started, job, end, handler } = setUp()

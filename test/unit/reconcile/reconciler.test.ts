@@ -24,6 +24,8 @@ const { fingerprint } = heldToken()
 
 /** A reconciler after a restart with one synced resource, and an executor that only records actions. */
 function world(startedAt = now, isMember = false) {
+  /** What the next executions of plans do; when there are none left, the API server fails. */
+  const executions: (() => void)[] = []
   const clock = new FakeClock(startedAt)
   const caches = createCaches()
   const done: string[] = []
@@ -37,7 +39,10 @@ function world(startedAt = now, isMember = false) {
     executor: {
       executeAll: (actions) => {
         done.push(...actions.map((action) => action.do))
-        return Promise.reject(new ApiError('any', { code: 500, reason: 'InternalError' }))
+        const execution = executions.shift()
+        if (execution === undefined) return Promise.reject(new ApiError('any', { code: 500, reason: 'InternalError' }))
+        execution()
+        return Promise.resolve()
       },
       executeOnResource: (actions) => {
         done.push(...actions.map((action) => action.do))
@@ -68,7 +73,7 @@ function world(startedAt = now, isMember = false) {
     void reconciler.summonHolders(gatewayUrl, fingerprint, new AbortController().signal).then(() => (isOver = true))
     return () => isOver
   }
-  return { caches, clock, done, forgotten, summon, gone, left, reconciler, refusals, write }
+  return { caches, clock, done, executions, forgotten, summon, gone, left, reconciler, refusals, write }
 }
 
 const invalid: Pick<InvalidCredential, 'spec' | 'problems'> = { spec: undefined, problems: ['spec: odd'] }
@@ -102,6 +107,19 @@ describe('summonHolders', () => {
     expect(isOver()).toBe(true)
     expect(done).toEqual(['fetchSources'])
   })
+})
+
+it('a refresh that summons a holder in the middle of a pass does not wait for the retry of that pass', async () => {
+  const { caches, clock, done, executions, reconciler, summon } = world()
+  caches.secrets.upsert({ ...metadata(), resourceVersion: '101' })
+  let isOver = (): boolean => false
+  executions.push(() => {
+    isOver = summon()
+  })
+  reconciler.run(1)
+  await clock.advance(0)
+  expect(isOver()).toBe(true)
+  expect(done).toEqual(['fetchSources', 'fetchSources', 'fetchSources'])
 })
 
 describe('a resource whose spec becomes invalid', () => {
