@@ -140,7 +140,7 @@ export class WorkQueue<K extends string> {
     this.#failures.delete(key)
   }
 
-  /** Drops the delay and the count of a key that no longer exists; the delay would stay until it is due, days perhaps. */
+  /** Drops the delay and the count of a key that needs neither any more; the delay would stay until it is due, days perhaps. */
   remove(key: K): void {
     this.#delayed.remove(key)
     this.#failures.delete(key)

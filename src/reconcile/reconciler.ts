@@ -220,9 +220,10 @@ export class Reconciler {
     if (actions.length > 0) return
     logDecision(log, key, last.planned)
     if (applications.isMember(key)) this.#refreshBarrier.release(key)
+    // An earlier pass may have set an earlier time, for what is over now.
+    if (!hasFailed(pass)) this.#queue.remove(key)
     if (requeueAt !== undefined) this.#queue.addAfter(key, requeueAt - clock.now())
     if (hasFailed(pass)) this.#retry(key, pass.retryAfterMs)
-    else this.#queue.forget(key)
   }
 
   #logError(key: ObjectKey, error: unknown): void {

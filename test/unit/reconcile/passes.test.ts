@@ -39,6 +39,15 @@ const isStatusWrite = ({ plural, verb }: ApiCall): boolean => verb === 'patch' &
 const isCreate = ({ verb }: ApiCall): boolean => verb === 'create'
 
 describe('Reconciler: passes', () => {
+  it('a first sync takes three passes: join the application, write the target, write the status', async () => {
+    const { world, passes } = await setUp()
+    world.addCredential('wind')
+    expect(await passes()).toBe(3)
+    expect(world.conditions('wind')).toContain('Ready=True/Synced')
+    await world.clock.advance(minuteMs)
+    expect(world.api.calls).toHaveLength(3)
+  })
+
   it('a requested renewal takes three passes: take the request, write the target, write the status', async () => {
     const { world, passes } = await setUp()
     world.addCredential('wind')
