@@ -132,7 +132,8 @@ function correctionOf(context: TargetContext, content: Secret, stamp: TargetStam
       reason: 'OwnershipChanged',
       was,
       keptKeys,
-      stamp: { ...stamp, keys: keptKeys, inputs: '' },
+      // No data is written: the kept keys hold the token of before, which may have expired or be another application's.
+      stamp: { ...stamp, token: recorded?.token, keys: keptKeys, inputs: '' },
     }
   }
   const comparison = compareMerged(content, accepted.data, recorded?.keys ?? [], mergeIdentityOf(observed))

@@ -6,7 +6,7 @@ import type { Store } from '../kubernetes/store.ts'
 import type { Clock } from '../lib/clock.ts'
 import { contestOfMissing, isContested, noteCorrection } from '../observe/contest.ts'
 import { recordTarget } from '../observe/credential-state.ts'
-import type { ObjectMetadata } from '../observe/observed.ts'
+import type { ObjectMetadata, TargetRecord } from '../observe/observed.ts'
 import { parseMetadata } from '../observe/parse-object.ts'
 import type { Pass } from '../observe/pass.ts'
 import type { TargetAction, TargetWrite } from '../plan/actions.ts'
@@ -123,18 +123,11 @@ export class TargetExecutor {
     const meta = parseMetadata(stored)
     secrets.upsert(meta)
     if (!('stamp' in action)) return
-    const { resourceVersion, uid } = meta
     const lastWrite = { reason: action.reason, atWall: clock.wall() }
     this.#noteContest(action, pass)
-    if (action.do === 'patchMetadata') {
-      // What another writer changed before stays drift.
-      const recorded = state.record.get(name)
-      const isRecorded = recorded?.uid === uid && recorded.resourceVersion === action.was.resourceVersion
-      const version = { uid, resourceVersion: isRecorded ? resourceVersion : '' }
-      recordTarget(state.record, { ...action.stamp, name, ...version, lastWrite })
-      return
-    }
-    recordTarget(state.record, { ...action.stamp, name, uid, resourceVersion, lastWrite })
+    const resourceVersion = recordedVersion(action, state.record.get(name), meta)
+    recordTarget(state.record, { ...action.stamp, name, uid: meta.uid, resourceVersion, lastWrite })
+    if (action.do === 'patchMetadata') return
     this.#noteAlteration(action, stored, pass)
     if (action.adopts === undefined) return
     adoptions.set(name, action.adopts)
@@ -207,6 +200,13 @@ export class TargetExecutor {
 
 type StampedWrite = Extract<TargetWrite, { readonly stamp: unknown }>
 type ContentWrite = Exclude<StampedWrite, { readonly do: 'patchMetadata' }>
+
+/** The version for the record of a write. Where the keys keep their values, what another writer changed before stays drift. */
+function recordedVersion(action: StampedWrite, recorded: TargetRecord | undefined, stored: ObjectMetadata): string {
+  if (action.do !== 'patchMetadata' && action.do !== 'disownTarget') return stored.resourceVersion
+  const wasRecorded = recorded?.uid === stored.uid && recorded.resourceVersion === action.was.resourceVersion
+  return wasRecorded ? stored.resourceVersion : ''
+}
 
 /** The data of a write to a Secret of another owner; giving up ownership writes none. */
 function dataOf(action: ContentWrite): DesiredSecret['data'] {

@@ -278,6 +278,15 @@ describe('writeTargets: from Owner to Merge', () => {
     ])
   })
 
+  it('a disowned target is recorded with the token that it held, since its keys keep their values', () => {
+    const recorded = targetRecord({}, heldToken({ value: 'older' }))
+    const given = { ...changed, record: new Map([[name, recorded]]) }
+    const of = content({ accessToken: 'older' }, managed)
+    expect(later({ ...read(of), ...given })).toMatchObject([{ do: 'disownTarget', stamp: { token: recorded.token } }])
+    const [unrecorded] = later({ ...read(of), ...given, record: new Map() })
+    expect(unrecorded).toMatchObject({ do: 'disownTarget', stamp: { token: undefined } })
+  })
+
   it('a disowned target is read again, and its keys are taken over', () => {
     const record = new Map([[name, targetRecord({ creationPolicy: 'Merge', inputs: '', resourceVersion: '21' })]])
     const targetMetas = new Map([[name, metadata({ name, resourceVersion: '21' })]])

@@ -58,4 +58,31 @@ describe('a change of the application', () => {
     expect(tokenIn(world, 'a-token')).toBe(before)
     expect(world.status('a').tokenFingerprint).toBe(world.status('b').tokenFingerprint)
   })
+
+  it('a change of the application with one of Owner to Merge replaces the token in the Secret at once', async () => {
+    const world = await newWorld([{ name: 'a-token', data }])
+    await advanceToRenewal(world)
+    const before = tokenIn(world, 'b-token')
+    world.changeSpec('a', { ...ownApplication, targets: [{ name: 'a-token', data, creationPolicy: 'Merge' }] })
+    await world.clock.advance(1000)
+    expect(tokenIn(world, 'b-token')).toBe(before)
+    expect(tokenIn(world, 'a-token')).toBe(before)
+    expect(world.status('a').tokenFingerprint).toBe(world.status('b').tokenFingerprint)
+  })
+
+  it('a change of the application turns Ready False while only the ownership of the Secret can be given up', async () => {
+    const world = await newWorld([{ name: 'a-token', data }])
+    const before = tokenIn(world, 'a-token')
+    let patches = 0
+    world.refuse(({ name, verb }) => verb === 'patch' && name === 'a-token' && ++patches > 1)
+    world.changeSpec('a', { ...ownApplication, targets: [{ name: 'a-token', data, creationPolicy: 'Merge' }] })
+    await world.clock.advance(1000)
+    expect(world.secret('a-token')?.metadata.ownerReferences).toEqual([])
+    expect(tokenIn(world, 'a-token')).toBe(before)
+    expect(world.conditions('a')).toContain('Ready=False/TargetWriteFailed')
+    world.refuse(undefined)
+    await world.clock.advance(11 * minuteMs)
+    expect(tokenIn(world, 'a-token')).toBe(tokenIn(world, 'b-token'))
+    expect(world.conditions('a')).toContain('Ready=True/Synced')
+  })
 })
