@@ -39,8 +39,8 @@ function isRenewing({ application, credential, wallOffset }: Observed, now: numb
 /**
  * Whether a target holds a newer token than ours, or the same one with a later expiry, and no longer what was recorded.
  * What is recorded is our own of before: an older token, written once more for a change of the spec while the new one was
- * on its way, or one of another application, which the spec or its sources named then. Nothing shows that a target
- * without a recorded token was renewed: an adopted one may hold a token of any application.
+ * on its way, or one of another application, which the spec or its sources named then. Where no token is recorded, or no
+ * version of the Secret that holds it, nothing shows a renewal: an adopted Secret may hold a token of any application.
  */
 function isOther({ application, record }: Observed, content: Secret, key: string): boolean {
   const { annotations: written = {}, name = '', resourceVersion } = content.metadata
@@ -48,6 +48,7 @@ function isOther({ application, record }: Observed, content: Secret, key: string
   const ours = application?.token
   const recorded = record.get(name)
   if (held === undefined || ours === undefined || recorded?.token === undefined) return false
+  if (recorded.resourceVersion === '') return false
   const fingerprint = fingerprintOf(held)
   const isRecorded = fingerprint === recorded.token.fingerprint
   const expiresAtWall = Date.parse(written[annotations.expiresAt] ?? '')

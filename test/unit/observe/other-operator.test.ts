@@ -108,6 +108,10 @@ describe('isRenewedElsewhere', () => {
       'no token of the target is recorded, as after a change of its owner alone',
       { token: 'longer', expiresAtWall: laterExpiry, recorded: [targetRecord({ token: undefined })] },
     ],
+    [
+      'no version of the target is recorded, as after a restart while it held another token than the status',
+      { token: 'longer', expiresAtWall: laterExpiry, recorded: [targetRecord({ resourceVersion: '' })] },
+    ],
     ['our renewal has been due for a minute', { renewalAtWall: now - minuteMs }],
     ['the annotation of a handled request was removed', { renewalAtWall: now + 30 * minuteMs, handledHere: '1' }],
     [
