@@ -121,8 +121,18 @@ export function invalidStatus(
   }
 }
 
+/**
+ * Whether two statuses differ in nothing that is worth a write: the order of lists has no meaning, and `lastWrite` alone is
+ * not worth one. A pass asks several times, so it is answered without copies.
+ */
 export function isSameStatus(a: CredentialStatus, b: CredentialStatus): boolean {
-  return isDeepStrictEqual(sorted(a), sorted(b))
+  return (
+    isSameList(a.conditions, b.conditions, ({ type }) => type) &&
+    isSameList(a.sources, b.sources, ({ name }) => name) &&
+    isSameList(a.targets, b.targets, ({ name }) => name) &&
+    hasSameFields(a, b) &&
+    hasSameFields(b, a)
+  )
 }
 
 /** The merge patch from one status to another: removed fields become null. */
@@ -141,18 +151,42 @@ function nextRenewal({ application, credential }: Observed): string | undefined 
     : formatTime(application.renewalAtWall)
 }
 
-/** Drops the fields that are undefined, so that two statuses compare as the JSON that they become. */
+/** Without the fields that are undefined, as the JSON that the status becomes. */
 function defined(status: { [K in keyof CredentialStatus]: CredentialStatus[K] | undefined }): CredentialStatus {
-  return Object.fromEntries(Object.entries(status).filter(([, value]) => value !== undefined)) as CredentialStatus
+  const all: Readonly<Record<string, unknown>> = status
+  const present: Record<string, unknown> = {}
+  for (const field in all) if (all[field] !== undefined) present[field] = all[field]
+  return present as CredentialStatus
 }
 
-/** Without the order of lists, which has no meaning, and without `lastWrite`, which alone is not worth a write. */
-function sorted(status: CredentialStatus): unknown {
-  const byName = (a: { name: string }, b: { name: string }): number => (a.name < b.name ? -1 : 1)
-  return {
-    ...defined(status),
-    conditions: [...status.conditions].sort((a, b) => (a.type < b.type ? -1 : 1)),
-    sources: [...status.sources].sort(byName),
-    targets: status.targets.map((target) => ({ ...target, lastWrite: undefined })).sort(byName),
+/** Of all but the lists. A field that is undefined counts as absent. */
+function hasSameFields(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): boolean {
+  for (const field in a) if (!Array.isArray(a[field]) && !Object.is(a[field], b[field])) return false
+  return true
+}
+
+function isSameList<E>(a: readonly E[], b: readonly E[], nameOf: (entry: E) => string): boolean {
+  if (a.every((entry, at) => nameOf(entry) === nameOf(b[at] ?? entry))) return isSameSequence(a, b)
+  const byName = (one: E, other: E): number => (nameOf(one) < nameOf(other) ? -1 : 1)
+  return isSameSequence(a.toSorted(byName), b.toSorted(byName))
+}
+
+/** As isDeepStrictEqual, for lists and plain objects, without `lastWrite`. */
+function isSameValue(a: unknown, b: unknown): boolean {
+  if (!isRecord(a) || !isRecord(b)) return Object.is(a, b)
+  if (Array.isArray(a) && Array.isArray(b)) return isSameSequence(a, b)
+  for (const field in a) {
+    if (field !== 'lastWrite' && !(Object.hasOwn(b, field) && isSameValue(a[field], b[field]))) return false
   }
+  for (const field in b) if (field !== 'lastWrite' && !Object.hasOwn(a, field)) return false
+  return true
+}
+
+function isSameSequence(a: readonly unknown[], b: readonly unknown[]): boolean {
+  for (let at = 0; at < a.length; at++) if (!isSameValue(a[at], b[at])) return false
+  return a.length === b.length
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null
 }
