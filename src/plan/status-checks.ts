@@ -22,6 +22,9 @@ export function fetchDriftedTargets(observed: Observed): Verdict | undefined {
 
 export function writeStatus(observed: Observed, problem: Problem | undefined, now: number): Verdict | undefined {
   const { credential, prunedStatus } = observed
+  const quietFirstUntil = isUndecided(observed, problem) ? observed.firstSeenAt + quietFirstSyncMs : now
+  // Whatever the first status is, it waits: nearly all resources have a token by then.
+  if (credential.status.conditions.length === 0 && now < quietFirstUntil) return quietPeriod(quietFirstUntil)
   const status = nextStatus(observed, problem, now)
   // An older CRD prunes fields that it does not know: without this comparison every pass would write them again.
   const present =
@@ -38,7 +41,7 @@ export function writeStatus(observed: Observed, problem: Problem | undefined, no
       ? now + ownRenewalPollMs
       : Number.NEGATIVE_INFINITY,
   )
-  if (now < quietUntil) return { kind: 'wait', reason: 'QuietPeriod', until: quietUntil }
+  if (now < quietUntil) return quietPeriod(quietUntil)
   const events = eventsBetween(credential.status, status)
   return act({ do: 'patchStatus', reason: 'StatusChanged', status, events })
 }
@@ -52,10 +55,8 @@ function contestedUntil({ statusContest }: Observed, { tokenFingerprint }: Crede
 
 /** Until when a status that is not worth a write yet is held back, monotonic clock. */
 function quietUntilOf(observed: Observed, problem: Problem | undefined, next: CredentialStatus): number {
-  const { application, credential, firstSeenAt, statusWrittenAt } = observed
-  const isUndecided = problem === undefined && application?.token === undefined && application?.failure === undefined
-  const isFirst = credential.status.conditions.length === 0 || isWrittenElsewhere(observed)
-  if (isFirst && isUndecided) return firstSeenAt + quietFirstSyncMs
+  const { credential, firstSeenAt, statusWrittenAt } = observed
+  if (isUndecided(observed, problem) && isWrittenElsewhere(observed)) return firstSeenAt + quietFirstSyncMs
   const { consecutiveFailures } = credential.status
   const isFirstFailure = (consecutiveFailures ?? 0) === 0 || next.consecutiveFailures === 0
   const isOneMoreFailure =
@@ -63,6 +64,15 @@ function quietUntilOf(observed: Observed, problem: Problem | undefined, next: Cr
     next.consecutiveFailures !== consecutiveFailures &&
     isSameStatus(withoutMessages(credential.status), { ...withoutMessages(next), consecutiveFailures })
   return isOneMoreFailure ? statusWrittenAt + failureCountIntervalMs : Number.NEGATIVE_INFINITY
+}
+
+/** There is neither a token nor a reason why there is none. */
+function isUndecided({ application }: Observed, problem: Problem | undefined): boolean {
+  return problem === undefined && application?.token === undefined && application?.failure === undefined
+}
+
+function quietPeriod(until: number): Verdict {
+  return { kind: 'wait', reason: 'QuietPeriod', until }
 }
 
 /** The detail of a failure may differ each time: refused, then timed out. */
