@@ -21,6 +21,7 @@ const maxCallConnections = 64
  */
 export class ApiConnections {
   readonly identity: string
+  readonly server: URL
   readonly calls: Dispatcher
   readonly watches: Dispatcher
   /**
@@ -30,8 +31,9 @@ export class ApiConnections {
    */
   readonly #pools = new Set<Pool>()
 
-  constructor({ allowH2, identity, proxyUrl, tls }: Connection) {
+  constructor({ allowH2, identity, proxyUrl, server, tls }: Connection) {
     this.identity = identity
+    this.server = new URL(server)
     const { rejectUnauthorized, servername, ...material } = tls
     let secureContext: SecureContext | undefined
     const createSecureContext = (): SecureContext => (secureContext ??= createTrustingContext(material))

@@ -34,6 +34,13 @@ export interface ApiServerAuthOptions {
   readonly selectProxy?: ProxySelector
 }
 
+/** The last read, and its outcome once there is one. */
+interface Resolved {
+  readonly promise: Promise<Connection>
+  readonly at: number
+  connection: Connection | undefined
+}
+
 /** CA, certificate and key files are read again after this time. */
 const resolveIntervalMs = 1000
 /** The kubeconfig and token files are read again after this time; client-go takes twice as long. */
@@ -52,7 +59,7 @@ export class ApiServerAuth {
   readonly #selectProxy: ProxySelector
   #config: KubeConfig
   #loadedAt: number
-  #resolved: { readonly promise: Promise<Connection>; readonly at: number; isPending: boolean } | undefined
+  #resolved: Resolved | undefined
 
   /** @param load reads the kubeconfig; called again to follow rotation */
   constructor(load: () => KubeConfig, clock: Clock, options: ApiServerAuthOptions = {}) {
@@ -64,11 +71,17 @@ export class ApiServerAuth {
     this.#loadedAt = clock.now()
   }
 
+  /** What `current` would resolve with at once; undefined where it would read first. */
+  known(): Connection | undefined {
+    const { at = 0, connection } = this.#resolved ?? {}
+    return this.#clock.now() - at < resolveIntervalMs ? connection : undefined
+  }
+
   /** At most a second old; concurrent callers share one read. */
   current(): Promise<Connection> {
     const now = this.#clock.now()
     const last = this.#resolved
-    if (last !== undefined && now - last.at < (last.isPending ? resolveTimeoutMs : resolveIntervalMs)) {
+    if (last !== undefined && now - last.at < (last.connection === undefined ? resolveTimeoutMs : resolveIntervalMs)) {
       return last.promise
     }
     return this.#begin(now - this.#loadedAt >= reloadIntervalMs)
@@ -82,11 +95,12 @@ export class ApiServerAuth {
   }
 
   #begin(shouldReload: boolean): Promise<Connection> {
-    const resolved = { promise: this.#resolve(shouldReload), at: this.#clock.now(), isPending: true }
+    const promise = this.#resolve(shouldReload)
+    const resolved: Resolved = { promise, at: this.#clock.now(), connection: undefined }
     this.#resolved = resolved
-    resolved.promise.then(
-      () => {
-        resolved.isPending = false
+    promise.then(
+      (connection) => {
+        resolved.connection = connection
       },
       () => {
         // The present callers get the error; the next call tries again.

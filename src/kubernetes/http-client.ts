@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici'
+import { abortWith } from '../lib/aborted.ts'
 import type { Clock } from '../lib/clock.ts'
 import { isPermissionRefusal, parseAdmissionDenial } from './admission-denial.ts'
 import { ApiError } from './errors.ts'
@@ -136,7 +137,8 @@ export class HttpKubernetesClient implements KubernetesClient {
       silence.abort(new DOMException('silent', 'TimeoutError'))
     }
     let timer = clock.setTimer(silenceLimitMs, onSilence)
-    const signal = AbortSignal.any([options.signal, silence.signal])
+    const unlink = abortWith(silence, options.signal)
+    const { signal } = silence
     try {
       const headers = metadataOnly === true ? { accept: metadataOnlyAccept.watch } : {}
       const response = await transport.request({
@@ -160,6 +162,7 @@ export class HttpKubernetesClient implements KubernetesClient {
       throw new ApiError(nameOf(call), { code: 0, reason: signal.aborted ? abortReason(signal) : networkReason(error) })
     } finally {
       timer.cancel()
+      unlink()
     }
   }
 
@@ -173,7 +176,7 @@ export class HttpKubernetesClient implements KubernetesClient {
     const timer = clock.setTimer(timeoutMs, () => {
       deadline.abort(new DOMException('deadline', 'TimeoutError'))
     })
-    const both = signal === undefined ? deadline.signal : AbortSignal.any([signal, deadline.signal])
+    const unlink = signal === undefined ? undefined : abortWith(deadline, signal)
     try {
       const response = await transport.request({
         call: nameOf(call),
@@ -184,15 +187,17 @@ export class HttpKubernetesClient implements KubernetesClient {
             ? { ...request.headers }
             : { 'content-type': 'application/json', ...request.headers },
         ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
-        signal: both,
+        signal: deadline.signal,
       })
       if (response.statusCode >= 300) throw await errorOf(call, response, clock)
       return parse(call, await response.body.text()) as T
     } catch (error) {
       if (error instanceof ApiError) throw error
-      throw new ApiError(nameOf(call), { code: 0, reason: both.aborted ? abortReason(both) : networkReason(error) })
+      const reason = deadline.signal.aborted ? abortReason(deadline.signal) : networkReason(error)
+      throw new ApiError(nameOf(call), { code: 0, reason })
     } finally {
       timer.cancel()
+      unlink?.()
     }
   }
 }

@@ -81,10 +81,9 @@ export class Transport {
       onAnswer?.({ call, method, code, host, durationMs: clock.now() - sentAt })
     }
     try {
-      const connection = await orAborted(auth.current(), signal)
-      const server = new URL(connection.server)
+      const connection = auth.known() ?? (await orAborted(auth.current(), signal))
+      const { calls, server, watches } = this.#connectionsFor(connection)
       host = server.host
-      const { calls, watches } = this.#connectionsFor(connection)
       const response = await (isWatch ? watches : calls).request({
         origin: server.origin,
         path: `${server.pathname === '/' ? '' : server.pathname}${path}`,
