@@ -173,7 +173,7 @@ function connectMetrics({ caches, clock, elector, metrics, operator, watches }: 
     credentials: () =>
       elector?.isLeading() === false && elector.isOtherLeading()
         ? []
-        : samplesOf(caches, operator.state, clock, operator.application),
+        : samplesOf(caches, operator.state, clock, operator.attempts),
     hasCredential: (key) => caches.credentials.get(key) !== undefined,
     gateways: () => operator.gateways(),
     queues: () => operator.queues(),

@@ -15,7 +15,7 @@ import { ResourceWriter } from './reconcile/resource-writer.ts'
 import { SourceFetcher } from './reconcile/source-fetcher.ts'
 import { TargetExecutor } from './reconcile/target-executor.ts'
 import { TargetWriter, type TargetWriterOptions } from './targets/target-writer.ts'
-import type { ApplicationView } from './tokens/application-view.ts'
+import type { Attempts } from './tokens/application-view.ts'
 import { Applications, type ApplicationsOptions } from './tokens/applications.ts'
 
 /** Hears what the operator does, for metrics. */
@@ -51,8 +51,8 @@ export interface Operator {
   run(maxConcurrentReconciles: number): void
   enqueue(keys: Iterable<ObjectKey>): void
   readonly state: (key: ObjectKey) => CredentialState | undefined
-  /** What a member sees of its application. */
-  readonly application: (key: ObjectKey) => ApplicationView | undefined
+  /** The attempts of a member's application. */
+  readonly attempts: (key: ObjectKey) => Attempts | undefined
   queues(): WorkQueueSnapshot[]
   gateways: Applications['gateways']
   /** Credentials whose renewal was due before that moment (wall clock, ms), and for which no queue holds an attempt. */
@@ -110,7 +110,7 @@ export function createOperator(options: OperatorOptions): Operator {
     },
     enqueue: reconciler.enqueue.bind(reconciler),
     state: (key) => reconciler.state(key),
-    application: (key) => applications.view(key),
+    attempts: (key) => applications.attempts(key),
     queues: () => [
       reconciler.snapshot(),
       ...applications.queues().map((queue) => queue.snapshot()),

@@ -30,7 +30,8 @@ export function observe(caches: Caches, pass: Pass, around: Surroundings): Obser
   const targetMetas = new Map<string, ObjectMetadata | undefined>()
   for (const { name } of spec.targets) targetMetas.set(name, secrets.get(`${namespace}/${name}`))
   for (const name of state.record.keys()) targetMetas.set(name, secrets.get(`${namespace}/${name}`))
-  const sourceMetas = sourceRefs(spec).map(({ kind, name }) => {
+  const refs = sourceRefs(spec)
+  const sourceMetas = refs.map(({ kind, name }) => {
     return (kind === 'Secret' ? secrets : configMaps).get(`${namespace}/${name}`)
   })
   shareStringsOf([credential, ...sourceMetas])
@@ -40,6 +41,7 @@ export function observe(caches: Caches, pass: Pass, around: Surroundings): Obser
     templates: state.templates,
     templateProblem: state.templateProblem,
     isGatewayAllowed: around.isGatewayAllowed(state.gatewayUrl),
+    sourceRefs: refs,
     sourceMetas,
     sources: state.sources,
     sourceProblem,

@@ -178,6 +178,7 @@ export interface Observed extends Readonly<OwnWrites> {
   readonly templateProblem: Problem | undefined
   /** Whether the configuration allows this gateway. */
   readonly isGatewayAllowed: boolean
+  readonly sourceRefs: readonly SourceRef[]
   /** The sources as the watch has them, in the order of `sourceRefs`; undefined for one that does not exist. */
   readonly sourceMetas: readonly (ObjectMetadata | undefined)[]
   /** The sources as they were read last. */

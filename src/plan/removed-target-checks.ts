@@ -14,16 +14,16 @@ import { actIfAny, type Verdict } from './verdict.ts'
  */
 export function pruneRemovedTargets(observed: Observed, now: number): Verdict | undefined {
   const { credential, record, targetMetas } = observed
-  const wanted = new Set(credential.spec.targets.map((target) => target.name))
+  const isWanted = (name: string): boolean => credential.spec.targets.some((target) => target.name === name)
   const actions: Action[] = []
   let excess = record.size - maxRecordedTargets
   for (const recorded of record.values()) {
     const { name, uid } = recorded
     const isGone = targetMetas.get(name)?.uid !== uid
     // The record of a target that another writer keeps deleting stays: the status would change with each deletion.
-    const isKept = isGone && wanted.has(name) && isTargetContested(observed, name, now)
+    const isKept = isGone && isWanted(name) && isTargetContested(observed, name, now)
     if (isGone && !isKept) actions.push({ do: 'forgetTarget', reason: 'Missing', name })
-    else if (!wanted.has(name)) actions.push(...removal(observed, recorded, excess-- > 0))
+    else if (!isWanted(name)) actions.push(...removal(observed, recorded, excess-- > 0))
   }
   return actIfAny(actions)
 }

@@ -5,7 +5,6 @@ import {
   type ObjectVersion,
   type Observed,
   type SourceRef,
-  sourceRefs,
   type Sources,
   type SourceVersion,
   tokenOnTargets,
@@ -19,12 +18,12 @@ const configMapsPatienceMs = 30_000
 
 /** Until ConfigMaps are synced, a missing one cannot be told from an unknown one. */
 export function awaitConfigMaps(observed: Observed, now: number): Verdict | undefined {
-  const { configMapsAwaitedSince: since, credential } = observed
+  const { configMapsAwaitedSince: since, sourceRefs } = observed
   if (since === undefined) return undefined
   const expiresAt = tokenOnTargets(observed)?.expiresAt ?? now
   const quietUntil = now < expiresAt ? Math.min(since + configMapsPatienceMs, expiresAt) : since + configMapsQuietMs
   if (now < quietUntil) return { kind: 'wait', reason: 'ConfigMapsNotSynced', until: quietUntil }
-  const { fields = [], name = '' } = sourceRefs(credential.spec).find(({ kind }) => kind === 'ConfigMap') ?? {}
+  const { fields = [], name = '' } = sourceRefs.find(({ kind }) => kind === 'ConfigMap') ?? {}
   return stopAt(observed, {
     class: 'waiting',
     reason: 'WaitingForConfigMaps',
@@ -33,10 +32,10 @@ export function awaitConfigMaps(observed: Observed, now: number): Verdict | unde
 }
 
 export function fetchSources(observed: Observed): Verdict | undefined {
-  const { credential, sourceMetas, sourceProblem, sources } = observed
+  const { credential, sourceMetas, sourceProblem, sourceRefs, sources } = observed
   const present: SourceVersion[] = []
   const missing: SourceRef[] = []
-  for (const [at, ref] of sourceRefs(credential.spec).entries()) {
+  for (const [at, ref] of sourceRefs.entries()) {
     const meta = sourceMetas[at]
     if (meta === undefined) missing.push(ref)
     else present.push({ ...meta, keys: ref.keys })

@@ -9,10 +9,8 @@ import type { CredentialState } from '../observe/credential-state.ts'
 import { contestedTargets } from '../observe/disputed-targets.ts'
 import { tokenOnTargets } from '../observe/observed.ts'
 import type { StoredCredential } from '../observe/parse-object.ts'
-import type { ApplicationView } from '../tokens/application-view.ts'
+import type { Attempts } from '../tokens/application-view.ts'
 import type { CredentialSample } from './credential-metrics.ts'
-
-type Attempts = Pick<ApplicationView, 'failure' | 'failures'>
 
 /**
  * The sample of each credential that is present now, from its status.
@@ -125,7 +123,7 @@ function expiredMs(spec: CredentialSpec, { expiredTime, record }: CredentialStat
 }
 
 function countContested(spec: CredentialSpec, { contests }: CredentialState, now: number): number {
-  return contestedTargets({ credential: { spec }, contests }, now).length
+  return contests.size === 0 ? 0 : contestedTargets({ credential: { spec }, contests }, now).length
 }
 
 function instant(time: string | undefined): number | undefined {

@@ -228,8 +228,13 @@ export class Application {
    * knows an appKey only can neither make renewals earlier nor cause verifications. Before the first proof, all count.
    */
   #entitled(trying?: Identity): Preferences[] {
-    const some = this.#identities.filter((identity) => identity === trying || this.isProven(identity))
-    return (some.length === 0 ? this.#identities : some).flatMap(({ preferences }) => [...preferences.keys()])
+    const isEntitled = (identity: Identity): boolean => identity === trying || this.isProven(identity)
+    const isAnyEntitled = this.#identities.some(isEntitled)
+    const entitled: Preferences[] = []
+    for (const identity of this.#identities) {
+      if (!isAnyEntitled || isEntitled(identity)) entitled.push(...identity.preferences.keys())
+    }
+    return entitled
   }
 
   #identityOf(membership: Membership): Identity {

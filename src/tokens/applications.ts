@@ -6,7 +6,7 @@ import type { Log } from '../lib/log.ts'
 import type { Random } from '../lib/random.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
 import { Application } from './application.ts'
-import { type ApplicationView, viewOf } from './application-view.ts'
+import { type ApplicationView, type Attempts, attemptsOf, memberOf, viewOf } from './application-view.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
 import type { FoundToken, Membership } from './membership.ts'
 import { RefreshSupport } from './refresh-support.ts'
@@ -116,6 +116,14 @@ export class Applications {
     if (application === undefined || gateway === undefined) return undefined
     const method = this.#methodOf(gateway, application)
     return viewOf(application, key, method, gateway.refreshSupport.isMissing)
+  }
+
+  /** The attempts of a member's application. */
+  attempts(key: ObjectKey): Attempts | undefined {
+    const application = this.#byMember.get(key)
+    const gateway = application === undefined ? undefined : this.#gateways.get(application.gatewayUrl)
+    if (application === undefined || gateway === undefined) return undefined
+    return attemptsOf(application, memberOf(application, key), gateway.refreshSupport.isMissing)
   }
 
   isMember(key: ObjectKey): boolean {

@@ -207,6 +207,7 @@ export function observed({ credential: given, ...overrides }: ObservedInput = {}
     gatewayUrl: normaliseGatewayUrl(of.spec.gateway.url),
     ...compileAll(of),
     isGatewayAllowed: true,
+    sourceRefs: sourceRefs(of.spec),
     sourceMetas: sourceRefs(of.spec).map(({ name }) => metadata({ name })),
     sources: undefined,
     sourceProblem: undefined,
