@@ -9,7 +9,7 @@ import {
   type Patch,
   type ResourceType,
 } from '../../src/kubernetes/types.ts'
-import type { Clock } from '../../src/lib/clock.ts'
+import { type Clock, sleep } from '../../src/lib/clock.ts'
 import { formatTime } from '../../src/lib/time.ts'
 import { entryOf, keysOf, metadataKeysOf, without } from './managed-fields.ts'
 
@@ -47,6 +47,8 @@ export class MemoryApi implements Pick<KubernetesClient, 'get' | 'list' | 'creat
   readonly calls: ApiCall[] = []
   /** The error that refuses a call; undefined to answer it. */
   refuse: (call: ApiCall) => ApiError | undefined = () => undefined
+  /** How long half a call takes, ms: the request, and then its answer. */
+  latencyMs: () => number = () => 0
   readonly #clock: Clock
   readonly #fieldManager: string
   readonly #objects = new Map<string, StoredObject>()
@@ -126,13 +128,20 @@ export class MemoryApi implements Pick<KubernetesClient, 'get' | 'list' | 'creat
   }
 
   async #answer<T>(verb: ApiCall['verb'], { plural }: ResourceType, name: string, answer: () => T): Promise<T> {
-    await Promise.resolve()
+    await this.#transfer()
     const call = { verb, plural, name }
     this.calls.push(call)
     if (this.calls.length > callLimit) throw new Error(`more than ${callLimit} calls: an endless loop`)
     const refusal = this.refuse(call)
     if (refusal !== undefined) throw refusal
-    return answer()
+    const answered = answer()
+    await this.#transfer()
+    return answered
+  }
+
+  async #transfer(): Promise<void> {
+    const ms = this.latencyMs()
+    if (ms > 0) await sleep(this.#clock, ms)
   }
 
   #create(type: ResourceType, namespace: string, body: object, manager: string): StoredObject {
