@@ -20,7 +20,7 @@ export type Answer =
   | { readonly kind: 'noAnswer'; readonly cause: string }
 
 export interface Post {
-  readonly url: URL
+  readonly url: Pick<URL, 'origin' | 'pathname'>
   readonly headers: Readonly<Record<string, string>>
   /** Makes the body just before it is sent, since it holds the time. */
   readonly makeBody: (signal: AbortSignal) => Promise<string>

@@ -95,20 +95,20 @@ export class TokenClient {
     signal: AbortSignal,
   ): Promise<CallResult | 'newTimestamp'> {
     const { clock, observer } = this.#options
-    const { host } = new URL(request.gatewayUrl)
+    const gateway = new URL(request.gatewayUrl)
+    const { host } = gateway
     const sentAt = clock.now()
-    const answer = await this.#post(request, deadlineAt, signal)
+    const answer = await this.#post(request, gateway, deadlineAt, signal)
     const { code, result } = outcomeOf(request, answer, sentAt)
     observer.onCall(host, request.operation, code, clock.now() - sentAt)
     if ('skewMs' in answer && answer.skewMs !== undefined) observer.onClockSkew(host, answer.skewMs)
     return result
   }
 
-  async #post(request: TokenRequest, deadlineAt: number, signal: AbortSignal): Promise<Answer> {
+  async #post(request: TokenRequest, gateway: URL, deadlineAt: number, signal: AbortSignal): Promise<Answer> {
     const { clock, dispatchers, timestamps, userAgent } = this.#options
-    const { appKey, appSecret, ca, gatewayUrl, operation, tlsServerName } = request
-    const url = new URL(gatewayUrl)
-    url.pathname = `${url.pathname.replace(/\/$/, '')}${path}${operation}`
+    const { appKey, appSecret, ca, operation, tlsServerName } = request
+    const url = { origin: gateway.origin, pathname: `${gateway.pathname.replace(/\/$/, '')}${path}${operation}` }
     const makeBody = async (stop: AbortSignal): Promise<string> => {
       const timestamp = await timestamps.next(appKey, stop)
       return JSON.stringify({

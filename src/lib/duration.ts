@@ -14,8 +14,9 @@ export function parseDuration(text: string): number {
     )
   }
   let totalMs = 0
-  for (const [, count, unit] of text.matchAll(/([0-9]+)(ms|s|m|h)/g)) {
-    totalMs += Number(count) * (unitMs[unit ?? ''] ?? 0)
+  for (const part of text.match(/[0-9]+[a-z]+/g) ?? []) {
+    const [count = ''] = /^[0-9]+/.exec(part) ?? []
+    totalMs += Number(count) * (unitMs[part.slice(count.length)] ?? 0)
   }
   return totalMs
 }

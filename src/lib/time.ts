@@ -1,6 +1,6 @@
 /** RFC 3339, UTC, whole seconds: `2026-01-02T03:04:05Z`. */
 export function formatTime(epochMs: number): string {
-  return new Date(epochMs).toISOString().replace(/\.\d{3}Z$/, 'Z')
+  return `${new Date(epochMs).toISOString().slice(0, -'.000Z'.length)}Z`
 }
 
 /** As metav1.MicroTime: RFC 3339, UTC, six decimals: `2026-01-02T03:04:05.678901Z`. */
