@@ -42,7 +42,6 @@ export const impureFiles: readonly string[] = [
   'src/lib/keyed-heap.ts',
   'src/lib/proxy-agent.ts',
   'src/lib/random.ts',
-  'src/lib/tally.ts',
   'src/lib/trusted-cas.ts',
   'src/observe/caches.ts',
   'src/observe/observe.ts',
