@@ -44,6 +44,12 @@ describe('IdleCollector', () => {
     expect(collections).toBe(2)
   })
 
+  it('collects after a first sync that waits for a slow API server', async () => {
+    await spend(8, 0.42)
+    await spend(10, 0.02)
+    expect(collections).toBe(1)
+  })
+
   it('waits until the process has little to do', async () => {
     await spend(30, 0.9)
     await spend(300, 0.2)
@@ -52,7 +58,7 @@ describe('IdleCollector', () => {
 
   it('collects nothing during steady work, nor at rest', async () => {
     for (let times = 0; times < 10; times++) {
-      await spend(30, 0.4)
+      await spend(30, 0.2)
       await spend(30, 0.02)
     }
     expect(collections).toBe(0)
