@@ -6,6 +6,8 @@ import { Operator } from '../operator.ts'
 import { atMost, atMostTimes, count, mebibytes, milliseconds, type Row } from '../row.ts'
 
 const resources = 10_000
+/** By then the garbage of the burst is collected, and what would be called or written was. */
+const restMs = 15_000
 
 /** A restart with 10,000 that are Ready: nothing is called, and nothing is written. */
 export async function measureRestart(bench: Bench): Promise<Row[]> {
@@ -23,7 +25,7 @@ export async function measureRestart(bench: Bench): Promise<Row[]> {
   await operator.synced()
   const syncedMs = performance.now() - operator.startedAt
   await operator.idle()
-  await delay(5000)
+  await delay(restMs)
   const { rssMiB } = await operator.usage()
   const { writes } = await operator.requests()
   await operator.stop()
