@@ -1,6 +1,7 @@
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate, inflateRaw } from 'node:zlib'
 import type { Dispatcher } from 'undici'
+import { abortWith } from '../lib/aborted.ts'
 import type { Clock } from '../lib/clock.ts'
 import { timedOut } from './failure.ts'
 
@@ -37,12 +38,10 @@ const maxEncodings = 2
 export async function post(dispatcher: Dispatcher, clock: Clock, request: Post, signal: AbortSignal): Promise<Answer> {
   const { deadlineAt, headers, makeBody, url } = request
   const aborter = new AbortController()
-  const abort = (): void => {
+  const timer = clock.setTimer(deadlineAt - clock.now(), () => {
     aborter.abort()
-  }
-  const timer = clock.setTimer(deadlineAt - clock.now(), abort)
-  signal.addEventListener('abort', abort, { once: true })
-  if (signal.aborted) abort()
+  })
+  const unlink = abortWith(aborter, signal)
   try {
     const body = await makeBody(aborter.signal)
     const wallSentAt = clock.wall()
@@ -70,7 +69,7 @@ export async function post(dispatcher: Dispatcher, clock: Clock, request: Post, 
     return notHttp(error) ?? { kind: 'noAnswer', cause: causeOf(error) }
   } finally {
     timer.cancel()
-    signal.removeEventListener('abort', abort)
+    unlink()
   }
 }
 
