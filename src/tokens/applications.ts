@@ -111,8 +111,7 @@ export class Applications {
   }
 
   view(key: ObjectKey): ApplicationView | undefined {
-    const application = this.#byMember.get(key)
-    const gateway = application === undefined ? undefined : this.#gateways.get(application.gatewayUrl)
+    const [application, gateway] = this.#find(key)
     if (application === undefined || gateway === undefined) return undefined
     const method = this.#methodOf(gateway, application)
     return viewOf(application, key, method, gateway.refreshSupport.isMissing)
@@ -120,8 +119,7 @@ export class Applications {
 
   /** The attempts of a member's application. */
   attempts(key: ObjectKey): Attempts | undefined {
-    const application = this.#byMember.get(key)
-    const gateway = application === undefined ? undefined : this.#gateways.get(application.gatewayUrl)
+    const [application, gateway] = this.#find(key)
     if (application === undefined || gateway === undefined) return undefined
     return attemptsOf(application, memberOf(application, key), gateway.refreshSupport.isMissing)
   }
@@ -135,8 +133,7 @@ export class Applications {
    * a resource that is no member.
    */
   isQueued(key: ObjectKey): boolean {
-    const application = this.#byMember.get(key)
-    const gateway = application === undefined ? undefined : this.#gateways.get(application.gatewayUrl)
+    const [application, gateway] = this.#find(key)
     if (application === undefined || gateway === undefined) return true
     const { breaker, queue } = gateway
     if (!breaker.isHolding(application)) return queue.has(application.id)
@@ -288,6 +285,12 @@ export class Applications {
     if (dueAt === now) gateway.queue.add(application.id, { priority })
     else gateway.queue.addAfter(application.id, dueAt - now, { priority })
     return dueAt === now
+  }
+
+  /** The application of a member, and its gateway. */
+  #find(key: ObjectKey): readonly [Application | undefined, Gateway | undefined] {
+    const application = this.#byMember.get(key)
+    return [application, application === undefined ? undefined : this.#gateways.get(application.gatewayUrl)]
   }
 
   #methodOf(gateway: Gateway, application: Application): RenewalMethod {
