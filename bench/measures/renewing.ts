@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Bench } from '../bench.ts'
-import { createCredential, type FixtureSet } from '../fixtures.ts'
+import { createCredential } from '../fixtures.ts'
 import { Gateway } from '../gateway.ts'
 import { Operator, type OperatorOptions } from '../operator.ts'
 
@@ -10,7 +10,6 @@ const renewedAfterSeconds = lifetimeSeconds / 2
 
 export interface Renewing {
   readonly operator: Operator
-  readonly resources: number
   /** Stops the operator and its gateway. */
   readonly end: () => Promise<void>
 }
@@ -23,8 +22,7 @@ export async function startRenewing(
 ): Promise<Renewing> {
   const resources = perSecond * renewedAfterSeconds
   const gateway = await Gateway.start({ lifetimeSeconds })
-  const set: FixtureSet = await fixtures.create({ gatewayUrl: gateway.url, count: 0 })
-  const { namespace } = set
+  const { namespace } = await fixtures.create({ gatewayUrl: gateway.url, count: 0 })
   const operator = new Operator({ ...defaults, args: ['--no-leader-elect', '--namespace', namespace], ...options })
   await operator.idle()
   const startedAt = performance.now()
@@ -38,7 +36,6 @@ export async function startRenewing(
   await Promise.all(creations)
   return {
     operator,
-    resources,
     end: async () => {
       await operator.stop()
       await gateway.stop()
