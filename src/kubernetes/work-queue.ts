@@ -39,6 +39,11 @@ export interface WorkQueueOptions<K> {
   readonly observer?: WorkQueueObserver
   /** For `addRateLimited` and for keys whose handler threw. Default: 200 ms to 5 min. */
   readonly backoff?: Backoff
+  /**
+   * Waiting this long counts as one priority more, so that no key starves. A higher priority is thereby the same as an
+   * earlier ready time, and the order of two keys never changes while they wait, so a heap can hold them. Default: 30 s.
+   */
+  readonly agingMs?: number
   /** The maximum handling time of a key; a key that takes longer is stuck. Default: 5 min. */
   readonly handlingLimitMs?: (key: K) => number
   /** Called when a handler throws. The key is added again, rate limited. */
@@ -67,12 +72,8 @@ interface Delayed<K> {
   readonly priority: number
 }
 
-/**
- * Aging: waiting this long counts as one priority more, so that no key starves behind keys of a higher priority. A higher
- * priority is thereby the same as an earlier ready time; the order of two keys never changes while they wait, and a heap
- * can hold them.
- */
-const agingMs = 2000
+/** With 2 s, the first passes of a burst went before new tokens, and ran ahead of the gateway. */
+const defaultAgingMs = 30_000
 /** Calls have deadlines of at most 30 s, and no handler makes many of them one after another. */
 const defaultHandlingLimitMs = 5 * 60_000
 
@@ -88,9 +89,7 @@ export class WorkQueue<K extends string> {
   readonly #options: WorkQueueOptions<K>
   readonly #backoff: Backoff
   /** A key stays until a worker takes it, or `remove` is called. */
-  readonly #ready = new KeyedHeap<K, Ready<K>>(
-    (a, b) => rank(a) < rank(b) || (rank(a) === rank(b) && a.sequence < b.sequence),
-  )
+  readonly #ready: KeyedHeap<K, Ready<K>>
   /** At most as many keys as workers. */
   readonly #processing = new Map<K, number>()
   /** At most as many keys as workers. */
@@ -110,6 +109,9 @@ export class WorkQueue<K extends string> {
   constructor(options: WorkQueueOptions<K>) {
     this.#options = options
     this.#backoff = options.backoff ?? { baseMs: 200, capMs: 5 * 60_000 }
+    const { agingMs = defaultAgingMs } = options
+    const rank = ({ priority, readyAt }: Ready<K>): number => readyAt - priority * agingMs
+    this.#ready = new KeyedHeap((a, b) => rank(a) < rank(b) || (rank(a) === rank(b) && a.sequence < b.sequence))
   }
 
   /** Makes a key ready. Raises the priority of a key that is ready already, never lowers it. */
@@ -292,8 +294,4 @@ export class WorkQueue<K extends string> {
     }
     this.#armTimer()
   }
-}
-
-function rank({ priority, readyAt }: { readonly priority: number; readonly readyAt: number }): number {
-  return readyAt - priority * agingMs
 }

@@ -46,8 +46,8 @@ export interface ReconcilerOptions {
   readonly onGone: (key: ObjectKey) => void
 }
 
-/** A status waits until the targets of all resources are written. */
-const priorities = { token: 2, firstSync: 1, routine: 0, status: -1 }
+/** A status waits until the targets of all resources are written, and one that was held back may not be needed then. */
+const priorities = { token: 2, firstSync: 1, routine: 0, status: -1, heldStatus: -2 }
 const idlePollMs = 10
 /** A longer Retry-After of the API server could let a token expire meanwhile. */
 const maxRetryAfterMs = 5 * 60_000
@@ -214,7 +214,7 @@ export class Reconciler {
       this.#queue.add(key)
       return
     }
-    const { actions, requeueAt } = last.planned
+    const { actions, reason, requeueAt } = last.planned
     const isStatusDue = this.#warnings.review(pass.state, last.observed) || actions.length > 0
     if (isStatusDue) this.#queue.add(key, { priority: priorities.status })
     if (actions.length > 0) return
@@ -222,7 +222,8 @@ export class Reconciler {
     if (applications.isMember(key)) this.#refreshBarrier.release(key)
     // An earlier pass may have set an earlier time, for what is over now.
     if (!hasFailed(pass)) this.#queue.remove(key)
-    if (requeueAt !== undefined) this.#queue.addAfter(key, requeueAt - clock.now())
+    const priority = reason === 'QuietPeriod' ? priorities.heldStatus : priorities.routine
+    if (requeueAt !== undefined) this.#queue.addAfter(key, requeueAt - clock.now(), { priority })
     if (hasFailed(pass)) this.#retry(key, pass.retryAfterMs)
   }
 

@@ -12,7 +12,7 @@ import type { FoundToken, Membership } from './membership.ts'
 import { RefreshSupport } from './refresh-support.ts'
 import { jitterShareOf, type RenewalMethod } from './renewal-rule.ts'
 import { maxCalls, Renewer, type RenewerOptions } from './renewer.ts'
-import { priorityOf } from './schedule.ts'
+import { msPerPriority, priorityOf } from './schedule.ts'
 
 export interface ApplicationsOptions extends Pick<RenewerOptions, 'client' | 'summonHolders'> {
   readonly clock: Clock
@@ -193,6 +193,7 @@ export class Applications {
       name: 'applications',
       clock,
       random,
+      agingMs: msPerPriority,
       ...(queueObserver === undefined ? {} : { observer: queueObserver }),
       handlingLimitMs: (id) => attemptSlackMs + maxCalls * (this.#byId.get(id)?.maxTimeoutMs() ?? 0),
       onError: (application, error) => {

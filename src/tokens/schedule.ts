@@ -75,8 +75,8 @@ export function recoveryPaceMs(livesLeftMs: readonly number[]): number {
   return Math.max(minPaceMs, paceMs)
 }
 
-/** A key of the work queue gains one priority for each such time that it waits. */
-const msPerPriority = 2000
+/** A key of the work queue of applications gains one priority for each such time that it waits. */
+export const msPerPriority = 2000
 
 /**
  * Priority in the work queue: one less for each two seconds of life left. The queue adds as much for waiting, so that

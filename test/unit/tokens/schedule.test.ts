@@ -1,7 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { WorkQueue } from '../../../src/kubernetes/work-queue.ts'
-import { callTimeoutMs, priorityOf, probeDelayMs, recoveryPaceMs, retryDelayMs } from '../../../src/tokens/schedule.ts'
+import {
+  callTimeoutMs,
+  msPerPriority,
+  priorityOf,
+  probeDelayMs,
+  recoveryPaceMs,
+  retryDelayMs,
+} from '../../../src/tokens/schedule.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 
 const minuteMs = 60_000
@@ -155,7 +162,13 @@ describe('priorityOf', () => {
 
   it('makes a work queue hand out renewals in the order of expiry, whenever each became due', async () => {
     const clock = new FakeClock(0)
-    const queue = new WorkQueue<string>({ name: 'test', clock, random: () => 0, onError: () => undefined })
+    const queue = new WorkQueue<string>({
+      name: 'test',
+      clock,
+      random: () => 0,
+      agingMs: msPerPriority,
+      onError: () => undefined,
+    })
     const add = (key: string, expiresAt: number): void => {
       queue.add(key, { priority: priorityOf(expiresAt - clock.now()) })
     }
