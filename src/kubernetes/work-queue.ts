@@ -5,6 +5,7 @@ import type { Random } from '../lib/random.ts'
 
 /** Receives a queue's measurements, with the meanings of client-go's workqueue metrics. */
 export interface WorkQueueObserver {
+  /** A key became ready: each such add leads to one handling. */
   onAdd(queue: string): void
   onRetry(queue: string): void
   /** `waitedMs`: from ready to picked up. */
@@ -225,7 +226,6 @@ export class WorkQueue<K extends string> {
     }
     const waiting = this.#ready.get(key)
     if (waiting !== undefined && waiting.priority >= priority) return
-    if (waiting === undefined) this.#options.observer?.onAdd(this.#options.name)
     this.#enqueue(key, priority, waiting?.readyAt ?? this.#options.clock.now(), waiting?.dueAt ?? dueAt)
     this.#dispatch()
   }
@@ -233,11 +233,12 @@ export class WorkQueue<K extends string> {
   /** Has a key that is being processed processed once more. */
   #markDirty(key: K, priority: number, dueAt: number | undefined): void {
     const dirty = this.#dirty.get(key)
-    if (dirty === undefined) this.#options.observer?.onAdd(this.#options.name)
     this.#dirty.set(key, { priority: Math.max(priority, dirty?.priority ?? priority), dueAt: dirty?.dueAt ?? dueAt })
   }
 
   #enqueue(key: K, priority: number, readyAt: number, dueAt: number | undefined): void {
+    // An add during the handling of its key counts only now: until now markClean could forget it.
+    if (!this.#ready.has(key)) this.#options.observer?.onAdd(this.#options.name)
     this.#ready.set({ key, priority, readyAt, sequence: this.#sequence++, dueAt })
   }
 

@@ -18,7 +18,11 @@ export class QueueMetrics implements WorkQueueObserver {
   constructor(register: Registry, overdue: Histogram) {
     const common = { labelNames: ['name'] as const, registers: [register] }
     this.#overdue = overdue
-    this.#adds = new Counter({ name: 'workqueue_adds_total', help: 'Keys added.', ...common })
+    this.#adds = new Counter({
+      name: 'workqueue_adds_total',
+      help: 'Keys that became ready: each is handled once.',
+      ...common,
+    })
     this.#retries = new Counter({
       name: 'workqueue_retries_total',
       help: 'Keys added again after a failure.',

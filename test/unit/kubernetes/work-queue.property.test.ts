@@ -29,7 +29,7 @@ const handling = fc.record({
 const longMs = 60_000
 const capMs = 1000
 
-it('WorkQueue never handles a key twice at a time, never exceeds its workers, loses no add, and handles none twice', async () => {
+it('WorkQueue never handles a key twice at a time, never exceeds its workers, loses no add, handles none twice, and counts as many adds as handlings', async () => {
   const script = {
     workers: fc.integer({ min: 1, max: 3 }),
     steps: fc.array(step, { maxLength: 25 }),
@@ -38,11 +38,19 @@ it('WorkQueue never handles a key twice at a time, never exceeds its workers, lo
   await fc.assert(
     fc.asyncProperty(fc.record(script), async ({ workers, steps, handlings }) => {
       const clock = new FakeClock()
+      const counts = { adds: 0, handlings: 0 }
       const queue = new WorkQueue<Key>({
         name: 'test',
         clock,
         random: () => 0.5,
         backoff: { baseMs: 10, capMs },
+        observer: {
+          onAdd: () => counts.adds++,
+          onRetry: () => undefined,
+          onStart: () => undefined,
+          onDone: () => counts.handlings++,
+          onLate: () => undefined,
+        },
         onError: () => undefined,
       })
       const running = new Set<Key>()
@@ -131,6 +139,7 @@ it('WorkQueue never handles a key twice at a time, never exceeds its workers, lo
         if ((servedLastAt.get(dueKey) ?? 0) < at) problems.push(`a delayed add of ${dueKey} was lost`)
       }
       expect(problems).toEqual([])
+      expect(counts.adds).toBe(counts.handlings)
       expect(queue.snapshot()).toMatchObject({ depth: 0, processing: 0, delayed: 0 })
       expect(clock.pendingTimers).toBe(0)
     }),

@@ -481,17 +481,31 @@ describe('WorkQueue.shutDown', () => {
 describe('WorkQueue: measurements', () => {
   const observer = () => ({ onAdd: vi.fn(), onRetry: vi.fn(), onStart: vi.fn(), onDone: vi.fn(), onLate: vi.fn() })
 
-  it('count an add once when it makes a key ready', () => {
+  it('count an add once when it makes a key ready', async () => {
     const observed = observer()
-    const { queue, handler } = setUp({ observer: observed })
+    const { queue, end, handler } = setUp({ observer: observed })
     queue.run(1, handler)
     queue.add('a')
     queue.add('a')
     queue.add('a')
     queue.add('b')
     queue.add('b', { priority: 1 })
-    // a, once more a during its handling, and b.
+    expect(observed.onAdd).toHaveBeenCalledTimes(2)
+    await end('a')
+    // a, b, and once more a after its handling.
     expect(observed.onAdd).toHaveBeenCalledTimes(3)
+  })
+
+  it('count no add that is forgotten during the handling of its key', async () => {
+    const observed = observer()
+    const { queue, end, handler } = setUp({ observer: observed })
+    queue.run(1, handler)
+    queue.add('a')
+    queue.add('a')
+    queue.markClean('a')
+    await end('a')
+    expect(observed.onAdd).toHaveBeenCalledOnce()
+    expect(observed.onDone).toHaveBeenCalledOnce()
   })
 
   it('include the waiting and handling time of a key', async () => {
