@@ -96,7 +96,7 @@ type Basis = Pick<App, 'config' | 'clock' | 'random' | 'log' | 'logOutput' | 'me
 function buildBasis(config: RunConfig): Basis {
   const clock = new SystemClock()
   const { log, logOutput } = openLog(config, process, clock)
-  const metrics = new Metrics({ version, leaseName: config.leaderElectLeaseName })
+  const metrics = new Metrics({ version, leaseName: config.leaderElectLeaseName, logOutput })
   const connection = connect({
     kubeconfig: config.kubeconfig,
     clock,

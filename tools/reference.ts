@@ -76,7 +76,7 @@ export function flagsPage(): string {
 }
 
 export function metricsPage(): string {
-  const metrics = new Metrics({ version: '', leaseName: '' })
+  const metrics = new Metrics({ version: '', leaseName: '', logOutput: { droppedLines: 0 } })
   metrics.connect({
     credentials: () => [],
     hasCredential: () => false,

@@ -28,8 +28,8 @@ export type OnRecovered = (dropped: number) => void
 
 /**
  * The log's output of any kind: file, device, pipe, socket or terminal. Nothing behind it can hold up the process or end
- * it: lines wait for a slow reader or a full disk up to 1 MiB, those beyond are dropped and counted, and once the reader
- * is gone, all are dropped.
+ * it: lines wait for a slow reader or a full disk up to 1 MiB, those beyond are dropped, and once the reader is gone, all
+ * are. Dropped lines are counted.
  *
  * Not sonic-boom, which pino uses by default: its synchronous mode sleeps on the thread and tries again while the reader
  * is stopped; its asynchronous one emits ENOSPC as an error, which ends the process unless it is handled and loses its
@@ -41,11 +41,14 @@ export class LogOutput extends Writable {
   #lines: Buffer[] = []
   /** The bytes that are being written. */
   #batch: Buffer | undefined
+  #batchLines = 0
   #pendingBytes = 0
   #nextWriteAt = Number.NEGATIVE_INFINITY
   /** Of the next write, while lines wait for it. */
   #timer: Timer | undefined
-  #dropped = 0
+  #droppedLines = 0
+  /** Those of the dropped lines that `onRecovered` was told. */
+  #reportedLines = 0
   #isWaiting = false
   #isBroken = false
   #onRecovered: OnRecovered = () => undefined
@@ -62,12 +65,17 @@ export class LogOutput extends Writable {
     return this.#pendingBytes
   }
 
+  /** Lines that were dropped since the start; of a failed write, all of its lines. */
+  get droppedLines(): number {
+    return this.#droppedLines
+  }
+
   reportDropped(onRecovered: OnRecovered): void {
     this.#onRecovered = onRecovered
   }
 
   override _write(line: Buffer, _encoding: string, done: () => void): void {
-    if (!this.#isBroken) this.#add(line)
+    this.#add(line)
     done()
   }
 
@@ -93,8 +101,8 @@ export class LogOutput extends Writable {
   }
 
   #add(line: Buffer): void {
-    if (this.#pendingBytes + line.length > maxPendingBytes) {
-      this.#dropped++
+    if (this.#isBroken || this.#pendingBytes + line.length > maxPendingBytes) {
+      this.#droppedLines++
       return
     }
     this.#lines.push(line)
@@ -121,6 +129,7 @@ export class LogOutput extends Writable {
     this.#nextWriteAt = this.#clock.now() + writeIntervalMs
     let [count, bytes] = [0, 0]
     while (count < this.#lines.length && bytes < maxBatchBytes) bytes += this.#lines[count++]?.length ?? 0
+    this.#batchLines = count
     this.#attempt(Buffer.concat(this.#lines.splice(0, count), bytes))
   }
 
@@ -149,18 +158,19 @@ export class LogOutput extends Writable {
     }
     this.#batch = undefined
     // With room, so that the report is not dropped itself.
-    if (this.#dropped > 0 && this.#pendingBytes < maxPendingBytes / 2) {
-      const dropped = this.#dropped
-      this.#dropped = 0
-      this.#onRecovered(dropped)
+    const unreported = this.#droppedLines - this.#reportedLines
+    if (unreported > 0 && this.#pendingBytes < maxPendingBytes / 2) {
+      this.#reportedLines = this.#droppedLines
+      this.#onRecovered(unreported)
     }
     if (this.#pendingBytes === 0) this.#endFlush()
     else this.#schedule()
   }
 
-  /** There is no place left to report this. */
+  /** No line can report this, only the count of dropped lines can. */
   #break(): void {
     this.#isBroken = true
+    this.#droppedLines += this.#batchLines + this.#lines.length
     this.#lines = []
     this.#batch = undefined
     this.#pendingBytes = 0

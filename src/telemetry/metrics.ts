@@ -6,6 +6,7 @@ import type { WorkQueueSnapshot } from '../kubernetes/work-queue.ts'
 import type { WriteOperation } from '../targets/target-writer.ts'
 import { type CredentialSample, writeCredentialMetrics } from './credential-metrics.ts'
 import { GatewayMetrics, type GatewaySample } from './gateway-metrics.ts'
+import type { LogOutput } from './log-output.ts'
 import { QueueMetrics } from './queue-metrics.ts'
 import { type AttemptResult, RenewalCounts } from './renewal-counts.ts'
 import { TextPieces } from './text-pieces.ts'
@@ -25,6 +26,7 @@ export interface MetricsSources {
 export interface MetricsOptions {
   readonly version: string
   readonly leaseName: string
+  readonly logOutput: Pick<LogOutput, 'droppedLines'>
 }
 
 const results = ['success', 'error'] as const
@@ -44,7 +46,7 @@ export class Metrics {
   readonly #pieces = new TextPieces()
   #sources: MetricsSources | undefined
 
-  constructor({ leaseName, version }: MetricsOptions) {
+  constructor({ leaseName, logOutput, version }: MetricsOptions) {
     const registers = [this.register]
     this.#leaseName = leaseName
     this.#headroom = new Histogram({
@@ -89,6 +91,7 @@ export class Metrics {
       labelNames: ['version', 'node_version'],
       registers,
     }).set({ version, node_version: process.version }, 1)
+    registerLogMetric(this.register, logOutput)
     collectDefaultMetrics({ register: this.register })
     // prom-client's own; the suffix promises a counter, and promtool objects.
     for (const metric of this.register.getMetricsAsArray()) {
@@ -146,6 +149,18 @@ export class Metrics {
     const labelOf = (host: string): string => this.gateways.hostLabel(host)
     yield* writeCredentialMetrics(samples, { renewals: this.#renewals, labelOf })
   }
+}
+
+function registerLogMetric(register: Registry, logOutput: MetricsOptions['logOutput']): void {
+  new Counter({
+    name: 'enos_log_lines_dropped_total',
+    help: 'Log lines that were dropped: standard output was blocked, full or closed.',
+    registers: [register],
+    collect() {
+      this.reset()
+      this.inc(logOutput.droppedLines)
+    },
+  })
 }
 
 function registerWatchMetric(register: Registry, watches: MetricsSources['watches']): void {

@@ -51,7 +51,11 @@ export async function exportedSeries(): Promise<Map<string, readonly string[]>> 
       series.set(name, labels)
     }
   }
-  for (const { name } of new Metrics({ version: '', leaseName: '' }).register.getMetricsAsArray()) {
+  for (const { name } of new Metrics({
+    version: '',
+    leaseName: '',
+    logOutput: { droppedLines: 0 },
+  }).register.getMetricsAsArray()) {
     if (/^(?:process|nodejs)_/.test(name)) series.set(name, [])
   }
   return series

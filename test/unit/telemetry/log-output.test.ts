@@ -51,6 +51,7 @@ describe('LogOutput', () => {
     await drain()
     expect(received()).toBe(line.repeat(1024))
     expect(onRecovered).toHaveBeenCalledExactlyOnceWith(5000 - 1024)
+    expect(output.droppedLines).toBe(5000 - 1024)
     output.write('next\n')
     await drain()
     expect(received().slice(-10)).toBe(`${'x'.repeat(4)}\nnext\n`)
@@ -83,6 +84,16 @@ describe('LogOutput', () => {
     expect([output.pendingBytes, clock.pendingTimers]).toEqual([0, 0])
   })
 
+  it('reports lines that are dropped later without those that it has reported', async () => {
+    const { drain, onRecovered, output } = setUp()
+    for (const dropped of [2, 3]) {
+      for (let i = 0; i < 1024 + dropped; i++) output.write(line)
+      await drain()
+    }
+    expect(onRecovered.mock.calls).toEqual([[2], [3]])
+    expect(output.droppedLines).toBe(5)
+  })
+
   it('writes a line at once, and those of the next 50 ms together, up to 64 KiB', async () => {
     const { answer, asked, clock, output } = setUp()
     output.write('first\n')
@@ -103,15 +114,19 @@ describe('LogOutput', () => {
     expect(clock.pendingTimers).toBe(0)
   })
 
-  it('drops every line once the reader is gone', async () => {
+  it('drops every line once the reader is gone, and counts them with those that waited', async () => {
     const { answer, asked, onRecovered, output, received } = setUp()
     output.write('first\n')
     answer()
     output.write('second\n')
+    output.write('third\n')
     const flushed = output.flush()
+    output.write('fourth\n')
     answer('never')
     await flushed
+    expect(output.droppedLines).toBe(3)
     for (let i = 0; i < 5000; i++) output.write(line)
+    expect(output.droppedLines).toBe(5003)
     expect(received()).toBe('first\n')
     expect([asked(), output.pendingBytes, output.writableLength]).toEqual([undefined, 0, 0])
     expect(onRecovered).not.toHaveBeenCalled()

@@ -19,7 +19,8 @@ const promtool = findProgram('promtool', 'PROMTOOL')
 
 /** Metrics and their sources. */
 class World {
-  readonly metrics = new Metrics({ version: '1.2.3', leaseName: 'the-lease' })
+  readonly logOutput = { droppedLines: 0 }
+  readonly metrics = new Metrics({ version: '1.2.3', leaseName: 'the-lease', logOutput: this.logOutput })
   credentials: CredentialSample[] = []
   gateways: GatewaySample[] = []
   queues: WorkQueueSnapshot[] = []
@@ -429,6 +430,14 @@ describe('Metrics of the machinery', () => {
       'resource="secrets"': now / 1000 - 30,
       'resource="configmaps"': now / 1000 - 0.5,
     })
+  })
+
+  it('count dropped log lines, beginning with 0', async () => {
+    const world = new World()
+    expect(await world.series('enos_log_lines_dropped_total')).toEqual({ '': 0 })
+    world.logOutput.droppedLines = 7
+    expect(await world.series('enos_log_lines_dropped_total')).toEqual({ '': 7 })
+    expect(await world.series('enos_log_lines_dropped_total')).toEqual({ '': 7 })
   })
 
   it('show by the lease whether the replica leads', async () => {
