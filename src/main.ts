@@ -28,7 +28,7 @@ const exitCode = await runProgram(process.argv.slice(2), {
   clock,
   random: systemRandom,
   stdin: process.stdin,
-  openApiServer: (kubeconfig) => openApiServer({ clock, environment }, kubeconfig),
+  openApiServer: (flags) => openApiServer({ clock, environment }, flags),
   print: (text) => {
     output.print(text)
   },

@@ -62,7 +62,7 @@ export function flagsPage(): string {
   return page(
     'src/config/flags.ts',
     'Flags of `run`',
-    'Each flag can be set by an environment variable instead; the flag takes precedence. Lists in variables are separated by commas. Calls to gateways use the proxies in `HTTPS_PROXY` (for https://) and `HTTP_PROXY` (for http://), except to hosts in `NO_PROXY`: names, suffixes, `*`, addresses and networks such as `10.0.0.0/8`. Variables in lower case take precedence. Calls to the API server use `proxy-url` of the kubeconfig only; the other commands use the variables for them too.',
+    'Each flag can be set by an environment variable instead; the flag takes precedence. Lists in variables are separated by commas. Calls to gateways use the proxies in `HTTPS_PROXY` (for https://) and `HTTP_PROXY` (for http://), except to hosts in `NO_PROXY`: names, suffixes, `*`, addresses and networks such as `10.0.0.0/8`. Variables in lower case take precedence. Calls to the API server use `proxy-url` of the kubeconfig only; the other commands use the variables for them too, and read `ENOS_KUBECONFIG` and `ENOS_CONTEXT`.',
     table(
       ['flag', 'variable', 'default', 'meaning'],
       runFlags.map((flag) => [

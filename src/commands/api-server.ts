@@ -1,3 +1,4 @@
+import { variableOf } from '../config/flags.ts'
 import { parseProxyConfig } from '../config/proxy.ts'
 import { describeDenial } from '../kubernetes/admission-denial.ts'
 import { connect } from '../kubernetes/connect.ts'
@@ -20,14 +21,19 @@ export interface ApiServer {
   close(): Promise<void>
 }
 
+/** The flags that choose the API server. */
+export interface ApiServerFlags {
+  readonly kubeconfig?: string
+  readonly context?: string
+}
+
 /** Makes no call. @throws KubeconfigError */
 export function openApiServer(
   { clock, environment }: { readonly clock: Clock; readonly environment: CommandContext['environment'] },
-  flag: string | undefined,
+  { context = environment[variableOf('context')], kubeconfig = environment[variableOf('kubeconfig')] }: ApiServerFlags,
 ): ApiServer {
-  const kubeconfig = { flag, environment }
   const connection = connect({
-    kubeconfig,
+    kubeconfig: { flag: kubeconfig, context, environment },
     clock,
     userAgent,
     fieldManager: 'enos-credential-cli',
@@ -45,10 +51,10 @@ export function openApiServer(
 /** Runs `work` and closes the connection. @throws CommandError in place of an ApiError, with the server and its origin */
 export async function withApiServer<T>(
   { openApiServer, signal }: CommandContext,
-  kubeconfig: string | undefined,
+  flags: ApiServerFlags,
   work: (server: ApiServer) => Promise<T>,
 ): Promise<T> {
-  const server = openApiServer(kubeconfig)
+  const server = openApiServer(flags)
   try {
     return await work(server)
   } catch (error) {

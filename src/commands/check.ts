@@ -2,7 +2,7 @@ import { Command, Option } from 'commander'
 import { ApiError } from '../kubernetes/errors.ts'
 import { KubeconfigError } from '../kubernetes/kubeconfig-error.ts'
 import type { ObjectRef } from '../kubernetes/types.ts'
-import { type ApiServer, describeApiError } from './api-server.ts'
+import { type ApiServer, type ApiServerFlags, describeApiError } from './api-server.ts'
 import { askGateway } from './check-gateway.ts'
 import { gatewaySteps, isTokenReplaced } from './check-report.ts'
 import { readResource } from './check-resource.ts'
@@ -10,7 +10,7 @@ import { checkExitCodes, checkOutcome, failed, ok, renderSteps, type Step, unche
 import { typedNames, type TypedOptions, typedRequest } from './check-typed.ts'
 import type { CommandContext } from './context.ts'
 import { CommandError, UsageError } from './errors.ts'
-import { durationOf, kubeconfigOption, outputOption, resourceNamespaceOption } from './options.ts'
+import { contextOption, durationOf, kubeconfigOption, outputOption, resourceNamespaceOption } from './options.ts'
 import { waitingFor, withProgress } from './progress.ts'
 import { awaitRenewal, requestRenewal } from './renewal.ts'
 import { inNamespace, parseResourceName, type ResourceName } from './resource-ref.ts'
@@ -30,10 +30,9 @@ appKey, appSecret and the values of headers are no arguments, because other user
 Calls use HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
 Exit codes: 0 works, 1 does not work, 2 usage error, 3 could not be checked.`
 
-interface CheckOptions extends Partial<TypedOptions> {
+interface CheckOptions extends Partial<TypedOptions>, ApiServerFlags {
   readonly resource?: string
   readonly namespace?: string
-  readonly kubeconfig?: string
   readonly timeout?: string
   readonly refresh?: boolean
   readonly output: 'text' | 'json'
@@ -61,6 +60,7 @@ export function checkCommand(context: CommandContext): Command {
     .addOption(new Option('--resource <[namespace/]name>', 'the same as the argument'))
     .addOption(resourceNamespaceOption().conflicts('gateway'))
     .addOption(kubeconfigOption().conflicts('gateway'))
+    .addOption(contextOption().conflicts('gateway'))
     .option('--gateway <url>', 'check this gateway, with appKey and appSecret from files or the environment')
     .option('--app-key-file <file>', 'file with the appKey, - for standard input (default: ENOS_APP_KEY)')
     .option('--app-secret-file <file>', 'file with the appSecret, - for standard input (default: ENOS_APP_SECRET)')
@@ -123,12 +123,12 @@ function resourceOf(argument: string | undefined, options: CheckOptions): string
 async function checkResource(
   context: CommandContext,
   name: ResourceName,
-  { kubeconfig, refresh }: CheckOptions,
+  options: CheckOptions,
   timeoutMs: number | undefined,
 ): Promise<Step[]> {
   let server: ApiServer
   try {
-    server = context.openApiServer(kubeconfig)
+    server = context.openApiServer(options)
   } catch (error) {
     if (!(error instanceof KubeconfigError)) throw error
     return [unchecked('resource', error.message)]
@@ -139,7 +139,7 @@ async function checkResource(
       return readResource(server.client, ref, { ...context, timeoutMs })
     })
     if (request === undefined || names === undefined) return [...steps]
-    const seen = await askGateway(context, request, refresh === true)
+    const seen = await askGateway(context, request, options.refresh === true)
     const renewal = isTokenReplaced(seen) ? [await renewTargets(context, server, ref)] : []
     return [...steps, ...gatewaySteps(seen, names), ...renewal]
   } catch (error) {

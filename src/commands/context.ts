@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
-import type { ApiServer } from './api-server.ts'
+import type { ApiServer, ApiServerFlags } from './api-server.ts'
 
 /** The terminal on standard output. */
 export interface Terminal {
@@ -19,8 +19,8 @@ export interface CommandContext {
   readonly clock: Clock
   readonly random: Random
   readonly stdin: Readable
-  /** @param kubeconfig the value of --kubeconfig @throws KubeconfigError */
-  readonly openApiServer: (kubeconfig: string | undefined) => ApiServer
+  /** @throws KubeconfigError */
+  readonly openApiServer: (flags: ApiServerFlags) => ApiServer
   /** Writes to standard output. */
   readonly print: (text: string) => void
   /** Aborts when standard output takes nothing more, as after `| head`. */

@@ -8,8 +8,11 @@ import { UsageError } from './errors.ts'
 export const kubeconfigOption = (): Option =>
   new Option(
     '--kubeconfig <file>',
-    'kubeconfig to use (default: KUBECONFIG, else the service account of the pod, else ~/.kube/config)',
+    'kubeconfig to use (default: KUBECONFIG, else the service account of the pod, else ~/.kube/config) [ENOS_KUBECONFIG]',
   )
+
+export const contextOption = (): Option =>
+  new Option('--context <name>', 'context of the kubeconfig to use (default: its current-context) [ENOS_CONTEXT]')
 
 export const resourceNamespaceOption = (): Option =>
   new Option('-n, --namespace <name>', 'namespace of the resource (default: the namespace of the kubeconfig context)')

@@ -1,9 +1,9 @@
 import { Command } from 'commander'
 import type { KubernetesClient, ObjectRef } from '../kubernetes/types.ts'
-import { withApiServer } from './api-server.ts'
+import { type ApiServerFlags, withApiServer } from './api-server.ts'
 import type { CommandContext } from './context.ts'
 import { UsageError } from './errors.ts'
-import { durationOf, kubeconfigOption, resourceNamespaceOption } from './options.ts'
+import { contextOption, durationOf, kubeconfigOption, resourceNamespaceOption } from './options.ts'
 import { waitingFor, withProgress } from './progress.ts'
 import { awaitRenewal, requestRenewal } from './renewal.ts'
 import { inNamespace, parseResourceName } from './resource-ref.ts'
@@ -17,8 +17,7 @@ Examples:
 Sets the annotation enos.io/renew-requested-at; the operator then renews, at most once in 10 s for an application.
 Exit codes: 0 requested (with --wait: renewed), 1 failed, 2 usage error.`
 
-interface RenewOptions {
-  readonly kubeconfig?: string
+interface RenewOptions extends ApiServerFlags {
   readonly namespace?: string
   readonly wait?: boolean
   readonly timeout?: string
@@ -34,14 +33,16 @@ export function renewCommand(context: CommandContext): Command {
     .argument('<[namespace/]name>', 'the EnosAppCredential')
     .addOption(resourceNamespaceOption())
     .addOption(kubeconfigOption())
+    .addOption(contextOption())
     .option('--wait', 'wait until the token is renewed or the renewal failed')
     .option('--timeout <duration>', `how long to wait with --wait, at most ${maxTimeout} (default: ${defaultTimeout})`)
     .addHelpText('after', examples)
-    .action(async (resource: string, { kubeconfig, namespace, timeout, wait = false }: RenewOptions) => {
+    .action(async (resource: string, options: RenewOptions) => {
+      const { namespace, timeout, wait = false } = options
       const waitMs = durationOf('--timeout', timeout ?? defaultTimeout, maxTimeout)
       if (timeout !== undefined && !wait) throw new UsageError('--timeout has no effect without --wait: add --wait')
       const name = parseResourceName(resource, namespace)
-      await withApiServer(context, kubeconfig, async ({ client, currentNamespace }) => {
+      await withApiServer(context, options, async ({ client, currentNamespace }) => {
         context.exit(await renew(context, client, inNamespace(name, currentNamespace), wait ? waitMs : 0))
       })
     })

@@ -7,10 +7,10 @@ import {
   type ObjectList,
   type ObjectRef,
 } from '../kubernetes/types.ts'
-import { type ApiServer, describeApiError, withApiServer } from './api-server.ts'
+import { type ApiServer, type ApiServerFlags, describeApiError, withApiServer } from './api-server.ts'
 import type { CommandContext } from './context.ts'
 import { CommandError, UsageError } from './errors.ts'
-import { kubeconfigOption, outputOption } from './options.ts'
+import { contextOption, kubeconfigOption, outputOption } from './options.ts'
 import { permissionAdvice } from './permission-advice.ts'
 import { waitingFor, withProgress } from './progress.ts'
 import { inNamespace, notFoundText, parseNamespace, parseResourceName } from './resource-ref.ts'
@@ -30,8 +30,7 @@ Examples:
 
 Exit codes: 0 shown, whatever the status, 1 failed, 2 usage error.`
 
-interface StatusOptions {
-  readonly kubeconfig?: string
+interface StatusOptions extends ApiServerFlags {
   readonly namespace?: string
   readonly output: 'text' | 'json'
   readonly watch?: boolean
@@ -48,11 +47,12 @@ export function statusCommand(context: CommandContext): Command {
     .option('-n, --namespace <name>', 'namespace (default: that of the kubeconfig context; without a name: all)')
     .addOption(new Option('-A, --all-namespaces', 'all namespaces, as without --namespace').conflicts('namespace'))
     .addOption(kubeconfigOption())
+    .addOption(contextOption())
     .addOption(outputOption())
     .option('-w, --watch', 'show all resources as they change, until Ctrl-C; lines where there is no terminal')
     .addHelpText('after', examples)
     .action(async (resource: string | undefined, options: StatusOptions) => {
-      const { allNamespaces, kubeconfig, namespace: given, output, watch = false } = options
+      const { allNamespaces, namespace: given, output, watch = false } = options
       if (allNamespaces === true && resource !== undefined) {
         throw new UsageError(`--all-namespaces shows all resources: leave it out, or ${resource}`)
       }
@@ -63,7 +63,7 @@ export function statusCommand(context: CommandContext): Command {
       }
       const name = resource === undefined ? undefined : parseResourceName(resource, given)
       const namespace = given === undefined ? undefined : parseNamespace(given)
-      await withApiServer(context, kubeconfig, async (server) => {
+      await withApiServer(context, options, async (server) => {
         const { client, currentNamespace } = server
         if (watch) {
           await watchTable(context, server, namespace)

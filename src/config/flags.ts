@@ -39,6 +39,13 @@ export const runFlags = [
     parse: (text: string) => (text === '' ? undefined : text),
   },
   {
+    name: 'context',
+    placeholder: '<name>',
+    description: 'context of the kubeconfig to use (default: its current-context)',
+    default: '',
+    parse: (text: string) => (text === '' ? undefined : text),
+  },
+  {
     name: 'namespace',
     placeholder: '<name>',
     description: 'namespace to watch; can be repeated (default: all namespaces)',

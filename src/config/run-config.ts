@@ -25,7 +25,11 @@ export interface CertificateFiles {
 
 /** Configuration of `run`: flags go before environment variables, and these before defaults. */
 export interface RunConfig {
-  readonly kubeconfig: { readonly flag: string | undefined; readonly environment: KubeconfigEnvironment }
+  readonly kubeconfig: {
+    readonly flag: string | undefined
+    readonly context: string | undefined
+    readonly environment: KubeconfigEnvironment
+  }
   /** Empty: all namespaces. */
   readonly namespaces: readonly string[]
   /** Undefined: all resources. */
@@ -63,7 +67,11 @@ export function parseRunConfig(
   for (const flag of runFlags) values.set(flag.name, parseFlag(flag, given[flag.name], environment))
   // The types are those that each flag's parse returns.
   return Object.freeze({
-    kubeconfig: { flag: values.get('kubeconfig') as string | undefined, environment },
+    kubeconfig: {
+      flag: values.get('kubeconfig') as string | undefined,
+      context: values.get('context') as string | undefined,
+      environment,
+    },
     namespaces: values.get('namespace') as string[],
     watchLabelSelector: values.get('watch-label-selector') as LabelSelector | undefined,
     metricsBindAddress: values.get('metrics-bind-address') as BindAddress | undefined,

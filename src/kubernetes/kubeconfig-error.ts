@@ -1,4 +1,4 @@
-/** There is no usable kubeconfig. The message names the file and the remedy, and quotes nothing of the content. */
+/** There is no usable kubeconfig. The message names the file and the remedy, and of the content only names of contexts. */
 export class KubeconfigError extends Error {
   override readonly name = 'KubeconfigError'
   readonly code = 'KubeconfigUnusable'

@@ -3,6 +3,7 @@ import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path'
 import { type Cluster, type Context, KubeConfig, type User } from '@kubernetes/client-node'
 import { load, YAMLException } from 'js-yaml'
 import { type Fields, fieldsOf } from '../lib/fields.ts'
+import { joinNames } from '../lib/join-names.ts'
 import { assertData } from './kubeconfig-data.ts'
 import { KubeconfigError, unusableFile } from './kubeconfig-error.ts'
 import { completeUser, type KubeconfigUser, tokenFileOf } from './kubeconfig-user.ts'
@@ -29,24 +30,27 @@ interface LoadedFile {
  * current context does not name may be broken.
  *
  * @param origin for messages: `KUBECONFIG`
+ * @param given the context to use in place of current-context
  * @throws KubeconfigError
  */
-export function loadKubeconfigFiles(files: readonly string[], origin: string): KubeConfig {
+export function loadKubeconfigFiles(files: readonly string[], origin: string, given?: string): KubeConfig {
   // As with kubectl, some of several files may be missing.
   const present = files.filter((file) => existsSync(file))
   const loaded = (present.length > 0 ? present : files).map((file) => loadFile(file, origin))
   const fail = (text: string): never => {
-    throw new KubeconfigError(`the kubeconfig ${files.join(delimiter)} (from ${origin}) ${text}`)
+    const source = given === undefined ? origin : `${origin}, with --context ${given}`
+    throw new KubeconfigError(`the kubeconfig ${files.join(delimiter)} (from ${source}) ${text}`)
   }
   const problem = loaded.map((one) => one.problem).find((one) => one !== undefined)
   // An entry that is missing may be one that cannot be used.
   const failMissing = (text: string): never => fail(problem === undefined ? text : `${text} (${problem})`)
-  const currentContext = loaded.map(({ config }): unknown => config.currentContext).find(isSet)
+  const currentContext = given ?? loaded.map(({ config }): unknown => config.currentContext).find(isSet)
   if (typeof currentContext !== 'string') {
-    return failMissing('has no current-context; set it with `kubectl config use-context`')
+    return failMissing('has no current-context; set it with `kubectl config use-context`, or give --context')
   }
   const context = findFirst(loaded, ({ contexts }) => contexts, currentContext)?.entry
   if (context === undefined) {
+    if (given !== undefined) return failMissing(`has no context of that name; ${describeContexts(loaded)}`)
     return failMissing('has no context of the name in current-context; list them with `kubectl config get-contexts`')
   }
   const foundCluster = findFirst(loaded, ({ clusters }) => clusters, context.cluster)
@@ -67,6 +71,11 @@ export function loadKubeconfigFiles(files: readonly string[], origin: string): K
     if (error instanceof KubeconfigError) return fail(`cannot be used: ${error.message}`)
     return fail(error instanceof Error ? error.message : 'is not a valid kubeconfig')
   }
+}
+
+function describeContexts(loaded: readonly LoadedFile[]): string {
+  const names = new Set(loaded.flatMap(({ config }) => config.contexts.map(({ name }) => name)))
+  return names.size === 0 ? 'there is none' : `expected one of ${joinNames([...names])}`
 }
 
 /** @throws KubeconfigError that names the first file of the current cluster or user that cannot be read */

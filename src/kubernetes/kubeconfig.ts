@@ -9,6 +9,8 @@ import { loadKubeconfigFiles, readKubeconfigFile } from './kubeconfig-files.ts'
 export interface KubeconfigSource {
   /** Value of --kubeconfig; empty counts as not set. */
   readonly flag: string | undefined
+  /** Value of --context; empty counts as not set. Default: current-context. */
+  readonly context?: string | undefined
   readonly environment: KubeconfigEnvironment
   /** Directory of the pod's token, CA and namespace. */
   readonly serviceAccountDirectory?: string
@@ -23,18 +25,28 @@ const defaultServiceAccountDirectory = '/var/run/secrets/kubernetes.io/serviceac
  */
 export function loadKubeconfig({
   flag,
+  context: givenContext,
   environment,
   serviceAccountDirectory = defaultServiceAccountDirectory,
 }: KubeconfigSource): () => KubeConfig {
-  if (isSet(flag)) return () => loadKubeconfigFiles([flag], '--kubeconfig')
+  const context = isSet(givenContext) ? givenContext : undefined
+  if (isSet(flag)) return () => loadKubeconfigFiles([flag], '--kubeconfig', context)
   const { HOME, KUBECONFIG, KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = environment
   const files = (KUBECONFIG ?? '').split(delimiter).filter((file) => file !== '')
-  if (files.length > 0) return () => loadKubeconfigFiles(files, 'KUBECONFIG')
+  if (files.length > 0) return () => loadKubeconfigFiles(files, 'KUBECONFIG', context)
   if (isSet(host) && existsSync(join(serviceAccountDirectory, 'token'))) {
-    return () => loadInCluster(host, isSet(port) ? port : '443', serviceAccountDirectory)
+    return () => {
+      if (context === undefined) return loadInCluster(host, isSet(port) ? port : '443', serviceAccountDirectory)
+      throw new KubeconfigError(
+        `--context ${context} needs a kubeconfig, and the service account of the pod would be used; ` +
+          'set --kubeconfig or KUBECONFIG, or leave out --context',
+      )
+    }
   }
   const homeFile = isSet(HOME) ? join(HOME, '.kube', 'config') : undefined
-  if (homeFile !== undefined && existsSync(homeFile)) return () => loadKubeconfigFiles([homeFile], 'the home directory')
+  if (homeFile !== undefined && existsSync(homeFile)) {
+    return () => loadKubeconfigFiles([homeFile], 'the home directory', context)
+  }
   return () => {
     throw new KubeconfigError(
       `no kubeconfig found: ${homeFile ?? '~/.kube/config'} does not exist; set --kubeconfig or KUBECONFIG, ` +
@@ -52,14 +64,16 @@ export function currentNamespace(config: KubeConfig): string {
 /** The source that loadKubeconfig chooses, for messages: `the kubeconfig /home/me/.kube/config`. */
 export function describeKubeconfig({
   flag,
+  context,
   environment: { HOME, KUBECONFIG, KUBERNETES_SERVICE_HOST: host },
   serviceAccountDirectory = defaultServiceAccountDirectory,
 }: KubeconfigSource): string {
-  if (isSet(flag)) return `the kubeconfig ${flag}`
+  const named = isSet(context) ? `the context ${context} of the kubeconfig` : 'the kubeconfig'
+  if (isSet(flag)) return `${named} ${flag}`
   const files = (KUBECONFIG ?? '').split(delimiter).filter((file) => file !== '')
-  if (files.length > 0) return `the kubeconfig ${files.join(delimiter)}`
+  if (files.length > 0) return `${named} ${files.join(delimiter)}`
   if (isSet(host) && existsSync(join(serviceAccountDirectory, 'token'))) return 'the service account of the pod'
-  return `the kubeconfig ${isSet(HOME) ? join(HOME, '.kube', 'config') : '~/.kube/config'}`
+  return `${named} ${isSet(HOME) ? join(HOME, '.kube', 'config') : '~/.kube/config'}`
 }
 
 function loadInCluster(host: string, port: string, directory: string): KubeConfig {

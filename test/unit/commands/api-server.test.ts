@@ -2,9 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { describeApiError } from '../../../src/commands/api-server.ts'
+import { type ApiServerFlags, describeApiError, openApiServer } from '../../../src/commands/api-server.ts'
 import { ApiError, isKindUnknown } from '../../../src/kubernetes/errors.ts'
 import { describeKubeconfig, loadKubeconfig } from '../../../src/kubernetes/kubeconfig.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
 
 const call = 'get enosappcredentials plant-a/wind-farm'
 const server = { url: 'https://api.example.com', origin: 'the kubeconfig /home/me/.kube/config' }
@@ -49,6 +50,36 @@ describe('describeApiError', () => {
   })
 })
 
+describe('openApiServer', () => {
+  it('uses the flags, else their variables, else current-context of KUBECONFIG', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'open-'))
+    onTestFinished(() => rm(directory, { recursive: true }))
+    const fileOf = async (file: string): Promise<string> => {
+      const path = join(directory, file)
+      const names = ['dev', 'prod']
+      const config = {
+        clusters: names.map((name) => ({ name, cluster: { server: `https://${name}.${file}.example` } })),
+        contexts: names.map((name) => ({ name, context: { cluster: name, namespace: `of-${name}` } })),
+        'current-context': 'dev',
+      }
+      await writeFile(path, JSON.stringify(config))
+      return path
+    }
+    const [a, b, c] = [await fileOf('a'), await fileOf('b'), await fileOf('c')]
+    const open = async (flags: ApiServerFlags, variables: Readonly<Record<string, string>>): Promise<string> => {
+      const environment = { KUBECONFIG: a, ...variables }
+      const opened = openApiServer({ clock: new FakeClock(), environment }, flags)
+      await opened.close()
+      return `${opened.url} ${opened.currentNamespace}`
+    }
+    const variables = { ENOS_CONTEXT: 'prod', ENOS_KUBECONFIG: b }
+    expect(await open({}, {})).toBe('https://dev.a.example of-dev')
+    expect(await open({}, variables)).toBe('https://prod.b.example of-prod')
+    expect(await open({ context: 'dev', kubeconfig: c }, variables)).toBe('https://dev.c.example of-dev')
+    expect(await open({ context: 'prod' }, {})).toBe('https://prod.a.example of-prod')
+  })
+})
+
 describe('isKindUnknown', () => {
   it.each([
     [404, 'Unknown', true],
@@ -73,6 +104,7 @@ describe('describeKubeconfig', () => {
     ] as const
     for (const [source, files] of sources) {
       expect(describeKubeconfig(source)).toBe(`the kubeconfig ${files}`)
+      expect(describeKubeconfig({ ...source, context: 'prod' })).toBe(`the context prod of the kubeconfig ${files}`)
       expect(loadKubeconfig(source)).toThrow(files.split(':')[0])
     }
     const inPod = { flag: undefined, environment: pod, serviceAccountDirectory: directory }

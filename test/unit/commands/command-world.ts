@@ -106,9 +106,9 @@ export class CommandWorld {
       clock: this.clock,
       random: () => 0.5,
       stdin: Readable.from([stdin]),
-      openApiServer: (flag) => {
-        if (kubeconfig !== undefined || flag !== undefined) {
-          return openApiServer({ clock: this.clock, environment: surroundings }, flag)
+      openApiServer: (flags) => {
+        if (kubeconfig !== undefined || flags.kubeconfig !== undefined) {
+          return openApiServer({ clock: this.clock, environment: surroundings }, flags)
         }
         return {
           // The commands call no other methods.

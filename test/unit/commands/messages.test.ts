@@ -94,6 +94,7 @@ async function usageErrors(): Promise<void> {
     ['check', '--app-secret=marker-typed'],
     http,
     [...http, '--namespace', 'a'],
+    [...http, '--context', 'a'],
     ['check', '--gateway', 'apim.example.com'],
     ['check', '--gateway', 'https://user:marker-typed@apim.example.com'],
     https,
@@ -125,8 +126,9 @@ async function apiServerFailures(): Promise<void> {
   const answering = async (code: number, body: string) =>
     await world.kubeconfig(await world.stub('https', (response) => response.writeHead(code).end(body)))
   const missingCa = { 'certificate-authority-data': '', 'certificate-authority': '/nowhere/ca.crt' }
-  const failures: readonly (readonly [title: string, kubeconfig: string])[] = [
+  const failures: readonly (readonly [title: string, kubeconfig: string, ...flags: string[]])[] = [
     ['the kubeconfig does not exist', '/nowhere/kubeconfig'],
+    ['the context does not exist', await world.kubeconfig('https://127.0.0.1:1'), '--context', 'prod'],
     ['the kubeconfig is not valid', await world.file('kubeconfig', 'a: [')],
     ['the API server refuses connections', await world.kubeconfig('https://127.0.0.1:1')],
     ['the certificate-authority file is missing', await world.kubeconfig('https://127.0.0.1:1', missingCa)],
@@ -140,9 +142,9 @@ async function apiServerFailures(): Promise<void> {
     ['the API server is overloaded', await answering(503, json(503, 'ServiceUnavailable'))],
     ['the server is no API server', await answering(200, '<html>hello</html>')],
   ]
-  for (const [title, kubeconfig] of failures) {
+  for (const [title, kubeconfig, ...flags] of failures) {
     for (const line of [['status'], ['status', 'wind-farm'], ['renew', 'wind-farm'], ['check', 'wind-farm']]) {
-      await run(title, line, { kubeconfig })
+      await run(title, [...line, ...flags], { kubeconfig })
     }
   }
 }

@@ -47,6 +47,7 @@ describe('parseRunConfig: defaults', () => {
 describe('parseRunConfig: flags and variables', () => {
   it.each([
     ['kubeconfig', 'ENOS_KUBECONFIG'],
+    ['context', 'ENOS_CONTEXT'],
     ['namespace', 'ENOS_NAMESPACE'],
     ['watch-label-selector', 'ENOS_WATCH_LABEL_SELECTOR'],
     ['metrics-bind-address', 'ENOS_METRICS_BIND_ADDRESS'],
@@ -66,11 +67,12 @@ describe('parseRunConfig: flags and variables', () => {
   })
 
   it('there are no other flags', () => {
-    expect(runFlags).toHaveLength(15)
+    expect(runFlags).toHaveLength(16)
   })
 
   const cases: readonly [FlagName, string, keyof ReturnType<typeof parse>, unknown][] = [
     ['kubeconfig', '/a', 'kubeconfig', expect.objectContaining({ flag: '/a' })],
+    ['context', 'prod', 'kubeconfig', expect.objectContaining({ context: 'prod' })],
     ['namespace', 'plant-a', 'namespaces', ['plant-a']],
     ['watch-label-selector', 'a in (b,c),!d', 'watchLabelSelector', parseLabelSelector('a in (b,c),!d')],
     ['metrics-bind-address', '127.0.0.1:9090', 'metricsBindAddress', { host: '127.0.0.1', port: 9090 }],

@@ -446,7 +446,7 @@ describe('connect: proxies', () => {
     const { port } = await startApiServer()
     const { asked, url } = await startProxy(port)
     const KUBECONFIG = write('config', kubeconfigOf(`https://kube.example:${port}`))
-    const server = openApiServer({ clock: new FakeClock(), environment: { KUBECONFIG, https_proxy: url } }, undefined)
+    const server = openApiServer({ clock: new FakeClock(), environment: { KUBECONFIG, https_proxy: url } }, {})
     onTestFinished(() => server.close())
     await server.client.get(secrets, ref)
     expect(asked).toEqual([`kube.example:${port}`])

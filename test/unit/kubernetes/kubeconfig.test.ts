@@ -143,6 +143,51 @@ describe('loadKubeconfig: several files in KUBECONFIG', () => {
   })
 })
 
+describe('loadKubeconfig: --context', () => {
+  it('goes before current-context, with the cluster, the user and the namespace of that context', () => {
+    const a = write('a', kubeconfigOf('a', { namespace: 'plant-a' }))
+    const b = write('b', kubeconfigOf('b', { namespace: 'plant-b' }))
+    const config = loadKubeconfig({ flag: undefined, context: 'b', environment: { KUBECONFIG: `${a}:${b}` } })()
+    expect([config.getCurrentCluster()?.server, config.getCurrentUser()?.token, currentNamespace(config)]).toEqual([
+      'https://b:6443',
+      'token-of-b',
+      'plant-b',
+    ])
+  })
+
+  it('needs no current-context, and is not set when it is empty', () => {
+    const flag = write('a', kubeconfigOf('a', { isCurrent: false }))
+    expect(loadKubeconfig({ flag, context: 'a', environment: {} })().getCurrentContext()).toBe('a')
+    expect(failureOf(loadKubeconfig({ flag, context: '', environment: {} })).message).toContain('no current-context')
+  })
+
+  it('applies to ~/.kube/config', () => {
+    write('.kube/config', kubeconfigOf('a', { isCurrent: false }))
+    const load = loadKubeconfig({ flag: undefined, context: 'a', environment: { HOME: directory } })
+    expect(load().getCurrentCluster()?.server).toBe('https://a:6443')
+  })
+
+  it('of an unknown name is refused with the names that are known, at most five', () => {
+    const files = ['a', 'b', 'c', 'd', 'e', 'f', 'a'].map((name, at) => write(`${at}`, kubeconfigOf(name)))
+    const failure = (...of: string[]): string =>
+      failureOf(loadKubeconfig({ flag: undefined, context: 'prod', environment: { KUBECONFIG: of.join(':') } })).message
+    const two = files.slice(0, 2)
+    expect(failure(...two)).toBe(
+      `the kubeconfig ${two.join(':')} (from KUBECONFIG, with --context prod) has no context of that name; expected one of a, b`,
+    )
+    expect(failure(...files)).toMatch(/; expected one of a, b, c, d, e and 1 more$/)
+    expect(failure(write('none', 'kind: Config'))).toMatch(/has no context of that name; there is none$/)
+  })
+
+  it('needs a kubeconfig, which the service account of a pod is not', () => {
+    const load = loadKubeconfig({ flag: undefined, context: 'prod', ...inPod() })
+    expect(failureOf(load).message).toBe(
+      '--context prod needs a kubeconfig, and the service account of the pod would be used; ' +
+        'set --kubeconfig or KUBECONFIG, or leave out --context',
+    )
+  })
+})
+
 describe('loadKubeconfig: in a pod', () => {
   it('the service account’s files are used, and an IPv6 address is put in brackets', () => {
     const { serviceAccountDirectory } = inPod()
