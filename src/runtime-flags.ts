@@ -39,5 +39,8 @@ function heapMiB({ limit, machine }: ProcessSettings['memory']): number {
   return limit > 0 && limit < machine ? Math.floor((limit * heapShare) / mebibyte) : unlimitedHeapMiB
 }
 
-/** With an arena for each thread, glibc keeps more memory than it needs. */
-export const runtimeEnvironment = { MALLOC_ARENA_MAX: '2' }
+/**
+ * For glibc. With an arena for each thread it keeps more memory than it needs. It raises the threshold to the size of each
+ * larger buffer that was freed, unless it is set; buffers below it leave holes in the heap that stay resident.
+ */
+export const runtimeEnvironment = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '16384' }

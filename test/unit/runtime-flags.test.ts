@@ -47,7 +47,7 @@ describe('missingFlags', () => {
 describe('the launcher', () => {
   const launch = async (args: readonly string[], env: NodeJS.ProcessEnv = {}) => {
     const report =
-      'data:text/javascript,process.on("exit",()=>console.log(JSON.stringify([process.execArgv.slice(2),process.env.MALLOC_ARENA_MAX])))'
+      'data:text/javascript,process.on("exit",()=>console.log(JSON.stringify([process.execArgv.slice(2),process.env.MALLOC_ARENA_MAX,process.env.MALLOC_MMAP_THRESHOLD_])))'
     const { stdout } = await runToEnd(
       process.execPath,
       ['--import', report, join(import.meta.dirname, '../../src/launch.ts'), ...args],
@@ -59,21 +59,25 @@ describe('the launcher', () => {
       .map((line) => JSON.parse(line) as unknown)
   }
 
-  it('starts run once more with the flags and few arenas', async () => {
+  it('starts run once more with the flags and the settings of the allocator', async () => {
     const flags = [
       '--expose-gc',
       expect.stringMatching(/^--max-semi-space-size=\d+$/),
       expect.stringMatching(/^--max-old-space-size=\d+$/),
     ]
-    expect(await launch(['run', '--unknown'])).toEqual([[flags, '2']])
+    expect(await launch(['run', '--unknown'])).toEqual([[flags, '2', '16384']])
   })
 
   it('keeps what the user set', async () => {
-    const env = { NODE_OPTIONS: '--max-semi-space-size=1 --max-old-space-size=99', MALLOC_ARENA_MAX: '1' }
-    expect(await launch(['run', '--unknown'], env)).toEqual([[['--expose-gc'], '1']])
+    const env = {
+      NODE_OPTIONS: '--max-semi-space-size=1 --max-old-space-size=99',
+      MALLOC_ARENA_MAX: '1',
+      MALLOC_MMAP_THRESHOLD_: '65536',
+    }
+    expect(await launch(['run', '--unknown'], env)).toEqual([[['--expose-gc'], '1', '65536']])
   })
 
   it('leaves other commands alone', async () => {
-    expect(await launch(['check', '--unknown'])).toEqual([[[], null]])
+    expect(await launch(['check', '--unknown'])).toEqual([[[], null, null]])
   })
 })
