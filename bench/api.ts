@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { Agent } from 'undici'
 import { readLines } from '../src/kubernetes/lines.ts'
 
@@ -144,4 +145,20 @@ export async function forEachConcurrently<T>(
       for (const item of rest) await work(item)
     }),
   )
+}
+
+/** Starts the work of so many items a second, evenly spread, and resolves when all are done. */
+export async function forEachPaced<T>(
+  perSecond: number,
+  items: readonly T[],
+  work: (item: T) => Promise<unknown>,
+): Promise<void> {
+  const startedAt = performance.now()
+  const works: Promise<unknown>[] = []
+  for (const [index, item] of items.entries()) {
+    const aheadMs = startedAt + (index / perSecond) * 1000 - performance.now()
+    if (aheadMs > 0) await delay(aheadMs)
+    works.push(work(item))
+  }
+  await Promise.all(works)
 }

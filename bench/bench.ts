@@ -28,12 +28,16 @@ export interface FloorRun {
 const maxFloorMs = 10 * 60_000
 
 /** The floor in a process of its own, on resources of its own. */
-export async function runFloor(bench: Bench, count: number, work: FloorTask['work'] = 'sync'): Promise<FloorRun> {
+export async function runFloor(
+  bench: Bench,
+  count: number,
+  task: Pick<FloorTask, 'work' | 'pacePerSecond'> = { work: 'sync' },
+): Promise<FloorRun> {
   const { endpoint, fixtures, gateway } = bench
   const set = await fixtures.create({ gatewayUrl: gateway.url, count })
   const child = new Child([fileURLToPath(new URL('floor.ts', import.meta.url))])
   try {
-    child.send({ ...set, endpoint, gatewayUrl: gateway.url, work } satisfies FloorTask)
+    child.send({ ...set, endpoint, gatewayUrl: gateway.url, ...task } satisfies FloorTask)
     const { cpuMs, elapsedMs } = await child.firstMatch(
       (line) => ('elapsedMs' in line ? (line as unknown as FloorResult) : undefined),
       maxFloorMs,

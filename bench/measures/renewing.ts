@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { forEachPaced } from '../api.ts'
 import type { Bench } from '../bench.ts'
 import { createCredential } from '../fixtures.ts'
 import { Gateway } from '../gateway.ts'
@@ -25,15 +25,10 @@ export async function startRenewing(
   const { namespace } = await fixtures.create({ gatewayUrl: gateway.url, count: 0 })
   const operator = new Operator({ ...defaults, args: ['--no-leader-elect', '--namespace', namespace], ...options })
   await operator.idle()
-  const startedAt = performance.now()
-  const creations: Promise<unknown>[] = []
-  for (let at = 0; at < resources; at++) {
-    const aheadMs = startedAt + (at / perSecond) * 1000 - performance.now()
-    if (aheadMs > 0) await delay(aheadMs)
-    const name = `credential-${at}`
-    creations.push(createCredential(api, namespace, { name, appKey: `${namespace}-${at}` }, gateway.url))
-  }
-  await Promise.all(creations)
+  const all = Array.from({ length: resources }, (_, at) => {
+    return { name: `credential-${at}`, appKey: `${namespace}-${at}` }
+  })
+  await forEachPaced(perSecond, all, (one) => createCredential(api, namespace, one, gateway.url))
   return {
     operator,
     end: async () => {
