@@ -96,14 +96,10 @@ type Basis = Pick<App, 'config' | 'clock' | 'random' | 'log' | 'logOutput' | 'me
 function buildBasis(config: RunConfig): Basis {
   const clock = new SystemClock()
   const { log, logOutput } = openLog(config, process, clock)
+  for (const misspelled of config.misspelledVariables) log.warn(misspelled, 'unknown environment variable is ignored')
   const metrics = new Metrics({ version, leaseName: config.leaderElectLeaseName, logOutput })
-  const connection = connect({
-    kubeconfig: config.kubeconfig,
-    clock,
-    userAgent,
-    fieldManager,
-    onAnswer: apiObserver(metrics, log),
-  })
+  const onAnswer = apiObserver(metrics, log)
+  const connection = connect({ kubeconfig: config.kubeconfig, clock, userAgent, fieldManager, onAnswer })
   return { config, clock, random: systemRandom, log, logOutput, metrics, connection }
 }
 

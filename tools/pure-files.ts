@@ -50,7 +50,7 @@ export const impureFiles: readonly string[] = [
 ]
 
 /** Packages whose values pure files use. */
-const purePackages: readonly string[] = ['liquidjs', 'node:crypto', 'node:util', 'zod']
+const purePackages: readonly string[] = ['leven', 'liquidjs', 'node:crypto', 'node:util', 'zod']
 
 /** Values of other packages that are pure. */
 const pureValues: Readonly<Record<string, readonly string[]>> = {

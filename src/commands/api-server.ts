@@ -8,7 +8,7 @@ import type { Clock } from '../lib/clock.ts'
 import { describeNetworkError, isCutConnection } from '../lib/network-errors.ts'
 import type { CommandContext } from './context.ts'
 import { CommandError } from './errors.ts'
-import { userAgent } from './options.ts'
+import { userAgent, warnOfMisspelled } from './options.ts'
 
 /** The API server, with the identity of the user. */
 export interface ApiServer {
@@ -50,16 +50,17 @@ export function openApiServer(
 
 /** Runs `work` and closes the connection. @throws CommandError in place of an ApiError, with the server and its origin */
 export async function withApiServer<T>(
-  { openApiServer, signal }: CommandContext,
+  context: CommandContext,
   flags: ApiServerFlags,
   work: (server: ApiServer) => Promise<T>,
 ): Promise<T> {
-  const server = openApiServer(flags)
+  warnOfMisspelled(context)
+  const server = context.openApiServer(flags)
   try {
     return await work(server)
   } catch (error) {
     // An aborted call says nothing about the API server.
-    signal.throwIfAborted()
+    context.signal.throwIfAborted()
     throw error instanceof ApiError ? new CommandError(describeApiError(error, server)) : error
   } finally {
     await server.close()

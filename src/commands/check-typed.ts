@@ -12,8 +12,8 @@ import { UsageError } from './errors.ts'
 /** As of spec.gateway.headersFrom. */
 const maxHeaderBytes = 8 * 1024
 const maxHeadersBytes = 16 * 1024
-const appKeyVariable = 'ENOS_APP_KEY'
-const appSecretVariable = 'ENOS_APP_SECRET'
+export const appKeyVariable = 'ENOS_APP_KEY'
+export const appSecretVariable = 'ENOS_APP_SECRET'
 
 /** A gateway and a credential given by flags. */
 export interface TypedOptions {

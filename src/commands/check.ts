@@ -7,10 +7,17 @@ import { askGateway } from './check-gateway.ts'
 import { gatewaySteps, isTokenReplaced } from './check-report.ts'
 import { readResource } from './check-resource.ts'
 import { checkExitCodes, checkOutcome, failed, ok, renderSteps, type Step, unchecked } from './check-steps.ts'
-import { typedNames, type TypedOptions, typedRequest } from './check-typed.ts'
+import { appKeyVariable, appSecretVariable, typedNames, type TypedOptions, typedRequest } from './check-typed.ts'
 import type { CommandContext } from './context.ts'
 import { CommandError, UsageError } from './errors.ts'
-import { contextOption, durationOf, kubeconfigOption, outputOption, resourceNamespaceOption } from './options.ts'
+import {
+  contextOption,
+  durationOf,
+  kubeconfigOption,
+  outputOption,
+  resourceNamespaceOption,
+  warnOfMisspelled,
+} from './options.ts'
 import { waitingFor, withProgress } from './progress.ts'
 import { awaitRenewal, requestRenewal } from './renewal.ts'
 import { inNamespace, parseResourceName, type ResourceName } from './resource-ref.ts'
@@ -80,6 +87,7 @@ export function checkCommand(context: CommandContext): Command {
     .addOption(outputOption())
     .addHelpText('after', examples)
     .action(async (argument: string | undefined, options: CheckOptions) => {
+      warnOfMisspelled(context, [appKeyVariable, appSecretVariable])
       const steps = await check(context, argument, options)
       const outcome = checkOutcome(steps)
       const report = { ok: outcome === 'works', outcome, steps }

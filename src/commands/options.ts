@@ -1,6 +1,9 @@
 import { Option } from 'commander'
+import { variableOf } from '../config/flags.ts'
+import { misspelledVariables } from '../config/misspelled-variables.ts'
 import { parseDuration } from '../lib/duration.ts'
 import { version } from '../version.ts'
+import type { CommandContext } from './context.ts'
 import { UsageError } from './errors.ts'
 
 /** Options that several commands share. */
@@ -19,6 +22,17 @@ export const resourceNamespaceOption = (): Option =>
 
 export const outputOption = (): Option =>
   new Option('-o, --output <format>', 'output format').choices(['text', 'json']).default('text')
+
+/** @param more variables that the command reads, besides those that choose the API server */
+export function warnOfMisspelled(
+  { environment, printError }: Pick<CommandContext, 'environment' | 'printError'>,
+  more: readonly string[] = [],
+): void {
+  const known = [variableOf('kubeconfig'), variableOf('context'), ...more]
+  for (const { nearest, variable } of misspelledVariables(Object.keys(environment), known)) {
+    printError(`enos-credential-operator: the environment variable ${variable} is unknown, did you mean ${nearest}?\n`)
+  }
+}
 
 export const userAgent = `enos-credential-operator/${version}`
 

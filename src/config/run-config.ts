@@ -2,6 +2,7 @@ import type { LogFormat, LogLevel } from '../lib/log.ts'
 import { type BindAddress, type Flag, type FlagName, InvalidValueError, runFlags, variableOf } from './flags.ts'
 import type { LabelSelector } from './label-selector.ts'
 import { parseLogColours } from './log-colours.ts'
+import { type MisspelledVariable, misspelledVariables } from './misspelled-variables.ts'
 import { parseProxyConfig, type ProxyConfig } from './proxy.ts'
 
 /** Environment variables that locate the API server. */
@@ -51,6 +52,7 @@ export interface RunConfig {
   /** Of the format pretty. Undefined: on a terminal. */
   readonly usesLogColours: boolean | undefined
   readonly proxy: ProxyConfig
+  readonly misspelledVariables: readonly MisspelledVariable[]
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -90,6 +92,10 @@ export function parseRunConfig(
     logFormat: values.get('log-format') as LogFormat,
     usesLogColours: parseLogColours(environment),
     proxy: parseProxyConfig(environment),
+    misspelledVariables: misspelledVariables(
+      Object.keys(environment),
+      runFlags.map(({ name }) => variableOf(name)),
+    ),
   })
 }
 

@@ -36,6 +36,7 @@ describe('parseRunConfig: defaults', () => {
       logLevel: 'info',
       logFormat: 'json',
       proxy: { httpProxy: undefined, httpsProxy: undefined, noProxy: undefined },
+      misspelledVariables: [],
     })
   })
 
@@ -93,6 +94,12 @@ describe('parseRunConfig: flags and variables', () => {
 
   it.each(cases)('the variable of --%s has the same syntax (%s)', (flag, text, field, value) => {
     expect(parse({}, { [variableOf(flag)]: text })[field]).toEqual(value)
+  })
+
+  it('a misspelled variable is told apart from those of other programs', () => {
+    const { logLevel, misspelledVariables } = parse({}, { ENOS_LOG_LEVLE: 'debug', ENOS_APP_KYE: 'x', ENOS_TOKEN: 'y' })
+    expect(logLevel).toBe('info')
+    expect(misspelledVariables).toEqual([{ variable: 'ENOS_LOG_LEVLE', nearest: 'ENOS_LOG_LEVEL' }])
   })
 
   it('a flag goes before its variable', () => {
