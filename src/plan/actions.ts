@@ -119,3 +119,8 @@ export function targetOf(action: Action): string | undefined {
   if ('desired' in action) return action.desired.name
   return 'name' in action ? action.name : undefined
 }
+
+/** Whether nothing is left to do but to write the status. */
+export function isStatusOnly({ actions }: Plan): boolean {
+  return actions.every((action) => action.do === 'patchStatus')
+}

@@ -18,6 +18,7 @@ import {
   tokenOnTargets,
 } from '../observe/observed.ts'
 import { hasFailed, hasWrittenTarget, newPass, type Pass } from '../observe/pass.ts'
+import { isStatusOnly } from '../plan/actions.ts'
 import { planInvalid } from '../plan/plan.ts'
 import type { Applications } from '../tokens/applications.ts'
 import { converge, type Iteration } from './converge.ts'
@@ -182,13 +183,10 @@ export class Reconciler {
       const last = await converge({
         observe: () => this.#observe(pass),
         now: () => clock.now(),
-        // Statuses are written last, so that no target waits for the status of another.
+        // No target waits for the status of another.
         shouldYield: ({ planned }) =>
-          hasWrittenTarget(pass) && !hasFailed(pass) && planned.actions.every((action) => action.do === 'patchStatus'),
-        execute: async (iteration) => {
-          signal.throwIfAborted()
-          await this.#execute(iteration, pass, signal)
-        },
+          hasWrittenTarget(pass) && !hasFailed(pass) && isStatusOnly(planned) && this.#queue.snapshot().depth > 0,
+        execute: (iteration) => this.#execute(iteration, pass, signal),
       })
       this.#conclude(pass, last)
     } finally {
@@ -197,6 +195,7 @@ export class Reconciler {
   }
 
   async #execute({ observed, planned }: Iteration, pass: Pass, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
     const { clock, executor, log } = this.#options
     const before = tokenOnTargets(observed)
     logDecision(log, pass.credential.key, planned)

@@ -38,6 +38,15 @@ function patched(calls: readonly ApiCall[], { plural }: { readonly plural: strin
     .map(({ name }) => name.split('-')[0] ?? '')
 }
 
+it('the statuses of a burst wait until all targets are written', async () => {
+  const { world } = await setUp()
+  for (const name of namesOf('new', 20)) world.addCredential(name)
+  await world.clock.advance(15_000)
+  const writes = world.api.calls.filter(({ verb }) => verb === 'create' || verb === 'patch')
+  const expected = [...Array<string>(20).fill(secrets.plural), ...Array<string>(20).fill(credentials.plural)]
+  expect(writes.map(({ plural }) => plural)).toEqual(expected)
+})
+
 it('a status that only tells of a wait comes after the statuses of written tokens', async () => {
   const { world } = await setUp()
   for (const name of namesOf('slow', 20)) world.addCredential(name, { gateway: { url: slowGateway } })

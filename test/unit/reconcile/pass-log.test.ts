@@ -113,24 +113,28 @@ describe('the log of an operator', () => {
         .map(parse)
         .filter(({ msg }) => msg === 'reconciled')
     expect(passesNow().map(({ actions, level }) => [level, ...actions.map(({ action }) => action)])).toEqual([
-      ['info', 'fetchSources', 'join', 'createTarget'],
-      ['debug', 'patchStatus'],
+      ['info', 'fetchSources', 'join', 'createTarget', 'patchStatus'],
     ])
 
     operator.resync()
     await world.clock.advance(1000)
-    expect(passesNow()).toHaveLength(2)
+    expect(passesNow()).toHaveLength(1)
 
     world.changeSecret('a-token', { accessToken: 'forged' })
     await world.clock.advance(1000)
-    expect(passesNow()[2]).toMatchObject({
+    expect(passesNow()[1]).toMatchObject({
       level: 'info',
       credential: 'plant-a/a',
       actions: [
         { action: 'fetchTarget', target: 'a-token', reason: 'Drift' },
         { action: 'patchTarget', target: 'a-token', reason: 'Drift', result: 'written' },
+        { action: 'patchStatus', reason: 'StatusChanged', result: 'written' },
       ],
     })
+
+    world.deleteSecret('app')
+    await world.clock.advance(1000)
+    expect(passesNow()[2]).toMatchObject({ level: 'debug', actions: [{ action: 'leave' }, { action: 'patchStatus' }] })
     const token = Buffer.from(world.secret('a-token')?.data?.['accessToken'] ?? '', 'base64').toString()
     expect(token).not.toBe('')
     for (const secret of [...Object.values(marker), token]) expect(linesNow().join('\n')).not.toContain(secret)

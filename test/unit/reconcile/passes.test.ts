@@ -39,31 +39,31 @@ const isStatusWrite = ({ plural, verb }: ApiCall): boolean => verb === 'patch' &
 const isCreate = ({ verb }: ApiCall): boolean => verb === 'create'
 
 describe('Reconciler: passes', () => {
-  it('a first sync takes three passes: join the application, write the target, write the status', async () => {
+  it('a first sync takes two passes: join the application, write target and status', async () => {
     const { world, passes } = await setUp()
     world.addCredential('wind')
-    expect(await passes()).toBe(3)
+    expect(await passes()).toBe(2)
     expect(world.conditions('wind')).toContain('Ready=True/Synced')
     await world.clock.advance(minuteMs)
     expect(world.api.calls).toHaveLength(3)
   })
 
-  it('a requested renewal takes three passes: take the request, write the target, write the status', async () => {
+  it('a requested renewal takes two passes: take the request, write target and status', async () => {
     const { world, passes } = await setUp()
     world.addCredential('wind')
     await passes()
     const body = { metadata: { annotations: { [annotations.renewRequestedAt]: '1' } } }
     world.user.patch(credentials, { namespace, name: 'wind' }, body)
-    expect(await passes()).toBe(3)
+    expect(await passes()).toBe(2)
     expect(world.status('wind').lastHandledRenewRequest).toBe('1')
   })
 
-  it('the repair of a target takes two passes: write the target, write the status', async () => {
+  it('the repair of a target takes one pass: write target and status', async () => {
     const { world, passes } = await setUp()
     world.addCredential('wind')
     await passes()
     world.deleteSecret('wind-token')
-    expect(await passes()).toBe(2)
+    expect(await passes()).toBe(1)
     expect(world.isValid('wind-token')).toBe(true)
   })
 })
