@@ -3,7 +3,7 @@ import type { Clock, Timer } from '../lib/clock.ts'
 import { KeyedHeap } from '../lib/keyed-heap.ts'
 import type { Random } from '../lib/random.ts'
 
-/** Receives a queue's measurements, with the meanings of client-go's workqueue metrics. */
+/** Receives a queue's measurements, with the meanings of client-go's workqueue metrics, but for `onAdd`. */
 export interface WorkQueueObserver {
   /** A key became ready: each such add leads to one handling. */
   onAdd(queue: string): void
@@ -73,7 +73,7 @@ interface Delayed<K> {
   readonly priority: number
 }
 
-/** With 2 s, the first passes of a burst went before new tokens, and ran ahead of the gateway. */
+/** With 2 s, first passes went before new tokens as soon as a burst had lasted that long, and ran ahead of the gateway. */
 const defaultAgingMs = 30_000
 /** Calls have deadlines of at most 30 s, and no handler makes many of them one after another. */
 const defaultHandlingLimitMs = 5 * 60_000
@@ -120,13 +120,12 @@ export class WorkQueue<K extends string> {
     this.#add(key, priority, undefined)
   }
 
-  /** Makes a key ready after a delay. The earliest of several delays wins; an `add` in between does not cancel it. */
+  /** Makes a key ready after a delay. Of several, the earliest time and the highest priority count; `add` cancels none. */
   addAfter(key: K, delayMs: number, { priority = 0 }: AddOptions = {}): void {
     if (this.#isShutDown) return
     const dueAt = this.#options.clock.now() + Math.max(0, delayMs)
-    const pending = this.#delayed.get(key)
-    if (pending !== undefined && pending.dueAt <= dueAt) return
-    this.#delayed.set({ key, dueAt, priority })
+    const other = this.#delayed.get(key) ?? { dueAt, priority }
+    this.#delayed.set({ key, dueAt: Math.min(dueAt, other.dueAt), priority: Math.max(priority, other.priority) })
     this.#armTimer()
   }
 

@@ -47,8 +47,8 @@ export interface ReconcilerOptions {
   readonly onGone: (key: ObjectKey) => void
 }
 
-/** A status waits until the targets of all resources are written, and one that was held back may not be needed then. */
-const priorities = { token: 2, firstSync: 1, routine: 0, status: -1, heldStatus: -2 }
+/** In a burst, statuses come after all targets; one that tells only of a wait may not be needed then. */
+const priorities = { token: 2, firstSync: 1, routine: 0, status: -1, waitingStatus: -2 }
 const idlePollMs = 10
 /** A longer Retry-After of the API server could let a token expire meanwhile. */
 const maxRetryAfterMs = 5 * 60_000
@@ -110,7 +110,7 @@ export class Reconciler {
       if (caches.everyCredential?.get(key) === undefined) this.enqueue(this.#sharedTargets.awaitingDeletionOf(key))
     })
     caches.secrets.subscribe((key) => {
-      this.enqueue(caches.credentials.byIndex(byObject('Secret', key)))
+      this.enqueue(caches.credentials.byIndex(byObject('Secret', key)), caches.secrets.get(key) === undefined)
     })
     caches.configMaps.subscribe((key) => {
       this.enqueue(caches.credentials.byIndex(byObject('ConfigMap', key)))
@@ -130,7 +130,7 @@ export class Reconciler {
     })
   }
 
-  /** @param isUrgent a token is waiting to be written */
+  /** @param isUrgent a token is waiting to be written, or a Secret is gone, without which no pod starts */
   enqueue(keys: Iterable<ObjectKey>, isUrgent = false): void {
     for (const key of keys) this.#queue.add(key, { priority: isUrgent ? priorities.token : priorities.routine })
   }
@@ -221,7 +221,8 @@ export class Reconciler {
     if (applications.isMember(key)) this.#refreshBarrier.release(key)
     // An earlier pass may have set an earlier time, for what is over now.
     if (!hasFailed(pass)) this.#queue.remove(key)
-    const priority = reason === 'QuietPeriod' ? priorities.heldStatus : priorities.routine
+    const isFirstHeld = reason === 'QuietPeriod' && pass.credential.status.conditions.length === 0
+    const priority = isFirstHeld ? priorities.waitingStatus : priorities.routine
     if (requeueAt !== undefined) this.#queue.addAfter(key, requeueAt - clock.now(), { priority })
     if (hasFailed(pass)) this.#retry(key, pass.retryAfterMs)
   }
@@ -231,9 +232,9 @@ export class Reconciler {
     this.#options.log.warn({ credential: key, ...detail }, 'reconcile failed, retrying')
   }
 
-  /** @param retryAfterMs asked for by the API server */
+  /** As urgent as a token, which may be what could not be written. @param retryAfterMs asked for by the API server */
   #retry(key: ObjectKey, retryAfterMs: number): void {
-    this.#queue.addRateLimited(key, { minDelayMs: Math.min(retryAfterMs, maxRetryAfterMs) })
+    this.#queue.addRateLimited(key, { priority: priorities.token, minDelayMs: Math.min(retryAfterMs, maxRetryAfterMs) })
   }
 
   /** @returns undefined when the credential is gone, or its spec is not valid any more */

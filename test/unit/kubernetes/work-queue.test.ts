@@ -281,6 +281,26 @@ describe('WorkQueue: a priority', () => {
     expect(started).toEqual(['busy', 'late'])
   })
 
+  it.each([
+    ['first', true],
+    ['last', false],
+  ])('of several delayed adds is the highest, where the later one comes %s', async (_, isLaterFirst) => {
+    const { clock, queue, started, end, handler } = setUp()
+    queue.add('busy')
+    queue.run(1, handler)
+    const adds = [
+      { delayMs: 1, priority: -1 },
+      { delayMs: 2, priority: 1 },
+    ]
+    for (const { delayMs, priority } of isLaterFirst ? adds.toReversed() : adds) {
+      queue.addAfter('twice', delayMs, { priority })
+    }
+    await clock.advance(1)
+    queue.add('plain')
+    await end('busy')
+    expect(started).toEqual(['busy', 'twice'])
+  })
+
   it('grows by one for each 30 s of waiting, so that no key starves', async () => {
     const { clock, queue, started, end, handler } = setUp()
     queue.add('old')

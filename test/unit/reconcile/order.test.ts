@@ -57,6 +57,28 @@ it('a status that only tells of a wait comes after the statuses of written token
   expect(world.conditions('slow-0')).toContain('Ready=False/WaitingForToken')
 })
 
+it('a deleted target is repaired, and a refused write tried again, before first syncs that wait', async () => {
+  const { world } = await setUp()
+  for (const name of ['deleted', 'refused']) world.addCredential(name)
+  await world.clock.advance(5000)
+  for (const name of namesOf('new', 100)) world.addCredential(name, { gateway: { url: slowGateway } })
+  await world.clock.advance(1000)
+  const { length } = world.api.calls
+  for (const name of ['deleted-token', 'refused-token']) world.deleteSecret(name)
+  let refusals = 0
+  const isRefused = ({ name, verb }: ApiCall): boolean =>
+    verb === 'create' && name === 'refused-token' && refusals++ === 0
+  world.refuse(isRefused, { code: 500, reason: 'InternalError' })
+  await world.clock.advance(1500)
+  const since = world.api.calls.slice(length)
+  expect(since.filter(({ verb }) => verb === 'create').map(({ name }) => name)).toEqual([
+    'deleted-token',
+    'refused-token',
+    'refused-token',
+  ])
+  expect(since.filter(({ verb }) => verb === 'get').length).toBeGreaterThan(0)
+})
+
 it('a new token is written before first syncs that have waited for longer', async () => {
   const { gateway, world } = await setUp()
   world.addCredential('renewed')
