@@ -87,7 +87,7 @@ export function checkCommand(context: CommandContext): Command {
     .addOption(outputOption())
     .addHelpText('after', examples)
     .action(async (argument: string | undefined, options: CheckOptions) => {
-      warnOfMisspelled(context, [appKeyVariable, appSecretVariable])
+      warnOfMisspelled(context, options.gateway === undefined ? [] : [appKeyVariable, appSecretVariable])
       const steps = await check(context, argument, options)
       const outcome = checkOutcome(steps)
       const report = { ok: outcome === 'works', outcome, steps }

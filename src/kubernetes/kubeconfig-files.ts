@@ -38,7 +38,7 @@ export function loadKubeconfigFiles(files: readonly string[], origin: string, gi
   const present = files.filter((file) => existsSync(file))
   const loaded = (present.length > 0 ? present : files).map((file) => loadFile(file, origin))
   const fail = (text: string): never => {
-    const source = given === undefined ? origin : `${origin}, with --context ${given}`
+    const source = given === undefined ? origin : `${origin}, with context ${given}`
     throw new KubeconfigError(`the kubeconfig ${files.join(delimiter)} (from ${source}) ${text}`)
   }
   const problem = loaded.map((one) => one.problem).find((one) => one !== undefined)

@@ -38,8 +38,8 @@ export function loadKubeconfig({
     return () => {
       if (context === undefined) return loadInCluster(host, isSet(port) ? port : '443', serviceAccountDirectory)
       throw new KubeconfigError(
-        `--context ${context} needs a kubeconfig, and the service account of the pod would be used; ` +
-          'set --kubeconfig or KUBECONFIG, or leave out --context',
+        `context ${context} needs a kubeconfig, and the service account of the pod would be used; ` +
+          'set --kubeconfig or KUBECONFIG, or leave out --context and ENOS_CONTEXT',
       )
     }
   }

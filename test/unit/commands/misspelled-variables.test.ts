@@ -37,4 +37,9 @@ describe('a misspelled variable', () => {
     expect(output.split('\n').filter((each) => each.includes('did you mean'))).toEqual([line])
     expect(output).not.toContain('marker-')
   })
+
+  it('is not warned of by check of a resource where only --gateway would read the known one', async () => {
+    const output = await world.run(['check', 'wind-farm'], { environment: { ENOS_API_KEY: marker.appKey } })
+    expect(output).not.toContain('did you mean')
+  })
 })

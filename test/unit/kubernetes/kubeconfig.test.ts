@@ -173,7 +173,7 @@ describe('loadKubeconfig: --context', () => {
       failureOf(loadKubeconfig({ flag: undefined, context: 'prod', environment: { KUBECONFIG: of.join(':') } })).message
     const two = files.slice(0, 2)
     expect(failure(...two)).toBe(
-      `the kubeconfig ${two.join(':')} (from KUBECONFIG, with --context prod) has no context of that name; expected one of a, b`,
+      `the kubeconfig ${two.join(':')} (from KUBECONFIG, with context prod) has no context of that name; expected one of a, b`,
     )
     expect(failure(...files)).toMatch(/; expected one of a, b, c, d, e and 1 more$/)
     expect(failure(write('none', 'kind: Config'))).toMatch(/has no context of that name; there is none$/)
@@ -182,8 +182,8 @@ describe('loadKubeconfig: --context', () => {
   it('needs a kubeconfig, which the service account of a pod is not', () => {
     const load = loadKubeconfig({ flag: undefined, context: 'prod', ...inPod() })
     expect(failureOf(load).message).toBe(
-      '--context prod needs a kubeconfig, and the service account of the pod would be used; ' +
-        'set --kubeconfig or KUBECONFIG, or leave out --context',
+      'context prod needs a kubeconfig, and the service account of the pod would be used; ' +
+        'set --kubeconfig or KUBECONFIG, or leave out --context and ENOS_CONTEXT',
     )
   })
 })
