@@ -1,11 +1,11 @@
 import { ApiServerAuth } from '../src/kubernetes/auth.ts'
-import { loadKubeconfig } from '../src/kubernetes/kubeconfig.ts'
+import { chooseKubeconfig } from '../src/kubernetes/kubeconfig.ts'
 import { SystemClock } from '../src/lib/clock.ts'
 import type { Endpoint } from './api.ts'
 
 /** The API server of a kubeconfig. */
 export async function loadEndpoint(kubeconfig: string): Promise<Endpoint> {
-  const load = loadKubeconfig({ flag: kubeconfig, environment: {} })
+  const { load } = chooseKubeconfig({ flag: kubeconfig, environment: {} })
   const { headers, server, tls } = await new ApiServerAuth(load, new SystemClock()).current()
   const { ca, cert, key } = tls
   return {

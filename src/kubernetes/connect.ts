@@ -3,7 +3,7 @@ import { createProxySelector, type ProxyConfig, type ProxySelector } from '../co
 import type { Clock } from '../lib/clock.ts'
 import { ApiServerAuth } from './auth.ts'
 import { HttpKubernetesClient } from './http-client.ts'
-import { currentNamespace, describeKubeconfig, type KubeconfigSource, loadKubeconfig } from './kubeconfig.ts'
+import { chooseKubeconfig, currentNamespace, type KubeconfigSource } from './kubeconfig.ts'
 import { Transport, type TransportOptions } from './transport.ts'
 
 export interface ConnectOptions {
@@ -32,7 +32,7 @@ export interface ApiConnection {
 /** Makes no call. @throws KubeconfigError when there is no usable kubeconfig */
 export function connect(options: ConnectOptions): ApiConnection {
   const { clock, fieldManager, kubeconfig, onAnswer, proxy, userAgent } = options
-  const load = loadKubeconfig(kubeconfig)
+  const { from, load } = chooseKubeconfig(kubeconfig)
   const config = load()
   const auth = new ApiServerAuth(load, clock, {
     environment: kubeconfig.environment,
@@ -45,7 +45,7 @@ export function connect(options: ConnectOptions): ApiConnection {
   return {
     client,
     currentNamespace: currentNamespace(config),
-    origin: { server, from: describeKubeconfig(kubeconfig) },
+    origin: { server, from },
     close: () => transport.close(),
   }
 }

@@ -16,42 +16,56 @@ export interface KubeconfigSource {
   readonly serviceAccountDirectory?: string
 }
 
+/** The source that was chosen. */
+export interface ChosenKubeconfig {
+  /** For messages: `the kubeconfig /home/me/.kube/config`. */
+  readonly from: string
+  /** Reads the source anew each time. @throws KubeconfigError */
+  readonly load: () => KubeConfig
+}
+
 const defaultServiceAccountDirectory = '/var/run/secrets/kubernetes.io/serviceaccount'
 
-/**
- * Chooses the source once: the flag, else KUBECONFIG, else the pod's service account, else ~/.kube/config.
- *
- * @returns a function that reads that source anew each time; it throws KubeconfigError
- */
-export function loadKubeconfig({
+/** Chooses the source once: the flag, else KUBECONFIG, else the pod's service account, else ~/.kube/config. */
+export function chooseKubeconfig({
   flag,
   context: givenContext,
   environment,
   serviceAccountDirectory = defaultServiceAccountDirectory,
-}: KubeconfigSource): () => KubeConfig {
+}: KubeconfigSource): ChosenKubeconfig {
   const context = isSet(givenContext) ? givenContext : undefined
-  if (isSet(flag)) return () => loadKubeconfigFiles([flag], '--kubeconfig', context)
+  const named = context === undefined ? 'the kubeconfig' : `the context ${context} of the kubeconfig`
+  const ofFiles = (files: readonly string[], origin: string): ChosenKubeconfig => ({
+    from: `${named} ${files.join(delimiter)}`,
+    load: () => loadKubeconfigFiles(files, origin, context),
+  })
+  if (isSet(flag)) return ofFiles([flag], '--kubeconfig')
   const { HOME, KUBECONFIG, KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = environment
   const files = (KUBECONFIG ?? '').split(delimiter).filter((file) => file !== '')
-  if (files.length > 0) return () => loadKubeconfigFiles(files, 'KUBECONFIG', context)
+  if (files.length > 0) return ofFiles(files, 'KUBECONFIG')
   if (isSet(host) && existsSync(join(serviceAccountDirectory, 'token'))) {
-    return () => {
-      if (context === undefined) return loadInCluster(host, isSet(port) ? port : '443', serviceAccountDirectory)
-      throw new KubeconfigError(
-        `context ${context} needs a kubeconfig, and the service account of the pod would be used; ` +
-          'set --kubeconfig or KUBECONFIG, or leave out --context and ENOS_CONTEXT',
-      )
+    return {
+      from: 'the service account of the pod',
+      load: () => {
+        if (context === undefined) return loadInCluster(host, isSet(port) ? port : '443', serviceAccountDirectory)
+        throw new KubeconfigError(
+          `context ${context} needs a kubeconfig, and the service account of the pod would be used; ` +
+            'set --kubeconfig or KUBECONFIG, or leave out --context and ENOS_CONTEXT',
+        )
+      },
     }
   }
   const homeFile = isSet(HOME) ? join(HOME, '.kube', 'config') : undefined
-  if (homeFile !== undefined && existsSync(homeFile)) {
-    return () => loadKubeconfigFiles([homeFile], 'the home directory', context)
-  }
-  return () => {
-    throw new KubeconfigError(
-      `no kubeconfig found: ${homeFile ?? '~/.kube/config'} does not exist; set --kubeconfig or KUBECONFIG, ` +
-        'or run in a pod that mounts its service account token',
-    )
+  if (homeFile !== undefined && existsSync(homeFile)) return ofFiles([homeFile], 'the home directory')
+  const expected = homeFile ?? '~/.kube/config'
+  return {
+    from: `${named} ${expected}`,
+    load: () => {
+      throw new KubeconfigError(
+        `no kubeconfig found: ${expected} does not exist; set --kubeconfig or KUBECONFIG, ` +
+          'or run in a pod that mounts its service account token',
+      )
+    },
   }
 }
 
@@ -59,21 +73,6 @@ export function loadKubeconfig({
 export function currentNamespace(config: KubeConfig): string {
   const namespace = config.getContextObject(config.getCurrentContext())?.namespace?.trim()
   return isSet(namespace) ? namespace : 'default'
-}
-
-/** The source that loadKubeconfig chooses, for messages: `the kubeconfig /home/me/.kube/config`. */
-export function describeKubeconfig({
-  flag,
-  context,
-  environment: { HOME, KUBECONFIG, KUBERNETES_SERVICE_HOST: host },
-  serviceAccountDirectory = defaultServiceAccountDirectory,
-}: KubeconfigSource): string {
-  const named = isSet(context) ? `the context ${context} of the kubeconfig` : 'the kubeconfig'
-  if (isSet(flag)) return `${named} ${flag}`
-  const files = (KUBECONFIG ?? '').split(delimiter).filter((file) => file !== '')
-  if (files.length > 0) return `${named} ${files.join(delimiter)}`
-  if (isSet(host) && existsSync(join(serviceAccountDirectory, 'token'))) return 'the service account of the pod'
-  return `${named} ${isSet(HOME) ? join(HOME, '.kube', 'config') : '~/.kube/config'}`
 }
 
 function loadInCluster(host: string, port: string, directory: string): KubeConfig {

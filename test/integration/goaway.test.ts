@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { ApiConnections } from '../../src/kubernetes/api-connections.ts'
 import { ApiServerAuth } from '../../src/kubernetes/auth.ts'
-import { loadKubeconfig } from '../../src/kubernetes/kubeconfig.ts'
+import { chooseKubeconfig } from '../../src/kubernetes/kubeconfig.ts'
 import { SystemClock } from '../../src/lib/clock.ts'
 import { type Cluster, startCluster } from '../control-plane/cluster.ts'
 
@@ -20,7 +20,7 @@ afterAll(async () => {
 })
 
 it('an API server that sends GOAWAY again and again fails no call and leaves no pools behind', async () => {
-  const load = loadKubeconfig({ flag: cluster?.kubeconfig, environment: {} })
+  const { load } = chooseKubeconfig({ flag: cluster?.kubeconfig, environment: {} })
   const connection = await new ApiServerAuth(load, new SystemClock()).current()
   const { calls, watches } = (connections = new ApiConnections(connection))
   const connects = { calls: 0, watches: 0 }

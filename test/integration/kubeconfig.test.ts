@@ -8,7 +8,7 @@ import { KubeConfig } from '@kubernetes/client-node'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { stringify } from 'yaml'
 import { ApiServerAuth } from '../../src/kubernetes/auth.ts'
-import { loadKubeconfig } from '../../src/kubernetes/kubeconfig.ts'
+import { chooseKubeconfig } from '../../src/kubernetes/kubeconfig.ts'
 import { Transport } from '../../src/kubernetes/transport.ts'
 import { SystemClock } from '../../src/lib/clock.ts'
 import { useHarness } from './harness.ts'
@@ -58,7 +58,9 @@ async function whoAmI(KUBECONFIG: string): Promise<{ kubectl: unknown; operator:
   const kubectl = join(harness().access.assets, 'kubectl')
   const { stdout } = await promisify(execFile)(kubectl, ['auth', 'whoami', '-o', 'json'], { env })
   const clock = new SystemClock()
-  const auth = new ApiServerAuth(loadKubeconfig({ flag: undefined, environment: env }), clock, { environment: env })
+  const auth = new ApiServerAuth(chooseKubeconfig({ flag: undefined, environment: env }).load, clock, {
+    environment: env,
+  })
   const transport = new Transport({ auth, clock, userAgent: 'integration-test' })
   onTestFinished(() => transport.close())
   const { body } = await transport.request({

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type ApiServerFlags, describeApiError, openApiServer } from '../../../src/commands/api-server.ts'
 import { ApiError, isKindUnknown } from '../../../src/kubernetes/errors.ts'
-import { describeKubeconfig, loadKubeconfig } from '../../../src/kubernetes/kubeconfig.ts'
+import { chooseKubeconfig } from '../../../src/kubernetes/kubeconfig.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 
 const call = 'get enosappcredentials plant-a/wind-farm'
@@ -90,8 +90,8 @@ describe('isKindUnknown', () => {
   })
 })
 
-describe('describeKubeconfig', () => {
-  it('names the source that loadKubeconfig reads', async () => {
+describe('chooseKubeconfig', () => {
+  it('names the source that it loads', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'origin-'))
     onTestFinished(() => rm(directory, { recursive: true }))
     await writeFile(join(directory, 'token'), 'marker-token')
@@ -103,12 +103,13 @@ describe('describeKubeconfig', () => {
       [{ flag: undefined, environment: {} }, '~/.kube/config'],
     ] as const
     for (const [source, files] of sources) {
-      expect(describeKubeconfig(source)).toBe(`the kubeconfig ${files}`)
-      expect(describeKubeconfig({ ...source, context: 'prod' })).toBe(`the context prod of the kubeconfig ${files}`)
-      expect(loadKubeconfig(source)).toThrow(files.split(':')[0])
+      const { from, load } = chooseKubeconfig(source)
+      expect(from).toBe(`the kubeconfig ${files}`)
+      expect(chooseKubeconfig({ ...source, context: 'prod' }).from).toBe(`the context prod of the kubeconfig ${files}`)
+      expect(load).toThrow(files.split(':')[0])
     }
-    const inPod = { flag: undefined, environment: pod, serviceAccountDirectory: directory }
-    expect(describeKubeconfig(inPod)).toBe('the service account of the pod')
-    expect(loadKubeconfig(inPod)().getCurrentCluster()?.server).toBe('https://10.0.0.1:443')
+    const inPod = chooseKubeconfig({ flag: undefined, environment: pod, serviceAccountDirectory: directory })
+    expect(inPod.from).toBe('the service account of the pod')
+    expect(inPod.load().getCurrentCluster()?.server).toBe('https://10.0.0.1:443')
   })
 })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { stringify } from 'yaml'
-import { currentNamespace, loadKubeconfig } from '../../../src/kubernetes/kubeconfig.ts'
+import { chooseKubeconfig, currentNamespace } from '../../../src/kubernetes/kubeconfig.ts'
 import { KubeconfigError } from '../../../src/kubernetes/kubeconfig-error.ts'
 import { marker } from '../../support/builders.ts'
 
@@ -69,13 +69,13 @@ const texts = fc.oneof(
   anyValue.map((value) => stringify(value)),
 )
 
-it('loadKubeconfig returns a usable kubeconfig or fails in one line that quotes nothing of the file', () => {
+it('the load of chooseKubeconfig returns a usable kubeconfig or fails in one line that quotes nothing of the file', () => {
   const file = join(directory, 'config')
   fc.assert(
     fc.property(texts, (text) => {
       writeFileSync(file, text)
       try {
-        const config = loadKubeconfig({ flag: file, environment: {} })()
+        const config = chooseKubeconfig({ flag: file, environment: {} }).load()
         expect(config.getCurrentCluster()?.server).toMatch(/^https?:/)
         expect(typeof currentNamespace(config)).toBe('string')
       } catch (error) {

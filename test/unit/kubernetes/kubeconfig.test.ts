@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { currentNamespace, loadKubeconfig } from '../../../src/kubernetes/kubeconfig.ts'
+import { chooseKubeconfig, currentNamespace } from '../../../src/kubernetes/kubeconfig.ts'
 import { KubeconfigError } from '../../../src/kubernetes/kubeconfig-error.ts'
 
 let directory: string
@@ -50,19 +50,23 @@ function failureOf(load: () => unknown): KubeconfigError {
   throw new Error('expected a KubeconfigError, but the kubeconfig was loaded')
 }
 
-describe('loadKubeconfig: source', () => {
+describe('chooseKubeconfig: source', () => {
   it('--kubeconfig goes before all other sources', () => {
     const flag = write('flag', kubeconfigOf('flag'))
     const KUBECONFIG = write('variable', kubeconfigOf('variable'))
     const { environment, serviceAccountDirectory } = inPod()
-    const load = loadKubeconfig({ flag, environment: { ...environment, KUBECONFIG }, serviceAccountDirectory })
+    const { load } = chooseKubeconfig({ flag, environment: { ...environment, KUBECONFIG }, serviceAccountDirectory })
     expect(load().getCurrentCluster()?.server).toBe('https://flag:6443')
   })
 
   it('KUBECONFIG goes before the service account of the pod', () => {
     const KUBECONFIG = write('variable', kubeconfigOf('variable'))
     const { environment, serviceAccountDirectory } = inPod()
-    const load = loadKubeconfig({ flag: '', environment: { ...environment, KUBECONFIG }, serviceAccountDirectory })
+    const { load } = chooseKubeconfig({
+      flag: '',
+      environment: { ...environment, KUBECONFIG },
+      serviceAccountDirectory,
+    })
     expect(load().getCurrentCluster()?.server).toBe('https://variable:6443')
   })
 
@@ -70,14 +74,22 @@ describe('loadKubeconfig: source', () => {
     write('home/.kube/config', kubeconfigOf('home'))
     const { environment, serviceAccountDirectory } = inPod()
     const HOME = join(directory, 'home')
-    const load = loadKubeconfig({ flag: undefined, environment: { ...environment, HOME }, serviceAccountDirectory })
+    const { load } = chooseKubeconfig({
+      flag: undefined,
+      environment: { ...environment, HOME },
+      serviceAccountDirectory,
+    })
     expect(load().getCurrentCluster()?.server).toBe('https://10.0.0.1:443')
   })
 
   it('~/.kube/config is used in a pod that mounts no token', () => {
     write('home/.kube/config', kubeconfigOf('home'))
     const environment = { HOME: join(directory, 'home'), KUBERNETES_SERVICE_HOST: '10.0.0.1' }
-    const load = loadKubeconfig({ flag: undefined, environment, serviceAccountDirectory: join(directory, 'none') })
+    const { load } = chooseKubeconfig({
+      flag: undefined,
+      environment,
+      serviceAccountDirectory: join(directory, 'none'),
+    })
     expect(load().getCurrentCluster()?.server).toBe('https://home:6443')
   })
 
@@ -85,13 +97,17 @@ describe('loadKubeconfig: source', () => {
     const { environment, serviceAccountDirectory } = inPod()
     write('home/.kube/config', kubeconfigOf('home'))
     const HOME = join(directory, 'home')
-    const load = loadKubeconfig({ flag: undefined, environment: { ...environment, HOME }, serviceAccountDirectory })
+    const { load } = chooseKubeconfig({
+      flag: undefined,
+      environment: { ...environment, HOME },
+      serviceAccountDirectory,
+    })
     rmSync(join(serviceAccountDirectory, 'token'))
     expect(load().getCurrentCluster()?.server).toBe('https://10.0.0.1:443')
   })
 
   it('an error says how to set a kubeconfig when there is none', () => {
-    const load = loadKubeconfig({ flag: undefined, environment: { HOME: directory } })
+    const { load } = chooseKubeconfig({ flag: undefined, environment: { HOME: directory } })
     expect(failureOf(load).message).toBe(
       `no kubeconfig found: ${join(directory, '.kube/config')} does not exist; set --kubeconfig or KUBECONFIG, ` +
         'or run in a pod that mounts its service account token',
@@ -99,23 +115,23 @@ describe('loadKubeconfig: source', () => {
   })
 })
 
-it('loadKubeconfig reads the file anew each time', () => {
+it('the load of chooseKubeconfig reads the file anew each time', () => {
   const flag = write('config', kubeconfigOf('old'))
-  const load = loadKubeconfig({ flag, environment: {} })
+  const { load } = chooseKubeconfig({ flag, environment: {} })
   expect(load().getCurrentUser()?.token).toBe('token-of-old')
   write('config', kubeconfigOf('new'))
   expect(load().getCurrentUser()?.token).toBe('token-of-new')
 })
 
-it('loadKubeconfig resolves relative paths against the directory of the file', () => {
+it('the load of chooseKubeconfig resolves relative paths against the directory of the file', () => {
   const flag = write('sub/config', kubeconfigOf('a'))
-  const load = loadKubeconfig({ flag, environment: {} })
+  const { load } = chooseKubeconfig({ flag, environment: {} })
   expect(load().getCurrentCluster()?.caFile).toBe(join(directory, 'sub/ca.crt'))
 })
 
-describe('loadKubeconfig: several files in KUBECONFIG', () => {
+describe('chooseKubeconfig: several files in KUBECONFIG', () => {
   const load = (...files: string[]) =>
-    loadKubeconfig({ flag: undefined, environment: { KUBECONFIG: files.join(':') } })()
+    chooseKubeconfig({ flag: undefined, environment: { KUBECONFIG: files.join(':') } }).load()
 
   it('files are merged, and the first current-context wins', () => {
     const a = write('a', kubeconfigOf('a', { isCurrent: false }))
@@ -143,11 +159,11 @@ describe('loadKubeconfig: several files in KUBECONFIG', () => {
   })
 })
 
-describe('loadKubeconfig: --context', () => {
+describe('chooseKubeconfig: --context', () => {
   it('goes before current-context, with the cluster, the user and the namespace of that context', () => {
     const a = write('a', kubeconfigOf('a', { namespace: 'plant-a' }))
     const b = write('b', kubeconfigOf('b', { namespace: 'plant-b' }))
-    const config = loadKubeconfig({ flag: undefined, context: 'b', environment: { KUBECONFIG: `${a}:${b}` } })()
+    const config = chooseKubeconfig({ flag: undefined, context: 'b', environment: { KUBECONFIG: `${a}:${b}` } }).load()
     expect([config.getCurrentCluster()?.server, config.getCurrentUser()?.token, currentNamespace(config)]).toEqual([
       'https://b:6443',
       'token-of-b',
@@ -157,20 +173,23 @@ describe('loadKubeconfig: --context', () => {
 
   it('needs no current-context, and is not set when it is empty', () => {
     const flag = write('a', kubeconfigOf('a', { isCurrent: false }))
-    expect(loadKubeconfig({ flag, context: 'a', environment: {} })().getCurrentContext()).toBe('a')
-    expect(failureOf(loadKubeconfig({ flag, context: '', environment: {} })).message).toContain('no current-context')
+    expect(chooseKubeconfig({ flag, context: 'a', environment: {} }).load().getCurrentContext()).toBe('a')
+    expect(failureOf(chooseKubeconfig({ flag, context: '', environment: {} }).load).message).toContain(
+      'no current-context',
+    )
   })
 
   it('applies to ~/.kube/config', () => {
     write('.kube/config', kubeconfigOf('a', { isCurrent: false }))
-    const load = loadKubeconfig({ flag: undefined, context: 'a', environment: { HOME: directory } })
+    const { load } = chooseKubeconfig({ flag: undefined, context: 'a', environment: { HOME: directory } })
     expect(load().getCurrentCluster()?.server).toBe('https://a:6443')
   })
 
   it('of an unknown name is refused with the names that are known, at most five', () => {
     const files = ['a', 'b', 'c', 'd', 'e', 'f', 'a'].map((name, at) => write(`${at}`, kubeconfigOf(name)))
     const failure = (...of: string[]): string =>
-      failureOf(loadKubeconfig({ flag: undefined, context: 'prod', environment: { KUBECONFIG: of.join(':') } })).message
+      failureOf(chooseKubeconfig({ flag: undefined, context: 'prod', environment: { KUBECONFIG: of.join(':') } }).load)
+        .message
     const two = files.slice(0, 2)
     expect(failure(...two)).toBe(
       `the kubeconfig ${two.join(':')} (from KUBECONFIG, with context prod) has no context of that name; expected one of a, b`,
@@ -180,7 +199,7 @@ describe('loadKubeconfig: --context', () => {
   })
 
   it('needs a kubeconfig, which the service account of a pod is not', () => {
-    const load = loadKubeconfig({ flag: undefined, context: 'prod', ...inPod() })
+    const { load } = chooseKubeconfig({ flag: undefined, context: 'prod', ...inPod() })
     expect(failureOf(load).message).toBe(
       'context prod needs a kubeconfig, and the service account of the pod would be used; ' +
         'set --kubeconfig or KUBECONFIG, or leave out --context and ENOS_CONTEXT',
@@ -188,11 +207,11 @@ describe('loadKubeconfig: --context', () => {
   })
 })
 
-describe('loadKubeconfig: in a pod', () => {
+describe('chooseKubeconfig: in a pod', () => {
   it('the service account’s files are used, and an IPv6 address is put in brackets', () => {
     const { serviceAccountDirectory } = inPod()
     const environment = { KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '6443' }
-    const config = loadKubeconfig({ flag: undefined, environment, serviceAccountDirectory })()
+    const config = chooseKubeconfig({ flag: undefined, environment, serviceAccountDirectory }).load()
     expect(config.getCurrentCluster()).toMatchObject({
       server: 'https://[fd00::1]:6443',
       caFile: join(serviceAccountDirectory, 'ca.crt'),
@@ -202,7 +221,7 @@ describe('loadKubeconfig: in a pod', () => {
 
   it('the token in the file is sent', async () => {
     const pod = inPod()
-    const config = loadKubeconfig({ flag: undefined, ...pod })()
+    const config = chooseKubeconfig({ flag: undefined, ...pod }).load()
     const options = { headers: {} }
     await config.applyToHTTPSOptions(options)
     expect(options.headers).toEqual({ Authorization: 'Bearer pod-token' })
@@ -211,18 +230,18 @@ describe('loadKubeconfig: in a pod', () => {
 
 describe('currentNamespace', () => {
   it('the namespace of the pod is used in a pod', () => {
-    expect(currentNamespace(loadKubeconfig({ flag: undefined, ...inPod() })())).toBe('enos-system')
+    expect(currentNamespace(chooseKubeconfig({ flag: undefined, ...inPod() }).load())).toBe('enos-system')
   })
 
   it('the namespace of the context is used elsewhere, else default', () => {
     const named = write('named', kubeconfigOf('a', { namespace: 'plant-a' }))
     const unnamed = write('unnamed', kubeconfigOf('a'))
-    expect(currentNamespace(loadKubeconfig({ flag: named, environment: {} })())).toBe('plant-a')
-    expect(currentNamespace(loadKubeconfig({ flag: unnamed, environment: {} })())).toBe('default')
+    expect(currentNamespace(chooseKubeconfig({ flag: named, environment: {} }).load())).toBe('plant-a')
+    expect(currentNamespace(chooseKubeconfig({ flag: unnamed, environment: {} }).load())).toBe('default')
   })
 })
 
-describe('loadKubeconfig: an unusable file', () => {
+describe('chooseKubeconfig: an unusable file', () => {
   const secret = 'hunter2-token'
   const cluster = 'clusters: [{ name: a, cluster: { server: https://a } }]'
   const user = `users: [{ name: a, user: { token: ${secret} } }]`
@@ -247,7 +266,7 @@ describe('loadKubeconfig: an unusable file', () => {
     ],
   ])('a file that %s is named in an error with the remedy and nothing of the content', (_what, content, expected) => {
     const flag = write('config', content)
-    const error = failureOf(loadKubeconfig({ flag, environment: {} }))
+    const error = failureOf(chooseKubeconfig({ flag, environment: {} }).load)
     expect(error.message).toContain(`${flag} (from --kubeconfig)`)
     expect(error.message).toContain(expected)
     expect(`${error.message} ${error.stack ?? ''} ${JSON.stringify(error)}`).not.toContain(secret)
@@ -277,14 +296,14 @@ describe('loadKubeconfig: an unusable file', () => {
         'current-context': 'a',
       }),
     )
-    const { message } = failureOf(loadKubeconfig({ flag, environment: {} }))
+    const { message } = failureOf(chooseKubeconfig({ flag, environment: {} }).load)
     expect(message).toContain(`${flag} (from --kubeconfig) has a ${field} in the current ${of} that ${problem}`)
     expect(message).toMatch(/; expected base64 of PEM$/)
     expect(message).not.toContain(secret)
   })
 
   it('a directory is named in the error, with the reason', () => {
-    const error = failureOf(loadKubeconfig({ flag: directory, environment: {} }))
+    const error = failureOf(chooseKubeconfig({ flag: directory, environment: {} }).load)
     expect(error.message).toBe(
       `${directory} (from --kubeconfig) cannot be read (EISDIR); set a file that this user may read`,
     )
