@@ -3,6 +3,7 @@ import { parseProxyConfig } from '../config/proxy.ts'
 import { describeDenial } from '../kubernetes/admission-denial.ts'
 import { connect } from '../kubernetes/connect.ts'
 import { ApiError, isKindUnknown } from '../kubernetes/errors.ts'
+import { retryRefusedCalls } from '../kubernetes/retrying-client.ts'
 import type { KubernetesClient } from '../kubernetes/types.ts'
 import type { Clock } from '../lib/clock.ts'
 import { describeNetworkError, isCutConnection } from '../lib/network-errors.ts'
@@ -40,7 +41,7 @@ export function openApiServer(
     proxy: parseProxyConfig(environment),
   })
   return {
-    client: connection.client,
+    client: retryRefusedCalls(connection.client, clock),
     currentNamespace: connection.currentNamespace,
     url: connection.origin.server,
     origin: connection.origin.from,

@@ -9,6 +9,7 @@ import { type Simulator, type SimulatorOptions, startSimulator } from '../../sim
 import type { CredentialStatus } from '../../src/api/v1alpha1/status-schema.ts'
 import { type ApiConnection, connect } from '../../src/kubernetes/connect.ts'
 import { isNotFound } from '../../src/kubernetes/errors.ts'
+import { retryRefusedCalls } from '../../src/kubernetes/retrying-client.ts'
 import {
   configMaps,
   credentials,
@@ -56,6 +57,8 @@ export interface Access {
 /** The environment of a test file: API server, gateways, operators. All of it ends with the file. */
 export class Harness {
   readonly access: Access
+  /** As cluster-admin. Retries as kubectl does: the API server answers 429 until the storage of a new kind is ready. */
+  readonly admin: KubernetesClient
   readonly #connection: ApiConnection
   readonly #operators: OperatorProcess[] = []
   readonly #gateways: Simulator[] = []
@@ -64,17 +67,14 @@ export class Harness {
 
   constructor(access: Access) {
     this.access = access
+    const clock = new SystemClock()
     this.#connection = connect({
       kubeconfig: { flag: access.kubeconfig, environment: {} },
-      clock: new SystemClock(),
+      clock,
       userAgent: 'integration-test',
       fieldManager: 'integration-test',
     })
-  }
-
-  /** As cluster-admin. */
-  get admin(): KubernetesClient {
-    return this.#connection.client
+    this.admin = retryRefusedCalls(this.#connection.client, clock)
   }
 
   async namespace(): Promise<string> {

@@ -5,7 +5,10 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { type ApiServerFlags, describeApiError, openApiServer } from '../../../src/commands/api-server.ts'
 import { ApiError, isKindUnknown } from '../../../src/kubernetes/errors.ts'
 import { chooseKubeconfig } from '../../../src/kubernetes/kubeconfig.ts'
+import { credentials } from '../../../src/kubernetes/types.ts'
+import { SystemClock } from '../../../src/lib/clock.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
+import { json, kubeconfigFor, startServer } from '../kubernetes/local-server.ts'
 
 const call = 'get enosappcredentials plant-a/wind-farm'
 const server = { url: 'https://api.example.com', origin: 'the kubeconfig /home/me/.kube/config' }
@@ -77,6 +80,22 @@ describe('openApiServer', () => {
     expect(await open({}, variables)).toBe('https://prod.b.example of-prod')
     expect(await open({ context: 'dev', kubeconfig: c }, variables)).toBe('https://dev.c.example of-dev')
     expect(await open({ context: 'prod' }, {})).toBe('https://prod.a.example of-prod')
+  })
+
+  it('retries a call that the API server refuses with Retry-After, as kubectl does', async () => {
+    const list = { metadata: {}, items: [] }
+    const api = await startServer('HTTP/1.1', (response, _, count) => {
+      if (count === 1) json(response, 429, { reason: 'TooManyRequests' }, { 'retry-after': '0' })
+      else json(response, 200, list)
+    })
+    const directory = await mkdtemp(join(tmpdir(), 'open-'))
+    onTestFinished(() => rm(directory, { recursive: true }))
+    const kubeconfig = join(directory, 'config')
+    await writeFile(kubeconfig, kubeconfigFor(api.url).exportConfig())
+    const opened = openApiServer({ clock: new SystemClock(), environment: {} }, { kubeconfig })
+    onTestFinished(() => opened.close())
+    expect(await opened.client.list(credentials, 'plant-a')).toEqual(list)
+    expect(api.received).toHaveLength(2)
   })
 })
 
