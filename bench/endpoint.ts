@@ -5,7 +5,7 @@ import type { Endpoint } from './api.ts'
 
 /** The API server of a kubeconfig. */
 export async function loadEndpoint(kubeconfig: string): Promise<Endpoint> {
-  const { load } = chooseKubeconfig({ flag: kubeconfig, environment: {} })
+  const { load } = chooseKubeconfig({ environment: { KUBECONFIG: kubeconfig } })
   const { headers, server, tls } = await new ApiServerAuth(load, new SystemClock()).current()
   const { ca, cert, key } = tls
   return {

@@ -33,7 +33,7 @@ export async function runDemo(options: DemoOptions): Promise<boolean> {
   const gateway = await startSimulator({ clock, applications, lifetimeSeconds: lifetimeMs / 1000 })
   cleanup.defer(() => gateway.close())
   const connection = connect({
-    kubeconfig: { flag: cluster.kubeconfig, environment: {} },
+    kubeconfig: { environment: { KUBECONFIG: cluster.kubeconfig } },
     clock,
     userAgent: 'enos-demo',
     fieldManager: 'enos-demo',

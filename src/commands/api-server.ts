@@ -1,5 +1,5 @@
-import { variableOf } from '../config/flags.ts'
 import { parseProxyConfig } from '../config/proxy.ts'
+import { parseKubeconfigOptions } from '../config/run-config.ts'
 import { describeDenial } from '../kubernetes/admission-denial.ts'
 import { connect } from '../kubernetes/connect.ts'
 import { ApiError, isKindUnknown } from '../kubernetes/errors.ts'
@@ -31,10 +31,10 @@ export interface ApiServerFlags {
 /** Makes no call. @throws KubeconfigError */
 export function openApiServer(
   { clock, environment }: { readonly clock: Clock; readonly environment: CommandContext['environment'] },
-  { context = environment[variableOf('context')], kubeconfig = environment[variableOf('kubeconfig')] }: ApiServerFlags,
+  flags: ApiServerFlags,
 ): ApiServer {
   const connection = connect({
-    kubeconfig: { flag: kubeconfig, context, environment },
+    kubeconfig: parseKubeconfigOptions(flags, environment),
     clock,
     userAgent,
     fieldManager: 'enos-credential-cli',

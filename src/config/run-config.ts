@@ -18,6 +18,21 @@ export interface KubeconfigEnvironment {
   readonly [name: string]: string | undefined
 }
 
+/** A text, and the flag or variable that gives it: for messages. */
+export interface GivenText {
+  readonly text: string
+  readonly from: string
+}
+
+/** What chooses the API server, for each command. */
+export interface KubeconfigOptions {
+  /** Empty counts as not set. Default: KUBECONFIG, the pod's service account, ~/.kube/config. */
+  readonly file?: GivenText | undefined
+  /** Empty counts as not set. Default: current-context. */
+  readonly context?: GivenText | undefined
+  readonly environment: KubeconfigEnvironment
+}
+
 /** Of a TLS server, both PEM. */
 export interface CertificateFiles {
   readonly certFile: string
@@ -26,11 +41,7 @@ export interface CertificateFiles {
 
 /** Configuration of `run`: flags go before environment variables, and these before defaults. */
 export interface RunConfig {
-  readonly kubeconfig: {
-    readonly flag: string | undefined
-    readonly context: string | undefined
-    readonly environment: KubeconfigEnvironment
-  }
+  readonly kubeconfig: KubeconfigOptions
   /** Empty: all namespaces. */
   readonly namespaces: readonly string[]
   /** Undefined: all resources. */
@@ -57,23 +68,31 @@ export interface RunConfig {
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
+type Given = string | readonly string[] | undefined
+
+/** `--kubeconfig` and `--context`, each before its variable. */
+export function parseKubeconfigOptions(
+  given: { readonly kubeconfig?: Given; readonly context?: Given },
+  environment: Environment,
+): KubeconfigOptions {
+  const textOf = (flag: 'kubeconfig' | 'context'): GivenText | undefined => {
+    const [from, texts] = sourceOf(flag, given[flag], environment)
+    const text = [texts].flat().at(-1)
+    return text === undefined ? undefined : { text, from }
+  }
+  return { file: textOf('kubeconfig'), context: textOf('context'), environment }
+}
+
 /**
  * @param given flags of the command line; a flag that is given several times is a list
  * @throws InvalidValueError with one line that names the flag or variable, the value and what was expected
  */
-export function parseRunConfig(
-  given: Partial<Record<FlagName, string | readonly string[]>>,
-  environment: Environment,
-): RunConfig {
+export function parseRunConfig(given: Partial<Record<FlagName, Given>>, environment: Environment): RunConfig {
   const values = new Map<FlagName, unknown>()
   for (const flag of runFlags) values.set(flag.name, parseFlag(flag, given[flag.name], environment))
   // The types are those that each flag's parse returns.
   return Object.freeze({
-    kubeconfig: {
-      flag: values.get('kubeconfig') as string | undefined,
-      context: values.get('context') as string | undefined,
-      environment,
-    },
+    kubeconfig: parseKubeconfigOptions(given, environment),
     namespaces: values.get('namespace') as string[],
     watchLabelSelector: values.get('watch-label-selector') as LabelSelector | undefined,
     metricsBindAddress: values.get('metrics-bind-address') as BindAddress | undefined,
@@ -111,10 +130,14 @@ function parseCertificateFiles(
   )
 }
 
-function parseFlag(flag: Flag, given: string | readonly string[] | undefined, environment: Environment): unknown {
-  const variable = variableOf(flag.name)
-  const [source, text] =
-    given === undefined ? [variable, environment[variable] ?? flag.default] : [`--${flag.name}`, given]
+/** The flag goes before its variable. @returns the name of the one that counts, for messages, and its value */
+function sourceOf(flag: string, given: Given, environment: Environment): readonly [string, Given] {
+  const variable = variableOf(flag)
+  return given === undefined ? [variable, environment[variable]] : [`--${flag}`, given]
+}
+
+function parseFlag(flag: Flag, given: Given, environment: Environment): unknown {
+  const [source, text = flag.default] = sourceOf(flag.name, given, environment)
   const parse = (value: string): unknown => {
     try {
       return flag.parse(value)

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path'
 import { type Cluster, type Context, KubeConfig, type User } from '@kubernetes/client-node'
 import { load, YAMLException } from 'js-yaml'
+import type { GivenText } from '../config/run-config.ts'
 import { type Fields, fieldsOf } from '../lib/fields.ts'
 import { joinNames } from '../lib/join-names.ts'
 import { assertData } from './kubeconfig-data.ts'
@@ -33,18 +34,18 @@ interface LoadedFile {
  * @param given the context to use in place of current-context
  * @throws KubeconfigError
  */
-export function loadKubeconfigFiles(files: readonly string[], origin: string, given?: string): KubeConfig {
+export function loadKubeconfigFiles(files: readonly string[], origin: string, given?: GivenText): KubeConfig {
   // As with kubectl, some of several files may be missing.
   const present = files.filter((file) => existsSync(file))
   const loaded = (present.length > 0 ? present : files).map((file) => loadFile(file, origin))
   const fail = (text: string): never => {
-    const source = given === undefined ? origin : `${origin}, with context ${given}`
+    const source = given === undefined ? origin : `${origin}, with context ${given.text} from ${given.from}`
     throw new KubeconfigError(`the kubeconfig ${files.join(delimiter)} (from ${source}) ${text}`)
   }
   const problem = loaded.map((one) => one.problem).find((one) => one !== undefined)
   // An entry that is missing may be one that cannot be used.
   const failMissing = (text: string): never => fail(problem === undefined ? text : `${text} (${problem})`)
-  const currentContext = given ?? loaded.map(({ config }): unknown => config.currentContext).find(isSet)
+  const currentContext = currentContextOf(loaded, given)
   if (typeof currentContext !== 'string') {
     return failMissing('has no current-context; set it with `kubectl config use-context`, or give --context')
   }
@@ -71,6 +72,10 @@ export function loadKubeconfigFiles(files: readonly string[], origin: string, gi
     if (error instanceof KubeconfigError) return fail(`cannot be used: ${error.message}`)
     return fail(error instanceof Error ? error.message : 'is not a valid kubeconfig')
   }
+}
+
+function currentContextOf(loaded: readonly LoadedFile[], given: GivenText | undefined): unknown {
+  return given?.text ?? loaded.map(({ config }): unknown => config.currentContext).find(isSet)
 }
 
 function describeContexts(loaded: readonly LoadedFile[]): string {

@@ -2,16 +2,11 @@ import { existsSync } from 'node:fs'
 import { isIPv6 } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { KubeConfig } from '@kubernetes/client-node'
-import type { KubeconfigEnvironment } from '../config/run-config.ts'
+import type { KubeconfigOptions } from '../config/run-config.ts'
 import { KubeconfigError } from './kubeconfig-error.ts'
 import { loadKubeconfigFiles, readKubeconfigFile } from './kubeconfig-files.ts'
 
-export interface KubeconfigSource {
-  /** Value of --kubeconfig; empty counts as not set. */
-  readonly flag: string | undefined
-  /** Value of --context; empty counts as not set. Default: current-context. */
-  readonly context?: string | undefined
-  readonly environment: KubeconfigEnvironment
+export interface KubeconfigSource extends KubeconfigOptions {
   /** Directory of the pod's token, CA and namespace. */
   readonly serviceAccountDirectory?: string
 }
@@ -26,20 +21,20 @@ export interface ChosenKubeconfig {
 
 const defaultServiceAccountDirectory = '/var/run/secrets/kubernetes.io/serviceaccount'
 
-/** Chooses the source once: the flag, else KUBECONFIG, else the pod's service account, else ~/.kube/config. */
+/** Chooses the source once: the given file, else KUBECONFIG, else the pod's service account, else ~/.kube/config. */
 export function chooseKubeconfig({
-  flag,
+  file,
   context: givenContext,
   environment,
   serviceAccountDirectory = defaultServiceAccountDirectory,
 }: KubeconfigSource): ChosenKubeconfig {
-  const context = isSet(givenContext) ? givenContext : undefined
-  const named = context === undefined ? 'the kubeconfig' : `the context ${context} of the kubeconfig`
+  const context = isSet(givenContext?.text) ? givenContext : undefined
+  const named = context === undefined ? 'the kubeconfig' : `the context ${context.text} of the kubeconfig`
   const ofFiles = (files: readonly string[], origin: string): ChosenKubeconfig => ({
     from: `${named} ${files.join(delimiter)}`,
     load: () => loadKubeconfigFiles(files, origin, context),
   })
-  if (isSet(flag)) return ofFiles([flag], '--kubeconfig')
+  if (isSet(file?.text)) return ofFiles([file.text], file.from)
   const { HOME, KUBECONFIG, KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = environment
   const files = (KUBECONFIG ?? '').split(delimiter).filter((file) => file !== '')
   if (files.length > 0) return ofFiles(files, 'KUBECONFIG')
@@ -49,8 +44,8 @@ export function chooseKubeconfig({
       load: () => {
         if (context === undefined) return loadInCluster(host, isSet(port) ? port : '443', serviceAccountDirectory)
         throw new KubeconfigError(
-          `context ${context} needs a kubeconfig, and the service account of the pod would be used; ` +
-            'set --kubeconfig or KUBECONFIG, or leave out --context and ENOS_CONTEXT',
+          `context ${context.text} (from ${context.from}) needs a kubeconfig, and the service account of the pod ` +
+            `would be used; set --kubeconfig or KUBECONFIG, or leave out ${context.from}`,
         )
       },
     }

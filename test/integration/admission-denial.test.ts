@@ -171,7 +171,7 @@ describe('a refusal by the API server', () => {
 
   it('says that the permission is missing where RBAC refuses', async () => {
     const connection = connect({
-      kubeconfig: { flag: await harness().serviceAccount(namespace, 'powerless'), environment: {} },
+      kubeconfig: { environment: { KUBECONFIG: await harness().serviceAccount(namespace, 'powerless') } },
       clock: new SystemClock(),
       userAgent: 'integration-test',
       fieldManager: 'integration-test',

@@ -12,7 +12,7 @@ it('connections that close during calls and watches, a hundred times, cause no u
   onTestFinished(() => void process.off('uncaughtException', uncaught))
   for (let times = 0; times < 100; times++) {
     const connection = connect({
-      kubeconfig: { flag: harness().access.operatorKubeconfig, environment: {} },
+      kubeconfig: { environment: { KUBECONFIG: harness().access.operatorKubeconfig } },
       clock: new SystemClock(),
       userAgent: 'integration-test',
       fieldManager: 'integration-test',

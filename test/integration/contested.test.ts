@@ -135,7 +135,7 @@ async function contestEvents(name: string): Promise<{ reason?: string; note?: st
 
 beforeAll(async () => {
   connection = connect({
-    kubeconfig: { flag: harness().access.kubeconfig, environment: {} },
+    kubeconfig: { environment: { KUBECONFIG: harness().access.kubeconfig } },
     clock: new SystemClock(),
     userAgent: rival,
     fieldManager: rival,

@@ -20,7 +20,7 @@ afterAll(async () => {
 })
 
 it('an API server that sends GOAWAY again and again fails no call and leaves no pools behind', async () => {
-  const { load } = chooseKubeconfig({ flag: cluster?.kubeconfig, environment: {} })
+  const { load } = chooseKubeconfig({ environment: { KUBECONFIG: cluster?.kubeconfig } })
   const connection = await new ApiServerAuth(load, new SystemClock()).current()
   const { calls, watches } = (connections = new ApiConnections(connection))
   const connects = { calls: 0, watches: 0 }

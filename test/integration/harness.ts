@@ -69,7 +69,7 @@ export class Harness {
     this.access = access
     const clock = new SystemClock()
     this.#connection = connect({
-      kubeconfig: { flag: access.kubeconfig, environment: {} },
+      kubeconfig: { environment: { KUBECONFIG: access.kubeconfig } },
       clock,
       userAgent: 'integration-test',
       fieldManager: 'integration-test',

@@ -58,9 +58,7 @@ async function whoAmI(KUBECONFIG: string): Promise<{ kubectl: unknown; operator:
   const kubectl = join(harness().access.assets, 'kubectl')
   const { stdout } = await promisify(execFile)(kubectl, ['auth', 'whoami', '-o', 'json'], { env })
   const clock = new SystemClock()
-  const auth = new ApiServerAuth(chooseKubeconfig({ flag: undefined, environment: env }).load, clock, {
-    environment: env,
-  })
+  const auth = new ApiServerAuth(chooseKubeconfig({ environment: env }).load, clock, { environment: env })
   const transport = new Transport({ auth, clock, userAgent: 'integration-test' })
   onTestFinished(() => transport.close())
   const { body } = await transport.request({

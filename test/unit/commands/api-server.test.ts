@@ -97,6 +97,20 @@ describe('openApiServer', () => {
     expect(await opened.client.list(credentials, 'plant-a')).toEqual(list)
     expect(api.received).toHaveLength(2)
   })
+
+  it('names the flags, or the variables where they gave the kubeconfig and the context, in an error', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'open-'))
+    onTestFinished(() => rm(directory, { recursive: true }))
+    const file = join(directory, 'config')
+    await writeFile(file, '{}')
+    const open = (flags: ApiServerFlags, environment: Readonly<Record<string, string>>) => () =>
+      openApiServer({ clock: new FakeClock(), environment }, flags)
+    const variables = { ENOS_CONTEXT: 'prod', ENOS_KUBECONFIG: file }
+    expect(open({}, variables)).toThrow('(from ENOS_KUBECONFIG, with context prod from ENOS_CONTEXT) has no context')
+    expect(open({ kubeconfig: file, context: 'dev' }, variables)).toThrow(
+      '(from --kubeconfig, with context dev from --context) has no context',
+    )
+  })
 })
 
 describe('isKindUnknown', () => {
@@ -116,18 +130,29 @@ describe('chooseKubeconfig', () => {
     await writeFile(join(directory, 'token'), 'marker-token')
     const pod = { KUBERNETES_SERVICE_HOST: '10.0.0.1' }
     const sources = [
-      [{ flag: '/nowhere/flag', environment: { KUBECONFIG: '/nowhere/variable', ...pod } }, '/nowhere/flag'],
-      [{ flag: '', environment: { KUBECONFIG: '/nowhere/a:/nowhere/b', ...pod } }, '/nowhere/a:/nowhere/b'],
-      [{ flag: undefined, environment: { HOME: '/nowhere' } }, '/nowhere/.kube/config'],
-      [{ flag: undefined, environment: {} }, '~/.kube/config'],
+      [
+        {
+          file: { text: '/nowhere/flag', from: '--kubeconfig' },
+          environment: { KUBECONFIG: '/nowhere/variable', ...pod },
+        },
+        '/nowhere/flag',
+      ],
+      [
+        { file: { text: '', from: '--kubeconfig' }, environment: { KUBECONFIG: '/nowhere/a:/nowhere/b', ...pod } },
+        '/nowhere/a:/nowhere/b',
+      ],
+      [{ environment: { HOME: '/nowhere' } }, '/nowhere/.kube/config'],
+      [{ environment: {} }, '~/.kube/config'],
     ] as const
     for (const [source, files] of sources) {
       const { from, load } = chooseKubeconfig(source)
       expect(from).toBe(`the kubeconfig ${files}`)
-      expect(chooseKubeconfig({ ...source, context: 'prod' }).from).toBe(`the context prod of the kubeconfig ${files}`)
+      expect(chooseKubeconfig({ ...source, context: { text: 'prod', from: '--context' } }).from).toBe(
+        `the context prod of the kubeconfig ${files}`,
+      )
       expect(load).toThrow(files.split(':')[0])
     }
-    const inPod = chooseKubeconfig({ flag: undefined, environment: pod, serviceAccountDirectory: directory })
+    const inPod = chooseKubeconfig({ environment: pod, serviceAccountDirectory: directory })
     expect(inPod.from).toBe('the service account of the pod')
     expect(inPod.load().getCurrentCluster()?.server).toBe('https://10.0.0.1:443')
   })

@@ -21,7 +21,7 @@ function errorOf(given: Given, environment: Environment = {}): string {
 describe('parseRunConfig: defaults', () => {
   it('every field has a default', () => {
     expect(parse()).toEqual({
-      kubeconfig: { flag: undefined, environment: {} },
+      kubeconfig: { environment: {} },
       namespaces: [],
       watchLabelSelector: undefined,
       metricsBindAddress: { host: undefined, port: 8080 },
@@ -72,8 +72,18 @@ describe('parseRunConfig: flags and variables', () => {
   })
 
   const cases: readonly [FlagName, string, keyof ReturnType<typeof parse>, unknown][] = [
-    ['kubeconfig', '/a', 'kubeconfig', expect.objectContaining({ flag: '/a' })],
-    ['context', 'prod', 'kubeconfig', expect.objectContaining({ context: 'prod' })],
+    [
+      'kubeconfig',
+      '/a',
+      'kubeconfig',
+      expect.objectContaining({ file: { text: '/a', from: expect.any(String) as string } }),
+    ],
+    [
+      'context',
+      'prod',
+      'kubeconfig',
+      expect.objectContaining({ context: { text: 'prod', from: expect.any(String) as string } }),
+    ],
     ['namespace', 'plant-a', 'namespaces', ['plant-a']],
     ['watch-label-selector', 'a in (b,c),!d', 'watchLabelSelector', parseLabelSelector('a in (b,c),!d')],
     ['metrics-bind-address', '127.0.0.1:9090', 'metricsBindAddress', { host: '127.0.0.1', port: 9090 }],
@@ -115,8 +125,18 @@ describe('parseRunConfig: flags and variables', () => {
     })
   })
 
+  it('the kubeconfig and its context come with the flag or the variable that gave them', () => {
+    const variables = { ENOS_KUBECONFIG: '/b', ENOS_CONTEXT: 'dev' }
+    expect(parse({ kubeconfig: '/a' }, variables).kubeconfig).toEqual({
+      file: { text: '/a', from: '--kubeconfig' },
+      context: { text: 'dev', from: 'ENOS_CONTEXT' },
+      environment: variables,
+    })
+  })
+
   it('the last of several values of a flag wins', () => {
     expect(parse({ 'log-level': ['debug', 'warn'] }).logLevel).toBe('warn')
+    expect(parse({ kubeconfig: ['/a', '/b'] }).kubeconfig.file?.text).toBe('/b')
   })
 })
 

@@ -75,7 +75,7 @@ it('the load of chooseKubeconfig returns a usable kubeconfig or fails in one lin
     fc.property(texts, (text) => {
       writeFileSync(file, text)
       try {
-        const config = chooseKubeconfig({ flag: file, environment: {} }).load()
+        const config = chooseKubeconfig({ environment: { KUBECONFIG: file } }).load()
         expect(config.getCurrentCluster()?.server).toMatch(/^https?:/)
         expect(typeof currentNamespace(config)).toBe('string')
       } catch (error) {

@@ -81,7 +81,7 @@ function kubeconfigOf(server: string, { cluster, context, user }: Parts = {}): s
 function open(environment: Readonly<Record<string, string>>, proxy?: ProxyConfig) {
   const clock = new FakeClock()
   const connection = connect({
-    kubeconfig: { flag: undefined, environment: { PATH: process.env['PATH'], ...environment } },
+    kubeconfig: { environment: { PATH: process.env['PATH'], ...environment } },
     clock,
     userAgent: 'unit-test',
     fieldManager: 'unit-test',

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { GivenText } from '../../../src/config/run-config.ts'
 import { chooseKubeconfig, currentNamespace } from '../../../src/kubernetes/kubeconfig.ts'
 import { KubeconfigError } from '../../../src/kubernetes/kubeconfig-error.ts'
 
@@ -34,6 +35,9 @@ function kubeconfigOf(name: string, { namespace = '', isCurrent = true, port = 6
   ].join('\n')
 }
 
+const fileOf = (text: string): GivenText => ({ text, from: '--kubeconfig' })
+const contextOf = (text: string): GivenText => ({ text, from: '--context' })
+
 function inPod(): { environment: { KUBERNETES_SERVICE_HOST: string }; serviceAccountDirectory: string } {
   write('sa/token', 'pod-token')
   write('sa/namespace', 'enos-system\n')
@@ -52,10 +56,10 @@ function failureOf(load: () => unknown): KubeconfigError {
 
 describe('chooseKubeconfig: source', () => {
   it('--kubeconfig goes before all other sources', () => {
-    const flag = write('flag', kubeconfigOf('flag'))
+    const file = fileOf(write('flag', kubeconfigOf('flag')))
     const KUBECONFIG = write('variable', kubeconfigOf('variable'))
     const { environment, serviceAccountDirectory } = inPod()
-    const { load } = chooseKubeconfig({ flag, environment: { ...environment, KUBECONFIG }, serviceAccountDirectory })
+    const { load } = chooseKubeconfig({ file, environment: { ...environment, KUBECONFIG }, serviceAccountDirectory })
     expect(load().getCurrentCluster()?.server).toBe('https://flag:6443')
   })
 
@@ -63,7 +67,7 @@ describe('chooseKubeconfig: source', () => {
     const KUBECONFIG = write('variable', kubeconfigOf('variable'))
     const { environment, serviceAccountDirectory } = inPod()
     const { load } = chooseKubeconfig({
-      flag: '',
+      file: fileOf(''),
       environment: { ...environment, KUBECONFIG },
       serviceAccountDirectory,
     })
@@ -75,7 +79,6 @@ describe('chooseKubeconfig: source', () => {
     const { environment, serviceAccountDirectory } = inPod()
     const HOME = join(directory, 'home')
     const { load } = chooseKubeconfig({
-      flag: undefined,
       environment: { ...environment, HOME },
       serviceAccountDirectory,
     })
@@ -86,7 +89,6 @@ describe('chooseKubeconfig: source', () => {
     write('home/.kube/config', kubeconfigOf('home'))
     const environment = { HOME: join(directory, 'home'), KUBERNETES_SERVICE_HOST: '10.0.0.1' }
     const { load } = chooseKubeconfig({
-      flag: undefined,
       environment,
       serviceAccountDirectory: join(directory, 'none'),
     })
@@ -98,7 +100,6 @@ describe('chooseKubeconfig: source', () => {
     write('home/.kube/config', kubeconfigOf('home'))
     const HOME = join(directory, 'home')
     const { load } = chooseKubeconfig({
-      flag: undefined,
       environment: { ...environment, HOME },
       serviceAccountDirectory,
     })
@@ -107,7 +108,7 @@ describe('chooseKubeconfig: source', () => {
   })
 
   it('an error says how to set a kubeconfig when there is none', () => {
-    const { load } = chooseKubeconfig({ flag: undefined, environment: { HOME: directory } })
+    const { load } = chooseKubeconfig({ environment: { HOME: directory } })
     expect(failureOf(load).message).toBe(
       `no kubeconfig found: ${join(directory, '.kube/config')} does not exist; set --kubeconfig or KUBECONFIG, ` +
         'or run in a pod that mounts its service account token',
@@ -116,22 +117,21 @@ describe('chooseKubeconfig: source', () => {
 })
 
 it('the load of chooseKubeconfig reads the file anew each time', () => {
-  const flag = write('config', kubeconfigOf('old'))
-  const { load } = chooseKubeconfig({ flag, environment: {} })
+  const file = fileOf(write('config', kubeconfigOf('old')))
+  const { load } = chooseKubeconfig({ file, environment: {} })
   expect(load().getCurrentUser()?.token).toBe('token-of-old')
   write('config', kubeconfigOf('new'))
   expect(load().getCurrentUser()?.token).toBe('token-of-new')
 })
 
 it('the load of chooseKubeconfig resolves relative paths against the directory of the file', () => {
-  const flag = write('sub/config', kubeconfigOf('a'))
-  const { load } = chooseKubeconfig({ flag, environment: {} })
+  const file = fileOf(write('sub/config', kubeconfigOf('a')))
+  const { load } = chooseKubeconfig({ file, environment: {} })
   expect(load().getCurrentCluster()?.caFile).toBe(join(directory, 'sub/ca.crt'))
 })
 
 describe('chooseKubeconfig: several files in KUBECONFIG', () => {
-  const load = (...files: string[]) =>
-    chooseKubeconfig({ flag: undefined, environment: { KUBECONFIG: files.join(':') } }).load()
+  const load = (...files: string[]) => chooseKubeconfig({ environment: { KUBECONFIG: files.join(':') } }).load()
 
   it('files are merged, and the first current-context wins', () => {
     const a = write('a', kubeconfigOf('a', { isCurrent: false }))
@@ -163,7 +163,7 @@ describe('chooseKubeconfig: --context', () => {
   it('goes before current-context, with the cluster, the user and the namespace of that context', () => {
     const a = write('a', kubeconfigOf('a', { namespace: 'plant-a' }))
     const b = write('b', kubeconfigOf('b', { namespace: 'plant-b' }))
-    const config = chooseKubeconfig({ flag: undefined, context: 'b', environment: { KUBECONFIG: `${a}:${b}` } }).load()
+    const config = chooseKubeconfig({ context: contextOf('b'), environment: { KUBECONFIG: `${a}:${b}` } }).load()
     expect([config.getCurrentCluster()?.server, config.getCurrentUser()?.token, currentNamespace(config)]).toEqual([
       'https://b:6443',
       'token-of-b',
@@ -172,37 +172,65 @@ describe('chooseKubeconfig: --context', () => {
   })
 
   it('needs no current-context, and is not set when it is empty', () => {
-    const flag = write('a', kubeconfigOf('a', { isCurrent: false }))
-    expect(chooseKubeconfig({ flag, context: 'a', environment: {} }).load().getCurrentContext()).toBe('a')
-    expect(failureOf(chooseKubeconfig({ flag, context: '', environment: {} }).load).message).toContain(
+    const file = fileOf(write('a', kubeconfigOf('a', { isCurrent: false })))
+    expect(
+      chooseKubeconfig({ file, context: contextOf('a'), environment: {} })
+        .load()
+        .getCurrentContext(),
+    ).toBe('a')
+    expect(failureOf(chooseKubeconfig({ file, context: contextOf(''), environment: {} }).load).message).toContain(
       'no current-context',
     )
   })
 
   it('applies to ~/.kube/config', () => {
     write('.kube/config', kubeconfigOf('a', { isCurrent: false }))
-    const { load } = chooseKubeconfig({ flag: undefined, context: 'a', environment: { HOME: directory } })
+    const { load } = chooseKubeconfig({ context: contextOf('a'), environment: { HOME: directory } })
     expect(load().getCurrentCluster()?.server).toBe('https://a:6443')
   })
 
   it('of an unknown name is refused with the names that are known, at most five', () => {
     const files = ['a', 'b', 'c', 'd', 'e', 'f', 'a'].map((name, at) => write(`${at}`, kubeconfigOf(name)))
     const failure = (...of: string[]): string =>
-      failureOf(chooseKubeconfig({ flag: undefined, context: 'prod', environment: { KUBECONFIG: of.join(':') } }).load)
+      failureOf(chooseKubeconfig({ context: contextOf('prod'), environment: { KUBECONFIG: of.join(':') } }).load)
         .message
     const two = files.slice(0, 2)
     expect(failure(...two)).toBe(
-      `the kubeconfig ${two.join(':')} (from KUBECONFIG, with context prod) has no context of that name; expected one of a, b`,
+      `the kubeconfig ${two.join(':')} (from KUBECONFIG, with context prod from --context) has no context of that name; expected one of a, b`,
     )
     expect(failure(...files)).toMatch(/; expected one of a, b, c, d, e and 1 more$/)
     expect(failure(write('none', 'kind: Config'))).toMatch(/has no context of that name; there is none$/)
   })
 
   it('needs a kubeconfig, which the service account of a pod is not', () => {
-    const { load } = chooseKubeconfig({ flag: undefined, context: 'prod', ...inPod() })
+    const { load } = chooseKubeconfig({ context: contextOf('prod'), ...inPod() })
     expect(failureOf(load).message).toBe(
-      'context prod needs a kubeconfig, and the service account of the pod would be used; ' +
-        'set --kubeconfig or KUBECONFIG, or leave out --context and ENOS_CONTEXT',
+      'context prod (from --context) needs a kubeconfig, and the service account of the pod would be used; ' +
+        'set --kubeconfig or KUBECONFIG, or leave out --context',
+    )
+  })
+})
+
+describe('chooseKubeconfig: an error names what gave', () => {
+  const context = { text: 'prod', from: 'ENOS_CONTEXT' }
+
+  it('the file', () => {
+    const file = { text: '/nowhere/config', from: 'ENOS_KUBECONFIG' }
+    expect(failureOf(chooseKubeconfig({ file, environment: {} }).load).message).toBe(
+      '/nowhere/config (from ENOS_KUBECONFIG) does not exist; set a file that this user may read',
+    )
+  })
+
+  it('the context that no file has', () => {
+    const file = { text: write('a', kubeconfigOf('a')), from: 'ENOS_KUBECONFIG' }
+    expect(failureOf(chooseKubeconfig({ file, context, environment: {} }).load).message).toBe(
+      `the kubeconfig ${file.text} (from ENOS_KUBECONFIG, with context prod from ENOS_CONTEXT) has no context of that name; expected one of a`,
+    )
+  })
+
+  it('the context that the service account of a pod does not have', () => {
+    expect(failureOf(chooseKubeconfig({ context, ...inPod() }).load).message).toMatch(
+      /^context prod \(from ENOS_CONTEXT\) needs .* or leave out ENOS_CONTEXT$/,
     )
   })
 })
@@ -211,7 +239,7 @@ describe('chooseKubeconfig: in a pod', () => {
   it('the service account’s files are used, and an IPv6 address is put in brackets', () => {
     const { serviceAccountDirectory } = inPod()
     const environment = { KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '6443' }
-    const config = chooseKubeconfig({ flag: undefined, environment, serviceAccountDirectory }).load()
+    const config = chooseKubeconfig({ environment, serviceAccountDirectory }).load()
     expect(config.getCurrentCluster()).toMatchObject({
       server: 'https://[fd00::1]:6443',
       caFile: join(serviceAccountDirectory, 'ca.crt'),
@@ -221,7 +249,7 @@ describe('chooseKubeconfig: in a pod', () => {
 
   it('the token in the file is sent', async () => {
     const pod = inPod()
-    const config = chooseKubeconfig({ flag: undefined, ...pod }).load()
+    const config = chooseKubeconfig({ ...pod }).load()
     const options = { headers: {} }
     await config.applyToHTTPSOptions(options)
     expect(options.headers).toEqual({ Authorization: 'Bearer pod-token' })
@@ -230,14 +258,14 @@ describe('chooseKubeconfig: in a pod', () => {
 
 describe('currentNamespace', () => {
   it('the namespace of the pod is used in a pod', () => {
-    expect(currentNamespace(chooseKubeconfig({ flag: undefined, ...inPod() }).load())).toBe('enos-system')
+    expect(currentNamespace(chooseKubeconfig({ ...inPod() }).load())).toBe('enos-system')
   })
 
   it('the namespace of the context is used elsewhere, else default', () => {
     const named = write('named', kubeconfigOf('a', { namespace: 'plant-a' }))
     const unnamed = write('unnamed', kubeconfigOf('a'))
-    expect(currentNamespace(chooseKubeconfig({ flag: named, environment: {} }).load())).toBe('plant-a')
-    expect(currentNamespace(chooseKubeconfig({ flag: unnamed, environment: {} }).load())).toBe('default')
+    expect(currentNamespace(chooseKubeconfig({ file: fileOf(named), environment: {} }).load())).toBe('plant-a')
+    expect(currentNamespace(chooseKubeconfig({ file: fileOf(unnamed), environment: {} }).load())).toBe('default')
   })
 })
 
@@ -265,9 +293,9 @@ describe('chooseKubeconfig: an unusable file', () => {
       'has no user of the name',
     ],
   ])('a file that %s is named in an error with the remedy and nothing of the content', (_what, content, expected) => {
-    const flag = write('config', content)
-    const error = failureOf(chooseKubeconfig({ flag, environment: {} }).load)
-    expect(error.message).toContain(`${flag} (from --kubeconfig)`)
+    const file = write('config', content)
+    const error = failureOf(chooseKubeconfig({ file: fileOf(file), environment: {} }).load)
+    expect(error.message).toContain(`${file} (from --kubeconfig)`)
     expect(error.message).toContain(expected)
     expect(`${error.message} ${error.stack ?? ''} ${JSON.stringify(error)}`).not.toContain(secret)
     expect(error.cause).toBeUndefined()
@@ -287,7 +315,7 @@ describe('chooseKubeconfig: an unusable file', () => {
     const isText = typeof value === 'string' && value !== '!!!'
     const fields = (one: string) =>
       of === one ? { [field]: isText ? Buffer.from(value).toString('base64') : value } : {}
-    const flag = write(
+    const file = write(
       'config',
       JSON.stringify({
         clusters: [{ name: 'a', cluster: { server: 'https://a', ...fields('cluster') } }],
@@ -296,14 +324,14 @@ describe('chooseKubeconfig: an unusable file', () => {
         'current-context': 'a',
       }),
     )
-    const { message } = failureOf(chooseKubeconfig({ flag, environment: {} }).load)
-    expect(message).toContain(`${flag} (from --kubeconfig) has a ${field} in the current ${of} that ${problem}`)
+    const { message } = failureOf(chooseKubeconfig({ file: fileOf(file), environment: {} }).load)
+    expect(message).toContain(`${file} (from --kubeconfig) has a ${field} in the current ${of} that ${problem}`)
     expect(message).toMatch(/; expected base64 of PEM$/)
     expect(message).not.toContain(secret)
   })
 
   it('a directory is named in the error, with the reason', () => {
-    const error = failureOf(chooseKubeconfig({ flag: directory, environment: {} }).load)
+    const error = failureOf(chooseKubeconfig({ file: fileOf(directory), environment: {} }).load)
     expect(error.message).toBe(
       `${directory} (from --kubeconfig) cannot be read (EISDIR); set a file that this user may read`,
     )
