@@ -115,6 +115,17 @@ export const operatorAlerts: readonly Alert[] = [
       'Timers and requests of {{ $labels.instance }} wait for more than a second. Renewals and the renewal of the lease are late.',
   },
   {
+    name: 'EnosOperatorLogLinesDropped',
+    // A single burst leaves the range before the 15 minutes are over.
+    expression: (duration) => `increase(enos_log_lines_dropped_total[${duration(10 * minute)}]) > 0`,
+    forSeconds: 15 * minute,
+    keepFiringForSeconds: 5 * minute,
+    severity: 'warning',
+    summary: 'The log of {{ $labels.instance }} loses lines',
+    description:
+      '{{ $value | humanize }} lines were dropped in the last 10 minutes: for 15 minutes standard output of {{ $labels.instance }} has been closed, or has taken lines more slowly than they come. Renewals go on.',
+  },
+  {
     name: 'EnosOperatorVersionSkew',
     expression: () => 'count by (job) (count by (job, version) (enos_build_info)) > 1',
     forSeconds: hour,

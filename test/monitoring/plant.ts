@@ -130,6 +130,7 @@ export class Plant {
     }
     this.perReplica('rest_client_requests_total', { code: '200', method: 'GET', host: 'api' }, (_, at) => at)
     this.perReplica('nodejs_eventloop_lag_p99_seconds', {}, () => 0.02)
+    this.perReplica('enos_log_lines_dropped_total', {}, zero)
     for (const le of ['1', '5', '10', '+Inf']) {
       this.ofLeader('enos_credential_renewal_overdue_seconds_bucket', { le }, (at) => at)
     }

@@ -386,6 +386,15 @@ export const otherScenarios: readonly Scenario[] = [
     firings: [firing('EnosOperatorEventLoopLag', targetOf('b'), begin + 10 * minute, end + 5 * minute)],
   },
   {
+    name: 'a replica drops log lines again and again, and the other in one burst',
+    lengthSeconds,
+    fault: (plant) =>
+      plant.perReplica('enos_log_lines_dropped_total', {}, (replica, at) =>
+        replica === 'b' ? growing(begin, end, 0.1)(at) : growing(begin, begin + minute, 1000)(at),
+      ),
+    firings: [firing('EnosOperatorLogLinesDropped', targetOf('b'), begin + 15.5 * minute, end + 14.5 * minute)],
+  },
+  {
     name: 'replicas run two versions',
     lengthSeconds: end + 70 * minute,
     fault: (plant) => {

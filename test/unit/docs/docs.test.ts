@@ -175,6 +175,7 @@ describe('the commands of the documentation', () => {
     'docs/runbooks/EnosOperatorAPIServerRefusing.md': 1,
     'docs/runbooks/EnosOperatorAbsent.md': 1,
     'docs/runbooks/EnosOperatorEventLoopLag.md': 1,
+    'docs/runbooks/EnosOperatorLogLinesDropped.md': 1,
     'docs/runbooks/EnosOperatorNoLeader.md': 1,
     'docs/runbooks/EnosOperatorQueueStuck.md': 1,
     'docs/runbooks/EnosOperatorRenewalsLate.md': 1,
