@@ -1,4 +1,5 @@
 import { type Clock, sleep } from '../lib/clock.ts'
+import { CompactMap } from '../lib/compact-map.ts'
 import type { Sensitive } from '../lib/sensitive.ts'
 
 /** How far a wall clock may step back without a repeated timestamp. Older ones are dropped: ntpd itself steps by at most 1000 s. */
@@ -20,7 +21,7 @@ const maxKeys = 20_000
 export class Timestamps {
   readonly #clock: Clock
   /** The used timestamps that the clock may show again, by appKey; keys in the order of their last call. */
-  readonly #usedByKey = new Map<string, number[]>()
+  readonly #usedByKey = new CompactMap<string, number[]>()
 
   constructor(clock: Clock) {
     this.#clock = clock

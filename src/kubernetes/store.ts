@@ -1,3 +1,4 @@
+import { CompactMap } from '../lib/compact-map.ts'
 import { reuseEqual } from '../lib/reuse-equal.ts'
 import { keyOf, type ObjectKey } from './types.ts'
 
@@ -48,7 +49,7 @@ export class Store<S extends Stored> {
   readonly #removalSubscribers: ((last: S) => void)[] = []
   readonly #indexOf: (object: S) => readonly string[]
   /** The values of stored objects; a value without objects is removed. Most have one object, and need no Set. */
-  readonly #index = new Map<string, ObjectKey | Set<ObjectKey>>()
+  readonly #index = new CompactMap<string, ObjectKey | Set<ObjectKey>>()
 
   /** @param indexOf returns the values under which `byIndex` finds the object */
   constructor(indexOf: (object: S) => readonly string[] = () => []) {

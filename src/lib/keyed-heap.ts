@@ -1,3 +1,4 @@
+import { CompactMap } from './compact-map.ts'
 import { Heap } from './heap.ts'
 
 /**
@@ -5,7 +6,7 @@ import { Heap } from './heap.ts'
  * rebuilt before they are more than the valid ones, so its size is bounded by the number of keys.
  */
 export class KeyedHeap<K, T extends { readonly key: K }> {
-  readonly #items = new Map<K, T>()
+  readonly #items = new CompactMap<K, T>()
   /** At most 2 × `#items` + 16 items. */
   readonly #heap: Heap<T>
 
