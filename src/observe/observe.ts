@@ -34,7 +34,7 @@ export function observe(caches: Caches, pass: Pass, around: Surroundings): Obser
   const sourceMetas = refs.map(({ kind, name }) => {
     return (kind === 'Secret' ? secrets : configMaps).get(`${namespace}/${name}`)
   })
-  shareStringsOf([credential, ...sourceMetas])
+  shareStringsOf([credential, ...sourceMetas, ...targetMetas.values()])
   return {
     credential,
     gatewayUrl: state.gatewayUrl,
