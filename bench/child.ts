@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
+import { killAtExit } from '../test/support/kill-at-exit.ts'
 
 /** Resource usage of a process since its start. */
 export interface Usage {
@@ -38,12 +39,7 @@ export class Child {
     this.#closed.catch(() => {
       // The failed start surfaces in `firstMatch` and `stop`.
     })
-    // Child processes end with this process, however it exits.
-    const kill = (): void => {
-      this.#process.kill('SIGKILL')
-    }
-    process.once('exit', kill)
-    this.#process.once('close', () => process.off('exit', kill))
+    killAtExit(this.#process)
   }
 
   /** The first value that `pick` returns for a line. @throws when the process exits first, or after `withinMs` */

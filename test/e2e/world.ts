@@ -3,6 +3,7 @@ import { inject } from 'vitest'
 import type { Call } from '../../simulator/call-log.ts'
 import type { Verification } from '../../simulator/consumer-calls.ts'
 import { eventually, type Harness, type Keys } from '../integration/harness.ts'
+import { killAtExit } from '../support/kill-at-exit.ts'
 import { podPort } from './pod-port.ts'
 
 /** What pods of these tests have in common. */
@@ -84,7 +85,7 @@ function startKubectl(harness: Harness, args: readonly string[]): ChildProcess {
   const child = spawn(`${assets}/kubectl`, ['--kubeconfig', kubeconfig, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  process.once('exit', () => child.kill())
+  killAtExit(child)
   return child
 }
 
