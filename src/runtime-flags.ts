@@ -44,3 +44,21 @@ function heapMiB({ limit, machine }: ProcessSettings['memory']): number {
  * larger buffer that was freed, unless it is set; buffers below it leave holes in the heap that stay resident.
  */
 export const runtimeEnvironment = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '16384' }
+
+/** Tells the process that is launched which of the variables above the user did not set. */
+const addedVariable = 'ENOS_LAUNCHER_ADDED'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** The environment to launch with. What the user set, stays. */
+export function launchEnvironment(environment: Environment): Environment {
+  const added = Object.keys(runtimeEnvironment).filter((name) => environment[name] === undefined)
+  return { ...runtimeEnvironment, ...environment, [addedVariable]: added.join(',') }
+}
+
+/** The launcher's own variables, which credential plugins would inherit. glibc has read them when the process runs. */
+export function launcherVariables({ [addedVariable]: added }: Environment): string[] {
+  if (added === undefined) return []
+  const names = added.split(',')
+  return [addedVariable, ...Object.keys(runtimeEnvironment).filter((name) => names.includes(name))]
+}

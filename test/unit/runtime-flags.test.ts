@@ -47,7 +47,7 @@ describe('missingFlags', () => {
 describe('the launcher', () => {
   const launch = async (args: readonly string[], env: NodeJS.ProcessEnv = {}) => {
     const report =
-      'data:text/javascript,process.on("exit",()=>console.log(JSON.stringify([process.execArgv.slice(2),process.env.MALLOC_ARENA_MAX,process.env.MALLOC_MMAP_THRESHOLD_])))'
+      'data:text/javascript,const{MALLOC_ARENA_MAX:a,MALLOC_MMAP_THRESHOLD_:b}=process.env;process.on("exit",()=>console.log(JSON.stringify({flags:process.execArgv.slice(2),malloc:[a,b],environment:process.env})))'
     const { stdout } = await runToEnd(
       process.execPath,
       ['--import', report, join(import.meta.dirname, '../../src/launch.ts'), ...args],
@@ -65,7 +65,14 @@ describe('the launcher', () => {
       expect.stringMatching(/^--max-semi-space-size=\d+$/),
       expect.stringMatching(/^--max-old-space-size=\d+$/),
     ]
-    expect(await launch(['run', '--unknown'])).toEqual([[flags, '2', '16384']])
+    expect(await launch(['run', '--unknown'])).toEqual([{ flags, malloc: ['2', '16384'], environment: {} }])
+  })
+
+  it('leaves the environment to credential plugins as the user gave it', async () => {
+    const environment = { MALLOC_ARENA_MAX: '2', OTHER: 'x' }
+    const [launched] = await launch(['run', '--unknown'], environment)
+    expect(launched).toMatchObject({ malloc: ['2', '16384'] })
+    expect(launched).toHaveProperty('environment', environment)
   })
 
   it('keeps what the user set', async () => {
@@ -74,10 +81,12 @@ describe('the launcher', () => {
       MALLOC_ARENA_MAX: '1',
       MALLOC_MMAP_THRESHOLD_: '65536',
     }
-    expect(await launch(['run', '--unknown'], env)).toEqual([[['--expose-gc'], '1', '65536']])
+    expect(await launch(['run', '--unknown'], env)).toEqual([
+      { flags: ['--expose-gc'], malloc: ['1', '65536'], environment: env },
+    ])
   })
 
   it('leaves other commands alone', async () => {
-    expect(await launch(['check', '--unknown'])).toEqual([[[], null, null]])
+    expect(await launch(['check', '--unknown'])).toEqual([{ flags: [], malloc: [null, null], environment: {} }])
   })
 })
