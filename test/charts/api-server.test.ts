@@ -101,6 +101,8 @@ describe('the API server', () => {
       const text = await helmTemplate('helm4', values)
       try {
         await applyStrictly(text)
+        // Until then the API server writes the status of a CRD.
+        await harness().kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s'])
         const before = await versionsOf(text)
         expect(before.length).toBeGreaterThan(6)
         await applyStrictly(text)

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
 import { parse, stringify } from 'yaml'
+import { credentials } from '../../src/kubernetes/types.ts'
 import { eventually, useHarness } from '../integration/harness.ts'
 import { runToEnd } from '../support/run.ts'
 import { chart } from './manifests.ts'
@@ -39,7 +40,7 @@ afterEach(async () => {
 afterAll(async () => {
   // The harness scans all resources for secrets.
   await kubectl('apply', '-f', join(chart, 'files/crd.yaml'))
-  await kubectl('wait', '--for=condition=Established', `crd/${crd}`, '--timeout=30s')
+  await crdIsServed()
   await rm(directory, { recursive: true })
 })
 
@@ -61,6 +62,12 @@ const programsOf = new Map<(typeof helms)[number], string>()
 
 async function kubectl(...args: string[]): Promise<string> {
   return await harness().kubectl(args)
+}
+
+async function crdIsServed(): Promise<void> {
+  await kubectl('wait', '--for=condition=Established', `crd/${crd}`, '--timeout=30s')
+  // For a moment more the API server answers 404.
+  await eventually(() => harness().admin.list(credentials, 'default'), 30_000)
 }
 
 /** Runs a command line with that helm, as a user does. @returns its output */
@@ -161,6 +168,7 @@ describe.each(helms)('the CRD of a release of %s', (helm) => {
   it('leaves nothing behind in the order that the notes say', async () => {
     const namespace = await harness().namespace()
     const notes = await install(helm, chart)
+    await crdIsServed()
     const commands = uninstallCommands(notes)
     expect(commands).toEqual([
       'kubectl delete enosappcredentials --all --all-namespaces',

@@ -28,14 +28,38 @@ interface Crd {
   readonly spec: { readonly versions: [{ readonly schema: { readonly openAPIV3Schema: Schema } }] }
 }
 
+let editions = 0
+
 /** Applies the CRD with a change to its schemas, and waits until the API server works with it. */
 async function applyCrd(change: (schemas: { spec: Schema; status: Schema }) => void): Promise<void> {
   const crd = parse(await readFile(join(chart, 'files/crd.yaml'), 'utf8')) as Crd
   const { spec, status } = crd.spec.versions[0].schema.openAPIV3Schema.properties as { spec: Schema; status: Schema }
   change({ spec, status })
+  // A field of the spec that no CRD before had shows which one the API server works with.
+  const edition = `edition${++editions}`
+  spec.properties[edition] = { type: 'string' } as Schema
   await harness().kubectl(['replace', '-f', '-'], JSON.stringify(crd))
-  // The API server serves the old schema for a moment.
-  await delay(1500)
+  await eventually(async () => expect(await kept(edition)).toBe(true), 30_000)
+}
+
+/** Whether the API server keeps this field of the spec; it stores nothing. */
+async function kept(field: string): Promise<boolean> {
+  const ref = { name: 'app' }
+  const credential = {
+    apiVersion: 'enos.io/v1alpha1',
+    kind: 'EnosAppCredential',
+    metadata: { name: 'probe', namespace: 'default' },
+    spec: {
+      gateway: { url: 'https://apim.example.com' },
+      appKeyRef: ref,
+      appSecretRef: ref,
+      targets: [{ name: 'token' }],
+      [field]: 'kept',
+    },
+  }
+  const args = ['create', '--dry-run=server', '--validate=ignore', '-o', 'json', '-f', '-']
+  const { spec } = JSON.parse(await harness().kubectl(args, JSON.stringify(credential))) as { spec: object }
+  return field in spec
 }
 
 /** The operator runs outside of the cluster, with what the chart grants it. */
@@ -72,12 +96,15 @@ function application(): Keys {
   return keys
 }
 
+async function versionOf(name: string): Promise<string> {
+  return (await harness().getCredential(namespace, name)).metadata.resourceVersion ?? ''
+}
+
 /** @returns how often the resource was written within some seconds in which nothing happens */
 async function countIdleWrites(name: string): Promise<number> {
   const versions = new Set<string>()
   for (let look = 0; look < 20; look++) {
-    const { metadata } = await harness().getCredential(namespace, name)
-    versions.add(metadata.resourceVersion ?? '')
+    versions.add(await versionOf(name))
     await delay(100)
   }
   return versions.size - 1
@@ -85,8 +112,12 @@ async function countIdleWrites(name: string): Promise<number> {
 
 async function expectAtRest(name: string): Promise<void> {
   await harness().expectReady(namespace, name, 30_000)
-  // A write that follows Ready: what was learnt of the target.
-  await delay(500)
+  // A write follows Ready: what was learnt of the target.
+  await eventually(async () => {
+    const before = await versionOf(name)
+    await delay(500)
+    expect(await versionOf(name)).toBe(before)
+  })
   expect(await countIdleWrites(name), operator.output).toBe(0)
   expect(await harness().data(namespace, `${name}-token`)).toHaveProperty('accessToken')
 }
