@@ -32,6 +32,8 @@ export default defineConfig({
           sequence: { groupOrder: 0 },
           // Property tests try thousands of cases.
           testTimeout: 30_000,
+          // The control plane may be built meanwhile.
+          expect: { poll: { timeout: 10_000 } },
         },
       },
       {

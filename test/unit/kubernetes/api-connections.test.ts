@@ -51,7 +51,7 @@ describe('ApiConnections', () => {
       expect(await get(connections.watches)).toBe(200)
       expect(server.connections()).toBe(2 * times)
       server.goAway()
-      await vi.waitFor(() => expect(server.openConnections()).toBe(0))
+      await vi.waitFor(() => expect(server.openConnections()).toBe(0), 10_000)
     }
     expect(await get(connections.calls)).toBe(200)
     expect(connections.poolCount).toBeLessThanOrEqual(2)
@@ -75,7 +75,7 @@ describe('ApiConnections', () => {
     // One for each connection with an open watch.
     expect(connections.poolCount).toBe(5)
     for (const response of responses) response.end()
-    await vi.waitFor(() => expect(server.openConnections()).toBe(1))
+    await vi.waitFor(() => expect(server.openConnections()).toBe(1), 10_000)
     await goAway()
     await watch()
     expect(connections.poolCount).toBeLessThanOrEqual(2)

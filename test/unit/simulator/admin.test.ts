@@ -142,7 +142,7 @@ describe('the administration under /simulator/', () => {
         ({ status }) => status,
         () => 0,
       )
-    expect((await ask('PUT', 'outage', { seconds: 0.3 })).status).toBe(202)
+    expect((await ask('PUT', 'outage', { seconds: 1 })).status).toBe(202)
     await expect.poll(state, { interval: 10 }).toBe(0)
     await expect.poll(state, { interval: 10, timeout: 5000 }).toBe(200)
   })

@@ -229,7 +229,7 @@ describe('a fault', () => {
   it('hang: never answers', async () => {
     const simulator = await start()
     simulator.setFaults([{ fault: { kind: 'hang' } }])
-    expect(await codeOf(clientOf(simulator, 200).post('get'))).toBe('timed out')
+    expect(await codeOf(clientOf(simulator, 1000).post('get'))).toBe('timed out')
   })
 
   it('drip: answers byte by byte', async () => {
@@ -244,7 +244,7 @@ describe('a fault', () => {
     const simulator = await start()
     const old = tokenOf(await clientOf(simulator).get())
     simulator.setFaults([{ fault: { kind: 'hangBody' } }])
-    const reply = await clientOf(simulator, 300).post('refresh', old)
+    const reply = await clientOf(simulator, 1000).post('refresh', old)
     expect(reply.status).toBe(200)
     expect(await codeOf(reply.text())).toBe('timed out')
     expect(simulator.service.currentToken('key-1')).not.toBe(old)
@@ -275,7 +275,7 @@ describe('a fault', () => {
     const clock = new FakeClock(Date.now())
     const simulator = await start({ clock, maxSkewMs: 0 })
     simulator.setFaults([{ fault: { kind: 'slow', delayMs: 60_000 } }])
-    expect(await codeOf(clientOf(simulator, 200).post('get'))).toBe('timed out')
+    expect(await codeOf(clientOf(simulator, 1000).post('get'))).toBe('timed out')
     await expect.poll(() => clock.pendingTimers).toBe(0)
     expect(simulator.calls).toHaveLength(1)
   })

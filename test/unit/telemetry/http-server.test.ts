@@ -150,8 +150,10 @@ describe('HTTP server', () => {
   )
 
   it.each(['identity', 'gzip'])('stops quietly when the client goes in the middle (%s)', async (encoding) => {
+    let begun = 0
     let ended = 0
     function* endless(): Generator<Uint8Array> {
+      begun++
       const piece = randomBytes(64 * 1024)
       try {
         while (true) yield piece
@@ -167,7 +169,7 @@ describe('HTTP server', () => {
     for (let client = 1; client <= 8; client++) {
       const socket = await begin(port, `Accept-Encoding: ${encoding}\r\n`)
       if (client % 2 === 0) await once(socket.resume(), 'data')
-      else await delay(50)
+      else await expect.poll(() => begun).toBe(client)
       socket.destroy()
       await expect.poll(() => ended).toBe(client)
     }

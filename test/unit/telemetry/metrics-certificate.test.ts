@@ -3,7 +3,6 @@ import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { type HttpAnswer, startHttpServer } from '../../../src/telemetry/http-server.ts'
 import { MetricsCertificate } from '../../../src/telemetry/metrics-certificate.ts'
@@ -47,10 +46,12 @@ async function serve(body: () => HttpAnswer['body'] = () => 'up 1\n') {
     certificate,
   })
   onTestFinished(() => server.close())
-  /** As long as the files are read again. */
+  /** Has the files read again. */
   const nextCheck = async (): Promise<void> => {
+    const { pendingTimers } = clock
     await clock.advance(10_000)
-    await delay(50)
+    // The timer of the check after it is set when it has ended.
+    await expect.poll(() => clock.pendingTimers).toBe(pendingTimers)
   }
   return { server, clock, logged, nextCheck, scrape: (trusted: Certificate) => scrapeTls(server.port, trusted.cert) }
 }
