@@ -1,11 +1,14 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { Socket } from 'node:net'
+import { pipeline, Readable } from 'node:stream'
 
 /** A whole answer, before a fault alters its delivery. */
 export interface Answer {
   readonly httpStatus: number
   readonly headers?: Readonly<Record<string, string>> | undefined
   readonly body: string | Buffer
+  /** Spaces after the body, in a delivery as a whole. */
+  readonly paddingBytes?: number
 }
 
 export function jsonAnswer(httpStatus: number, json: unknown): Answer {
@@ -45,6 +48,7 @@ export type Delivery = 'whole' | 'hangBody' | 'truncate' | 'continue' | 'http10'
 
 export function deliver(response: ServerResponse, answer: Answer, wallMs: number, delivery: Delivery): void {
   const body = Buffer.from(answer.body)
+  const { paddingBytes = 0 } = answer
   const date = new Date(wallMs).toUTCString()
   if (delivery === 'http10') {
     deliverHttp10(response, { date, ...answer.headers }, answer.httpStatus, body)
@@ -52,9 +56,10 @@ export function deliver(response: ServerResponse, answer: Answer, wallMs: number
   }
   if (delivery === 'continue') response.writeContinue()
   response.sendDate = false
-  response.writeHead(answer.httpStatus, { date, 'content-length': body.length, ...answer.headers })
+  response.writeHead(answer.httpStatus, { date, 'content-length': body.length + paddingBytes, ...answer.headers })
   if (delivery === 'whole' || delivery === 'continue') {
-    response.end(body)
+    if (paddingBytes === 0) response.end(body)
+    else sendPadded(response, body, paddingBytes)
     return
   }
   if (typeof delivery === 'object') {
@@ -63,6 +68,18 @@ export function deliver(response: ServerResponse, answer: Answer, wallMs: number
   }
   response.write(body.subarray(0, Math.floor(body.length / 2)), () => {
     if (delivery === 'truncate') response.socket?.destroy()
+  })
+}
+
+/** Sends spaces in pieces: 100 MB at once would hold up all other calls. */
+function sendPadded(response: ServerResponse, body: Buffer, paddingBytes: number): void {
+  function* pieces(): Generator<Buffer> {
+    yield body
+    const spaces = Buffer.alloc(64 * 1024, ' ')
+    for (let left = paddingBytes; left > 0; left -= spaces.length) yield spaces.subarray(0, left)
+  }
+  pipeline(Readable.from(pieces()), response, () => {
+    // The client may go in the middle.
   })
 }
 

@@ -11,7 +11,7 @@ export function answerOf(reply: ServiceReply, fault: Fault | undefined): Answer 
   const answer = jsonAnswer(reply.httpStatus, alterJson(reply.json, fault))
   switch (fault?.kind) {
     case 'large':
-      return { ...answer, body: answer.body.toString().padEnd(fault.bytes) }
+      return { ...answer, paddingBytes: Math.max(0, fault.bytes - answer.body.length) }
     case 'byteOrderMark':
       return { ...answer, body: Buffer.concat([byteOrderMark, Buffer.from(answer.body)]) }
     case 'compress': {
