@@ -120,7 +120,7 @@ describe('renew and status', () => {
     )
     expect(table[1]).toMatch(
       new RegExp(
-        `^${other} +renewed +True +(?:2h|1h59m\\d*s?) +1h3\\dm\\d*s? +\\d+s +\\d+s ago by refresh +renewed-token +Synced$`,
+        `^${other} +renewed +True +(?:2h|1h59m\\d*s?) +1h(?:3\\d|29)m\\d*s? +\\d+s +\\d+s ago by refresh +renewed-token +Synced$`,
       ),
     )
     expect(table.at(-2)).toBe('1 of 1 ready')

@@ -283,7 +283,9 @@ describe('the ClusterRoles for users', () => {
       await kubectl(['create', 'rolebinding', role, `--clusterrole=${role}`, `--user=${role}or`])
     }
     // The controller aggregates our roles into the cluster's own roles a moment after their creation.
-    await eventually(async () => expect(await canI('editor', 'create', 'enosappcredentials')).toBe(true), 30_000)
+    for (const [user, verb] of Object.entries({ viewor: 'get', editor: 'create', adminor: 'create' })) {
+      await eventually(async () => expect(await canI(user, verb, 'enosappcredentials')).toBe(true), 30_000)
+    }
   })
 
   it.each(['get', 'list', 'watch'])('let view %s resources', async (verb) => {

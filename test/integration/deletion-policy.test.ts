@@ -1,6 +1,8 @@
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Simulator } from '../../simulator/server.ts'
 import { credentials, secrets } from '../../src/kubernetes/types.ts'
+import { runToEnd } from '../support/run.ts'
 import { delay, eventually, type Keys, useHarness } from './harness.ts'
 import { identityWith, removeClusterRoles, type Roles, shippedRoles } from './shipped-permissions.ts'
 
@@ -105,7 +107,7 @@ describe('the operator: without the permission to patch Secrets', () => {
       await harness().createCredential(own, name, gateway, application())
       await harness().expectReady(own, name)
     }
-    await denySecretPatches(own)
+    await denySecretPatches(own, `system:serviceaccount:${home}:enos-credential-operator`)
     for (const name of ['one', 'two']) {
       await harness().patchCredential(own, name, {
         spec: { suspend: true, targets: [{ name: `${name}-token`, deletionPolicy: 'Retain' }] },
@@ -139,8 +141,8 @@ async function repeatRoles(own: string, home: string, roles: Roles): Promise<voi
   await harness().kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
 }
 
-/** Takes the right to patch Secrets out of every Role of a namespace. */
-async function denySecretPatches(own: string): Promise<void> {
+/** Takes the right to patch Secrets out of every Role of a namespace, and waits until the account lacks it. */
+async function denySecretPatches(own: string, account: string): Promise<void> {
   interface Role {
     readonly metadata: { readonly name: string }
     readonly rules: readonly { readonly resources?: readonly string[]; readonly verbs: readonly string[] }[]
@@ -155,4 +157,10 @@ async function denySecretPatches(own: string): Promise<void> {
     const patch = JSON.stringify({ rules: without })
     await harness().kubectl(['-n', own, 'patch', 'role', metadata.name, '--type', 'merge', '-p', patch])
   }
+  const kubectl = join(harness().access.assets, 'kubectl')
+  const question = ['auth', 'can-i', 'patch', 'secrets', '-n', own, '--as', account]
+  await eventually(async () => {
+    const { stdout } = await runToEnd(kubectl, ['--kubeconfig', harness().access.kubeconfig, ...question])
+    expect(stdout).toBe('no\n')
+  })
 }

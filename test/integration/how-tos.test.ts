@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import type { Simulator } from '../../simulator/server.ts'
 import { PageFolder, readersValues, type Replacements } from '../support/page-folder.ts'
-import { type Keys, useHarness } from './harness.ts'
+import { eventually, type Keys, useHarness } from './harness.ts'
 import { parseShellBlocks } from './shell-blocks.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -103,13 +103,16 @@ describe('docs/how-to', () => {
     const reader = await readerOf(textOf('move-from-another-tool.md'))
     await harness().createSecret(reader.namespace, 'enos-legacy', { token: 'of another tool', rest: 'x' })
     const before = await harness().getSecret(reader.namespace, 'enos-legacy')
-    const outputs = await runPage('move-from-another-tool.md', reader)
+    await runPage('move-from-another-tool.md', reader)
     const after = await harness().getSecret(reader.namespace, 'enos-legacy')
     expect(after?.metadata.uid).toBe(before?.metadata.uid)
     const data = await harness().data(reader.namespace, 'enos-legacy')
     expect(Object.keys(data ?? {})).toEqual(['token'])
     expect(gateway.service.isValid(data?.['token'] ?? '')).toBe(true)
-    expect(outputs.get('kubectl get events --field-selector reason=TargetAdopted')).toContain('rest')
+    const command = 'kubectl get events --field-selector reason=TargetAdopted'
+    expect(commandsIn(textOf('move-from-another-tool.md'))).toContain(command)
+    // Events follow the status.
+    await eventually(async () => expect(await reader.folder.shell(command)).toContain('rest'))
   })
 
   it('restore-from-a-backup.md keeps the restored token and its Secret', async () => {
@@ -125,9 +128,10 @@ describe('docs/how-to', () => {
     const reader = await readerOf(textOf('rotate-an-appsecret.md'))
     await runPage('rotate-an-appsecret.md', reader)
     await harness().expectReady(reader.namespace, 'wind-farm')
-    await expect
-      .poll(async () => (await harness().data(reader.namespace, 'enos-token'))?.['appSecret'])
-      .toBe(reader.keys.appSecret)
+    await eventually(async () => {
+      const data = await harness().data(reader.namespace, 'enos-token')
+      expect(data?.['appSecret']).toBe(reader.keys.appSecret)
+    })
   })
 
   it('share-an-appkey.md sets verifyEvery, and the resource stays Ready', async () => {

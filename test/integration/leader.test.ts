@@ -53,8 +53,11 @@ describe('leader election', () => {
     for (const name of ['enos_credential_targets', 'enos_credential_info', 'enos_credential_renewals_total']) {
       expect(await second.metric(name)).toBe(0)
     }
-    expect(await first.metric('enos_credential_targets', { name: 'one' })).toBe(1)
-    expect(await first.metric('enos_credential_info', { name: 'one', host: new URL(gateway.url).host })).toBe(1)
+    // They follow the leader's watch.
+    await eventually(async () => {
+      expect(await first.metric('enos_credential_targets', { name: 'one' })).toBe(1)
+      expect(await first.metric('enos_credential_info', { name: 'one', host: new URL(gateway.url).host })).toBe(1)
+    })
     for (const resource of ['secrets', 'enosappcredentials']) {
       const contactAt = await second.metric('enos_watch_last_contact_timestamp_seconds', { resource })
       expect(Math.abs(contactAt - Date.now() / 1000)).toBeLessThan(120)

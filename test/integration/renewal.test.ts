@@ -84,9 +84,11 @@ describe.concurrent('a token', () => {
     gateway.setFaults([{ fault: { kind: 'http', status: 503 } }])
     await harness().expectCondition(namespace, 'failing', 'RenewalHealthy', 'False/GatewayError', 10_000)
     expect(await harness().condition(namespace, 'failing', 'Ready')).toBe('True/Synced')
-    expect(
-      await operator.metric('enos_credential_condition', { name: 'failing', type: 'RenewalHealthy', status: 'False' }),
-    ).toBe(1)
+    // The metric follows the operator's watch.
+    await eventually(async () => {
+      const labels = { name: 'failing', type: 'RenewalHealthy', status: 'False' }
+      expect(await operator.metric('enos_credential_condition', labels)).toBe(1)
+    })
     gateway.setFaults([])
     await harness().expectCondition(namespace, 'failing', 'RenewalHealthy', 'True/Synced', 5000)
     await eventually(async () =>
@@ -140,7 +142,7 @@ describe.concurrent('a token', () => {
     expect(await harness().getSecret(namespace, 'suspended-token')).toBeUndefined()
     expect(gateway.calls).toEqual([])
     await harness().patchCredential(namespace, 'suspended', { spec: { suspend: false } })
-    await harness().expectReady(namespace, 'suspended', 3000)
+    await harness().expectReady(namespace, 'suspended')
   })
 
   it('a larger renewBefore renews earlier, clamped to half of the lifetime with an event', async () => {

@@ -54,7 +54,7 @@ async function repeatRoles(namespace: string, home: string): Promise<void> {
 }
 
 async function deleteNamespace(namespace: string): Promise<void> {
-  await harness().kubectl(['delete', 'namespace', namespace, '--wait=true', '--timeout=30s'])
+  await harness().kubectl(['delete', 'namespace', namespace, '--wait=true', '--timeout=60s'])
 }
 
 /** The finalizers that block the namespace. */
@@ -67,7 +67,7 @@ const owned = { name: 'owned' }
 const merged = { name: 'theirs', creationPolicy: 'Merge', data: { token: '{{ accessToken }}' } }
 
 /** The namespace controller deletes contents in no fixed order, Roles included. */
-describe('the deletion of a namespace in which the operator has Roles only', () => {
+describe('the deletion of a namespace in which the operator has Roles only', { timeout: 120_000 }, () => {
   it.each([
     ['targets of its own', [owned]],
     ['merged keys that are retained', [{ ...merged, deletionPolicy: 'Retain' }]],

@@ -62,8 +62,11 @@ describe('two operators with different label selectors', () => {
     await harness().expectReady(namespace, 'of-a')
     await harness().expectReady(namespace, 'of-b')
     for (const name of ['shard-a', 'shard-b']) await harness().admin.get(leases, { namespace, name })
-    expect(await Promise.all([isKnownTo(operators.a, 'of-a'), isKnownTo(operators.a, 'of-b')])).toEqual([true, false])
-    expect(await Promise.all([isKnownTo(operators.b, 'of-a'), isKnownTo(operators.b, 'of-b')])).toEqual([false, true])
+    // The metrics follow the operators' watches.
+    await eventually(async () => {
+      expect(await Promise.all([isKnownTo(operators.a, 'of-a'), isKnownTo(operators.a, 'of-b')])).toEqual([true, false])
+      expect(await Promise.all([isKnownTo(operators.b, 'of-a'), isKnownTo(operators.b, 'of-b')])).toEqual([false, true])
+    })
     expect(await harness().condition(namespace, 'unselected', 'Ready')).toBe('none')
     expect(gateway.calls.filter(({ appKey }) => appKey === keys.appKey)).toEqual([])
   })
