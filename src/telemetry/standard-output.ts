@@ -51,7 +51,7 @@ function terminalSink(): LogSink | undefined {
 }
 
 /** A file, a device or a terminal. A disk that is full, and any other error, may pass. */
-export function fileSink(descriptor: number): LogSink {
+function fileSink(descriptor: number): LogSink {
   return {
     write: (bytes, done) => {
       write(descriptor, bytes, 0, bytes.length, null, (error, written) => {
@@ -68,11 +68,11 @@ export function fileSink(descriptor: number): LogSink {
   }
 }
 
-/** A pipe or a socket, which Node.js writes without waiting. An error is final: it destroys the stream. */
-export function streamSink(stream: Socket): LogSink {
-  stream.on('error', () => {
-    // The callback of the write gets it too.
-  })
+/**
+ * A pipe or a socket, which Node.js writes without waiting. An error is final: it destroys the stream. The callback of the
+ * write gets it; main.ts ignores the event.
+ */
+function streamSink(stream: Socket): LogSink {
   return {
     write: (bytes, done) => {
       stream.write(bytes, (error) => {
