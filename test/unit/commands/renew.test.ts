@@ -14,9 +14,6 @@ const held = status({
   expiresAt: formatTime(now + hourMs),
 })
 const expiresAt = formatTime(now + 2 * hourMs)
-const printError = (text: string): never => {
-  throw new Error(`on standard error: ${text}`)
-}
 
 describe('outcomeOf', () => {
   it.each([
@@ -62,39 +59,42 @@ describe('outcomeOf', () => {
   })
 })
 
+/** Runs renew on plant-a/wind-farm. @param answers objects that the API server returns; a call without one fails */
+function start(answers: { readonly patch: object; readonly get?: object }, waitMs: number) {
+  const clock = new FakeClock(now)
+  let [stdout, stderr] = ['', '']
+  const client = {
+    patch: () => Promise.resolve(answers.patch),
+    ...(answers.get === undefined ? {} : { get: () => Promise.resolve(answers.get) }),
+  } as unknown as KubernetesClient
+  const context = {
+    clock,
+    print: (text: string) => void (stdout += text),
+    printError: (text: string) => void (stderr += text),
+    signal: new AbortController().signal,
+  }
+  const code = renew(context, client, { namespace: 'plant-a', name: 'wind-farm' }, waitMs)
+  return { clock, stdout: () => stdout, ended: async () => ({ code: await code, stdout, stderr }) }
+}
+
 describe('renew', () => {
+  const object = { metadata: {}, status: held }
+
   it('names a wait below a second in milliseconds', async () => {
-    const object = { metadata: {}, status: held }
-    const client = { patch: () => Promise.resolve(object), get: () => Promise.resolve(object) }
-    let printed = ''
-    const clock = new FakeClock(now)
-    const print = (text: string): void => void (printed += text)
-    const context = { clock, print, printError, signal: new AbortController().signal }
-    const ref = { namespace: 'plant-a', name: 'wind-farm' }
-    const code = renew(context, client as unknown as KubernetesClient, ref, 1)
+    const { clock, ended } = start({ patch: object, get: object }, 1)
     await clock.advance(1000)
-    expect(await code).toBe(1)
-    expect(printed).toContain('no attempt within 1ms: ')
+    const { stdout, ...rest } = await ended()
+    expect(rest).toEqual({ code: 1, stderr: '' })
+    expect(stdout).toContain('no attempt within 1ms: ')
   })
 
   it('names the likely causes when no attempt was made in time', async () => {
-    const client = {
-      patch: () => Promise.resolve({ metadata: {}, status: held }),
-      get: () => Promise.resolve({ metadata: {}, status: held }),
-    } as unknown as KubernetesClient
-    let printed = ''
-    const clock = new FakeClock(now)
-    const context = {
-      clock,
-      printError,
-      print: (text: string) => void (printed += text),
-      signal: new AbortController().signal,
-    }
-    const code = renew(context, client, { namespace: 'plant-a', name: 'wind-farm' }, 2000)
+    const { clock, ended } = start({ patch: object, get: object }, 2000)
     await clock.advance(minuteMs)
-    expect(await code).toBe(1)
-    expect(printed).toContain('no attempt within 2s: is the operator running, and does it watch this namespace?')
-    expect(printed).toContain('at most once in 10 s for an application')
+    const { stdout, ...rest } = await ended()
+    expect(rest).toEqual({ code: 1, stderr: '' })
+    expect(stdout).toContain('no attempt within 2s: is the operator running, and does it watch this namespace?')
+    expect(stdout).toContain('at most once in 10 s for an application')
   })
 
   it.each([
@@ -102,37 +102,18 @@ describe('renew', () => {
     ['after 15 s where an attempt is still to come', 'InvalidAppSecret', 15_000],
   ])('ends with the reason of Stalled %s', async (_, reason, ms) => {
     const conditions = [condition('Ready', 'False', reason, 'no'), condition('Stalled', 'True', reason, 'no')]
-    const object = { metadata: {}, status: { ...held, conditions } }
-    const client = { patch: () => Promise.resolve(object), get: () => Promise.resolve(object) }
-    let printed = ''
-    const clock = new FakeClock(now)
-    const context = {
-      clock,
-      printError,
-      print: (text: string) => void (printed += text),
-      signal: new AbortController().signal,
-    }
-    const ref = { namespace: 'plant-a', name: 'wind-farm' }
-    const code = renew(context, client as unknown as KubernetesClient, ref, 24 * hourMs)
+    const stalled = { metadata: {}, status: { ...held, conditions } }
+    const { clock, ended, stdout: printed } = start({ patch: stalled, get: stalled }, 24 * hourMs)
     await clock.advance(ms - 200)
-    expect(printed).not.toContain(reason)
+    expect(printed()).not.toContain(reason)
     await clock.advance(400)
-    expect(printed).toContain(`plant-a/wind-farm: not renewed: ${reason}: no\n`)
-    expect(await code).toBe(1)
+    expect(printed()).toContain(`plant-a/wind-farm: not renewed: ${reason}: no\n`)
+    expect(await ended()).toMatchObject({ code: 1, stderr: '' })
   })
 
   it('warns of a suspended resource on standard error, and succeeds, without a wait', async () => {
-    const object = { metadata: {}, spec: { suspend: true }, status: held }
-    const client = { patch: () => Promise.resolve(object) } as unknown as KubernetesClient
-    let [stdout, stderr] = ['', '']
-    const context = {
-      clock: new FakeClock(now),
-      print: (text: string) => void (stdout += text),
-      printError: (text: string) => void (stderr += text),
-      signal: new AbortController().signal,
-    }
-    const code = await renew(context, client, { namespace: 'plant-a', name: 'wind-farm' }, 0)
-    expect({ code, stdout, stderr }).toEqual({
+    const { ended } = start({ patch: { ...object, spec: { suspend: true } } }, 0)
+    expect(await ended()).toEqual({
       code: 0,
       stdout: 'plant-a/wind-farm: renewal requested\n',
       stderr: 'plant-a/wind-farm: spec.suspend is true: the operator renews once it is false\n',
@@ -140,40 +121,20 @@ describe('renew', () => {
   })
 
   it('ends when the resource is suspended while it waits', async () => {
-    const client = {
-      patch: () => Promise.resolve({ metadata: {}, status: held }),
-      get: () => Promise.resolve({ metadata: {}, spec: { suspend: true }, status: held }),
-    } as unknown as KubernetesClient
-    let printed = ''
-    const context = {
-      printError,
-      clock: new FakeClock(now),
-      print: (text: string) => void (printed += text),
-      signal: new AbortController().signal,
-    }
-    expect(await renew(context, client, { namespace: 'plant-a', name: 'wind-farm' }, hourMs)).toBe(1)
-    expect(printed).toContain('not renewed: spec.suspend is true: the operator renews once it is false')
+    const { ended } = start({ patch: object, get: { ...object, spec: { suspend: true } } }, hourMs)
+    const { stdout, ...rest } = await ended()
+    expect(rest).toEqual({ code: 1, stderr: '' })
+    expect(stdout).toContain('not renewed: spec.suspend is true: the operator renews once it is false')
   })
 
   it('accepts a later request of another user as handled, whatever its length', async () => {
     const metadata = { annotations: { 'enos.io/renew-requested-at': 'x'.repeat(2000) } }
     const handled = parseCredential({ metadata }).renewRequest
     const after = { ...held, lastRenewalAt: formatTime(now), expiresAt, lastHandledRenewRequest: handled }
-    const client = {
-      patch: () => Promise.resolve({ metadata: {}, status: held }),
-      get: () => Promise.resolve({ metadata, status: after }),
-    } as unknown as KubernetesClient
-    const printed: string[] = []
-    const clock = new FakeClock(now)
-    const context = {
-      printError,
-      clock,
-      print: (text: string) => void printed.push(text),
-      signal: new AbortController().signal,
-    }
-    const code = renew(context, client, { namespace: 'plant-a', name: 'wind-farm' }, 1)
+    const { clock, ended } = start({ patch: object, get: { metadata, status: after } }, 1)
     await clock.advance(minuteMs)
-    expect(await code).toBe(0)
-    expect(printed.join('')).toContain(`plant-a/wind-farm: renewed, valid until ${expiresAt} (2h)`)
+    const { stdout, ...rest } = await ended()
+    expect(rest).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toContain(`plant-a/wind-farm: renewed, valid until ${expiresAt} (2h)`)
   })
 })
