@@ -1,5 +1,8 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll } from 'vitest'
 import { goModuleFolder } from '../support/go-module.ts'
 import { run, runToEnd } from '../support/run.ts'
 
@@ -15,8 +18,33 @@ export interface GitOpsPrograms {
   readonly argoLua: (script: string, object: object) => Promise<unknown>
 }
 
-/** Whether there is a `go` on the PATH. */
-export async function hasGo(): Promise<boolean> {
+/**
+ * The programs for the tests of a file. The control plane can be downloaded, but these programs are always built.
+ *
+ * @returns `canBuild`: whether there is a `go` on the PATH
+ */
+export async function useGitOpsPrograms(): Promise<{ canBuild: boolean; programs: () => GitOpsPrograms }> {
+  const canBuild = await hasGo()
+  let directory: string | undefined
+  let programs: GitOpsPrograms | undefined
+  beforeAll(async () => {
+    if (!canBuild) return
+    directory = await mkdtemp(join(tmpdir(), 'gitops-programs-'))
+    programs = await buildGitOpsPrograms(directory)
+  }, 300_000)
+  afterAll(async () => {
+    if (directory !== undefined) await rm(directory, { recursive: true })
+  })
+  return {
+    canBuild,
+    programs: () => {
+      if (programs === undefined) throw new Error('the programs exist inside of tests only, where Go is')
+      return programs
+    },
+  }
+}
+
+async function hasGo(): Promise<boolean> {
   return await runToEnd('go', ['version']).then(
     ({ code }) => code === 0,
     () => false,
@@ -24,7 +52,7 @@ export async function hasGo(): Promise<boolean> {
 }
 
 /** Builds the programs with Go, whose cache makes it seconds from the second time on. @param directory for the programs */
-export async function buildGitOpsPrograms(directory: string): Promise<GitOpsPrograms> {
+async function buildGitOpsPrograms(directory: string): Promise<GitOpsPrograms> {
   await run('go', ['build', '-C', source, '-o', `${directory}/`, './...'])
   return {
     kstatus: async (object) => (await run(join(directory, 'kstatus'), [], JSON.stringify(object))).trim(),

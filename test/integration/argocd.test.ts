@@ -1,14 +1,10 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { readFile } from 'node:fs/promises'
+import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { argocdActions, argocdScript } from '../../tools/argocd.ts'
-import { buildGitOpsPrograms, type GitOpsPrograms, hasGo } from '../gitops/programs.ts'
+import { useGitOpsPrograms } from '../gitops/programs.ts'
 
-const canBuild = await hasGo()
-let directory: string
-let programs: GitOpsPrograms
+const { canBuild, programs } = await useGitOpsPrograms()
 
 interface HealthTests {
   readonly tests: readonly { healthStatus: { status: string; message: string }; inputPath: string }[]
@@ -28,24 +24,15 @@ const { tests } = parse(argocdScript('health_test.yaml')) as HealthTests
 const ready = parse(argocdScript('testdata/ready.yaml')) as Testdata
 const actions = parse(argocdScript('actions/action_test.yaml')) as ActionTests
 
-beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'argocd-'))
-  if (canBuild) programs = await buildGitOpsPrograms(directory)
-}, 300_000)
-
-afterAll(async () => {
-  await rm(directory, { recursive: true })
-})
-
 describe.skipIf(!canBuild)('health.lua of Argo CD', () => {
   it.each(tests)('gives $healthStatus.status for $inputPath', async ({ healthStatus, inputPath }) => {
     const object = parse(argocdScript(inputPath)) as object
-    expect(await programs.argoLua(argocdScript('health.lua'), object)).toEqual(healthStatus)
+    expect(await programs().argoLua(argocdScript('health.lua'), object)).toEqual(healthStatus)
   })
 
   it('gives Progressing for a resource without a status', async () => {
     const object = { ...ready, status: undefined }
-    expect(await programs.argoLua(argocdScript('health.lua'), object)).toMatchObject({ status: 'Progressing' })
+    expect(await programs().argoLua(argocdScript('health.lua'), object)).toMatchObject({ status: 'Progressing' })
   })
 })
 
@@ -55,11 +42,11 @@ describe.skipIf(!canBuild)('the actions of Argo CD', () => {
   }
 
   async function act(name: string, object: Testdata): Promise<Testdata> {
-    return (await programs.argoLua(argocdScript(`actions/${name}/action.lua`), object)) as Testdata
+    return (await programs().argoLua(argocdScript(`actions/${name}/action.lua`), object)) as Testdata
   }
 
   it.each(actions.discoveryTests)('are offered as $inputPath allows', async ({ inputPath, result }) => {
-    const offered = await programs.argoLua(argocdScript('actions/discovery.lua'), resource(inputPath))
+    const offered = await programs().argoLua(argocdScript('actions/discovery.lua'), resource(inputPath))
     expect(offered).toEqual(Object.fromEntries(result.map(({ disabled, name }) => [name, { disabled }])))
     expect(Object.keys(offered as object).sort()).toEqual([...argocdActions].sort())
   })

@@ -2,29 +2,20 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest'
 import { parse } from 'yaml'
-import { buildGitOpsPrograms, fluxCrd, type GitOpsPrograms, hasGo } from '../gitops/programs.ts'
+import { fluxCrd, useGitOpsPrograms } from '../gitops/programs.ts'
 import { runToEnd } from '../support/run.ts'
 import { fullSpec, minimalSpec } from '../support/spec-table.ts'
 import { useHarness } from './harness.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-/** The control plane can be downloaded, but these programs are always built. */
-const canBuild = await hasGo()
 const harness = useHarness()
-let directory: string
-let programs: GitOpsPrograms
+const { canBuild, programs } = await useGitOpsPrograms()
 let namespace: string
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'gitops-'))
-  if (canBuild) programs = await buildGitOpsPrograms(directory)
   namespace = await harness().namespace()
-}, 300_000)
-
-afterAll(async () => {
-  await rm(directory, { recursive: true })
 })
 
 async function kubectl(...args: string[]) {
@@ -116,7 +107,7 @@ describe('the shipped manifests', () => {
     async (folder) => {
       await apply('-k', join(root, folder))
       for (const { manifest, live } of await manifestsOf(folder)) {
-        const patch = await programs.threeWayMerge(manifest, live)
+        const patch = await programs().threeWayMerge(manifest, live)
         expect(patch, `${manifest.kind} ${manifest.metadata.name}`).toEqual({})
       }
     },
@@ -150,13 +141,15 @@ describe.skipIf(!canBuild)('a three-way merge of plain JSON by Argo CD', () => {
     const body = { ...manifest, metadata: { annotations: {}, ...manifest.metadata, namespace } }
     await harness().kubectl(['apply', '-f', '-'], JSON.stringify(body))
     const live = await harness().getCredential(namespace, manifest.metadata.name)
-    return await programs.threeWayMerge(body, live)
+    return await programs().threeWayMerge(body, live)
   }
 
   it('shows no change of a resource of the README that was applied', async () => {
     const manifests = await readmeCredentials()
     expect(manifests.map(({ metadata }) => metadata.name)).toEqual(['demo', 'wind-farm', 'solar-farm'])
     const other = await harness().namespace()
+    const directory = await mkdtemp(join(tmpdir(), 'gitops-'))
+    onTestFinished(() => rm(directory, { recursive: true }))
     for (const manifest of manifests) {
       expect(await patchAfterApply(manifest), manifest.metadata.name).toEqual({})
       const file = join(directory, 'manifest.json')
@@ -179,7 +172,7 @@ describe.skipIf(!canBuild)('a three-way merge of plain JSON by Argo CD', () => {
   it('shows a change of a resource that has a default in a list', async () => {
     const [manifest] = await readmeCredentials()
     const live = { ...manifest, spec: { targets: [{ name: 'enos-token', creationPolicy: 'Owner' }] } }
-    expect(await programs.threeWayMerge(manifest ?? {}, live)).toHaveProperty('spec.targets')
+    expect(await programs().threeWayMerge(manifest ?? {}, live)).toHaveProperty('spec.targets')
   })
 })
 

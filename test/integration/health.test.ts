@@ -1,11 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { argocdScript } from '../../tools/argocd.ts'
-import { buildGitOpsPrograms, type GitOpsPrograms, hasGo } from '../gitops/programs.ts'
+import { useGitOpsPrograms } from '../gitops/programs.ts'
 import { useHarness } from './harness.ts'
 
 /** Set to write the objects of this run as the test data of deploy/argocd, which argocd.test.ts plays. */
@@ -13,22 +12,17 @@ const shouldUpdate = process.env['UPDATE_TESTDATA'] !== undefined
 const testdata = fileURLToPath(
   new URL('../../deploy/argocd/resource_customizations/enos.io/EnosAppCredential/', import.meta.url),
 )
-const canBuild = await hasGo()
 const harness = useHarness()
+const { canBuild, programs } = await useGitOpsPrograms()
 const updated: object[] = []
-let directory: string
-let programs: GitOpsPrograms
 let namespace: string
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'health-'))
-  if (canBuild) programs = await buildGitOpsPrograms(directory)
   namespace = await harness().namespace()
-}, 300_000)
+})
 
 afterAll(async () => {
   if (shouldUpdate) await writeFile(join(testdata, 'health_test.yaml'), stringify({ tests: updated }, { lineWidth: 0 }))
-  await rm(directory, { recursive: true })
 })
 
 interface Health {
@@ -39,8 +33,8 @@ interface Health {
 /** @param state names the file of the test data */
 async function expectHealth(name: string, state: string, expected: { kstatus: string; argo: string }): Promise<void> {
   const live = await harness().getCredential(namespace, name)
-  const healthStatus = (await programs.argoLua(argocdScript('health.lua'), live)) as Health
-  expect({ kstatus: await programs.kstatus(live), argo: healthStatus.status }, state).toEqual(expected)
+  const healthStatus = (await programs().argoLua(argocdScript('health.lua'), live)) as Health
+  expect({ kstatus: await programs().kstatus(live), argo: healthStatus.status }, state).toEqual(expected)
   expect(healthStatus.message).toMatch(/\S/)
   if (!shouldUpdate) return
   const inputPath = `testdata/${state}.yaml`
