@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
 import { parse, stringify } from 'yaml'
-import { credentials } from '../../src/kubernetes/types.ts'
+import { waitUntilServed } from '../control-plane/served.ts'
 import { eventually, useHarness } from '../integration/harness.ts'
 import { runToEnd } from '../support/run.ts'
 import { chart } from './manifests.ts'
@@ -17,7 +17,7 @@ let directory: string
 let olderChart: string
 
 beforeAll(async () => {
-  await kubectl('delete', 'crd', crd, '--ignore-not-found')
+  await deleteCrd()
   directory = await mkdtemp(join(tmpdir(), 'charts-'))
   olderChart = join(directory, 'older')
   await cp(chart, olderChart, { recursive: true })
@@ -33,14 +33,12 @@ beforeAll(async () => {
   }
 })
 
-afterEach(async () => {
-  await kubectl('delete', 'crd', crd, '--ignore-not-found')
-})
+afterEach(deleteCrd)
 
 afterAll(async () => {
   // The harness scans all resources for secrets.
   await kubectl('apply', '-f', join(chart, 'files/crd.yaml'))
-  await crdIsServed()
+  await waitUntilServed((args) => harness().kubectl(args))
   await rm(directory, { recursive: true })
 })
 
@@ -64,10 +62,9 @@ async function kubectl(...args: string[]): Promise<string> {
   return await harness().kubectl(args)
 }
 
-async function crdIsServed(): Promise<void> {
-  await kubectl('wait', '--for=condition=Established', `crd/${crd}`, '--timeout=30s')
-  // For a moment more the API server answers 404.
-  await eventually(() => harness().admin.list(credentials, 'default'), 30_000)
+async function deleteCrd(): Promise<void> {
+  await waitUntilServed((args) => harness().kubectl(args))
+  await kubectl('delete', 'crd', crd, '--ignore-not-found')
 }
 
 /** Runs a command line with that helm, as a user does. @returns its output */
@@ -87,7 +84,9 @@ async function shell(helm: (typeof helms)[number], command: string): Promise<str
 
 async function install(helm: (typeof helms)[number], folder: string, ...more: string[]): Promise<string> {
   const args = ['--namespace enos-system --create-namespace', ...more]
-  return await shell(helm, `helm upgrade --install ${release} ${folder} ${args.join(' ')}`)
+  const notes = await shell(helm, `helm upgrade --install ${release} ${folder} ${args.join(' ')}`)
+  await waitUntilServed((args) => harness().kubectl(args))
+  return notes
 }
 
 async function uninstall(helm: (typeof helms)[number]): Promise<void> {
@@ -168,7 +167,6 @@ describe.each(helms)('the CRD of a release of %s', (helm) => {
   it('leaves nothing behind in the order that the notes say', async () => {
     const namespace = await harness().namespace()
     const notes = await install(helm, chart)
-    await crdIsServed()
     const commands = uninstallCommands(notes)
     expect(commands).toEqual([
       'kubectl delete enosappcredentials --all --all-namespaces',

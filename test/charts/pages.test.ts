@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { waitUntilServed } from '../control-plane/served.ts'
 import { parseShellBlocks } from '../integration/shell-blocks.ts'
 import { PageFolder } from '../support/page-folder.ts'
 import { run } from '../support/run.ts'
@@ -12,6 +13,9 @@ const pages = ['install.md', 'monitor.md', 'upgrade.md'] as const
 let folder: PageFolder
 
 beforeAll(async () => {
+  // Of other files.
+  await waitUntilServed(kubectl)
+  await kubectl(['delete', 'crd', '--all'])
   folder = await PageFolder.create({
     assets: inject('assets'),
     kubeconfig: inject('adminKubeconfig'),
@@ -34,9 +38,12 @@ async function commandsOf(page: (typeof pages)[number]): Promise<string[]> {
   return blocks.flatMap(({ commands }) => commands)
 }
 
+async function kubectl(args: readonly string[]): Promise<string> {
+  return await run(join(inject('assets'), 'kubectl'), ['--kubeconfig', inject('adminKubeconfig'), ...args])
+}
+
 async function get(...args: string[]): Promise<unknown> {
-  const kubectl = join(inject('assets'), 'kubectl')
-  return JSON.parse(await run(kubectl, ['--kubeconfig', inject('adminKubeconfig'), 'get', '-o', 'json', ...args]))
+  return JSON.parse(await kubectl(['get', '-o', 'json', ...args]))
 }
 
 describe('docs/how-to', () => {
@@ -59,6 +66,7 @@ describe('docs/how-to', () => {
       expect(await image(), 'values are kept').toMatch(/^registry\.example\.com\//)
     }
     expect(await get('crd', 'enosappcredentials.enos.io')).toHaveProperty('spec.group', 'enos.io')
+    await waitUntilServed(kubectl)
     for (const command of removals) await folder.shell(command)
     expect(await get('-n', 'enos-system', 'deployments')).toHaveProperty('items', [])
     expect(await get('crd')).toHaveProperty('items', [])

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { parseAllDocuments, stringify } from 'yaml'
 import { type AssetsOptions, findAssets } from './assets.ts'
 import { type ControlPlane, type Kubectl, serviceAccount, startControlPlane } from './control-plane.ts'
+import { waitUntilServed } from './served.ts'
 
 /** A control plane with the manifests of deploy/ as shipped, less the Deployment: the operator runs outside. */
 export interface Cluster extends ControlPlane {
@@ -33,5 +34,5 @@ async function install(kubectl: Kubectl): Promise<void> {
   const objects = manifests.map((document) => document.toJS() as { kind: string })
   const wanted = objects.filter(({ kind }) => kind !== 'Deployment')
   await kubectl(['apply', '-f', '-'], wanted.map((object) => stringify(object)).join('---\n'))
-  await kubectl(['wait', '--for=condition=Established', 'crd/enosappcredentials.enos.io', '--timeout=30s'])
+  await waitUntilServed(kubectl)
 }

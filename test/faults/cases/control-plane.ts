@@ -1,9 +1,9 @@
 import { fileURLToPath } from 'node:url'
 import type { Cluster } from '../../control-plane/cluster.ts'
+import { waitUntilServed } from '../../control-plane/served.ts'
 import { delay } from '../../integration/harness.ts'
 import type { FaultCase } from '../fault-case.ts'
 
-const crdName = 'enosappcredentials.enos.io'
 const crds = fileURLToPath(new URL('../../../crds', import.meta.url))
 
 /** Faults of the control plane's own processes, one at a time: they strike all tests. */
@@ -22,7 +22,7 @@ export function controlPlaneFaults(cluster: () => Pick<Cluster, 'restartApiServe
       },
       end: async (world) => {
         await world.harness.kubectl(['apply', '-k', crds])
-        await world.harness.kubectl(['wait', '--for=condition=Established', `crd/${crdName}`, '--timeout=30s'])
+        await waitUntilServed((args) => world.harness.kubectl(args))
         await world.createCredentials()
       },
     },
