@@ -241,7 +241,7 @@ describe('check --resource', () => {
     }
   })
 
-  it('has the operator renew after a refresh that replaced the token', async () => {
+  it('has the operator renew after a refresh that replaced the token', { timeout: 120_000 }, async () => {
     const strict = await harness().gateway({ lifetimeSeconds: 7200, doesRefreshKillOld: true })
     const own = harness().keys()
     strict.service.addApplication(own)

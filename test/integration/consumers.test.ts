@@ -204,9 +204,11 @@ describe('restartOnRenewal', () => {
     })
     await harness().expectReady(namespace, 'fresh')
     await renew('fresh')
-    // Before the debounced restart.
+    // Paused, so that the restart by hand comes before the debounced one: a second after the write, or later.
+    operator.signal('SIGSTOP')
     await delay(1200)
     await harness().kubectl(['-n', namespace, 'rollout', 'restart', 'deployment/fresh'])
+    operator.signal('SIGCONT')
     const byHand = await restartOf('Deployment', 'fresh')
     await harness().expectCondition(namespace, 'fresh', 'Propagated', 'True/Propagated')
     expect(await harness().message(namespace, 'fresh', 'Propagated')).toContain('was restarted since')

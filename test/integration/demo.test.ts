@@ -34,7 +34,7 @@ async function play(durationMs: number, onOperator: (pid: number, text: () => st
   return { hasPassed, text }
 }
 
-describe('the demo', () => {
+describe('the demo', { timeout: 120_000 }, () => {
   it('passes in the minimum duration: an outage, three damaged Secrets, no expired token', async () => {
     const { hasPassed, text } = await play(minDurationMs, () => undefined)
     expect(text).toMatch(/^ {2}expired {7}0/m)

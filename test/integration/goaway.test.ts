@@ -39,7 +39,8 @@ it('an API server that sends GOAWAY again and again fails no call and leaves no 
     await body.dump({ limit: 1024 * 1024 })
     return statusCode
   }
-  for (let round = 0; round < 40; round++) {
+  // Longer where chance sent fewer: in 40 rounds fewer than four watches in 70 runs of one.
+  for (let round = 0; round < 40 || (connects.watches <= 3 && round < 80); round++) {
     const answers = await Promise.all([...Array.from({ length: 50 }, get), ...Array.from({ length: 10 }, watch)])
     expect(answers.filter((status) => status !== 200)).toEqual([])
   }

@@ -291,13 +291,13 @@ describe('a deletion', () => {
     expect(await harness().getSecret(namespace, 'absent-retained')).toBeDefined()
   })
 
-  it('the deletion of a whole namespace is not blocked', async () => {
+  it('the deletion of a whole namespace is not blocked', { timeout: 90_000 }, async () => {
     const other = await harness().namespace()
     await harness().createSecret(other, 'theirs', { own: 'value' })
     await harness().createCredential(other, 'in-it', gateway, application(), {
       targets: [{ name: 'theirs', creationPolicy: 'Merge' }, { name: 'owned' }],
     })
     await harness().expectReady(other, 'in-it')
-    await harness().kubectl(['delete', 'namespace', other, '--wait=true', '--timeout=30s'])
+    await harness().kubectl(['delete', 'namespace', other, '--wait=true', '--timeout=60s'])
   })
 })

@@ -165,7 +165,7 @@ describe('the permissions of the manifests', () => {
     await Promise.all(
       all.map(async (step) => {
         await step.act(world, first)
-        await eventually(() => step.happened(world, first))
+        await eventually(() => step.happened(world, first), 30_000)
       }),
     )
     expect(await refusals(first)).toBe(0)

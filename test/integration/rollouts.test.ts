@@ -57,7 +57,8 @@ async function create(kind: Kind, name: string, fields: object = {}): Promise<vo
   const template = { metadata: { labels }, spec: { containers: [{ name: 'c', image: 'none' }] } }
   const spec = { selector: { matchLabels: labels }, template, ...fields }
   await harness().admin.create(workloadTypes[kind], namespace, { metadata: { name }, spec })
-  await eventually(async () => expect((await get(kind, name)).status?.replicas).toBe(1))
+  // The controllers have just started.
+  await eventually(async () => expect((await get(kind, name)).status?.replicas).toBe(1), 30_000)
 }
 
 async function get(kind: Kind, name: string): Promise<Workload> {
