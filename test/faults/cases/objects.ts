@@ -89,8 +89,9 @@ export const objectFaults: readonly FaultCase[] = [
       // The garbage collector needs some seconds.
       for (const target of ['third-token', 'theirs']) world.referee.excuse(target, 10_000)
       await world.harness.deleteCredential(world.namespace, 'third')
-      await eventually(async () =>
-        expect(await world.harness.getSecret(world.namespace, 'third-token')).toBeUndefined(),
+      await eventually(
+        async () => expect(await world.harness.getSecret(world.namespace, 'third-token')).toBeUndefined(),
+        30_000,
       )
       await eventually(async () => {
         expect(Object.keys((await world.harness.data(world.namespace, 'theirs')) ?? {})).toEqual(['password'])
@@ -118,10 +119,11 @@ export const objectFaults: readonly FaultCase[] = [
     end: (world) => {
       world.gateway.setLatency(0)
     },
-    after: async (world) => {
-      const secret = await world.harness.getSecret(world.namespace, 'first-token')
-      expect(secret?.metadata.labels?.['edition']).toBe('e49')
-    },
+    after: (world) =>
+      eventually(async () => {
+        const secret = await world.harness.getSecret(world.namespace, 'first-token')
+        expect(secret?.metadata.labels?.['edition']).toBe('e49')
+      }),
   },
   {
     name: 'a new target has the name of a foreign Secret',

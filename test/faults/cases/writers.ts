@@ -110,15 +110,15 @@ async function isInForce({ harness, namespace }: World, isExpected: boolean): Pr
   }, 20_000)
 }
 
-/** Waits for the next renewal of the application of `first`. */
+/** Waits until the operator has written the next token of `first`. */
 async function renewed(world: World, whileWaiting: () => void = () => undefined): Promise<void> {
-  const { gateway, shared } = world
-  const before = gateway.service.currentToken(shared.appKey)
-  await eventually(() => {
+  const fingerprint = async (): Promise<string | undefined> =>
+    (await world.credential('first')).status?.tokenFingerprint
+  const before = await fingerprint()
+  await eventually(async () => {
     whileWaiting()
-    expect(gateway.service.currentToken(shared.appKey)).not.toBe(before)
+    expect(await fingerprint()).not.toBe(before)
   }, world.lifetimeMs)
-  await delay(1000)
 }
 
 const immutable: FaultCase = {
