@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest'
 import { parse } from 'yaml'
+import { waitUntilServed } from '../control-plane/served.ts'
 import { fluxCrd, useGitOpsPrograms } from '../gitops/programs.ts'
 import { runToEnd } from '../support/run.ts'
 import { fullSpec, minimalSpec } from '../support/spec-table.ts'
@@ -182,7 +183,7 @@ describe.skipIf(!canBuild)('docs/how-to/gitops.md', () => {
     const [, text = ''] = /^```yaml\n(.*?)^```$/ms.exec(page) ?? []
     expect(text).toContain('wait: true')
     await harness().kubectl(['apply', '-f', await fluxCrd()])
-    await harness().kubectl(['wait', '--for=condition=Established', 'crd/kustomizations.kustomize.toolkit.fluxcd.io'])
+    await waitUntilServed((args) => harness().kubectl(args))
     const manifest = text.replaceAll('namespace: flux-system', `namespace: ${namespace}`)
     const answer = await harness().kubectl(['apply', '--dry-run=server', '--validate=strict', '-f', '-'], manifest)
     expect(answer.trim().split('\n')).toHaveLength(2)
