@@ -12,7 +12,8 @@ export function everyCall(name: string, fault: Fault, reason: string, rest: Part
     expected: `RenewalHealthy False, ${reason}; Ready stays; renewed when the fault ends`,
     begin: (world) => world.gateway.setFaults([{ fault }]),
     during: async (world) => {
-      await world.expectConditions('RenewalHealthy', `False/${reason}`)
+      // At the next renewal, where this one was over before the fault began.
+      await world.expectConditions('RenewalHealthy', `False/${reason}`, world.lifetimeMs)
       for (const name of world.names) {
         expect(await world.harness.condition(world.namespace, name, 'Ready')).toBe('True/Synced')
       }
