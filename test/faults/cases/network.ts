@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { expect } from 'vitest'
+import { eventually } from '../../integration/harness.ts'
 import { selfSigned } from '../../support/certificate.ts'
 import { ConnectProxy } from '../../support/connect-proxy.ts'
 import type { FaultCase } from '../fault-case.ts'
@@ -31,8 +32,12 @@ const proxyFails: FaultCase = {
   begin: (world) => setProxyOutage(world, true),
   during: async (world) => {
     await world.expectConditions('RenewalHealthy', 'False/GatewayUnreachable')
-    expect(await world.harness.message(world.namespace, 'first', 'RenewalHealthy')).toContain('cannot reach the proxy')
     expect(await world.harness.condition(world.namespace, 'first', 'Ready')).toBe('True/Synced')
+    // A call in progress fails by its tunnel, and only the next one by the proxy.
+    await eventually(async () => {
+      const message = await world.harness.message(world.namespace, 'first', 'RenewalHealthy')
+      expect(message).toContain('cannot reach the proxy')
+    })
   },
   end: (world) => setProxyOutage(world, false),
   after: (world) => {
