@@ -5,6 +5,7 @@ import { Child, type Usage } from './child.ts'
 const main = fileURLToPath(new URL('../dist/main.js', import.meta.url))
 const pollMs = 20
 const maxIdleWaitMs = 120_000
+const quietMs = 5000
 
 export interface OperatorOptions {
   readonly kubeconfig: string
@@ -78,6 +79,20 @@ export class Operator {
       await delay(pollMs)
     }
     throw new Error(`the work queues are not empty after ${maxIdleWaitMs / 1000} s`)
+  }
+
+  /** Resolves when the work queues are empty, and nothing was written for 5 s: events come after the work. */
+  async quiet(): Promise<void> {
+    await this.idle()
+    const until = performance.now() + maxIdleWaitMs
+    let before: RequestCounts | undefined
+    while (performance.now() < until) {
+      const now = await this.requests()
+      if (now.writes === before?.writes) return
+      before = now
+      await delay(quietMs)
+    }
+    throw new Error(`the operator still writes after ${maxIdleWaitMs / 1000} s`)
   }
 
   async requests(): Promise<RequestCounts> {

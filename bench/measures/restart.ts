@@ -14,7 +14,7 @@ export async function measureRestart(bench: Bench): Promise<Row[]> {
   const { api, fixtures, gateway } = bench
   const set = await fixtures.create({ gatewayUrl: gateway.url, count: resources })
   const { operator: first } = await runFirstSync(bench, set)
-  await first.idle()
+  await first.quiet()
   await first.stop()
   const { namespace } = set
   const startedAt = performance.now()

@@ -27,9 +27,7 @@ export async function measureTenMinutes(bench: Bench): Promise<Row[]> {
   const set = await fixtures.create({ gatewayUrl: gateway.url, count: resyncedResources })
   const args = ['--no-leader-elect', '--namespace', set.namespace]
   const { operator: resyncing } = await runFirstSync({ ...bench, operator: { ...bench.operator, args } }, set)
-  await resyncing.idle()
-  // The last events are written, and the watches have shown the last writes.
-  await delay(5000)
+  await resyncing.quiet()
   const resyncBefore = await requestsOf(resyncing)
   const before = await memoryOf(renewing.operator)
   await scrapeFor(renewing.operator, measuredMs)
