@@ -1,5 +1,5 @@
 import type { SecureContext } from 'node:tls'
-import { Agent, type Dispatcher, Pool } from 'undici'
+import { Agent, type Dispatcher, errors, Pool } from 'undici'
 import type { Clock } from '../lib/clock.ts'
 import { createConnector } from '../lib/connector.ts'
 import { createProxyAgent } from '../lib/proxy-agent.ts'
@@ -13,6 +13,8 @@ const connectTimeoutMs = 10_000
 const pingIntervalMs = 15_000
 /** Bounds the calls over HTTP/1.1. One HTTP/2 connection carries all calls. */
 const maxCallConnections = 64
+/** undici itself sends a refused request once more. */
+const maxGoAwayRetries = 3
 
 /**
  * The kept-alive connections to the API server for one set of credentials, over HTTP/2 where the server offers it.
@@ -66,6 +68,20 @@ export class ApiConnections {
     this.watches = create(null)
   }
 
+  /**
+   * Sends a request, and again where GOAWAY came before the server took it: then nothing was executed (RFC 9113, 6.8),
+   * whatever the method.
+   */
+  async request(via: 'calls' | 'watches', options: Dispatcher.RequestOptions): Promise<Dispatcher.ResponseData> {
+    for (let retries = 0; ; retries++) {
+      try {
+        return await this[via].request(options)
+      } catch (error) {
+        if (retries === maxGoAwayRetries || !isRefusedByGoAway(error)) throw error
+      }
+    }
+  }
+
   get poolCount(): number {
     return this.#pools.size
   }
@@ -97,4 +113,9 @@ export class ApiConnections {
     this.#pools.add(pool)
     return pool
   }
+}
+
+/** undici has no code of its own for it. A request that the server has taken goes on after GOAWAY. */
+function isRefusedByGoAway(error: unknown): boolean {
+  return error instanceof errors.InformationalError && error.message.includes('"GOAWAY" frame received')
 }

@@ -82,9 +82,10 @@ export class Transport {
     }
     try {
       const connection = auth.known() ?? (await orAborted(auth.current(), signal))
-      const { calls, server, watches } = this.#connectionsFor(connection)
+      const connections = this.#connectionsFor(connection)
+      const { server } = connections
       host = server.host
-      const response = await (isWatch ? watches : calls).request({
+      const response = await connections.request(isWatch ? 'watches' : 'calls', {
         origin: server.origin,
         path: `${server.pathname === '/' ? '' : server.pathname}${path}`,
         method,

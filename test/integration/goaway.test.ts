@@ -22,20 +22,21 @@ afterAll(async () => {
 it('an API server that sends GOAWAY again and again fails no call and leaves no pools behind', async () => {
   const { load } = chooseKubeconfig({ environment: { KUBECONFIG: cluster?.kubeconfig } })
   const connection = await new ApiServerAuth(load, new SystemClock()).current()
-  const { calls, watches } = (connections = new ApiConnections(connection))
+  const opened = (connections = new ApiConnections(connection))
+  const { calls, watches } = opened
   const connects = { calls: 0, watches: 0 }
   calls.on('connect', () => connects.calls++)
   watches.on('connect', () => connects.watches++)
   const get = async (): Promise<number> => {
     const path = '/api/v1/namespaces/default'
-    const { body, statusCode } = await calls.request({ origin: connection.server, path, method: 'GET' })
+    const { body, statusCode } = await opened.request('calls', { origin: connection.server, path, method: 'GET' })
     await body.dump()
     return statusCode
   }
   // A watch of one second, which ends by itself.
   const watch = async (): Promise<number> => {
     const path = '/api/v1/secrets?watch=true&timeoutSeconds=1'
-    const { body, statusCode } = await watches.request({ origin: connection.server, path, method: 'GET' })
+    const { body, statusCode } = await opened.request('watches', { origin: connection.server, path, method: 'GET' })
     await body.dump({ limit: 1024 * 1024 })
     return statusCode
   }
