@@ -6,8 +6,8 @@ const maxSize = 100_000
 /**
  * A Map for keys that leave and come again, in as little memory as one whose keys stay. V8 keeps the place of a deleted
  * entry until the table is full, and then doubles the table unless half of it is deleted: with 5,000 entries from 8,192
- * places to 16,384, for good. In an iteration delete only the entry at hand:
- * after another deletion, entries may come twice.
+ * places to 16,384, for good. In an iteration delete only the entry at hand: after
+ * another deletion, entries may come twice.
  */
 export class CompactMap<K, V> extends Map<K, V> {
   /** Since the table was last built anew. */

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { waitUntilServed } from '../control-plane/served.ts'
 import { useHarness } from '../integration/harness.ts'
 import { runToEnd } from '../support/run.ts'
 import { helmTemplate, type Manifest, parseManifests, variants } from './manifests.ts'
@@ -10,12 +9,12 @@ const namespaces = ['enos-system', 'plant-a']
 let crds: string[]
 
 beforeAll(async () => {
-  await untilServed()
+  await harness().waitUntilServed()
   await harness().kubectl(['delete', 'crd', 'enosappcredentials.enos.io', '--ignore-not-found'])
   crds = (await prometheusOperatorCrds()).flatMap((file) => ['-f', file])
   // Beyond the length of the annotation that a client-side apply writes.
   await harness().kubectl(['apply', '--server-side', ...crds])
-  await untilServed()
+  await harness().waitUntilServed()
   for (const name of namespaces) {
     const labels = {
       'pod-security.kubernetes.io/enforce': 'restricted',
@@ -30,10 +29,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await harness().kubectl(['delete', '--ignore-not-found', ...crds])
 })
-
-async function untilServed(): Promise<void> {
-  await waitUntilServed((args) => harness().kubectl(args))
-}
 
 const metrics = { listen: { secure: { secretName: 'metrics-tls' } } }
 const rendered = { enabled: true, renderMode: 'alwaysRender' }
@@ -108,7 +103,7 @@ describe('the API server', () => {
       try {
         await applyStrictly(text)
         // Until then the API server writes the status of a CRD.
-        await untilServed()
+        await harness().waitUntilServed()
         const before = await versionsOf(text)
         expect(before.length).toBeGreaterThan(6)
         await applyStrictly(text)

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
 import { parse, stringify } from 'yaml'
-import { waitUntilServed } from '../control-plane/served.ts'
 import { eventually, useHarness } from '../integration/harness.ts'
 import { runToEnd } from '../support/run.ts'
 import { chart } from './manifests.ts'
@@ -38,7 +37,7 @@ afterEach(deleteCrd)
 afterAll(async () => {
   // The harness scans all resources for secrets.
   await kubectl('apply', '-f', join(chart, 'files/crd.yaml'))
-  await waitUntilServed((args) => harness().kubectl(args))
+  await harness().waitUntilServed()
   await rm(directory, { recursive: true })
 })
 
@@ -63,7 +62,7 @@ async function kubectl(...args: string[]): Promise<string> {
 }
 
 async function deleteCrd(): Promise<void> {
-  await waitUntilServed((args) => harness().kubectl(args))
+  await harness().waitUntilServed()
   await kubectl('delete', 'crd', crd, '--ignore-not-found')
 }
 
@@ -85,7 +84,7 @@ async function shell(helm: (typeof helms)[number], command: string): Promise<str
 async function install(helm: (typeof helms)[number], folder: string, ...more: string[]): Promise<string> {
   const args = ['--namespace enos-system --create-namespace', ...more]
   const notes = await shell(helm, `helm upgrade --install ${release} ${folder} ${args.join(' ')}`)
-  await waitUntilServed((args) => harness().kubectl(args))
+  await harness().waitUntilServed()
   return notes
 }
 

@@ -4,7 +4,6 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { parse } from 'yaml'
 import type { Simulator } from '../../simulator/server.ts'
 import { statusSchema } from '../../src/api/v1alpha1/status-schema.ts'
-import { waitUntilServed } from '../control-plane/served.ts'
 import { delay, eventually, type Keys, useHarness } from '../integration/harness.ts'
 import type { OperatorProcess } from '../integration/operator-process.ts'
 import { chart, helmTemplate } from './manifests.ts'
@@ -73,7 +72,7 @@ beforeAll(async () => {
   await harness().kubectl(['apply', '-f', '-'], JSON.stringify(namespace))
   await harness().kubectl(['apply', '-f', join(chart, 'files/crd.yaml')])
   await harness().kubectl(['apply', '-f', '-'], await install())
-  await waitUntilServed((args) => harness().kubectl(args))
+  await harness().waitUntilServed()
   gateway = await harness().gateway()
 })
 

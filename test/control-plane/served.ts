@@ -1,3 +1,4 @@
+import { eventually } from '../support/eventually.ts'
 import type { Kubectl } from './control-plane.ts'
 
 const withinMs = 60_000
@@ -8,15 +9,7 @@ const withinMs = 60_000
  * minutes to delete the CRD: https://github.com/operator-framework/operator-controller/issues/1437.
  */
 export async function waitUntilServed(kubectl: Kubectl): Promise<void> {
-  const until = performance.now() + withinMs
-  while (true) {
-    try {
-      await expectServed(kubectl)
-      return
-    } catch (error) {
-      if (performance.now() > until) throw error
-    }
-  }
+  await eventually(() => expectServed(kubectl), withinMs)
 }
 
 async function expectServed(kubectl: Kubectl): Promise<void> {

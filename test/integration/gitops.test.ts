@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest'
 import { parse } from 'yaml'
-import { waitUntilServed } from '../control-plane/served.ts'
 import { fluxCrd, useGitOpsPrograms } from '../gitops/programs.ts'
 import { runToEnd } from '../support/run.ts'
 import { fullSpec, minimalSpec } from '../support/spec-table.ts'
@@ -183,7 +182,7 @@ describe.skipIf(!canBuild)('docs/how-to/gitops.md', () => {
     const [, text = ''] = /^```yaml\n(.*?)^```$/ms.exec(page) ?? []
     expect(text).toContain('wait: true')
     await harness().kubectl(['apply', '-f', await fluxCrd()])
-    await waitUntilServed((args) => harness().kubectl(args))
+    await harness().waitUntilServed()
     const manifest = text.replaceAll('namespace: flux-system', `namespace: ${namespace}`)
     const answer = await harness().kubectl(['apply', '--dry-run=server', '--validate=strict', '-f', '-'], manifest)
     expect(answer.trim().split('\n')).toHaveLength(2)

@@ -21,6 +21,8 @@ import {
 } from '../../src/kubernetes/types.ts'
 import { SystemClock } from '../../src/lib/clock.ts'
 import type { Secret } from '../../src/targets/secret.ts'
+import { waitUntilServed } from '../control-plane/served.ts'
+import { eventually } from '../support/eventually.ts'
 import { run } from '../support/run.ts'
 import { type OperatorOptions, OperatorProcess } from './operator-process.ts'
 
@@ -88,6 +90,11 @@ export class Harness {
   async kubectl(args: readonly string[], input?: string): Promise<string> {
     const { assets, kubeconfig } = this.access
     return await run(`${assets}/kubectl`, ['--kubeconfig', kubeconfig, ...args], input)
+  }
+
+  /** Waits until the API server serves the kinds of all CRDs. */
+  async waitUntilServed(): Promise<void> {
+    await waitUntilServed((args) => this.kubectl(args))
   }
 
   async gateway(options: SimulatorOptions = {}): Promise<Simulator> {
@@ -300,17 +307,4 @@ export function useHarness(access: () => Access | Promise<Access> = sharedAccess
   }
 }
 
-/** Retries until the attempt succeeds. @throws the last error after `withinMs` */
-export async function eventually<T>(attempt: () => Promise<T> | T, withinMs = 10_000, everyMs = 25): Promise<T> {
-  const until = performance.now() + withinMs
-  while (true) {
-    try {
-      return await attempt()
-    } catch (error) {
-      if (performance.now() > until) throw error
-      await delay(everyMs)
-    }
-  }
-}
-
-export { delay }
+export { delay, eventually }

@@ -1,6 +1,5 @@
 import { fileURLToPath } from 'node:url'
 import type { Cluster } from '../../control-plane/cluster.ts'
-import { waitUntilServed } from '../../control-plane/served.ts'
 import { delay } from '../../integration/harness.ts'
 import type { FaultCase } from '../fault-case.ts'
 
@@ -22,7 +21,7 @@ export function controlPlaneFaults(cluster: () => Pick<Cluster, 'restartApiServe
       },
       end: async (world) => {
         await world.harness.kubectl(['apply', '-k', crds])
-        await waitUntilServed((args) => world.harness.kubectl(args))
+        await world.harness.waitUntilServed()
         await world.createCredentials()
       },
     },

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import type { Dispatcher } from 'undici'
+import { type Dispatcher, errors } from 'undici'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { ApiConnections } from '../../../src/kubernetes/api-connections.ts'
 import { leases, secrets } from '../../../src/kubernetes/types.ts'
@@ -125,4 +125,35 @@ describe('Transport', () => {
       await Promise.all(watches)
     },
   )
+})
+
+describe('ApiConnections.request', () => {
+  const refusal = new errors.InformationalError('HTTP/2: "GOAWAY" frame received with code 0')
+
+  /** Connections of which the first calls fail with that error. */
+  async function setUpFailing(error: Error, failures: number) {
+    const { connections, server } = await setUp()
+    const request = vi.spyOn(connections.calls, 'request').mockResolvedValue({ statusCode: 200 } as never)
+    for (let failure = 0; failure < failures; failure++) request.mockRejectedValueOnce(error)
+    return { request, call: () => connections.request('calls', { origin: server.url, path: '/', method: 'PATCH' }) }
+  }
+
+  it('sends a request again that GOAWAY refused', async () => {
+    const { call, request } = await setUpFailing(refusal, 3)
+    await expect(call()).resolves.toEqual({ statusCode: 200 })
+    expect(request).toHaveBeenCalledTimes(4)
+  })
+
+  it('gives up after three retries', async () => {
+    const { call, request } = await setUpFailing(refusal, 4)
+    await expect(call()).rejects.toBe(refusal)
+    expect(request).toHaveBeenCalledTimes(4)
+  })
+
+  it('sends a request once that failed otherwise: it may have been executed', async () => {
+    const error = new errors.SocketError('other side closed')
+    const { call, request } = await setUpFailing(error, 1)
+    await expect(call()).rejects.toBe(error)
+    expect(request).toHaveBeenCalledOnce()
+  })
 })
