@@ -142,7 +142,7 @@ beforeAll(async () => {
   })
   gateway = await harness().gateway({ lifetimeSeconds: 7200 })
   namespace = await harness().namespace()
-  const client = connection.client
+  const client = harness().admin
   targetVersions = await VersionLog.start<Secret>({ client, type: secrets, namespace, onVersion: react })
   statusVersions = await VersionLog.start<CredentialObject>({ client, type: credentials, namespace })
   operator = await (await harness().operator()).working()

@@ -1,5 +1,4 @@
 import { type KubernetesClient, type KubernetesObject, type ResourceType } from '../../src/kubernetes/types.ts'
-import { eventually } from './harness.ts'
 
 /** One version of an object, as a watch has it. */
 export interface ObjectVersion<T> {
@@ -30,8 +29,7 @@ export class VersionLog<T extends KubernetesObject> {
 
   static async start<T extends KubernetesObject>(options: VersionLogOptions<T>): Promise<VersionLog<T>> {
     const log = new VersionLog<T>(options)
-    // The API server answers 429 until its storage of a new kind is ready.
-    const { metadata } = await eventually(() => options.client.list<T>(options.type, options.namespace))
+    const { metadata } = await options.client.list<T>(options.type, options.namespace)
     log.#ended = log.#watch(metadata.resourceVersion ?? '')
     return log
   }
