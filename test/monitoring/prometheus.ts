@@ -2,13 +2,14 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
-import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { rulesFile } from '../../monitoring/rules.ts'
 import { delay, eventually } from '../integration/harness.ts'
 import type { OperatorProcess } from '../integration/operator-process.ts'
+import { freePort } from '../support/free-port.ts'
 import { job } from './plant.ts'
 import { findProgram } from './promtool.ts'
 import type { Labels } from './timeline.ts'
@@ -207,15 +208,6 @@ export function subjectOf({ alertname, code, host, name, namespace, resource }: 
 
 function names(series: readonly Series[]): string[] {
   return [...new Set(series.map(({ labels }) => subjectOf(labels)))].toSorted()
-}
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 export { delay }
