@@ -60,9 +60,10 @@ describe.concurrent('a pod of a real kubelet', () => {
     await harness().createCredential(namespace, 'mounted', gateway, keys, { renewBefore: '120s' })
     await harness().expectReady(namespace, 'mounted', 60_000)
     const command = ['node', '/app/report-token.mjs']
+    // Before the pod: a token that is written while it starts is its second one, too.
+    const target = await targetLog('mounted-token')
     await startPod(harness(), namespace, { name: 'mounted', command, mounts: 'mounted-token' })
     const log = new PodLog(harness(), namespace, 'mounted')
-    const target = await targetLog('mounted-token')
     await eventually(() => expect(log.tokens.length).toBeGreaterThanOrEqual(2), 300_000, 250)
     log.stop()
     await target.stop()
@@ -76,8 +77,8 @@ describe.concurrent('a pod of a real kubelet', () => {
     await harness().createCredential(namespace, 'immediate', gateway, keys, { propagation: 'Immediate' })
     await harness().expectReady(namespace, 'immediate', 60_000)
     const command = ['node', '/app/report-token.mjs']
-    await startPod(harness(), namespace, { name: 'immediate', command, mounts: 'immediate-token' })
     const target = await targetLog('immediate-token')
+    await startPod(harness(), namespace, { name: 'immediate', command, mounts: 'immediate-token' })
     const log = new PodLog(harness(), namespace, 'immediate')
     await eventually(() => expect(log.tokens.length).toBeGreaterThanOrEqual(6), 120_000, 250)
     log.stop()
