@@ -112,7 +112,8 @@ export default defineConfig({
           globalSetup: ['test/e2e/global-setup.ts'],
           fileParallelism: false,
           sequence: { groupOrder: 6 },
-          testTimeout: 120_000,
+          // More than the waits of a test in all, while `.ci/run` builds programs beside it.
+          testTimeout: 300_000,
           hookTimeout: 300_000,
         },
       },

@@ -30,7 +30,9 @@ async function remains(): Promise<string[]> {
   }
   const mounts = (await readFile('/proc/self/mounts', 'utf8')).split('\n')
   found.push(...mounts.filter((line) => line.includes(state)))
-  const groups = await run('find', ['/sys/fs/cgroup', '-type', 'd', '-name', `enos-node-${ports}`])
+  // Those of pods that end meanwhile vanish under it.
+  const find = ['/sys/fs/cgroup', '-ignore_readdir_race', '-type', 'd', '-name', `enos-node-${ports}`]
+  const groups = await run('find', find)
   return [...found, ...groups.split('\n').filter((line) => line !== '')]
 }
 
