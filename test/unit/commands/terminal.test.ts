@@ -25,7 +25,7 @@ async function inTerminal(
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text
-    if (interruptedAt.test(output)) child.stdin.end('\u0003')
+    if (!child.stdin.writableEnded && interruptedAt.test(output)) child.stdin.end('\u0003')
   })
   await closed
   return output

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,12 +9,15 @@ import { summaryLine, type TestCounts } from '../../../tools/test-summary.ts'
 let printed: string
 /** Each part that ran leaves a line here. */
 let journal: string
+/** A file that is there once a text was printed. */
+let signal: string
 
 beforeEach(async () => {
   printed = ''
   const directory = await mkdtemp(join(tmpdir(), 'run-tests-'))
   onTestFinished(() => rm(directory, { recursive: true }))
   journal = join(directory, 'journal')
+  signal = join(directory, 'signal')
 })
 
 function node(script: string): Command {
@@ -38,7 +42,11 @@ async function play(run: Partial<TestRun>): Promise<{ counts: TestCounts; parts:
     late: tests('late', { passed: 3, failed: 0 }),
     ...run,
   }
-  const counts = await runTests(whole, { print: (text) => (printed += text), stdio: 'ignore' })
+  const print = (text: string): void => {
+    printed += text
+    writeFileSync(signal, '')
+  }
+  const counts = await runTests(whole, { print, stdio: 'ignore' })
   const lines = await readFile(journal, 'utf8').catch(() => '')
   return { counts, parts: lines.split('\n').filter((line) => line !== '') }
 }
@@ -51,9 +59,14 @@ describe('make test', () => {
   })
 
   it('prepares in the background, and starts the late tests when that has ended', async () => {
-    const { counts, parts } = await play({
-      prepare: node(`console.log('built'); setTimeout(() => { ${record('prepared')} }, 1000)`),
-    })
+    const script = `
+      console.log('built')
+      const timer = setInterval(() => {
+        if (!require('node:fs').existsSync(${JSON.stringify(signal)})) return
+        clearInterval(timer)
+        ${record('prepared')}
+      }, 20)`
+    const { counts, parts } = await play({ prepare: node(script) })
     expect(parts).toEqual(['lint', 'early', 'prepared', 'late'])
     expect(printed).toBe('waiting for the control plane\nbuilt\n')
     expect(counts).toEqual({ passed: 5, failed: 0 })
