@@ -129,14 +129,21 @@ export class World {
     return Math.min(...left)
   }
 
-  /** Waits until a renewal begins in less than 500 ms. */
-  async beforeRenewal(): Promise<void> {
+  /** Waits until a renewal begins in less than `withinMs`. */
+  async beforeRenewal(withinMs = 500): Promise<void> {
     const jitterMs = 0.05 * this.lifetimeMs
     await eventually(() => {
       const untilMs = this.minLifeMs() - this.windowMs - jitterMs
       expect(untilMs).toBeGreaterThan(0)
-      expect(untilMs).toBeLessThan(500)
+      expect(untilMs).toBeLessThan(withinMs)
     }, 2 * this.lifetimeMs)
+  }
+
+  /** Spoils a target on purpose: its next bad state is excused, however long the API server takes to spoil it. */
+  async spoil(target: string, how: () => Promise<unknown>): Promise<void> {
+    this.referee.excuse(target, Infinity)
+    await how()
+    this.referee.excuse(target)
   }
 
   /** Waits until every target holds a valid token and every resource is Ready and healthy. @returns the wait in ms */

@@ -134,8 +134,7 @@ function kindOf({ name }: RandomFault): string {
 
 async function spoil(world: World, random: () => number, how: (name: string) => Promise<unknown>): Promise<void> {
   const name = ['first-token', 'second-token', 'third-token'][Math.floor(random() * 3)] ?? 'first-token'
-  world.referee.excuse(name)
-  await how(name)
+  await world.spoil(name, () => how(name))
 }
 
 async function remove({ harness, namespace }: World, name: string): Promise<void> {

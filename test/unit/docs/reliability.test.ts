@@ -6,7 +6,7 @@ import { controlPlaneFaults } from '../../faults/cases/control-plane.ts'
 import { crowdFaults } from '../../faults/cases/crowd.ts'
 import { gatewayFaults } from '../../faults/cases/gateway.ts'
 import { networkFaults } from '../../faults/cases/network.ts'
-import { objectFaults } from '../../faults/cases/objects.ts'
+import { objectFaults, spoiledTargets } from '../../faults/cases/objects.ts'
 import { operatorFaults } from '../../faults/cases/operator.ts'
 import { replyFaults } from '../../faults/cases/replies.ts'
 import { writerFaults } from '../../faults/cases/writers.ts'
@@ -21,6 +21,7 @@ const catalogue = [
     throw new Error('nothing is played here')
   }),
   ...operatorFaults,
+  ...spoiledTargets,
   ...objectFaults,
   ...writerFaults,
   ...crowdFaults,
