@@ -111,7 +111,7 @@ async function isInForce({ harness, namespace }: World, isExpected: boolean): Pr
 }
 
 /** Waits until the operator has written the next token of `first`. */
-async function renewed(world: World, whileWaiting: () => void = () => undefined): Promise<void> {
+async function renewed(world: World, whileWaiting: () => void): Promise<void> {
   const fingerprint = async (): Promise<string | undefined> =>
     (await world.credential('first')).status?.tokenFingerprint
   const before = await fingerprint()
@@ -135,17 +135,18 @@ const immutable: FaultCase = {
     })
   },
   during: async (world) => {
-    const uids = new Set<string | undefined>()
-    for (let times = 0; times < 2; times++) {
+    const tokens = new Set<string | undefined>()
+    const immutables = new Map<string | undefined, boolean | undefined>()
+    await eventually(async () => {
+      excusing(world)
       const secret = await world.harness.getSecret(world.namespace, target)
-      expect(secret?.immutable).toBe(true)
-      uids.add(secret?.metadata.uid)
-      await renewed(world, () => {
-        excusing(world)
-      })
-    }
-    uids.add((await world.harness.getSecret(world.namespace, target))?.metadata.uid)
-    expect(uids.size).toBe(3)
+      if (secret !== undefined) {
+        tokens.add(secret.data?.['accessToken'])
+        immutables.set(secret.metadata.uid, secret.immutable)
+      }
+      expect(tokens.size).toBe(3)
+    }, 2 * world.lifetimeMs)
+    expect([...immutables.values()]).toEqual([true, true, true])
     expect(await world.harness.eventReasons(world.namespace, 'first')).toContain('TargetAltered')
     const metrics = { operation: 'create', result: 'success', reason: 'Immutable' }
     expect(await world.operator.metric('enos_credential_target_writes_total', metrics)).toBeLessThanOrEqual(3)
