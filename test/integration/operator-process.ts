@@ -21,6 +21,7 @@ interface LogLine {
 /** The bundled operator in a process of its own. */
 export class OperatorProcess {
   readonly #child: ChildProcess
+  /** Whole lines of either stream: a chunk may end within a line, and one of the other stream come between. */
   #output = ''
   #metrics = ''
   #exit: Promise<number | null>
@@ -28,7 +29,15 @@ export class OperatorProcess {
   private constructor(child: ChildProcess) {
     this.#child = child
     for (const stream of [child.stdout, child.stderr]) {
-      stream?.setEncoding('utf8').on('data', (text: string) => (this.#output += text))
+      let begun = ''
+      stream
+        ?.setEncoding('utf8')
+        .on('data', (text: string) => {
+          const end = text.lastIndexOf('\n') + 1
+          if (end > 0) this.#output += begun + text.slice(0, end)
+          begun = end > 0 ? text.slice(end) : begun + text
+        })
+        .once('end', () => (this.#output += begun))
     }
     this.#exit = new Promise((resolve) => child.once('close', resolve))
   }
@@ -128,10 +137,11 @@ export class OperatorProcess {
   /** SIGTERM. @returns the exit code */
   async end(): Promise<number | null> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      // A process that a failed test has left paused would never answer.
+      this.#child.kill('SIGCONT')
       await this.metrics().catch(() => {
         // The operator is already stopping.
       })
-      this.#child.kill('SIGCONT')
       this.#child.kill('SIGTERM')
     }
     return await this.#exit
