@@ -149,7 +149,12 @@ describe('--namespace', () => {
         await harness().kubectl(['apply', '-f', '-'], JSON.stringify(moved))
       }
     }
-    return await harness().serviceAccount(home, 'enos-credential-operator')
+    const account = 'enos-credential-operator'
+    const kubeconfig = await harness().serviceAccount(home, account)
+    for (const namespace of namespaces) {
+      await harness().waitUntilAllowed(namespace, `${home}:${account}`, 'list', 'secrets')
+    }
+    return kubeconfig
   }
 })
 

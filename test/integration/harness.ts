@@ -123,6 +123,12 @@ export class Harness {
     return file
   }
 
+  /** Waits until a service account has a permission: the API server learns of a new binding a moment after its creation. */
+  async waitUntilAllowed(namespace: string, account: string, verb: string, resource: string): Promise<void> {
+    const user = `system:serviceaccount:${account}`
+    await eventually(() => this.kubectl(['-n', namespace, 'auth', 'can-i', verb, resource, '--as', user]), 30_000)
+  }
+
   /** Keys of an application for one test alone. */
   keys(): Keys {
     const id = randomBytes(6).toString('hex')

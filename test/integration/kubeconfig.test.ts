@@ -30,6 +30,7 @@ beforeAll(async () => {
   token = (await harness().kubectl(['-n', namespace, 'create', 'token', 'jane'])).trim()
   const binding = ['create', 'clusterrolebinding', `jane-${namespace}`, '--clusterrole=cluster-admin']
   await harness().kubectl([...binding, `--serviceaccount=${namespace}:jane`])
+  await harness().waitUntilAllowed(namespace, `${namespace}:jane`, 'impersonate', 'users')
 })
 
 afterAll(async () => {
