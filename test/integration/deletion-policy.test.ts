@@ -32,6 +32,14 @@ const setPolicy = (name: string, deletionPolicy: string, rest: object = {}): Pro
     spec: { targets: [{ name: `${name}-token`, deletionPolicy }], ...rest },
   })
 
+/** Waits until the operator has applied a changed policy. */
+async function expectOwners(name: string, count: number): Promise<void> {
+  await eventually(async () => {
+    const secret = await harness().getSecret(namespace, `${name}-token`)
+    expect(secret?.metadata.ownerReferences ?? []).toHaveLength(count)
+  }, 5000)
+}
+
 /** What keeps the operator from writing a token. */
 const obstacles: [string, string, (name: string) => Promise<void>][] = [
   [
@@ -59,7 +67,7 @@ const obstacles: [string, string, (name: string) => Promise<void>][] = [
       await harness().expectCondition(namespace, name, 'RenewalHealthy', 'False/GatewayUnreachable')
     },
   ],
-  ['a second before the deletion', 'hasty', () => Promise.resolve()],
+  ['just before the deletion', 'hasty', () => Promise.resolve()],
 ]
 
 describe.concurrent('the operator: deletionPolicy changed on a written target', () => {
@@ -69,7 +77,7 @@ describe.concurrent('the operator: deletionPolicy changed on a written target', 
     const before = await harness().data(namespace, `${name}-token`)
     await hinder(name)
     await setPolicy(name, 'Retain')
-    await delay(1000)
+    await expectOwners(name, 0)
     await harness().deleteCredential(namespace, name)
     await delay(collectedMs)
     expect(await harness().data(namespace, `${name}-token`)).toEqual(before)
@@ -85,7 +93,7 @@ describe.concurrent('the operator: deletionPolicy changed on a written target', 
     })
     await harness().expectReady(namespace, name)
     await setPolicy(name, 'Delete', { suspend: true })
-    await delay(1000)
+    await expectOwners(name, 1)
     await harness().deleteCredential(namespace, name)
     await eventually(async () => expect(await harness().getSecret(namespace, `${name}-token`)).toBeUndefined(), 15_000)
   })
