@@ -68,6 +68,15 @@ async function annotationOf(pod: string): Promise<string | undefined> {
   return metadata.annotations?.[fingerprintAnnotation]
 }
 
+/**
+ * The creation of a pod is in whole seconds: one that is created within the second of the first token looks as if it had
+ * come before that token.
+ */
+async function expectReadyForASecond(name: string): Promise<void> {
+  await harness().expectReady(namespace, name)
+  await delay(1000)
+}
+
 const template = { spec: { containers: [container] } }
 
 async function createWorkload(kind: keyof typeof workloadTypes, name: string, fields: object = {}): Promise<void> {
@@ -131,7 +140,7 @@ describe('propagation: Immediate', () => {
 
   it('annotates the pods that mount a target as a volume, and no others, once for each token', async () => {
     await harness().createCredential(namespace, 'mounted', gateway, application(), { propagation: 'Immediate' })
-    await harness().expectReady(namespace, 'mounted')
+    await expectReadyForASecond('mounted')
     await createPod('mounts', mounting('mounted-token'))
     await createPod('projects', {
       volumes: [{ name: 'v', projected: { sources: [{ secret: { name: 'mounted-token' } }] } }],
@@ -153,7 +162,7 @@ describe('propagation: Immediate', () => {
 
   it('names consumers that the kubelet never updates, in one event', async () => {
     await harness().createCredential(namespace, 'blind', gateway, application(), { propagation: 'Immediate' })
-    await harness().expectReady(namespace, 'blind')
+    await expectReadyForASecond('blind')
     await createPod('in-env', {
       containers: [{ ...container, envFrom: [{ secretRef: { name: 'blind-token' } }] }],
     })
