@@ -146,7 +146,8 @@ describe('a refusal by the API server', () => {
           admissionReviewVersions: ['v1'],
           sideEffects: 'None',
           failurePolicy: 'Fail',
-          timeoutSeconds: 2,
+          // Longer than a busy machine takes for an answer.
+          timeoutSeconds: 10,
         },
       ],
     } as never)

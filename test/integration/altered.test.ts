@@ -152,6 +152,11 @@ beforeAll(async () => {
   gateway = await harness().gateway({ lifetimeSeconds, doesRefreshChangeToken: true })
   namespace = await harness().namespace()
   await applyDenial('denied')
+  const createAndDelete = async (): Promise<void> => {
+    await harness().createSecret(namespace, 'denied-token', {})
+    await harness().deleteSecret(namespace, 'denied-token')
+  }
+  await eventually(() => expect(createAndDelete()).rejects.toThrow('denied the request'), 20_000)
   await (await harness().operator()).working()
 })
 
