@@ -464,35 +464,37 @@ describe('GatewayDispatchers: chains of certificates', () => {
 })
 
 describe('GatewayDispatchers: names with several addresses', () => {
-  /** A server that accepts no connection for this long: with 700 ms, the handshake of a third one takes a second. */
-  async function slowServer(ms: number): Promise<number> {
+  /** A server that accepts no connection before it is resumed: until then, the first handshake of a third one is lost. */
+  async function stoppedServer(): Promise<{ port: number; resume: () => void }> {
     const script = `
       const server = require('node:http').createServer((_, response) => response.end('slow'))
       server.listen({ host: '127.0.0.1', port: 0, backlog: 1 }, () => {
         require('node:fs').writeSync(1, String(server.address().port))
-        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ${ms})
       })`
     const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
-    onTestFinished(() => void child.kill())
+    onTestFinished(() => void child.kill('SIGKILL'))
     const [printed] = (await once(child.stdout, 'data')) as [Buffer]
     const port = Number(printed)
+    child.kill('SIGSTOP')
     for (let fillers = 0; fillers < 3; fillers++) {
       const filler = connect(port, '127.0.0.1').on('error', () => undefined)
       onTestFinished(() => void filler.destroy())
     }
     await new Promise((resolve) => setTimeout(resolve, 50))
-    return port
+    return { port, resume: () => void child.kill('SIGCONT') }
   }
 
   it('a handshake of a second is waited for, although another address is refused', async () => {
-    const port = await slowServer(700)
+    const { port, resume } = await stoppedServer()
     names.set('dual.example', [
       { address: '127.0.0.1', family: 4 },
       { address: '127.0.0.2', family: 4 },
     ])
     const beganAt = performance.now()
-    expect(await ask(dispatchers().for(noTls, 10_000), `http://dual.example:${port}`)).toBe('slow')
-    expect(performance.now() - beganAt).toBeGreaterThan(300)
+    const answer = ask(dispatchers().for(noTls, 10_000), `http://dual.example:${port}`)
+    setTimeout(resume, 700)
+    expect(await answer).toBe('slow')
+    expect(performance.now() - beganAt).toBeGreaterThan(900)
   })
 
   it('an address that refuses gives way to the next at once', async () => {
@@ -511,7 +513,7 @@ describe('GatewayDispatchers: names with several addresses', () => {
   ])(
     'a call of %i ms reaches the second address of a name although the first one is dead',
     async (timeoutMs, withinMs) => {
-      const port = await slowServer(8000)
+      const { port } = await stoppedServer()
       const server = createServer(sayHello)
       server.listen(port, '127.0.0.2')
       onTestFinished(() => void server.close())
