@@ -23,6 +23,7 @@ import { SystemClock } from '../../src/lib/clock.ts'
 import type { Secret } from '../../src/targets/secret.ts'
 import { waitUntilServed } from '../control-plane/served.ts'
 import { eventually } from '../support/eventually.ts'
+import { freePort } from '../support/free-port.ts'
 import { run } from '../support/run.ts'
 import { type OperatorOptions, OperatorProcess } from './operator-process.ts'
 
@@ -98,7 +99,8 @@ export class Harness {
   }
 
   async gateway(options: SimulatorOptions = {}): Promise<Simulator> {
-    const gateway = await startSimulator(options)
+    // Still free at the end of an outage.
+    const gateway = await startSimulator({ port: await freePort(), ...options })
     this.#gateways.push(gateway)
     return gateway
   }

@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import { connect } from 'node:net'
 import { Listener } from '../../simulator/listener.ts'
+import { freePort } from './free-port.ts'
 
 /** An HTTP proxy on loopback that opens tunnels (CONNECT). */
 export class ConnectProxy {
@@ -8,8 +9,8 @@ export class ConnectProxy {
   readonly tunnels: string[] = []
   readonly #listener: Listener
 
-  private constructor(server: Server) {
-    this.#listener = new Listener(server, { host: '127.0.0.1', port: 0, maxConnections: 100 })
+  private constructor(server: Server, port: number) {
+    this.#listener = new Listener(server, { host: '127.0.0.1', port, maxConnections: 100 })
     server.on('connect', (request, socket, head) => {
       const target = request.url ?? ''
       this.tunnels.push(target)
@@ -30,7 +31,7 @@ export class ConnectProxy {
   }
 
   static async start(): Promise<ConnectProxy> {
-    const proxy = new ConnectProxy(createServer())
+    const proxy = new ConnectProxy(createServer(), await freePort())
     await proxy.#listener.open()
     return proxy
   }
