@@ -93,7 +93,7 @@ export class OperatorProcess {
   }
 
   async metrics(): Promise<string> {
-    const response = await fetch(`http://127.0.0.1:${this.#port('metrics')}/metrics`)
+    const response = await this.#fetch('metrics', '/metrics')
     this.#metrics = await response.text()
     return this.#metrics
   }
@@ -122,7 +122,7 @@ export class OperatorProcess {
 
   /** @returns the HTTP status */
   async probe(path: '/healthz' | '/readyz'): Promise<number> {
-    return (await fetch(`http://127.0.0.1:${this.#port('probes')}${path}`)).status
+    return (await this.#fetch('probes', path)).status
   }
 
   signal(name: NodeJS.Signals): void {
@@ -145,6 +145,11 @@ export class OperatorProcess {
       this.#child.kill('SIGTERM')
     }
     return await this.#exit
+  }
+
+  /** Over a connection of its own: the operator may end an idle one just as it is used again. */
+  async #fetch(serves: string, path: string): Promise<Response> {
+    return await fetch(`http://127.0.0.1:${this.#port(serves)}${path}`, { headers: { connection: 'close' } })
   }
 
   #port(serves: string): number {
