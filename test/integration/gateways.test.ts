@@ -82,7 +82,7 @@ describe('a timeout', () => {
     gateway.setFaults([{ count: 1, fault: { kind: 'hang' } }])
     const begun = performance.now()
     await harness().createCredential(namespace, 'hanging', gateway, keys, {
-      gateway: { url: gateway.url, allowInsecureHTTP: true, timeout: '500ms' },
+      gateway: { url: gateway.url, allowInsecureHTTP: true, timeout: '1s' },
     })
     await harness().expectReady(namespace, 'hanging')
     expect(performance.now() - begun).toBeLessThan(5000)
