@@ -136,6 +136,7 @@ function build(config: RunConfig): App {
     gatewayMaxConcurrency: config.gatewayMaxConcurrency,
     configMapsSynced: (namespace) => watches.configMapsSynced(namespace),
     isGatewayAllowed: (url) => isGatewayAllowed(config.allowedGateways, url),
+    isLeading,
     emitEvent: ({ name, namespace, uid, resourceVersion }, event) => {
       events.record({ regarding: { apiVersion, kind, namespace, name, uid, resourceVersion }, ...event })
     },

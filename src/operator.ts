@@ -25,7 +25,10 @@ export interface OperatorObserver extends Pick<ReconcilerOptions, 'onRenewed' | 
   readonly onTargetWrite: TargetWriterOptions['onWrite']
 }
 
-export interface OperatorOptions extends Pick<ReconcilerOptions, 'configMapsSynced' | 'isGatewayAllowed'> {
+export interface OperatorOptions extends Pick<
+  ReconcilerOptions,
+  'configMapsSynced' | 'isGatewayAllowed' | 'isLeading'
+> {
   readonly client: Pick<KubernetesClient, 'get' | 'list' | 'create' | 'patch' | 'delete'>
   /** Kept as the API server has them by someone else: watches, or a test. */
   readonly caches: Caches
@@ -93,14 +96,12 @@ export function createOperator(options: OperatorOptions): Operator {
   const writer = new TargetWriter({ client, fieldManager, onWrite: onTargetWrite })
   const lateRetention = new LateRetention({ caches, writer, log })
   const reconciler: Reconciler = new Reconciler({
+    ...options,
     ...common,
     ...observer,
-    caches,
     applications,
     executor,
     propagations: consumers,
-    configMapsSynced: options.configMapsSynced,
-    isGatewayAllowed: options.isGatewayAllowed,
     fieldManager,
   })
   return {
@@ -109,7 +110,7 @@ export function createOperator(options: OperatorOptions): Operator {
       reconciler.run(maxConcurrentReconciles)
     },
     enqueue: reconciler.enqueue.bind(reconciler),
-    state: (key) => reconciler.state(key),
+    state: (key) => reconciler.states.get(key),
     attempts: (key) => applications.attempts(key),
     queues: () => [
       reconciler.snapshot(),

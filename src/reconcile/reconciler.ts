@@ -40,6 +40,8 @@ export interface ReconcilerOptions {
   readonly random: Random
   readonly log: Log
   readonly isGatewayAllowed: (gatewayUrl: string) => boolean
+  /** Once false, another replica may work, and no reconcile begins. */
+  readonly isLeading: () => boolean
   readonly fieldManager: string
   readonly queueObserver?: WorkQueueObserver
   /** A new token is on all targets of a resource; `headroomMs` of the old token's life was left. */
@@ -120,6 +122,7 @@ export class Reconciler {
   /** Starts the workers. Until then keys wait in the queue. */
   run(concurrency: number): void {
     this.#queue.run(concurrency, async (key, signal) => {
+      if (!this.#options.isLeading()) return
       try {
         await this.#reconcile(key, signal)
       } catch (error) {
@@ -142,11 +145,6 @@ export class Reconciler {
 
   snapshot(): WorkQueueSnapshot {
     return this.#queue.snapshot()
-  }
-
-  /** What this process knows of a credential besides its resource, for metrics. */
-  state(key: ObjectKey): CredentialState | undefined {
-    return this.states.get(key)
   }
 
   /** Resolves when no key is ready or being worked on, at the latest after `limitMs`. */

@@ -39,6 +39,7 @@ export class MemoryOperator {
       gatewayMaxConcurrency: 4,
       configMapsSynced,
       isGatewayAllowed: () => true,
+      isLeading: () => true,
       emitEvent: (_, event) => void this.emitted.push(event),
       observer: {
         onAttempt: () => undefined,

@@ -33,6 +33,7 @@ function world(startedAt = now, isMember = false) {
   const forgotten: ObjectKey[] = []
   const gone: ObjectKey[] = []
   const refusals: ApiError[] = []
+  const lease = { isHeld: true }
   const reconciler = new Reconciler({
     caches,
     applications: { isMember: () => isMember, leave: (one) => void left.push(one), view: () => undefined },
@@ -56,6 +57,7 @@ function world(startedAt = now, isMember = false) {
     random: () => 0.5,
     log: createLogger({ level: 'silent', format: 'json', destination: process.stdout }),
     isGatewayAllowed: () => true,
+    isLeading: () => lease.isHeld,
     fieldManager: operator,
     onRenewed: () => undefined,
     onGone: (one) => void gone.push(one),
@@ -73,7 +75,7 @@ function world(startedAt = now, isMember = false) {
     void reconciler.summonHolders(gatewayUrl, fingerprint, new AbortController().signal).then(() => (isOver = true))
     return () => isOver
   }
-  return { caches, clock, done, executions, forgotten, summon, gone, left, reconciler, refusals, write }
+  return { caches, clock, done, executions, forgotten, gone, lease, left, reconciler, refusals, summon, write }
 }
 
 const invalid: Pick<InvalidCredential, 'spec' | 'problems'> = { spec: undefined, problems: ['spec: odd'] }
@@ -131,7 +133,7 @@ describe('a resource whose spec becomes invalid', () => {
     await clock.advance(1000)
     expect(isOver()).toBe(true)
     expect([left, forgotten]).toEqual([[], [key]])
-    expect(reconciler.state(key)).toBeUndefined()
+    expect(reconciler.states.get(key)).toBeUndefined()
     expect(done.splice(0)).toEqual(['patchStatus'])
     write(102)
     await clock.advance(1000)
@@ -174,5 +176,19 @@ it('the state and the counters of a deleted resource are dropped', async () => {
   caches.credentials.remove(credential)
   await clock.advance(0)
   expect([left, forgotten, gone]).toEqual([[key], [key], [key]])
-  expect(reconciler.state(key)).toBeUndefined()
+  expect(reconciler.states.get(key)).toBeUndefined()
+})
+
+it('no reconcile begins once the lease has expired', async () => {
+  const { caches, clock, done, gone, lease, reconciler, write } = world()
+  write(101, invalid)
+  reconciler.run(1)
+  await clock.advance(0)
+  expect(done.splice(0)).toEqual(['patchStatus'])
+  lease.isHeld = false
+  write(102, invalid)
+  await clock.advance(0)
+  caches.credentials.remove(credential)
+  await clock.advance(10 * minuteMs)
+  expect([done, gone]).toEqual([[], []])
 })

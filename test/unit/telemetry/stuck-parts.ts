@@ -112,6 +112,7 @@ export function hangingReconciler(clock: FakeClock, applications: Applications) 
       random: () => 0,
       log: silentLog,
       isGatewayAllowed: () => true,
+      isLeading: () => true,
       fieldManager: operator,
       onRenewed: () => undefined,
       onGone: () => undefined,
