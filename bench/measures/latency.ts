@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { type Bench, runFirstSync } from '../bench.ts'
 import { createCredential, type Fixture, type FixtureSet, secretsIn } from '../fixtures.ts'
 import { MinimalSync } from '../minimal-sync.ts'
@@ -5,6 +6,8 @@ import { atMost, atMostTimes, count, milliseconds, quantile, type Row } from '..
 import { SecretWatch } from '../watches.ts'
 
 const samples = 100
+/** Before each sample, of the floor too: the operator writes status and event of the one before after its target. */
+const restMs = 50
 const loss = { method: 'PATCH', body: { data: { accessToken: 'eA==' } } } as const
 
 /** One resource at a time: from its creation to its target, and from the loss of a target to its repair. */
@@ -49,6 +52,7 @@ async function measureCreations(
   const watch = await SecretWatch.start(api, namespace)
   const times: number[] = []
   for (let sample = 0; sample < samples; sample++) {
+    await delay(restMs)
     const appKey = `created-${performance.now()}`
     const fixture = { name: appKey.replace('.', '-'), appKey }
     const created = watch.next('ADDED', `${fixture.name}-token`)
@@ -69,6 +73,7 @@ async function measureRepairs(
   const from = await gateway.now()
   const timesMs: number[] = []
   for (const [index, { targetName }] of fixtures.entries()) {
+    await delay(restMs)
     const path = `${secretsIn(namespace)}/${targetName}`
     const isDeleted = index % 2 === 0
     const repaired = isDeleted ? watch.next('ADDED', targetName) : watch.next('MODIFIED', targetName, 2)
@@ -93,6 +98,7 @@ async function measureFloorRepairs(
   const token = { accessToken: 'x'.repeat(64), expire: 7200 }
   const timesMs: number[] = []
   for (const [index, fixture] of fixtures.entries()) {
+    await delay(restMs)
     const { targetName } = fixture
     const path = `${secretsIn(namespace)}/${targetName}`
     const isDeleted = index % 2 === 0
