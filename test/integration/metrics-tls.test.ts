@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Certificate, selfSigned } from '../support/certificate.ts'
 import { scrapeTls } from '../support/scrape-tls.ts'
 import { useCommands } from './command-line.ts'
-import { delay, useHarness } from './harness.ts'
+import { delay, eventually, useHarness } from './harness.ts'
 
 const harness = useHarness()
 const command = useCommands()
@@ -55,7 +55,8 @@ describe('metrics over TLS', () => {
       await delay(100)
     }
     expect(new Set(subjects)).toEqual(new Set(['first', 'second']))
-    expect(operator.log().find(({ msg }) => msg === 'metrics certificate reloaded')).toBeDefined()
+    // Lines are written some 50 ms after their event.
+    await eventually(() => expect(operator.log().map(({ msg }) => msg)).toContain('metrics certificate reloaded'))
   })
 
   it('ends with one line that names the file when a file is missing at the start', async () => {

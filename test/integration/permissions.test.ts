@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { isNotFound } from '../../src/kubernetes/errors.ts'
 import { credentials, type KubernetesObject, leases } from '../../src/kubernetes/types.ts'
 import { selfSigned } from '../support/certificate.ts'
 import { delay, eventually, useHarness } from './harness.ts'
@@ -135,7 +136,12 @@ async function clearOthers(): Promise<void> {
     (await harness().admin.list(credentials, undefined)).items
   for (const { metadata } of await left()) {
     const { name = '', namespace = '' } = metadata
-    await harness().patchCredential(namespace, name, { metadata: { finalizers: [] } })
+    try {
+      await harness().patchCredential(namespace, name, { metadata: { finalizers: [] } })
+    } catch (error) {
+      // Its namespace is being deleted, and it was just now.
+      if (!isNotFound(error)) throw error
+    }
     await harness().kubectl(['-n', namespace, 'delete', 'enosappcredential', name, '--ignore-not-found'])
   }
   await eventually(async () => expect(await left()).toEqual([]))

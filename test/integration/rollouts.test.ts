@@ -87,11 +87,14 @@ describe('a rollout by the real workload controllers', () => {
     await create('Deployment', 'rolling')
     await makeReady('rolling')
     await restart('Deployment', 'rolling')
+    await eventually(async () => {
+      // The first sync is propagated, too.
+      const { metadata, spec, status } = await get('Deployment', 'rolling')
+      expect(spec?.template?.metadata?.annotations).toHaveProperty(['kubectl.kubernetes.io/restartedAt'])
+      await makeReady('rolling')
+      expect(status).toMatchObject({ observedGeneration: metadata.generation, replicas: 1, updatedReplicas: 1 })
+    }, 15_000)
     await harness().expectCondition(namespace, 'rolling', 'Propagated', 'True/Propagated', 15_000)
-    await makeReady('rolling')
-    await eventually(async () =>
-      expect((await get('Deployment', 'rolling')).status).toMatchObject({ replicas: 1, updatedReplicas: 1 }),
-    )
     await delay(8000)
     expect(await harness().condition(namespace, 'rolling', 'Propagated')).toBe('True/Propagated')
   })

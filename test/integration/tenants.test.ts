@@ -66,6 +66,9 @@ async function tenant(rules: readonly Rule[]): Promise<string> {
   }
   const objects = [{ ...role, rules: [ownResource, ...rules] }, binding]
   await harness().kubectl(['apply', '-f', '-'], JSON.stringify({ kind: 'List', apiVersion: 'v1', items: objects }))
+  // The API server learns of a new Role and its binding a moment after their creation.
+  const canCreate = ['-n', namespace, 'auth', 'can-i', 'create', 'enosappcredentials']
+  await eventually(async () => expect((await kubectlAs(name, canCreate)).code).toBe(0), 20_000)
   return name
 }
 
